@@ -1,0 +1,1 @@
+"""Configuration: the typed groups, and the frozen Plan made from them."""

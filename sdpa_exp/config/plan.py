@@ -1,0 +1,151 @@
+"""The Plan: everything one run needs to know, frozen, in plain values; `plan.yaml` in the run folder is its file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sdpa_exp.config.schema import (
+    DATASETS,
+    AttentionConfig,
+    CompareConfig,
+    HardwareConfig,
+    ModelConfig,
+    PrimaryMetric,
+    SyntheticDataset,
+    TaskConfig,
+    TelemetryConfig,
+    TrackingConfig,
+    YoloDirDataset,
+)
+from sdpa_exp.config.train_schema import TrainConfig
+from sdpa_exp.errors import ConfigError
+
+PLAN_FILE = "plan.yaml"
+SCHEMA_VERSION = 1
+
+# What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
+_OUTSIDE_CELL = ("attention", "seed", "baseline", "name", "tracking", "compare", "job")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Where a run stands in its sweep. `sweep_dir` is None for a single run."""
+
+    run_dir: str
+    sweep_dir: str | None = None
+    num: int = 0
+    num_jobs: int = 1
+    command: str = ""
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One run: one arm, one seed, one cell. The group values are treated as immutable."""
+
+    name: str
+    seed: int
+    baseline: str | None
+    model: ModelConfig
+    dataset: SyntheticDataset | YoloDirDataset
+    attention: AttentionConfig
+    hardware: HardwareConfig
+    train: TrainConfig
+    task: TaskConfig
+    telemetry: TelemetryConfig
+    tracking: TrackingConfig
+    compare: CompareConfig
+    job: Job = field(default_factory=lambda: Job(run_dir="."))
+
+    @property
+    def arm(self) -> str:
+        """The name of the attention choice."""
+        return self.attention.name
+
+    @property
+    def run_dir(self) -> Path:
+        """The run folder."""
+        return Path(self.job.run_dir)
+
+    def cell(self) -> dict[str, Any]:
+        """All settings that must be equal for two arms to be compared."""
+        return {key: value for key, value in to_dict(self).items() if key not in _OUTSIDE_CELL}
+
+    def cell_id(self) -> str:
+        """A short digest of `cell()`: runs with the same id differ in nothing but arm and seed."""
+        text = json.dumps(self.cell(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def to_dict(plan: Plan) -> dict[str, Any]:
+    """The plan as plain dicts, lists and scalars, with tuples as lists."""
+    return json.loads(json.dumps(asdict(plan)))  # type: ignore[no-any-return]
+
+
+def write_plan(plan: Plan) -> Path:
+    """Write `plan.yaml` into the plan's run folder and return its path."""
+    plan.run_dir.mkdir(parents=True, exist_ok=True)
+    path = plan.run_dir / PLAN_FILE
+    content = {"schema_version": SCHEMA_VERSION, "cell_id": plan.cell_id(), **to_dict(plan)}
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def read_plan(run_dir: Path) -> Plan:
+    """Read `plan.yaml` of a run folder.
+
+    Raises:
+        ConfigError: the file is missing, of another schema version, or has wrong keys.
+    """
+    path = run_dir / PLAN_FILE
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} is missing: expected a run folder that sdpa_exp wrote.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not readable as YAML: {error}") from error
+    if not isinstance(content, dict) or content.pop("schema_version", None) != SCHEMA_VERSION:
+        raise ConfigError(f"{path} has another schema version than {SCHEMA_VERSION}: run it with the version it names.")
+    content.pop("cell_id", None)
+    return from_dict(content)
+
+
+def from_dict(content: dict[str, Any]) -> Plan:
+    """Build a Plan from plain values.
+
+    Raises:
+        ConfigError: a key is unknown or missing.
+    """
+    groups: dict[str, type[Any]] = {
+        "model": ModelConfig,
+        "attention": AttentionConfig,
+        "hardware": HardwareConfig,
+        "train": TrainConfig,
+        "task": TaskConfig,
+        "telemetry": TelemetryConfig,
+        "tracking": TrackingConfig,
+        "compare": CompareConfig,
+        "job": Job,
+    }
+    values = dict(content)
+    kind = (values.get("dataset") or {}).get("kind")
+    if kind not in DATASETS:
+        raise ConfigError(f"dataset.kind={kind} is unknown: expected one of {', '.join(DATASETS)}.")
+    groups["dataset"] = DATASETS[kind]
+    try:
+        for key, cls in groups.items():
+            if key in values:
+                values[key] = cls(**values[key])
+        values["compare"].primary = {k: PrimaryMetric(**v) for k, v in values["compare"].primary.items()}
+        if "job" in values:
+            job = {f.name: getattr(values["job"], f.name) for f in fields(Job)}
+            values["job"] = Job(**{**job, "overrides": tuple(job["overrides"])})
+        return Plan(**values)
+    except (TypeError, KeyError) as error:
+        raise ConfigError(f"the plan can't be read: {error}.") from error

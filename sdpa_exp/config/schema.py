@@ -1,0 +1,140 @@
+"""The typed config groups: what keys exist, their types and defaults.
+
+Plain dataclasses, so that the worker can read a plan without Hydra. Hydra checks every key and type against them
+when it composes; `plan.py` checks values and combinations. Units are in the key names. `None` means "not set".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from sdpa_exp.config.train_schema import TrainConfig
+
+MISSING = "???"  # OmegaConf's mark for a mandatory value
+
+
+@dataclass
+class ModelConfig:
+    """Facts of the model: which architecture, from which weights."""
+
+    name: str = MISSING
+    architecture: str = MISSING
+    weights: Optional[str] = None  # noqa: UP045 - OmegaConf 2.3 reads annotations at run time
+
+
+@dataclass
+class SyntheticDataset:
+    """The rendered field: seeded, written once to a cache, with exact labels."""
+
+    kind: str = "synthetic"
+    name: str = MISSING
+    num_train_images: int = MISSING  # type: ignore[assignment]
+    num_val_images: int = MISSING  # type: ignore[assignment]
+    image_px: int = MISSING  # type: ignore[assignment]
+    render_seed: int = 0
+
+
+@dataclass
+class YoloDirDataset:
+    """A data.yaml, or a folder with images/ and labels/, in Ultralytics' format."""
+
+    kind: str = "yolo_dir"
+    name: str = MISSING
+    path: Optional[str] = None  # noqa: UP045
+
+
+@dataclass
+class AttentionConfig:
+    """One arm: its name in tables, and the core that computes the attention product."""
+
+    name: str = MISSING
+    core: str = MISSING
+
+
+@dataclass
+class HardwareConfig:
+    """Facts of the box. `None` is filled in from the machine found, once per sweep, and recorded."""
+
+    name: str = MISSING
+    device: str = "auto"
+    batch: Optional[int] = None  # noqa: UP045
+    workers: Optional[int] = None  # noqa: UP045
+    cache: Optional[str] = None  # noqa: UP045
+    precision: Optional[str] = None  # noqa: UP045
+    tf32: Optional[bool] = None  # noqa: UP045
+    cudnn_benchmark: Optional[bool] = None  # noqa: UP045
+    channels_last: Optional[bool] = None  # noqa: UP045
+    allocator: Optional[str] = None  # noqa: UP045
+    num_threads: Optional[int] = None  # noqa: UP045
+
+
+@dataclass
+class TaskConfig:
+    """What one job does."""
+
+    name: str = MISSING
+
+
+@dataclass
+class TelemetryConfig:
+    """What the parent samples beside the run, and how often."""
+
+    name: str = MISSING
+    enabled: bool = True
+    gpu: bool = True
+    period_s: float = 1.0
+
+
+@dataclass
+class TrackingConfig:
+    """Where runs are shown: an MLflow store, or nowhere."""
+
+    name: str = MISSING
+    kind: str = MISSING
+    uri: Optional[str] = None  # noqa: UP045
+    log_checkpoint: bool = True
+    timeout_s: float = 20.0
+
+
+@dataclass
+class PrimaryMetric:
+    """A quantity that gets a verdict, with the margin inside which arms count as equivalent."""
+
+    metric: str = MISSING
+    margin: float = MISSING  # type: ignore[assignment]
+    margin_kind: str = MISSING
+
+
+@dataclass
+class CompareConfig:
+    """How arms are compared after a sweep; declared before the run and recorded in its plan."""
+
+    after_sweep: bool = True
+    alpha: float = 0.05
+    primary: dict[str, PrimaryMetric] = field(default_factory=dict)
+    runs: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Config:
+    """The whole configuration, as `--cfg job` prints it."""
+
+    name: str = MISSING
+    seed: int = 0
+    baseline: Optional[str] = None  # noqa: UP045
+    model: ModelConfig = field(default_factory=ModelConfig)
+    dataset: Any = MISSING
+    attention: AttentionConfig = field(default_factory=AttentionConfig)
+    hardware: HardwareConfig = field(default_factory=HardwareConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    compare: CompareConfig = field(default_factory=CompareConfig)
+
+
+DATASETS: dict[str, type[SyntheticDataset] | type[YoloDirDataset]] = {
+    "synthetic": SyntheticDataset,
+    "yolo_dir": YoloDirDataset,
+}

@@ -1,0 +1,68 @@
+"""One error tree; every message says what, got, expected, next step.
+
+SdpaExpError
+├── ConfigError          a key, type, value or combination that can't work         (exit code 2)
+├── DatasetError         a data set that is missing, empty or malformed             (exit code 3)
+├── CoreUnavailable      the attention asked for can't run here, with the reasons   (exit code 4)
+├── InjectionError       the sites of a model were not all found or not all swapped (exit code 5)
+├── AttestationError     the kernels that ran are not the ones asked for            (exit code 6)
+├── RunError             a training or a worker process failed                      (exit code 7)
+├── TrackingError        a tracking store that can't be reached or refuses us       (exit code 8)
+└── ComparisonError      run folders that can't be read or compared                 (exit code 9)
+"""
+
+from __future__ import annotations
+
+
+class SdpaExpError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(SdpaExpError):
+    """A wrong key, type, value or combination in the configuration."""
+
+    exit_code = 2
+
+
+class DatasetError(SdpaExpError):
+    """A data set that is missing, empty or malformed."""
+
+    exit_code = 3
+
+
+class CoreUnavailable(SdpaExpError):  # noqa: N818 - a state of the machine, named as users say it
+    """An attention core that can't run with this device, dtype, shape or layout."""
+
+    exit_code = 4
+
+
+class InjectionError(SdpaExpError):
+    """A model whose attention sites were not all found or not all swapped."""
+
+    exit_code = 5
+
+
+class AttestationError(SdpaExpError):
+    """Executed kernels that differ from the requested ones."""
+
+    exit_code = 6
+
+
+class RunError(SdpaExpError):
+    """A training or worker process that failed."""
+
+    exit_code = 7
+
+
+class TrackingError(SdpaExpError):
+    """A tracking store that can't be reached or refuses us."""
+
+    exit_code = 8
+
+
+class ComparisonError(SdpaExpError):
+    """Run folders that can't be read or compared."""
+
+    exit_code = 9
