@@ -1,0 +1,58 @@
+"""Which kernel will PyTorch choose? Its own answer for one kind of call, without running it."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from sdpa_exp.attention.core import Core, Kernel
+from sdpa_exp.attention.requirements import Setting, reasons_against
+from sdpa_exp.attention.sdpa import PinnedSdpa
+
+_NAMES: dict[int, Kernel] = {
+    SDPBackend.MATH.value: "math",
+    SDPBackend.FLASH_ATTENTION.value: "flash",
+    SDPBackend.EFFICIENT_ATTENTION.value: "efficient",
+    SDPBackend.CUDNN_ATTENTION.value: "cudnn",
+}
+
+
+def refusal(core: Core, setting: Setting, *, num_heads: int = 2, num_tokens: int = 400) -> list[str]:
+    """Why `core` can't run in this setting: our stated reasons first, then PyTorch's own words; empty when it can."""
+    reasons = reasons_against(core.requirements, setting)
+    if reasons or not isinstance(core.function, PinnedSdpa):
+        return reasons
+    chosen, words = _ask_pytorch(core.function.backend, setting, num_heads, num_tokens)
+    return [] if chosen in core.kernels else [f"PyTorch refuses it here: {' '.join(words) or 'no reason given'}"]
+
+
+def expected_kernel(core: Core, setting: Setting, *, num_heads: int = 2, num_tokens: int = 400) -> Kernel | None:
+    """The kernel that `core` will run in this setting; None where the core can't run or can't say."""
+    if len(core.kernels) == 1:
+        return next(iter(core.kernels))
+    return _ask_pytorch(None, setting, num_heads, num_tokens)[0]
+
+
+def _ask_pytorch(
+    backend: SDPBackend | None, setting: Setting, num_heads: int, num_tokens: int
+) -> tuple[Kernel | None, list[str]]:
+    """PyTorch's choice among one backend, or all it has enabled, and the warnings that explain a refusal."""
+
+    def like(head_dim: int) -> torch.Tensor:
+        shape = (1, num_tokens, num_heads, head_dim)
+        tensor = torch.zeros(shape, dtype=setting.dtype, device=setting.device_type, requires_grad=setting.needs_grad)
+        return tensor.transpose(1, 2)
+
+    q_BHND, k_BHND, v_BHND = like(setting.head_dim_qk), like(setting.head_dim_qk), like(setting.head_dim_v)
+    pinned = sdpa_kernel(backend) if backend is not None else contextlib.nullcontext()
+    with warnings.catch_warnings(record=True) as caught, pinned:
+        warnings.simplefilter("always")
+        try:
+            choice = int(torch._fused_sdp_choice(q_BHND, k_BHND, v_BHND))
+        except RuntimeError as error:
+            return None, [str(error).splitlines()[0]]
+    words = [str(warning.message).split(" (Triggered")[0] for warning in caught]
+    return _NAMES.get(choice), words

@@ -1,0 +1,41 @@
+"""What a core is: a function of q, k, v, and the facts about it that others rely on.
+
+Shapes: B batch x areas, H heads, N tokens per area, D head_dim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from sdpa_exp.attention.requirements import Requirements
+
+CoreFunction = Callable[[Tensor, Tensor, Tensor, float], Tensor]
+"""core(q_BHND, k_BHND, v_BHND, scale) -> out_BHND: any strides in, out shaped like v."""
+
+Kernel = Literal["softmax", "math", "flash", "efficient", "cudnn"]
+"""What computes the product: `softmax` is explicit matmul, softmax, matmul; the others are PyTorch's SDPA kernels."""
+
+FUSED_OR_MATH: frozenset[Kernel] = frozenset({"math", "flash", "efficient", "cudnn"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """One way to compute the attention product.
+
+    Attributes:
+        name: what users write in `attention=`.
+        summary: one line for people.
+        function: None means the module's own forward, untouched (stock).
+        kernels: those that count as "what was asked for"; the attestation compares.
+        requirements: when it can run.
+    """
+
+    name: str
+    summary: str
+    function: CoreFunction | None
+    kernels: frozenset[Kernel]
+    requirements: Requirements

@@ -1,0 +1,34 @@
+"""Explicit softmax attention in our layout: the same mathematics as stock, the same memory layout as the fused cores.
+
+stock against eager shows the effect of the layout; eager against a fused core shows the effect of the kernel.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from sdpa_exp.attention.core import Core
+from sdpa_exp.attention.requirements import ANYWHERE
+
+
+def explicit_attention(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:
+    """softmax(q k^T * scale) v, with the (B, H, N, N) weights written to memory."""
+    weights_BHNN = ((q_BHND * scale) @ k_BHND.transpose(-2, -1)).softmax(dim=-1)
+    return weights_BHNN @ v_BHND
+
+
+EAGER = Core(
+    name="eager",
+    summary="explicit matmul, softmax, matmul in the fused cores' layout",
+    function=explicit_attention,
+    kernels=frozenset({"softmax"}),
+    requirements=ANYWHERE,
+)
+
+STOCK = Core(
+    name="stock",
+    summary="the model's own forward, untouched (Ultralytics: explicit matmul, softmax, matmul)",
+    function=None,
+    kernels=frozenset({"softmax"}),
+    requirements=ANYWHERE,
+)

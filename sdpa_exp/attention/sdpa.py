@@ -1,0 +1,75 @@
+"""PyTorch's scaled_dot_product_attention: free to choose its kernel, or pinned to one.
+
+`flash` here is PyTorch's built-in kernel, not the flash-attn package. A pinned core raises when its kernel can't run;
+it never falls back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, float16, float32, float64
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from sdpa_exp.attention.core import FUSED_OR_MATH, Core
+from sdpa_exp.attention.requirements import ANYWHERE, FLOATS, HALVES, Requirements
+
+
+def sdpa(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:
+    """PyTorch's own choice of kernel, whatever it is on this device, dtype and shape."""
+    return F.scaled_dot_product_attention(q_BHND, k_BHND, v_BHND, scale=scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinnedSdpa:
+    """scaled_dot_product_attention held to one kernel; raises RuntimeError where that kernel can't run."""
+
+    backend: SDPBackend
+
+    def __call__(self, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:
+        with sdpa_kernel(self.backend):
+            return F.scaled_dot_product_attention(q_BHND, k_BHND, v_BHND, scale=scale)
+
+
+SDPA = Core(
+    name="sdpa",
+    summary="PyTorch's scaled_dot_product_attention with the kernel that PyTorch chooses",
+    function=sdpa,
+    kernels=FUSED_OR_MATH,
+    requirements=ANYWHERE,
+)
+
+FLASH = Core(
+    name="flash",
+    summary="PyTorch's built-in flash kernel (not the flash-attn package)",
+    function=PinnedSdpa(backend=SDPBackend.FLASH_ATTENTION),
+    kernels=frozenset({"flash"}),
+    requirements=Requirements(
+        dtypes={"cuda": HALVES, "cpu": FLOATS},
+        min_capability=(8, 0),
+        max_head_dim=256,
+        equal_head_dims=True,
+    ),
+)
+
+EFFICIENT = Core(
+    name="efficient",
+    summary="PyTorch's memory-efficient kernel (CUTLASS)",
+    function=PinnedSdpa(backend=SDPBackend.EFFICIENT_ATTENTION),
+    kernels=frozenset({"efficient"}),
+    requirements=Requirements(
+        dtypes={"cuda": FLOATS - {float64}},
+        min_capability=(5, 0),
+        min_capability_bf16=(8, 0),
+        head_dim_multiple={float32: 4, float16: 8, **{dtype: 8 for dtype in HALVES}},
+    ),
+)
+
+MATH = Core(
+    name="math",
+    summary="PyTorch's unfused fallback, pinned",
+    function=PinnedSdpa(backend=SDPBackend.MATH),
+    kernels=frozenset({"math"}),
+    requirements=ANYWHERE,
+)

@@ -1,0 +1,1 @@
+"""Evidence: what a model really executes, site by site."""

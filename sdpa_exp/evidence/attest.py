@@ -1,0 +1,200 @@
+"""Attests that a model executes the core it was given: at every site, forward and backward, in the dtype asked for."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sdpa_exp.attention.core import Kernel
+from sdpa_exp.attention.registry import get_core
+from sdpa_exp.errors import AttestationError, InjectionError
+from sdpa_exp.evidence.kernels import LABELS
+from sdpa_exp.evidence.operands import OperandRecorder, ProductCall
+from sdpa_exp.evidence.profile import Seen, profile_sites
+from sdpa_exp.injection.inject import injected_core
+from sdpa_exp.injection.sites import Site, find_sites
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteEvidence:
+    """What ran at one site in one stage."""
+
+    site: str
+    stage: str
+    kernels: dict[Kernel, int]
+    device_kernels: tuple[str, ...]
+    core_called: bool
+    calls: tuple[ProductCall, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attestation:
+    """Requested against executed, site by site. `ok` means that nothing disagrees."""
+
+    requested: str
+    evidence: tuple[SiteEvidence, ...]
+    mismatches: tuple[str, ...]
+    num_sites: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether every site ran what was asked for, in every stage."""
+        return not self.mismatches
+
+    def executed(self) -> dict[str, dict[str, int]]:
+        """Stage -> kernel -> number of sites that ran it."""
+        table: dict[str, dict[str, int]] = {}
+        for item in self.evidence:
+            row = table.setdefault(item.stage, {})
+            for kernel in item.kernels:
+                label = _label(kernel, self.requested)
+                row[label] = row.get(label, 0) + 1
+        return table
+
+    def summary(self) -> dict[str, Any]:
+        """The short form that result.json holds."""
+        return {
+            "ok": self.ok,
+            "requested": self.requested,
+            "num_sites": self.num_sites,
+            "executed": self.executed(),
+            "mismatches": list(self.mismatches),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, for attestation.json."""
+        return {**self.summary(), "evidence": [asdict(item) for item in self.evidence]}
+
+    def raise_if_wrong(self) -> None:
+        """Raise when requested and executed differ.
+
+        Raises:
+            AttestationError: with the first mismatches.
+        """
+        if self.mismatches:
+            more = f" (and {len(self.mismatches) - 3} more)" if len(self.mismatches) > 3 else ""
+            raise AttestationError(
+                f"attention={self.requested} was asked for and something else ran: {'; '.join(self.mismatches[:3])}{more}. "
+                "The figures of this run are not figures of that core; attestation.json has the evidence."
+            )
+
+
+def attest(model: Any, batch: Any, *, dtype: str | None = None) -> Attestation:
+    """Profile one training step and one evaluation of a copy of a model, and compare with its injected core.
+
+    Args:
+        model: an nn.Module or an Ultralytics YOLO object; the original is not changed.
+        batch: a tensor (B, 3, H, W), or an Ultralytics training batch (a dict, for which the model returns its loss).
+        dtype: what the product's operands must have (fp32, bf16, fp16); None accepts any.
+
+    Returns:
+        The attestation with stages train_forward, train_backward and val_forward.
+
+    Raises:
+        InjectionError: the model has no sites, or sites with different cores.
+    """
+    network = model if isinstance(model, nn.Module) and not hasattr(model, "add_callback") else model.model
+    image = batch["img"] if isinstance(batch, dict) else batch
+    trained, evaluated = copy.deepcopy(network).train(), copy.deepcopy(network).eval()
+    for parameter in trained.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())
+
+    def train_step() -> None:
+        _total(trained(batch)).backward()
+
+    evidence = [
+        *attest_call(trained, train_step, stage="train", backward=True),
+        *attest_call(evaluated, torch.no_grad()(lambda: evaluated(image)), stage="val", backward=False),
+    ]
+    return judge(evidence, find_sites(network), dtype=dtype)
+
+
+def attest_call(
+    model: nn.Module, call: Callable[[], object], *, stage: str, backward: bool
+) -> list[SiteEvidence]:
+    """Evidence of one call: run once to see the operands, once under the profiler to see the kernels.
+
+    Args:
+        model: holds the sites; in the mode (train or eval) that the call wants.
+        call: runs the model once; with `backward`, its backward too.
+        stage: a prefix for the stages, `<stage>_forward` and `<stage>_backward`.
+        backward: whether a backward pass is part of the call.
+    """
+    sites = find_sites(model)
+    device = next(model.parameters()).device
+    recorder = OperandRecorder(sites)
+    with recorder.watching():
+        call()
+    forward, back = profile_sites(call, sites, device)
+    evidence = []
+    for site in sites:
+        calls = tuple(dict.fromkeys(c for c in recorder.calls if c.site == site.name))
+        for name, seen in [("forward", forward), *([("backward", back)] if backward else [])]:
+            here = seen.get(site.name, Seen())
+            item = SiteEvidence(
+                site=site.name,
+                stage=f"{stage}_{name}",
+                kernels=dict(here.kernels),
+                device_kernels=tuple(sorted(here.device_kernels)),
+                core_called=recorder.core_calls[site.name] > 0,
+                calls=calls if name == "forward" else (),
+            )
+            evidence.append(item)
+    return evidence
+
+
+def judge(evidence: list[SiteEvidence], sites: list[Site], *, dtype: str | None) -> Attestation:
+    """Compare what ran with what the sites' core stands for.
+
+    Raises:
+        InjectionError: no sites, or sites with different cores.
+    """
+    if not sites:
+        raise InjectionError("the model has no attention sites, so there is nothing to attest.")
+    core = get_core(injected_core(sites))
+    mismatches = []
+    for item in evidence:
+        where = f"{item.site} ({item.stage.replace('_', ' ')})"
+        wanted = " or ".join(sorted(LABELS[kernel] for kernel in core.kernels))
+        wrong = set(item.kernels) - core.kernels
+        if wrong:
+            got = ", ".join(sorted(LABELS[kernel] for kernel in wrong))
+            mismatches.append(f"{where} ran {got} instead of {wanted}{_why_math(item, wrong)}")
+        elif not item.kernels:
+            mismatches.append(f"{where} ran no attention kernel that is known; expected {wanted}")
+        if item.core_called != (core.function is not None):
+            ran = "the core" if item.core_called else "the module's own forward"
+            mismatches.append(f"{where} ran {ran}, which attention={core.name} must not")
+        dtypes = {operand.dtype for call in item.calls for operand in call.operands}
+        if dtype is not None and dtypes - {dtype}:
+            mismatches.append(f"{where} computed in {', '.join(sorted(dtypes))}; the precision asked for is {dtype}")
+    return Attestation(
+        requested=core.name, evidence=tuple(evidence), mismatches=tuple(mismatches), num_sites=len(sites)
+    )
+
+
+def _why_math(item: SiteEvidence, wrong: set[Kernel]) -> str:
+    """An explanation where the operands' layout is what fused kernels refuse."""
+    strided = any(operand.stride[-1] != 1 for call in item.calls for operand in call.operands)
+    return ", because the layout forced it: head_dim does not have unit stride" if "math" in wrong and strided else ""
+
+
+def _label(kernel: Kernel, requested: str) -> str:
+    """The kernel's label; explicit softmax says whose code it is, since stock and eager share the operation."""
+    return f"{LABELS[kernel]} ({requested})" if kernel == "softmax" else LABELS[kernel]
+
+
+def _total(output: Any) -> Tensor:
+    """A scalar that depends on every floating-point output, for a backward pass."""
+    if isinstance(output, Tensor):
+        return output.float().sum() if output.is_floating_point() else torch.zeros(())
+    if isinstance(output, dict):
+        output = list(output.values())
+    if isinstance(output, list | tuple) and output and isinstance(output[0], Tensor) and output[0].requires_grad:
+        return _total(output[0]) if output[0].ndim <= 1 else sum((_total(o) for o in output), torch.zeros(()))
+    return sum((_total(o) for o in output if o is not None), torch.zeros(()))

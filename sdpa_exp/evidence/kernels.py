@@ -1,0 +1,41 @@
+"""Names of profiled operations and what they prove.
+
+PyTorch 2.11 to 2.15. Operations are the dispatcher's names (`aten::...`); device kernels are the names the CUDA
+profiler reports under an operation. FlashAttention 2, 3 and 4 through torch share operation names; the flash-attn
+package has its own (`flash_attn::`), with device kernels in `flash::` instead of `pytorch_flash::`.
+"""
+
+from __future__ import annotations
+
+from sdpa_exp.attention.core import Kernel
+
+FORWARD_OPS: dict[str, Kernel] = {
+    "aten::_scaled_dot_product_flash_attention_for_cpu": "flash",
+    "aten::_scaled_dot_product_flash_attention": "flash",
+    "aten::_scaled_dot_product_efficient_attention": "efficient",
+    "aten::_scaled_dot_product_cudnn_attention": "cudnn",
+    "aten::_scaled_dot_product_attention_math": "math",
+    "aten::_scaled_dot_product_attention_math_for_mps": "math",
+}
+
+BACKWARD_OPS: dict[str, Kernel] = {
+    "aten::_scaled_dot_product_flash_attention_for_cpu_backward": "flash",
+    "aten::_scaled_dot_product_flash_attention_backward": "flash",
+    "aten::_scaled_dot_product_efficient_attention_backward": "efficient",
+    "aten::_scaled_dot_product_cudnn_attention_backward": "cudnn",
+}
+
+SOFTMAX_OPS = frozenset({"aten::_softmax", "aten::_safe_softmax"})
+SOFTMAX_BACKWARD_OP = "aten::_softmax_backward_data"
+"""Explicit attention has no operation of its own: a softmax inside a site, outside any SDPA operation, marks it.
+
+PyTorch's math path has none in backward either: a softmax backward belongs to whatever its forward belonged to.
+"""
+
+LABELS: dict[Kernel, str] = {
+    "softmax": "explicit softmax",
+    "math": "math",
+    "flash": "flash",
+    "efficient": "efficient",
+    "cudnn": "cudnn",
+}

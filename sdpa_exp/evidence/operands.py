@@ -1,0 +1,114 @@
+"""What the attention product is called with: shapes, dtype and strides of its operands, per site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from sdpa_exp.attention.requirements import dtype_name
+from sdpa_exp.evidence.kernels import SOFTMAX_OPS
+from sdpa_exp.injection.dispatch import OBSERVER
+from sdpa_exp.injection.sites import Site
+
+_PRODUCTS = ("aten::_scaled_dot_product", "aten::scaled_dot_product")
+_MATMULS = ("aten::bmm", "aten::baddbmm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operand:
+    """One operand of the product. `stride` is in elements."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: str
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductCall:
+    """One call of the product at a site: the operation seen, and its operands (q, k, v, or two of a matmul)."""
+
+    site: str
+    op: str
+    operands: tuple[Operand, ...]
+
+
+class OperandRecorder(TorchDispatchMode):
+    """Records, while active, the operands of each attention product inside a site."""
+
+    def __init__(self, sites: list[Site]) -> None:
+        super().__init__()
+        self.calls: list[ProductCall] = []
+        self.core_calls: dict[str, int] = {site.name: 0 for site in sites}
+        self._sites = sites
+        self._current: str | None = None
+        self._last_matmul: ProductCall | None = None
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Note the operands, then run the operation as it is."""
+        if self._current is not None:
+            self._note(func.name().split(".")[0], args)
+        return func(*args, **(kwargs or {}))
+
+    def _note(self, op: str, args: Any) -> None:
+        assert self._current is not None
+        operands = tuple(_operand(arg) for arg in args[:3] if isinstance(arg, Tensor))
+        call = ProductCall(site=self._current, op=op, operands=operands)
+        if op.startswith(_PRODUCTS):
+            self.calls.append(call)
+        elif op in _MATMULS:
+            self._last_matmul = call
+        elif op in SOFTMAX_OPS and self._last_matmul is not None:
+            self.calls.append(self._last_matmul)
+
+    @contextmanager
+    def watching(self) -> Iterator[OperandRecorder]:
+        """Watch the sites: which one is running, and whether its core is really called."""
+        handles = []
+        for site in self._sites:
+            handles.append(site.module.register_forward_pre_hook(self._enter(site.name)))
+            handles.append(site.module.register_forward_hook(self._leave, always_call=True))
+            site.module.__dict__[OBSERVER] = self._count(site.name)
+        try:
+            with self:
+                yield self
+        finally:
+            for handle in handles:
+                handle.remove()
+            for site in self._sites:
+                del site.module.__dict__[OBSERVER]
+
+    def _enter(self, name: str) -> Any:
+        def hook(module: nn.Module, args: Any) -> None:
+            self._current, self._last_matmul = name, None
+
+        return hook
+
+    def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        self._current = None
+
+    def _count(self, name: str) -> Any:
+        def observe(function: Any) -> Any:
+            def counted(*args: Any) -> Any:
+                self.core_calls[name] += 1
+                return function(*args)
+
+            return counted
+
+        return observe
+
+
+def _operand(tensor: Tensor) -> Operand:
+    return Operand(
+        shape=tuple(tensor.shape),
+        stride=tuple(tensor.stride()),
+        dtype=dtype_name(tensor.dtype),
+        device=tensor.device.type,
+    )
+

@@ -1,0 +1,151 @@
+"""Profiles one call of a model and says which kernels ran at which site, forward and backward."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from sdpa_exp.attention.core import Kernel
+from sdpa_exp.evidence.kernels import BACKWARD_OPS, FORWARD_OPS, SOFTMAX_BACKWARD_OP, SOFTMAX_OPS
+from sdpa_exp.injection.sites import Site
+
+_LABEL = "sdpa_exp.site/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What was seen at one site in one direction: kernels with call counts, and names of device kernels."""
+
+    kernels: Counter[Kernel] = field(default_factory=Counter)
+    device_kernels: frozenset[str] = frozenset()
+
+
+Sightings = dict[str, Seen]
+"""Site name -> what was seen there."""
+
+
+def profile_sites(
+    call: Callable[[], object], sites: Iterable[Site], device: torch.device
+) -> tuple[Sightings, Sightings]:
+    """Run `call` once under the profiler.
+
+    Args:
+        call: a forward, or a forward and backward, through the modules of `sites`.
+        sites: the sites to watch.
+        device: where the model is.
+
+    Returns:
+        What was seen forward, and what was seen backward, for sites where anything was.
+    """
+    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
+    with ExitStack() as stack:
+        for site in sites:
+            stack.enter_context(_labelled(site))
+        with profile(activities=activities, acc_events=True) as profiler:
+            call()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+    return _read(profiler.events())
+
+
+class _labelled:  # noqa: N801 - reads as a verb in a with statement
+    """Puts a profiler range with the site's name around each forward of its module."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._ranges: list[Any] = []
+
+    def __enter__(self) -> None:
+        self._handles = (
+            self._site.module.register_forward_pre_hook(self._open),
+            self._site.module.register_forward_hook(self._close, always_call=True),
+        )
+
+    def __exit__(self, *exc_info: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _open(self, module: nn.Module, args: Any) -> None:
+        label = record_function(_LABEL + self._site.name)
+        label.__enter__()
+        self._ranges.append(label)
+
+    def _close(self, module: nn.Module, args: Any, output: Any) -> None:
+        self._ranges.pop().__exit__(None, None, None)
+
+
+def _read(events: Iterable[Any]) -> tuple[Sightings, Sightings]:
+    events = list(events)
+    forward, by_sequence = _read_forward(events)
+    return forward, _read_backward(events, by_sequence)
+
+
+def _read_forward(events: list[Any]) -> tuple[Sightings, dict[int, tuple[str, Kernel]]]:
+    counts: dict[str, Counter[Kernel]] = defaultdict(Counter)
+    device_kernels: dict[str, set[str]] = defaultdict(set)
+    by_sequence: dict[int, tuple[str, Kernel]] = {}
+    for event in events:
+        kernel = _forward_kernel(event)
+        site = _site_of(event) if kernel is not None else None
+        if kernel is None or site is None:
+            continue
+        owner = _owner(event)
+        if event.name in FORWARD_OPS or owner is None:
+            counts[site][kernel] += 1
+            device_kernels[site] |= _device_kernels(event)
+        if event.sequence_nr >= 0:
+            by_sequence[event.sequence_nr] = (site, owner or kernel)
+    return _sightings(counts, device_kernels), by_sequence
+
+
+def _read_backward(events: list[Any], by_sequence: dict[int, tuple[str, Kernel]]) -> Sightings:
+    counts: dict[str, Counter[Kernel]] = defaultdict(Counter)
+    device_kernels: dict[str, set[str]] = defaultdict(set)
+    for event in events:
+        if event.name not in BACKWARD_OPS and event.name != SOFTMAX_BACKWARD_OP:
+            continue
+        known = next((by_sequence[e.sequence_nr] for e in _chain(event) if e.sequence_nr in by_sequence), None)
+        if known is None:
+            continue  # a softmax outside the sites, such as the detection head's
+        site, forward_kernel = known
+        counts[site][BACKWARD_OPS.get(event.name, forward_kernel)] += 1
+        device_kernels[site] |= _device_kernels(event)
+    return _sightings(counts, device_kernels)
+
+
+def _sightings(counts: dict[str, Counter[Kernel]], device_kernels: dict[str, set[str]]) -> Sightings:
+    return {site: Seen(kernels=seen, device_kernels=frozenset(device_kernels[site])) for site, seen in counts.items()}
+
+
+def _forward_kernel(event: Any) -> Kernel | None:
+    return "softmax" if event.name in SOFTMAX_OPS else FORWARD_OPS.get(event.name)
+
+
+def _owner(event: Any) -> Kernel | None:
+    """The SDPA operation that an operation is a part of: math is made of a softmax and two matmuls."""
+    return next((FORWARD_OPS[e.name] for e in _chain(event) if e is not event and e.name in FORWARD_OPS), None)
+
+
+def _site_of(event: Any) -> str | None:
+    return next((e.name.removeprefix(_LABEL) for e in _chain(event) if e.name.startswith(_LABEL)), None)
+
+
+def _chain(event: Any) -> Iterable[Any]:
+    """The event and its parents, inside out."""
+    while event is not None:
+        yield event
+        event = event.cpu_parent
+
+
+def _device_kernels(event: Any) -> set[str]:
+    names = {kernel.name for kernel in event.kernels}
+    for child in event.cpu_children:
+        names |= _device_kernels(child)
+    return names

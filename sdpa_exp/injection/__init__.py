@@ -1,0 +1,1 @@
+"""Injection: finds the attention sites of a model and makes them compute with a chosen core."""
