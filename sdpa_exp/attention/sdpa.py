@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch.nn.functional as F
-from torch import Tensor, float16, float32, float64
+from torch import Tensor, bfloat16, float16, float32, float64
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sdpa_exp.attention.core import FUSED_OR_MATH, Core
@@ -28,6 +28,7 @@ class PinnedSdpa:
     backend: SDPBackend
 
     def __call__(self, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:
+        """softmax(q k^T * scale) v by this kernel; RuntimeError where it can't run."""
         with sdpa_kernel(self.backend):
             return F.scaled_dot_product_attention(q_BHND, k_BHND, v_BHND, scale=scale)
 
@@ -62,7 +63,7 @@ EFFICIENT = Core(
         dtypes={"cuda": FLOATS - {float64}},
         min_capability=(5, 0),
         min_capability_bf16=(8, 0),
-        head_dim_multiple={float32: 4, float16: 8, **{dtype: 8 for dtype in HALVES}},
+        head_dim_multiple={float32: 4, float16: 8, bfloat16: 8},
     ),
 )
 

@@ -30,6 +30,7 @@ class SiteEvidence:
     device_kernels: tuple[str, ...]
     core_called: bool
     calls: tuple[ProductCall, ...]
+    dtype_asked: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +80,8 @@ class Attestation:
         if self.mismatches:
             more = f" (and {len(self.mismatches) - 3} more)" if len(self.mismatches) > 3 else ""
             raise AttestationError(
-                f"attention={self.requested} was asked for and something else ran: {'; '.join(self.mismatches[:3])}{more}. "
-                "The figures of this run are not figures of that core; attestation.json has the evidence."
+                f"attention={self.requested} was asked for and something else ran: "
+                f"{'; '.join(self.mismatches[:3])}{more}. The figures of this run are not figures of that core; attestation.json has the evidence."
             )
 
 
@@ -108,14 +109,14 @@ def attest(model: Any, batch: Any, *, dtype: str | None = None) -> Attestation:
         _total(trained(batch)).backward()
 
     evidence = [
-        *attest_call(trained, train_step, stage="train", backward=True),
-        *attest_call(evaluated, torch.no_grad()(lambda: evaluated(image)), stage="val", backward=False),
+        *attest_call(trained, train_step, stage="train", backward=True, dtype=dtype),
+        *attest_call(evaluated, torch.no_grad()(lambda: evaluated(image)), stage="val", backward=False, dtype=dtype),
     ]
-    return judge(evidence, find_sites(network), dtype=dtype)
+    return judge(evidence, find_sites(network))
 
 
 def attest_call(
-    model: nn.Module, call: Callable[[], object], *, stage: str, backward: bool
+    model: nn.Module, call: Callable[[], object], *, stage: str, backward: bool, dtype: str | None
 ) -> list[SiteEvidence]:
     """Evidence of one call: run once to see the operands, once under the profiler to see the kernels.
 
@@ -124,6 +125,7 @@ def attest_call(
         call: runs the model once; with `backward`, its backward too.
         stage: a prefix for the stages, `<stage>_forward` and `<stage>_backward`.
         backward: whether a backward pass is part of the call.
+        dtype: what the operands must have (fp32, bf16, fp16); None accepts any.
     """
     sites = find_sites(model)
     device = next(model.parameters()).device
@@ -143,12 +145,13 @@ def attest_call(
                 device_kernels=tuple(sorted(here.device_kernels)),
                 core_called=recorder.core_calls[site.name] > 0,
                 calls=calls if name == "forward" else (),
+                dtype_asked=dtype,
             )
             evidence.append(item)
     return evidence
 
 
-def judge(evidence: list[SiteEvidence], sites: list[Site], *, dtype: str | None) -> Attestation:
+def judge(evidence: list[SiteEvidence], sites: list[Site]) -> Attestation:
     """Compare what ran with what the sites' core stands for.
 
     Raises:
@@ -171,8 +174,9 @@ def judge(evidence: list[SiteEvidence], sites: list[Site], *, dtype: str | None)
             ran = "the core" if item.core_called else "the module's own forward"
             mismatches.append(f"{where} ran {ran}, which attention={core.name} must not")
         dtypes = {operand.dtype for call in item.calls for operand in call.operands}
-        if dtype is not None and dtypes - {dtype}:
-            mismatches.append(f"{where} computed in {', '.join(sorted(dtypes))}; the precision asked for is {dtype}")
+        if item.dtype_asked is not None and dtypes - {item.dtype_asked}:
+            got = ", ".join(sorted(dtypes))
+            mismatches.append(f"{where} computed in {got}; the precision asked for is {item.dtype_asked}")
     return Attestation(
         requested=core.name, evidence=tuple(evidence), mismatches=tuple(mismatches), num_sites=len(sites)
     )

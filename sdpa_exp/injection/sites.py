@@ -46,7 +46,7 @@ class Family:
 
 
 def _area_attention_class() -> type[nn.Module]:
-    from ultralytics.nn.modules.block import AAttn  # noqa: PLC0415 - slow import, only needed with such models
+    from ultralytics.nn.modules.block import AAttn
 
     return AAttn  # type: ignore[no-any-return]
 

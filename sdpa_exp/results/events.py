@@ -6,8 +6,8 @@ Every line has `seq` (from 0), `time_unix_s`, `mono_s` (monotonic clock of the w
 |---             |---|
 | run_started    | pid, plan_cell_id |
 | environment    | environment |
-| phase          | name, wall_s, memory (per phase: peak_allocated_mib, peak_reserved_mib, peak_rss_mib) - written at its end |
-| epoch          | epoch (from 1), epochs, metrics (losses, precision, recall, mAP50, mAP50-95, lr/...), train_s, val_s |
+| phase          | name, wall_s, memory (peak_allocated_mib, peak_reserved_mib, peak_rss_mib); at its end |
+| epoch          | epoch (from 1), epochs, metrics (losses, precision, recall, mAP50, ...), train_s, val_s |
 | data_stream    | digest, num_batches |
 | attestation    | summary |
 | warning        | code, message |

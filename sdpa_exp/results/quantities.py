@@ -40,7 +40,7 @@ _ALL = (
         name="peak_memory_mib",
         unit="MiB",
         better="lower",
-        meaning="training phase: torch's peak allocated device memory on CUDA, peak resident set of the worker on a CPU",
+        meaning="train phase: torch's peak allocated device memory on CUDA, peak resident set of the worker on a CPU",
     ),
     Quantity(name="total_s", unit="s", better="lower", meaning="worker process from start to result"),
 )

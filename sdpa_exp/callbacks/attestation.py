@@ -1,0 +1,81 @@
+"""Attests a training after its last timed moment: a real step, a real validation batch, and the reloaded best.pt.
+
+Profiling can slow a process for good, so it comes last. Every stage runs on a copy: nothing that was measured or
+saved is touched.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from ultralytics.nn.tasks import load_checkpoint
+from ultralytics.utils.torch_utils import autocast, unwrap_model
+
+from sdpa_exp.callbacks.attach import Callbacks
+from sdpa_exp.errors import RunError
+from sdpa_exp.evidence.attest import Attestation, SiteEvidence, attest_call, judge
+from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.results.events import Journal
+
+
+class AttestTraining:
+    """Fills `attestation` when the training ends."""
+
+    def __init__(self, journal: Journal, *, precision: str) -> None:
+        self.attestation: Attestation | None = None
+        self._journal = journal
+        self._precision = precision
+
+    def callbacks(self) -> Callbacks:
+        """After everything that is timed."""
+        return {"on_train_end": self._attest}
+
+    def _attest(self, trainer: Any) -> None:
+        images = trainer.validator.preprocess(next(iter(trainer.test_loader)))["img"]
+        evidence = [
+            *self._train_step(trainer),
+            *self._validation(trainer, images),
+            *self._reloaded(trainer, images),
+        ]
+        self.attestation = judge(evidence, find_sites(unwrap_model(trainer.model)))
+        self._journal.write("attestation", summary=self.attestation.summary())
+
+    def _train_step(self, trainer: Any) -> list[SiteEvidence]:
+        if trainer.last_batch is None:
+            raise RunError("the training ended without a single batch, so there is nothing to attest.")
+        model = copy.deepcopy(unwrap_model(trainer.model)).train()
+
+        def step() -> None:
+            with autocast(torch.bfloat16 if trainer.args.amp == "bf16" else trainer.amp, device=trainer.device.type):
+                loss, _ = model(trainer.last_batch)
+            loss.sum().backward()
+
+        return attest_call(model, step, stage="train", backward=True, dtype=self._precision)
+
+    def _validation(self, trainer: Any, images: torch.Tensor) -> list[SiteEvidence]:
+        """As Ultralytics validates while training: the EMA, under fp16 autocast where AMP is on (bf16 too)."""
+        model = copy.deepcopy(trainer.ema.ema).eval()
+        is_half = trainer.amp and trainer.device.type != "cpu"
+
+        @torch.no_grad()
+        def validate() -> None:
+            with autocast(is_half, device=trainer.device.type):
+                model(images)
+
+        return attest_call(model, validate, stage="val", backward=False, dtype="fp16" if is_half else "fp32")
+
+    def _reloaded(self, trainer: Any, images: torch.Tensor) -> list[SiteEvidence]:
+        """As Ultralytics evaluates best.pt: loaded from its file and fused."""
+        model, _ = load_checkpoint(trainer.best if trainer.best.exists() else trainer.last, device=trainer.device)
+        trainer.check_reloaded(model)
+        model = model.fuse(verbose=False).eval()
+        is_half = trainer.amp and trainer.device.type != "cpu"
+        model = model.half() if is_half else model.float()
+
+        @torch.no_grad()
+        def evaluate() -> None:
+            model(images.half() if is_half else images.float())
+
+        return attest_call(model, evaluate, stage="best_pt", backward=False, dtype="fp16" if is_half else "fp32")

@@ -1,0 +1,37 @@
+"""Compares the Ultralytics arguments that were planned with those that the trainer executed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sdpa_exp.callbacks.attach import Callbacks
+from sdpa_exp.results.events import Journal
+
+# Set by Ultralytics for its own bookkeeping; none of them changes what is computed.
+_BOOKKEEPING = frozenset({"name", "project", "save_dir", "mode", "task", "model", "data", "device"})
+
+
+class SettingsCheck:
+    """Finds what Ultralytics changed by itself. `changed` maps an argument to [planned, executed]."""
+
+    def __init__(self, journal: Journal, planned: dict[str, Any]) -> None:
+        self.changed: dict[str, list[Any]] = {}
+        self._journal = journal
+        self._planned = planned
+
+    def callbacks(self) -> Callbacks:
+        """Compared after setup and again at the end: both are moments of silent changes."""
+        return {"on_train_start": self._compare, "on_train_end": self._compare}
+
+    def _compare(self, trainer: Any) -> None:
+        executed = vars(trainer.args)
+        for key, planned in self._planned.items():
+            value = executed.get(key)
+            if key not in _BOOKKEEPING and value != planned and key not in self.changed:
+                self.changed[key] = [planned, value]
+                message = f"Ultralytics changed {key} from {planned} to {value} by itself."
+                self._journal.write("warning", code="setting_changed", message=message)
+        amp_asked = self._planned.get("amp") not in (False, None)
+        if bool(trainer.amp) != amp_asked and "amp" not in self.changed:
+            self.changed["amp"] = [self._planned.get("amp"), bool(trainer.amp)]
+            self._journal.write("warning", code="amp_changed", message=f"AMP is {trainer.amp}, asked for {amp_asked}.")

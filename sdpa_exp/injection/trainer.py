@@ -1,0 +1,93 @@
+"""Ultralytics' detection trainer with the core injected where it lasts, and no silent fallbacks.
+
+The swap happens in `setup_model`: every process runs it (DDP children too), before EMA, compile and the optimizer
+see the model. A callback would come too late for EMA, validation and best.pt.
+
+Read in Ultralytics 8.4.190, engine/trainer.py: an out-of-memory in the first epoch halves the batch and goes on; NaN
+reloads last.pt; the AMP check downloads a model and can switch AMP off. Each changes what is measured, so here the
+first two are errors and the third is replaced: the precision asked for is the precision that runs.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from ultralytics.models.yolo.detect import DetectionTrainer
+
+from sdpa_exp.errors import InjectionError, RunError
+from sdpa_exp.injection.inject import InjectionReport, check_injected, inject
+
+
+class AttentionTrainer(DetectionTrainer):  # type: ignore[misc]
+    """Trains a detector with a core at every attention site.
+
+    Besides Ultralytics' events it fires `on_caching_start`, `on_caching_end` (data sets scanned, images cached) and
+    `on_final_eval_start`. `last_batch` is the newest preprocessed training batch.
+    """
+
+    def __init__(self, *, core: str, overrides: dict[str, Any]) -> None:
+        self.core = core
+        self.injection: InjectionReport | None = None
+        self.last_batch: dict[str, Any] | None = None
+        self.num_pipelines = 0
+        super().__init__(overrides=overrides)
+
+    def setup_model(self) -> Any:
+        """Build or load the model, then inject the core.
+
+        Raises:
+            InjectionError: the model has no sites, or one did not take the core.
+        """
+        checkpoint = super().setup_model()
+        self.injection = inject(self.model, self.core)
+        return checkpoint
+
+    def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Keep a reference to the batch, for the attestation and the digest of the data stream."""
+        self.last_batch = super().preprocess_batch(batch)
+        return self.last_batch
+
+    def final_eval(self) -> None:
+        """Evaluate best.pt; its reload must have kept the core."""
+        self.run_callbacks("on_final_eval_start")
+        super().final_eval()
+
+    def check_reloaded(self, network: Any) -> None:
+        """Check that a reloaded checkpoint has the core at all sites.
+
+        Raises:
+            InjectionError: it has not.
+        """
+        if self.injection is None:
+            raise InjectionError("the trainer has not set up its model yet, so there is no injection to check.")
+        check_injected(network, self.core, expected=self.injection.sites)
+
+    def _setup_train(self) -> None:
+        with mock.patch("ultralytics.engine.trainer.check_amp", return_value=True):
+            super()._setup_train()
+
+    def _build_train_pipeline(self) -> None:
+        self.num_pipelines += 1
+        if self.num_pipelines > 1:
+            raise RunError(
+                f"out of memory in the first epoch: batch {self.batch_size * 2} does not fit on {self.device}. "
+                "Ultralytics would halve the batch and go on, and arms would no longer be comparable. "
+                f"Set hardware.batch={self.batch_size} or less for all arms."
+            )
+        self.run_callbacks("on_caching_start")
+        super()._build_train_pipeline()
+        self.run_callbacks("on_caching_end")
+
+    def _handle_nan_recovery(self, epoch: int) -> bool:
+        loss = None if self.loss is None else float(self.loss)
+        fitness = None if self.fitness is None else float(self.fitness)
+        for name, value in (("loss", loss), ("fitness", fitness)):
+            if value is not None and not math.isfinite(value):
+                raise RunError(
+                    f"the {name} is {value} after epoch {epoch + 1}. Ultralytics would go on from last.pt; here the "
+                    f"run ends. Lower train.lr0, or use hardware.precision=bf16 or fp32 (results so far: {Path(self.csv)})."
+                )
+        return False

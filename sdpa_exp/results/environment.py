@@ -1,0 +1,96 @@
+"""What a run ran on: versions, device, driver, and the state of the code. Called in the worker, which has torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "torchvision", "ultralytics", "numpy", "mlflow", "hydra-core", "sdpa-exp", "opencv-python")
+
+
+def collect_environment() -> dict[str, Any]:
+    """Versions, machine and code, as plain values; what can't be found out is None."""
+    import sdpa_exp
+
+    code = Path(sdpa_exp.__file__).parent
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "cpu": _cpu_name(),
+        "num_cpus": os.cpu_count(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "locations": {"sdpa_exp": str(code), "python": sys.executable},
+        "git": git_state(code),
+        **_torch_facts(),
+    }
+
+
+def git_state(folder: Path) -> dict[str, Any]:
+    """Commit, and whether tracked files differ from it; both None outside a checkout."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    status = _git(folder, "status", "--porcelain", "--untracked-files=no") if commit else None
+    return {"commit": commit, "dirty": None if status is None else bool(status)}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _torch_facts() -> dict[str, Any]:
+    import torch
+
+    facts: dict[str, Any] = {
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,
+        "num_threads": torch.get_num_threads(),
+        "gpu": None,
+        "gpu_uuid": None,
+        "gpu_capability": None,
+        "gpu_memory_mib": None,
+        "driver": None,
+    }
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+        facts |= {
+            "gpu": properties.name,
+            "gpu_uuid": f"GPU-{properties.uuid}" if hasattr(properties, "uuid") else None,
+            "gpu_capability": f"{properties.major}.{properties.minor}",
+            "gpu_memory_mib": properties.total_memory / 2**20,
+            "driver": _driver(),
+        }
+    return facts
+
+
+def _driver() -> str | None:
+    try:
+        version = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").splitlines()[0]
+    except (OSError, IndexError):
+        return None
+    return next((word for word in version.split() if word[0].isdigit() and "." in word), None)
+
+
+def _cpu_name() -> str | None:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or None
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

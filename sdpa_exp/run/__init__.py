@@ -1,0 +1,1 @@
+"""Runs: the parent that starts and watches, and the worker, a fresh process for each run."""

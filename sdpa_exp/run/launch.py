@@ -1,0 +1,231 @@
+"""What the entry point calls: a single run, and the beginning, jobs and end of a sweep."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from sdpa_exp import errors
+from sdpa_exp.compare import compare_sweep, render_terminal
+from sdpa_exp.config.baseline import resolve_baseline
+from sdpa_exp.config.plan import Plan, to_dict, write_plan
+from sdpa_exp.errors import CoreUnavailable, RunError, SdpaExpError
+from sdpa_exp.results.events import Journal
+from sdpa_exp.results.files import write_json_atomic
+from sdpa_exp.results.record import Record, read_record, write_record
+from sdpa_exp.run.preflight import ANSWER_FILE, REQUEST_FILE
+from sdpa_exp.run.progress import RunProgress
+from sdpa_exp.run.supervise import supervise
+from sdpa_exp.run.sweep import (
+    describe_sweep,
+    frozen_hardware,
+    hardware_entries,
+    read_sweep,
+    refusal_of,
+    write_sweep,
+)
+from sdpa_exp.run.worker import now
+from sdpa_exp.tracking.make import make_tracker
+
+logger = logging.getLogger(__name__)
+
+PREFLIGHT_LOG = "preflight.log"
+
+
+def run_single(plan: Plan) -> int:
+    """One run outside a sweep; returns its exit code.
+
+    Raises:
+        TrackingError: the store can't be used; nothing was started.
+        KeyboardInterrupt: Ctrl-C, after the run was ended in order.
+    """
+    console = Console()
+    tracker = make_tracker(plan.tracking, experiment=plan.name)
+    tracker.check()
+    record = supervise(plan, tracker, RunProgress(console, f"{plan.arm} seed {plan.seed}"))
+    _say(console, f"run folder: {_short(plan.run_dir)}")
+    _say_where(console, tracker.ui_command())
+    return record.exit_code
+
+
+def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
+    """Look at the machine once, freeze what was left open, and say what is coming; nothing was started if it raises.
+
+    Args:
+        plans: every job in order; empty where the sweeper can't say beforehand.
+        sweep_dir: the sweep's folder.
+        command: the command line.
+
+    Raises:
+        SdpaExpError: the sweep can't be run, for a reason that concerns all of it.
+    """
+    console = Console()
+    sweep_dir.mkdir(parents=True, exist_ok=True)
+    arms = list(dict.fromkeys(plan.arm for plan in plans))
+    baseline = resolve_baseline(arms, plans[0].baseline) if plans else None
+    sweep = describe_sweep(plans, sweep_dir, command, baseline)
+    if not plans:
+        write_sweep(sweep_dir, sweep)
+        return
+    tracker = make_tracker(plans[0].tracking, experiment=plans[0].name)
+    tracker.check()
+    _say(
+        console,
+        f"{len(plans)} runs: {', '.join(arms)} x seeds {', '.join(str(seed) for seed in sweep['seeds'])}, "
+        f"baseline {baseline}, in {_short(sweep_dir)}",
+    )
+    sweep["preflight"] = _preflight(plans, sweep_dir)
+    write_sweep(sweep_dir, sweep)
+    tracker.open_sweep(sweep_dir)
+    _say_preflight(console, sweep)
+
+
+def run_job(plan: Plan) -> None:
+    """One job of a sweep: records whatever happens, raises nothing but KeyboardInterrupt."""
+    console = Console()
+    title = f"job {plan.job.num + 1}/{plan.job.num_jobs}  {plan.arm} seed {plan.seed}"
+    try:
+        sweep = read_sweep(Path(plan.job.sweep_dir or plan.run_dir.parent))
+        plan = dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware))
+        tracker = make_tracker(plan.tracking, experiment=plan.name)
+        sentence = refusal_of(sweep, plan)
+        if sentence is None:
+            supervise(plan, tracker, RunProgress(console, title))
+            return
+        record_unstarted(plan, CoreUnavailable(sentence))
+        tracker.follow(plan.run_dir)
+        tracker.finish(plan.run_dir, timeout_s=plan.tracking.timeout_s)
+        _say(console, f"{title}: not started: {sentence}")
+    except (SdpaExpError, OSError) as error:
+        _say(console, f"{title}: failed: {error}")
+        record_unstarted(plan, error)
+
+
+def end_sweep(sweep_dir: Path) -> int:
+    """Compare the runs, show the result, and return the sweep's exit code: 0 when every run finished."""
+    console = Console()
+    sweep = read_sweep(sweep_dir)
+    records = [_record_of(Path(job["run_dir"])) for job in sweep["jobs"]]
+    exit_code = next((record.exit_code for record in records if record and record.exit_code), 0)
+    if any(record is None for record in records):
+        exit_code = exit_code or RunError.exit_code
+    plan = _any_plan(sweep)
+    if plan is None or plan.compare.after_sweep:
+        try:
+            console.print(render_terminal(compare_sweep(sweep_dir)))
+        except SdpaExpError as error:
+            _say(console, f"no comparison: {error}")
+            exit_code = exit_code or error.exit_code
+    if plan is not None:
+        tracker = make_tracker(plan.tracking, experiment=plan.name)
+        tracker.close_sweep(sweep_dir, "FINISHED" if exit_code == 0 else "FAILED")
+        _say_where(console, tracker.ui_command())
+    return exit_code
+
+
+def record_unstarted(plan: Plan, error: Exception) -> Record:
+    """Give a run that never started a folder with plan, journal and record, so that it is counted."""
+    write_plan(plan)
+    record = Record(
+        status="FAILED",
+        reason=str(error),
+        error=type(error).__name__,
+        exit_code=error.exit_code if isinstance(error, SdpaExpError) else RunError.exit_code,
+        arm=plan.arm,
+        seed=plan.seed,
+        cell_id=plan.cell_id(),
+        name=plan.name,
+        task=plan.task.name,
+        started_at=now(),
+        ended_at=now(),
+    )
+    journal = Journal(plan.run_dir)
+    journal.write("error", error=record.error, message=record.reason)
+    journal.write("run_finished", status=record.status)
+    journal.close()
+    write_record(plan.run_dir, record)
+    return record
+
+
+def _preflight(plans: list[Plan], sweep_dir: Path) -> dict[str, Any]:
+    """Ask a process of its own, so that this one stays free of torch."""
+    write_json_atomic(sweep_dir / REQUEST_FILE, [to_dict(plan) for plan in plans])
+    log_path = sweep_dir / PREFLIGHT_LOG
+    with log_path.open("wb") as log:
+        command = [sys.executable, "-m", "sdpa_exp.run.preflight", str(sweep_dir)]
+        returncode = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+    try:
+        answer = json.loads((sweep_dir / ANSWER_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"the preflight process ended with exit code {returncode}; its log: {log_path}") from error
+    if answer["error"] is not None:
+        raise getattr(errors, answer["error"]["class"])(answer["error"]["message"])
+    answer["hardware"] = hardware_entries(plans, answer["hardware"])
+    (sweep_dir / REQUEST_FILE).unlink()
+    (sweep_dir / ANSWER_FILE).unlink()
+    return answer  # type: ignore[no-any-return]
+
+
+def _say_preflight(console: Console, sweep: dict[str, Any]) -> None:
+    preflight = sweep["preflight"]
+    for entry in preflight["hardware"]:
+        h = entry["resolved"]
+        _say(console, f"hardware: {h['device']}, {h['precision']}, batch {h['batch']}, {h['num_threads']} CPU threads")
+    for message in preflight["warnings"]:
+        _say(console, f"data set: {message}")
+    for entry in preflight["arms"]:
+        if entry["sentence"]:
+            _say(console, f"can't run: {entry['sentence']}")
+    for group in preflight["same_kernel"]:
+        _say(console, same_kernel_sentence(group["arms"], preflight["arms"]))
+
+
+def same_kernel_sentence(arms: list[str], checks: list[dict[str, Any]]) -> str:
+    """Says that arms are one and the same here, and names a line that compares something."""
+    kernel = next(check["kernel"] for check in checks if check["arm"] == arms[0])
+    return (
+        f"NOTE: {' and '.join(arms)} all run the same kernel here (PyTorch's {kernel}): this sweep compares a model "
+        f"with itself, and any difference is noise. To compare something: attention=stock,{arms[0]}"
+    )
+
+
+def _say_where(console: Console, ui_command: str | None) -> None:
+    if ui_command:
+        _say(console, f"see the runs:  {ui_command}")
+
+
+def _record_of(run_dir: Path) -> Record | None:
+    try:
+        return read_record(run_dir)
+    except SdpaExpError:
+        return None
+
+
+def _any_plan(sweep: dict[str, Any]) -> Plan | None:
+    from sdpa_exp.config.plan import read_plan
+
+    for job in sweep["jobs"]:
+        try:
+            return read_plan(Path(job["run_dir"]))
+        except SdpaExpError:
+            continue
+    return None
+
+
+def _short(path: Path) -> str:
+    """Relative to the working directory where that is shorter."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _say(console: Console, message: str) -> None:
+    console.print(message, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,85 @@
+"""Prepares the worker's process before anything heavy is imported: environment, signals, life tied to the parent's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+from importlib import util
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.data.cache import cache_root
+
+_CHECK_PERIOD_S = 1.0
+# Trackers that Ultralytics would start by itself, and its analytics; the run is ours to log.
+_SETTINGS_OFF = ("sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", "raytune", "tensorboard", "wandb")
+
+
+class Killed(BaseException):
+    """The worker was asked to end. Not an Exception: nothing between here and the worker's end may catch it."""
+
+
+def prepare_environment(plan: Plan) -> None:
+    """Set the environment that torch and Ultralytics read when they are imported.
+
+    Ultralytics gets a settings folder of ours, so that the user's stays as it is; it must not install packages or ask
+    the network at import.
+    """
+    settings_dir = cache_root() / "ultralytics"
+    settings_dir.mkdir(parents=True, exist_ok=True)
+    os.environ["YOLO_CONFIG_DIR"] = str(settings_dir)
+    os.environ["YOLO_AUTOINSTALL"] = "false"
+    if plan.model.weights is None or Path(plan.model.weights).exists():
+        os.environ["YOLO_OFFLINE"] = "true"
+    if plan.hardware.allocator:
+        os.environ["PYTORCH_ALLOC_CONF"] = plan.hardware.allocator
+    if plan.hardware.num_threads:
+        os.environ["OMP_NUM_THREADS"] = str(plan.hardware.num_threads)
+    _provide_font(settings_dir / "Ultralytics" / "Arial.ttf")
+
+
+def switch_off_trackers() -> None:
+    """Turn Ultralytics' own trackers and analytics off, in our settings folder."""
+    from ultralytics import settings
+
+    wrong = {key: False for key in _SETTINGS_OFF if settings.get(key)}
+    if wrong:
+        settings.update(wrong)
+
+
+def end_on_signal() -> None:
+    """Turn SIGTERM and SIGINT into `Killed` in the main thread, so that the record is still written."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise Killed(signal.Signals(number).name)
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+
+
+def end_with_parent() -> None:
+    """Watch the parent from a thread; when it is gone, end this process as a signal would."""
+    parent = psutil.Process(os.getppid())
+
+    def watch() -> None:
+        while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+            threading.Event().wait(_CHECK_PERIOD_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
+
+
+def _provide_font(path: Path) -> None:
+    """Ultralytics downloads Arial for its plots unless its settings folder has one: give it matplotlib's DejaVu."""
+    spec = util.find_spec("matplotlib")
+    if path.exists() or spec is None or spec.origin is None:
+        return
+    source = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    if source.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, path)

@@ -1,0 +1,169 @@
+"""The parent's side of one run: starts the worker, samples telemetry, follows the journal, and makes sure of a record."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from sdpa_exp.config.plan import Plan, read_plan, write_plan
+from sdpa_exp.errors import ComparisonError, RunError
+from sdpa_exp.results.events import EventTail, read_events
+from sdpa_exp.results.record import RESULT_FILE, Record, read_record, write_record
+from sdpa_exp.run.progress import RunProgress
+from sdpa_exp.telemetry.make import gpu_probe, host_probe
+from sdpa_exp.telemetry.sampler import Sampler
+from sdpa_exp.telemetry.summary import Phase, summarize
+from sdpa_exp.tracking.tracker import Tracker
+
+logger = logging.getLogger(__name__)
+
+LOG_FILE = "worker.log"
+LOCK_FILE = ".owner.lock"
+_POLL_S = 0.2
+_GRACE_S = 30.0  # a training step on a slow CPU must end before the worker sees the signal
+
+
+def supervise(plan: Plan, tracker: Tracker, progress: RunProgress) -> Record:
+    """Do one run in a worker process and return its record.
+
+    Raises:
+        RunError: the run folder is in use by another process.
+        KeyboardInterrupt: Ctrl-C, after the worker has ended and its record is written.
+    """
+    plan.run_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(plan.run_dir / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunError(
+            f"{plan.run_dir} is in use by another sdpa_exp process. Wait for it, or choose another hydra.run.dir."
+        ) from error
+    try:
+        write_plan(plan)
+        tracker.follow(plan.run_dir)
+        record = _watch(plan, progress)
+    finally:
+        lock.release()
+    if not tracker.finish(plan.run_dir, timeout_s=plan.tracking.timeout_s):
+        progress.note(
+            "tracking: the store did not take everything in time; the run folder has it, and the next sweep sends it."
+        )
+    return record
+
+
+def _watch(plan: Plan, progress: RunProgress) -> Record:
+    with (plan.run_dir / LOG_FILE).open("ab") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "sdpa_exp.run.worker", str(plan.run_dir)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the worker in order
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    sampler = _start_sampler(plan, worker.pid)
+    tail = EventTail(plan.run_dir)
+    interrupted = False
+    try:
+        while worker.poll() is None:
+            _show(tail, plan, sampler, worker.pid, progress)
+            time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        interrupted = True
+        progress.note("interrupted: ending the run and keeping what it measured ...")
+        _end(worker)
+    _show(tail, plan, sampler, worker.pid, progress)
+    if sampler is not None:
+        sampler.stop()
+    record = _completed(plan, worker.returncode, interrupted=interrupted)
+    progress.finish(record)
+    if interrupted:
+        raise KeyboardInterrupt
+    return record
+
+
+def _start_sampler(plan: Plan, pid: int) -> Sampler | None:
+    if not plan.telemetry.enabled:
+        return None
+    sampler = Sampler(plan.run_dir, period_s=plan.telemetry.period_s, probes=[host_probe(pid, plan.run_dir)])
+    sampler.start()
+    return sampler
+
+
+def _show(tail: EventTail, plan: Plan, sampler: Sampler | None, pid: int, progress: RunProgress) -> None:
+    """Pass new events on: to the screen, and the GPU's identity to the sampler."""
+    for event in tail.poll():
+        uuid = event.get("environment", {}).get("gpu_uuid") if event["event"] == "environment" else None
+        if uuid and sampler is not None and plan.telemetry.gpu:
+            sampler.add(gpu_probe(uuid, pid))
+        progress.event(event)
+    progress.refresh(plan.run_dir)
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    worker.send_signal(signal.SIGTERM)
+    try:
+        worker.wait(timeout=_GRACE_S)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+
+
+def _completed(plan: Plan, returncode: int, *, interrupted: bool) -> Record:
+    """The worker's record with the telemetry's summary; ours, where the worker died without one."""
+    if (plan.run_dir / RESULT_FILE).exists():
+        record = read_record(plan.run_dir)
+    else:
+        record = _record_of_dead_worker(plan, returncode, interrupted=interrupted)
+    record = dataclasses.replace(record, telemetry=_telemetry(plan))
+    write_record(plan.run_dir, record)
+    return record
+
+
+def _record_of_dead_worker(plan: Plan, returncode: int, *, interrupted: bool) -> Record:
+    from sdpa_exp.run.worker import now
+
+    plan = read_plan(plan.run_dir)
+    reason = "the run was interrupted"
+    if not interrupted:
+        how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
+        hint = " (often the system ran out of memory: see dmesg)" if returncode == -signal.SIGKILL else ""
+        reason = f"the worker process ended by {how}{hint} without a result. Its log: {plan.run_dir / LOG_FILE}"
+    return Record(
+        status="KILLED" if interrupted or returncode < 0 else "FAILED",
+        reason=reason,
+        error="RunError",
+        exit_code=RunError.exit_code,
+        arm=plan.arm,
+        seed=plan.seed,
+        cell_id=plan.cell_id(),
+        name=plan.name,
+        task=plan.task.name,
+        started_at=now(),
+        ended_at=now(),
+    )
+
+
+def _telemetry(plan: Plan) -> dict[str, Any] | None:
+    path = plan.run_dir / "telemetry.jsonl"
+    if not path.exists():
+        return None
+    samples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    phases = [
+        Phase(name=e["name"], start_unix_s=e["time_unix_s"] - e["wall_s"], end_unix_s=e["time_unix_s"])
+        for e in read_events(plan.run_dir)
+        if e["event"] == "phase"
+    ]
+    return summarize(samples, phases)
+
+

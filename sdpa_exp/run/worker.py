@@ -1,0 +1,114 @@
+"""The worker: `python -m sdpa_exp.run.worker <run folder>` does one run in a fresh process and writes its record."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sdpa_exp.config.plan import Plan, read_plan, write_plan
+from sdpa_exp.errors import RunError, SdpaExpError
+from sdpa_exp.results.events import Journal
+from sdpa_exp.results.record import Record, Status, write_record
+from sdpa_exp.run.process import (
+    Killed,
+    end_on_signal,
+    end_with_parent,
+    prepare_environment,
+    switch_off_trackers,
+)
+from sdpa_exp.tasks.outcome import Outcome
+
+logger = logging.getLogger(__name__)
+
+KILLED_EXIT_CODE = 143  # what a shell reports for SIGTERM
+
+
+def main() -> int:
+    """Run the plan in the folder given on the command line; the exit code tells how it went."""
+    started_perf_s = time.perf_counter()
+    started_at = now()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    plan = read_plan(Path(sys.argv[1]))
+    end_on_signal()
+    end_with_parent()
+    prepare_environment(plan)
+    journal = Journal(plan.run_dir)
+    outcome = Outcome()
+    status: Status = "FINISHED"
+    error: BaseException | None = None
+    try:
+        plan = _run(plan, journal, outcome, started_perf_s)
+    except Killed as killed:
+        status, error = "KILLED", RunError(f"the run was ended by {killed}; what it had measured is kept.")
+    except SdpaExpError as expected:
+        status, error = "FAILED", expected
+        logger.error("%s", expected)
+    except Exception as unexpected:  # noqa: BLE001 - the record must be written whatever happened
+        status, error = "FAILED", unexpected
+        logger.exception("the run failed")
+    record = to_record(plan, outcome, status=status, error=error, started_at=started_at)
+    if error is not None:
+        journal.write("error", error=record.error, message=record.reason)
+    journal.write("run_finished", status=status)
+    write_record(plan.run_dir, record)
+    return record.exit_code
+
+
+def _run(plan: Plan, journal: Journal, outcome: Outcome, started_perf_s: float) -> Plan:
+    """Resolve the hardware, then do the task. Returns the plan with nothing left open, as it was run."""
+    from sdpa_exp.results.environment import collect_environment
+    from sdpa_exp.run.gpu_lock import gpu_lock
+    from sdpa_exp.tasks.hardware import resolve_hardware
+    from sdpa_exp.tasks.train import train
+
+    switch_off_trackers()
+    plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
+    write_plan(plan)
+    journal.write("run_started", plan_cell_id=plan.cell_id())
+    outcome.environment = collect_environment()
+    journal.write("environment", environment=outcome.environment)
+    with gpu_lock(outcome.environment["gpu_uuid"] if plan.hardware.device.startswith("cuda") else None):
+        train(plan, journal, outcome, started_perf_s=started_perf_s)
+    return plan
+
+
+def to_record(
+    plan: Plan, outcome: Outcome, *, status: Status, error: BaseException | None, started_at: str
+) -> Record:
+    """The record of a run that has come to its end, one way or another."""
+    values = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
+    return Record(
+        status=status,
+        reason=str(error) if error is not None else None,
+        error=type(error).__name__ if error is not None else None,
+        exit_code=_exit_code(status, error),
+        arm=plan.arm,
+        seed=plan.seed,
+        cell_id=plan.cell_id(),
+        name=plan.name,
+        task=plan.task.name,
+        started_at=started_at,
+        ended_at=now(),
+        **values,
+    )
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat()
+
+
+def _exit_code(status: Status, error: BaseException | None) -> int:
+    if status == "KILLED":
+        return KILLED_EXIT_CODE
+    if error is None:
+        return 0
+    return error.exit_code if isinstance(error, SdpaExpError) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

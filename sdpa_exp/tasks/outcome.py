@@ -1,0 +1,28 @@
+"""What a task has found out so far; the worker turns it into the record, also when the task fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sdpa_exp.results.events import Journal
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """Filled by a task while it runs; the fields are those of results.record.Record."""
+
+    quantities: dict[str, float | None] = field(default_factory=dict)
+    unmeasured: dict[str, str] = field(default_factory=dict)
+    phases_s: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    attestation: dict[str, Any] | None = None
+    digests: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    settings_changed: dict[str, list[Any]] = field(default_factory=dict)
+    warnings: list[dict[str, str]] = field(default_factory=list)
+
+    def warn(self, journal: Journal, code: str, message: str) -> None:
+        """Keep a warning in the record and the journal."""
+        self.warnings.append({"code": code, "message": message})
+        journal.write("warning", code=code, message=message)

@@ -1,0 +1,113 @@
+"""task=train: one real training with an injected core, watched and attested."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sdpa_exp.callbacks.attach import attach
+from sdpa_exp.callbacks.attestation import AttestTraining
+from sdpa_exp.callbacks.data_stream import DataStream
+from sdpa_exp.callbacks.journal import EpochJournal
+from sdpa_exp.callbacks.phases import PhaseClock
+from sdpa_exp.callbacks.settings import SettingsCheck
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.data.prepare import prepare
+from sdpa_exp.injection.trainer import AttentionTrainer
+from sdpa_exp.results.events import Journal
+from sdpa_exp.results.files import write_json_atomic
+from sdpa_exp.tasks.arguments import train_arguments
+from sdpa_exp.tasks.outcome import Outcome
+from sdpa_exp.tasks.preflight import require_core
+
+ATTESTATION_FILE = "attestation.json"
+
+
+def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
+    """Train, evaluate, attest; fills `outcome` as results come, so that a failure keeps what was measured.
+
+    Args:
+        plan: resolved (no `None` or `auto` left in the hardware group).
+        journal: open journal of the run folder.
+        outcome: filled in place.
+        started_perf_s: `time.perf_counter()` at the start of the process.
+
+    Raises:
+        CoreUnavailable: before the first step, with reasons.
+        DatasetError: the data set can't be used.
+        AttestationError: something else ran than what was asked for.
+        RunError: out of memory, NaN.
+    """
+    require_core(plan)
+    prepared = prepare(plan.dataset)
+    for message in prepared.warnings:
+        outcome.warn(journal, "data_set", message)
+    outcome.digests["data_set"] = prepared.digest
+    _set_backends(plan)
+
+    clock = PhaseClock(journal, started_perf_s=started_perf_s)
+    epochs = EpochJournal(journal, clock, plan.run_dir)
+    stream = DataStream(journal)
+    arguments = train_arguments(plan, prepared.yaml_path)
+    settings = SettingsCheck(journal, arguments)
+    attest = AttestTraining(journal, precision=plan.hardware.precision or "fp32")
+    trainer = AttentionTrainer(core=plan.attention.core, overrides=arguments)
+    clock.set_device(trainer.device)
+    attach(trainer, clock, epochs, stream, settings, attest)
+    try:
+        trainer.train()
+    finally:
+        clock.close()
+        outcome.phases_s.update(clock.wall_s)
+        outcome.memory.update(clock.memory)
+        outcome.digests.update(stream.digests)
+        outcome.settings_changed.update(settings.changed)
+        outcome.quantities.update(_quantities(epochs, clock, trainer, outcome.unmeasured))
+        outcome.quantities["total_s"] = time.perf_counter() - started_perf_s
+
+    if attest.attestation is not None:
+        outcome.attestation = attest.attestation.summary()
+        write_json_atomic(plan.run_dir / ATTESTATION_FILE, attest.attestation.to_dict())
+        attest.attestation.raise_if_wrong()
+
+
+def _set_backends(plan: Plan) -> None:
+    """Process-wide switches of the hardware group. Ultralytics sets determinism itself, from train.deterministic."""
+    torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
+    torch.backends.cuda.matmul.allow_tf32 = bool(plan.hardware.tf32)
+    torch.backends.cudnn.allow_tf32 = bool(plan.hardware.tf32)
+    torch.backends.cudnn.benchmark = bool(plan.hardware.cudnn_benchmark)
+
+
+def _quantities(
+    epochs: EpochJournal, clock: PhaseClock, trainer: Any, unmeasured: dict[str, str]
+) -> dict[str, float | None]:
+    """The named quantities of results/quantities.py; reasons for missing ones go to `unmeasured`."""
+    values: dict[str, float | None] = dict(epochs.best)
+    if epochs.epochs:
+        last = epochs.epochs[-1]["metrics"]
+        values |= {f"last/{name}": last.get(name) for name in ("mAP50", "mAP50-95")}
+        values["best_epoch"] = _best_epoch(trainer.stopper)
+    steady = epochs.epochs[1:]
+    values["train_s"] = values["images_per_s"] = None
+    if steady:
+        values["train_s"] = sum(epoch["train_s"] for epoch in steady)
+        values["images_per_s"] = sum(epoch["num_images"] for epoch in steady) / values["train_s"]
+    else:
+        reason = "fewer than two epochs were finished, and the first is warm-up"
+        unmeasured.update({"train_s": reason, "images_per_s": reason})
+    peaks = clock.memory.get("train") or clock.memory.get("warmup") or {}
+    key = "peak_allocated_mib" if trainer.device.type == "cuda" else "peak_rss_mib"
+    values["peak_memory_mib"] = peaks.get(key)
+    if values["peak_memory_mib"] is None:
+        unmeasured["peak_memory_mib"] = "no training step was finished, or this system does not report peaks"
+    return values
+
+
+def _best_epoch(stopper: Any) -> float:
+    return float(stopper.best_epoch)
+
+
