@@ -1,0 +1,86 @@
+"""Requirements answer with every reason, in words a user can act on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from sdpa_exp.attention.choice import expected_kernel, refusal
+from sdpa_exp.attention.registry import CORES, get_core
+from sdpa_exp.attention.requirements import Setting, reasons_against
+from sdpa_exp.errors import CoreUnavailable
+
+CPU = Setting(device_type="cpu", capability=None, dtype=torch.float32, head_dim_qk=32, head_dim_v=32)
+A100 = dataclasses.replace(CPU, device_type="cuda", capability=(8, 0), dtype=torch.bfloat16)
+T4 = dataclasses.replace(A100, capability=(7, 5), dtype=torch.float16)
+
+
+def reasons(name: str, setting: Setting) -> list[str]:
+    return reasons_against(CORES[name].requirements, setting)
+
+
+def test_flash_on_cuda_needs_half_precision() -> None:
+    assert reasons("flash", dataclasses.replace(A100, dtype=torch.float32)) == [
+        "it needs bf16 or fp16 on CUDA, and the precision is fp32"
+    ]
+
+
+def test_flash_needs_ampere_and_says_what_the_t4_has() -> None:
+    assert reasons("flash", T4) == ["it needs compute capability 8.0, and this GPU has 7.5"]
+
+
+def test_efficient_runs_on_a_t4_in_fp16_but_not_in_bf16() -> None:
+    assert reasons("efficient", T4) == []
+    assert reasons("efficient", dataclasses.replace(T4, dtype=torch.bfloat16)) == [
+        "it needs compute capability 8.0 for bf16, and this GPU has 7.5"
+    ]
+
+
+def test_efficient_has_no_cpu_kernel() -> None:
+    assert reasons("efficient", CPU) == ["it has no CPU kernel (it runs on CUDA)"]
+
+
+def test_unequal_and_large_head_dims_are_each_a_reason() -> None:
+    setting = dataclasses.replace(A100, head_dim_qk=32, head_dim_v=512)
+    assert reasons("flash", setting) == [
+        "it needs one head_dim for q, k and v, and the model has 32 for q, k and 512 for v",
+        "it takes head_dim up to 256, and the model has 512",
+    ]
+
+
+def test_head_dim_multiple_depends_on_the_dtype() -> None:
+    odd = dataclasses.replace(A100, head_dim_qk=12, head_dim_v=12)
+    assert reasons("efficient", odd) == ["it needs head_dim to be a multiple of 8 in bf16, got 12, 12"]
+    assert reasons("efficient", dataclasses.replace(odd, dtype=torch.float32)) == []
+
+
+@pytest.mark.parametrize("name", ["stock", "eager", "sdpa", "math"])
+def test_unfused_cores_run_anywhere(name: str) -> None:
+    assert reasons(name, CPU) == reasons(name, T4) == []
+
+
+def test_pytorch_itself_confirms_that_flash_runs_on_a_cpu() -> None:
+    assert refusal(CORES["flash"], CPU) == []
+
+
+def test_on_a_cpu_sdpa_is_flash_and_math_where_head_dims_differ() -> None:
+    assert expected_kernel(CORES["sdpa"], CPU) == "flash"
+    assert expected_kernel(CORES["sdpa"], dataclasses.replace(CPU, head_dim_v=64)) == "math"
+
+
+def test_a_misspelt_core_lists_the_known_ones() -> None:
+    with pytest.raises(CoreUnavailable, match="'falsh' is unknown: expected one of stock, eager, sdpa, flash"):
+        get_core("falsh")
+
+
+def test_a_core_of_ones_own_is_imported_by_name() -> None:
+    assert get_core("sdpa_exp.attention.eager:EAGER") is CORES["eager"]
+
+
+def test_a_name_that_is_no_core_is_refused() -> None:
+    with pytest.raises(CoreUnavailable, match="is a function; expected a Core instance"):
+        get_core("sdpa_exp.attention.eager:explicit_attention")
+    with pytest.raises(CoreUnavailable, match="can't be imported"):
+        get_core("no_such_package:CORE")

@@ -1,0 +1,132 @@
+"""The attestation says what ran, and catches what pretends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from sdpa_exp import attest, inject
+from sdpa_exp.attention.core import Core
+from sdpa_exp.attention.eager import explicit_attention
+from sdpa_exp.attention.requirements import ANYWHERE
+from sdpa_exp.errors import AttestationError, InjectionError
+from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.sites import find_sites
+
+IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+def _strided(q: Any, k: Any, v: Any, scale: float) -> Any:
+    """Says flash, but hands over a layout that fused kernels refuse."""
+    q, k, v = (t.transpose(-2, -1).contiguous().transpose(-2, -1) for t in (q, k, v))
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=scale)
+
+
+def _half(q: Any, k: Any, v: Any, scale: float) -> Any:
+    """Computes in bf16 behind the caller's back."""
+    half = (t.bfloat16() for t in (q, k, v))
+    return torch.nn.functional.scaled_dot_product_attention(*half, scale=scale).to(q.dtype)
+
+
+def pretender(name: str, function: Any) -> Core:
+    return Core(name=name, summary="", function=function, kernels=frozenset({"flash"}), requirements=ANYWHERE)
+
+
+STRIDED = pretender("strided", _strided)
+HALF = pretender("half", _half)
+EXPLICIT = pretender("explicit", explicit_attention)
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return build_network("yolo12n.yaml", 3)
+
+
+@pytest.mark.parametrize(
+    ("core", "label"),
+    [
+        ("stock", "explicit softmax (stock)"),
+        ("eager", "explicit softmax (eager)"),
+        ("sdpa", "flash"),
+        ("flash", "flash"),
+        ("math", "math"),
+    ],
+)
+def test_every_core_is_recognised_at_all_sites_forward_and_backward(network: nn.Module, core: str, label: str) -> None:
+    inject(network, core)
+    attestation = attest(network, IMAGES, dtype="fp32")
+    stages = ("train_forward", "train_backward", "val_forward")
+    assert attestation.executed() == {stage: {label: 8} for stage in stages}
+    assert attestation.ok
+    attestation.raise_if_wrong()
+
+
+def test_shapes_strides_and_dtypes_are_recorded_per_site(network: nn.Module) -> None:
+    inject(network, "flash")
+    evidence = attest(network, IMAGES).evidence[0]
+    assert evidence.site == "model.6.m.0.0.attn"
+    assert evidence.calls[0].op == "aten::_scaled_dot_product_flash_attention_for_cpu"
+    operands = evidence.calls[0].operands
+    assert {operand.shape for operand in operands} == {(2 * 4, 2, 4, 32)}
+    assert {operand.stride[-1] for operand in operands} == {1}
+    assert {operand.dtype for operand in operands} == {"fp32"}
+
+
+def test_attesting_leaves_the_model_as_it_was(network: nn.Module) -> None:
+    inject(network, "flash")
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    attest(network, IMAGES)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert not any("attn_observer" in vars(site.module) for site in find_sites(network))
+
+
+def test_a_core_that_quietly_calls_math_is_caught_and_the_layout_named(network: nn.Module) -> None:
+    inject(network, f"{__name__}:STRIDED")
+    attestation = attest(network, IMAGES)
+    assert not attestation.ok
+    with pytest.raises(
+        AttestationError, match=r"ran math instead of flash, because the layout forced it: .* \(and \d+ more\)"
+    ):
+        attestation.raise_if_wrong()
+
+
+def test_a_core_that_casts_silently_is_caught(network: nn.Module) -> None:
+    inject(network, f"{__name__}:HALF")
+    attestation = attest(network, IMAGES, dtype="fp32")
+    assert any("computed in bf16; the precision asked for is fp32" in text for text in attestation.mismatches)
+
+
+def test_a_core_that_is_not_what_it_says_is_caught(network: nn.Module) -> None:
+    inject(network, f"{__name__}:EXPLICIT")
+    assert any("ran explicit softmax instead of flash" in text for text in attest(network, IMAGES).mismatches)
+
+
+def test_a_switch_that_does_nothing_is_caught(network: nn.Module) -> None:
+    """The published study's fault: the arm says flash, the module's own forward runs."""
+    inject(network, "flash")
+    site = find_sites(network)[0].module
+    original = type(site).forward
+    type(site).forward = original._sdpa_exp_stock_forward  # type: ignore[attr-defined]
+    try:
+        mismatches = attest(network, IMAGES).mismatches
+    finally:
+        type(site).forward = original
+    assert any("ran explicit softmax instead of flash" in text for text in mismatches)
+    assert any("ran the module's own forward, which attention=flash must not" in text for text in mismatches)
+
+
+def test_a_model_with_two_cores_is_refused(network: nn.Module) -> None:
+    inject(network, "flash")
+    find_sites(network)[0].module.attn_impl = "math"
+    with pytest.raises(InjectionError, match=r"different cores \(flash, math\)"):
+        attest(network, IMAGES)
+
+
+def test_a_model_without_sites_has_nothing_to_attest() -> None:
+    with pytest.raises(InjectionError, match="no attention sites"):
+        attest(nn.Conv2d(3, 3, 1), IMAGES)
