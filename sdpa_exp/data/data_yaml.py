@@ -1,0 +1,22 @@
+"""The data.yaml that Ultralytics reads, for a folder with images/ and labels/."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+DATA_YAML = "data.yaml"
+
+
+def write_data_yaml(folder: Path, final_folder: Path, class_names: Sequence[str]) -> None:
+    """Write `folder`/data.yaml with the absolute path that the folder will have in the end."""
+    content = {
+        "path": final_folder.as_posix(),
+        "train": "images/train",
+        "val": "images/val",
+        "names": dict(enumerate(class_names)),
+    }
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    (folder / DATA_YAML).write_text(text, encoding="utf-8")

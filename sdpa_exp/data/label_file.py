@@ -1,0 +1,77 @@
+"""Checks one label file: what Ultralytics would drop or misread without stopping is a fault here.
+
+Source of the rules: verify_image_label in ultralytics/data/utils.py of the pinned version, which skips a picture with a
+bad label and trains on the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_TOLERANCE = 0.01  # as Ultralytics allows
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedLabel:
+    """What is in a label file. `fault` is None or says what and in which line."""
+
+    num_boxes: int = 0
+    num_duplicates: int = 0
+    max_class_id: int = -1
+    fault: str | None = None
+
+
+def check_label(content: bytes, num_classes: int | None) -> CheckedLabel:
+    """Check the bytes of a label file; `num_classes` is None if class ids have no upper limit yet."""
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        return CheckedLabel(fault="is not UTF-8 text")
+    rows: set[tuple[float, ...]] = set()
+    num_boxes, max_class_id, kinds = 0, -1, set()
+    for number, line in enumerate(lines, start=1):
+        words = line.split()
+        if not words:
+            continue
+        row = _numbers(words)
+        fault = "is malformed: " + _shorten(line) if row is None else _row_fault(row, num_classes)
+        if row is None or fault is not None:
+            return CheckedLabel(fault=f"line {number} {fault}")
+        num_boxes += 1
+        rows.add(row)
+        kinds.add("box" if len(row) == 5 else "polygon")
+        max_class_id = max(max_class_id, int(row[0]))
+    if len(kinds) > 1:
+        return CheckedLabel(fault="mixes boxes and polygons: expected one kind in a file")
+    num_unique = len(rows)
+    return CheckedLabel(num_boxes=num_unique, num_duplicates=num_boxes - num_unique, max_class_id=max_class_id)
+
+
+def _numbers(words: list[str]) -> tuple[float, ...] | None:
+    """A row of `class x y w h`, or of a class and a polygon of three points or more; else None."""
+    if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
+        return None
+    try:
+        return tuple(float(word) for word in words)
+    except ValueError:
+        return None
+
+
+def _row_fault(row: tuple[float, ...], num_classes: int | None) -> str | None:
+    class_id, *coordinates = row
+    if class_id != int(class_id) if abs(class_id) < 1e9 else True:
+        return f"has class id {class_id:g}: expected a whole number"
+    if class_id < 0 or (num_classes is not None and class_id >= num_classes):
+        limit = "0 or more" if num_classes is None else f"0 to {num_classes - 1}"
+        return f"has class id {int(class_id)}: expected {limit}"
+    outside = [c for c in coordinates if not -_TOLERANCE <= c <= 1 + _TOLERANCE]
+    if outside:
+        return f"has the coordinate {outside[0]:g}: expected 0 to 1, fractions of the picture and not pixels"
+    if len(row) == 5 and min(row[3], row[4]) <= 0:
+        return f"has a box of width {row[3]:g} and height {row[4]:g}: expected more than 0"
+    return None
+
+
+def _shorten(line: str) -> str:
+    text = line if len(line) <= 60 else line[:57] + "..."
+    return f"'{text}': expected 'class x y width height', or a class and a polygon"

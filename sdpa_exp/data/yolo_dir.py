@@ -1,0 +1,149 @@
+"""Real data in Ultralytics' format: found, checked file by file, and shown to Ultralytics by a view in our cache."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdpa_exp.data.digest import NO_LABEL, bytes_digest, content_digest
+from sdpa_exp.data.image_file import CheckedImage
+from sdpa_exp.data.label_file import CheckedLabel, check_label
+from sdpa_exp.data.linked_view import ViewEntry, build_view
+from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.seen_images import check_images
+from sdpa_exp.data.yolo_source import Picture, YoloSource, find_source
+from sdpa_exp.errors import DatasetError
+
+_MAX_NAMED = 10
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Checked:
+    """A picture with what was found in its two files. `label_bytes` is None if there is no label file."""
+
+    split: str
+    index: int
+    picture: Picture
+    image: CheckedImage
+    label_bytes: bytes | None
+    label: CheckedLabel
+
+
+def prepare_yolo_dir(path: str | None, cache: Path) -> PreparedDataset:
+    """Check a data.yaml or folder and make it loadable from anywhere.
+
+    Raises:
+        DatasetError: it is missing, empty or malformed; up to ten bad files are named.
+    """
+    if not path:
+        raise DatasetError("dataset.path is not set: set it to a data.yaml, or to a folder with images/ and labels/.")
+    place = Path(path).expanduser().absolute()
+    if not place.exists():
+        raise DatasetError(
+            f"dataset.path={path} does not exist (looked at {place}): set it to a data.yaml or to its folder."
+        )
+    source = find_source(place)
+    try:
+        checked = _check_all(source, cache)
+    except OSError as error:
+        raise DatasetError(f"The data set {place} or the cache {cache} can't be used: {error}.") from error
+    _refuse_faults(source, checked)
+    class_names = source.class_names or _numbered_names(checked)
+    digest = content_digest(class_names, [_digest_line(c) for c in checked])
+    view = cache / "views" / f"{digest[:16]}-{bytes_digest(str(place).encode('utf-8', 'surrogateescape'))[:8]}"
+    found_warnings = _warnings(source, checked)
+    for sentence in found_warnings:
+        _log.warning(sentence)
+    return PreparedDataset(
+        yaml_path=build_view(view, [_view_entry(c) for c in checked], class_names),
+        digest=digest,
+        class_names=class_names,
+        num_train_images=len(source.train),
+        num_val_images=len(source.val),
+        num_train_boxes=_num_boxes(checked, "train"),
+        num_val_boxes=_num_boxes(checked, "val"),
+        warnings=found_warnings,
+    )
+
+
+def _check_all(source: YoloSource, cache: Path) -> list[_Checked]:
+    pictures = [("train", i, p) for i, p in enumerate(source.train)] + [("val", i, p) for i, p in enumerate(source.val)]
+    images = check_images([p.image for _, _, p in pictures], origin=source.origin, cache=cache)
+    num_classes = None if source.class_names is None else len(source.class_names)
+    checked = []
+    for (split, index, picture), image in zip(pictures, images, strict=True):
+        content = picture.label.read_bytes() if picture.label.is_file() else None
+        label = check_label(content or b"", num_classes)
+        checked.append(
+            _Checked(split=split, index=index, picture=picture, image=image, label_bytes=content, label=label)
+        )
+    return checked
+
+
+def _refuse_faults(source: YoloSource, checked: Sequence[_Checked]) -> None:
+    faults = [f"{c.picture.image} {c.image.fault}" for c in checked if c.image.fault]
+    faults += [f"{c.picture.label} {c.label.fault}" for c in checked if c.label.fault]
+    if faults:
+        named = "".join(f"\n  {fault}" for fault in faults[:_MAX_NAMED])
+        more = f"\n  and {len(faults) - _MAX_NAMED} more" if len(faults) > _MAX_NAMED else ""
+        raise DatasetError(
+            f"{source.origin} has {len(faults)} bad file{'s' if len(faults) > 1 else ''} of "
+            f"{2 * len(checked)}; Ultralytics would leave them out in silence. Repair or remove:{named}{more}"
+        )
+    for split in ("train", "val"):
+        if _num_boxes(checked, split) == 0:
+            first = next(c.picture.label for c in checked if c.split == split)
+            raise DatasetError(
+                f"{source.origin} has {split} images but no labels for them: expected files like {first}, "
+                f"with a line 'class x y width height' for each box."
+            )
+
+
+def _warnings(source: YoloSource, checked: Sequence[_Checked]) -> tuple[str, ...]:
+    sentences = []
+    for split, total in (("train", len(source.train)), ("val", len(source.val))):
+        missing = sum(1 for c in checked if c.split == split and c.label_bytes is None)
+        if missing:
+            sentences.append(f"{missing} of {total} {split} images have no label file: they count as empty pictures.")
+    train_digests = {c.image.sha256 for c in checked if c.split == "train"}
+    leaked = [c.picture.name for c in checked if c.split == "val" and c.image.sha256 in train_digests]
+    if leaked:
+        sentences.append(
+            f"{len(leaked)} of {len(source.val)} val images are also in train, byte for byte "
+            f"({', '.join(leaked[:3])}{', ...' if len(leaked) > 3 else ''}): the metrics are too good by that."
+        )
+    duplicates = sum(c.label.num_duplicates for c in checked)
+    if duplicates:
+        sentences.append(f"{duplicates} boxes occur twice in the same picture: Ultralytics uses each once.")
+    open_ended = sum(1 for c in checked if c.image.is_open_ended)
+    if open_ended:
+        sentences.append(
+            f"{open_ended} JPEGs have no end mark as their last bytes: they are used with one, unchanged else."
+        )
+    return tuple(sentences)
+
+
+def _numbered_names(checked: Sequence[_Checked]) -> tuple[str, ...]:
+    return tuple(f"class_{i}" for i in range(max(c.label.max_class_id for c in checked) + 1))
+
+
+def _digest_line(checked: _Checked) -> tuple[str, str, str, str]:
+    label = NO_LABEL if checked.label_bytes is None else bytes_digest(checked.label_bytes)
+    return checked.split, checked.picture.name, checked.image.sha256, label
+
+
+def _view_entry(checked: _Checked) -> ViewEntry:
+    return ViewEntry(
+        split=checked.split,
+        index=checked.index,
+        image=checked.picture.image,
+        is_open_ended=checked.image.is_open_ended,
+        label=checked.label_bytes,
+    )
+
+
+def _num_boxes(checked: Sequence[_Checked], split: str) -> int:
+    return sum(c.label.num_boxes for c in checked if c.split == split)
