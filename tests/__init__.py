@@ -1,0 +1,1 @@
+"""Tests, mirroring sdpa_exp/."""
