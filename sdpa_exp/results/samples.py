@@ -8,8 +8,10 @@ quantity -> why it is null. Lines are flushed, not synced: a power cut may cost 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TELEMETRY_FILE = "telemetry.jsonl"
 

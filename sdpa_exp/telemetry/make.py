@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sdpa_exp.telemetry.host import HostProbe, tree_pids
-from sdpa_exp.telemetry.probe import Probe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sdpa_exp.telemetry.probe import Probe
 
 
 def host_probe(pid: int, run_dir: Path) -> Probe:

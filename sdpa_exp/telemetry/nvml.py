@@ -6,10 +6,13 @@ can be missing on its own: no driver, WSL, laptops, MIG slices, containers; each
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pynvml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Set
 
 MIB = 2**20
 
@@ -62,7 +65,7 @@ class NvmlProbe:
         if self._missing is not None:
             self._reasons = dict.fromkeys(QUANTITIES, self._missing)
             return dict.fromkeys(QUANTITIES)
-        nvml, handle = self._library, self._handle
+        nvml = self._library
         self._reasons = {}
         values: dict[str, float | None] = {}
         utilization = self._ask(nvml.nvmlDeviceGetUtilizationRates, QUANTITIES[:2])
@@ -79,11 +82,10 @@ class NvmlProbe:
             lambda h: float(nvml.nvmlDeviceGetTemperature(h, nvml.NVML_TEMPERATURE_GPU)), ("gpu_temperature_c",)
         )
         for name, clock in (("gpu_sm_clock_mhz", nvml.NVML_CLOCK_SM), ("gpu_memory_clock_mhz", nvml.NVML_CLOCK_MEM)):
-            mhz = self._ask(lambda h, kind=clock: nvml.nvmlDeviceGetClockInfo(h, kind), (name,))
+            mhz = self._ask(partial(_clock_mhz, nvml, clock), (name,))
             values[name] = None if mhz is None else float(mhz)
         mask = self._ask(self._throttle_mask, ("gpu_throttle_reasons",))
         values["gpu_throttle_reasons"] = None if mask is None else float(mask)
-        assert handle is not None
         return values
 
     def unavailable(self) -> dict[str, str]:
@@ -133,3 +135,7 @@ class NvmlProbe:
             self._reasons[name] = "NVML gives no memory per process here (Windows display driver, WSL)"
             return None
         return float(sum(process.usedGpuMemory for process in ours)) / MIB
+
+
+def _clock_mhz(library: Any, kind: int, handle: Any) -> float:
+    return float(library.nvmlDeviceGetClockInfo(handle, kind))

@@ -6,12 +6,15 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.results.samples import TELEMETRY_FILE
-from sdpa_exp.telemetry.probe import Probe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from sdpa_exp.telemetry.probe import Probe
 
 logger = logging.getLogger(__name__)
 
