@@ -1,0 +1,141 @@
+"""The GPU's side of a run, read from NVML for one device, matched by UUID.
+
+NVML ignores CUDA_VISIBLE_DEVICES and orders devices its own way, so an index would name another GPU. Every quantity
+can be missing on its own: no driver, WSL, laptops, MIG slices, containers; each is then None with NVML's reason.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pynvml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Set
+
+MIB = 2**20
+
+QUANTITIES = (
+    "gpu_utilization_percent",
+    "gpu_memory_utilization_percent",
+    "gpu_memory_used_mib",
+    "gpu_process_memory_mib",
+    "gpu_power_w",
+    "gpu_energy_j",
+    "gpu_temperature_c",
+    "gpu_sm_clock_mhz",
+    "gpu_memory_clock_mhz",
+    "gpu_throttle_reasons",
+)
+
+
+class NvmlProbe:
+    """Samples one GPU.
+
+    `gpu_energy_j` is a counter (since the driver was loaded): only differences mean something. `gpu_throttle_reasons`
+    is NVML's bit mask, see throttle.py. `gpu_memory_used_mib` is the whole device, all processes.
+
+    Args:
+        uuid: as CUDA reports it, `GPU-...` or `MIG-...`; torch leaves the prefix out, which is accepted.
+        pids: gives the process ids of the run's tree, for `gpu_process_memory_mib`.
+        library: the pynvml module, or a stand-in with its functions.
+    """
+
+    def __init__(self, *, uuid: str, pids: Callable[[], Set[int]], library: Any = pynvml) -> None:
+        self._uuid = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
+        self._pids = pids
+        self._library = library
+        self._handle: Any = None
+        self._reasons: dict[str, str] = {}
+        self._is_initialised = False
+        self._missing: str | None = None
+        try:
+            library.nvmlInit()
+            self._is_initialised = True
+            self._handle = library.nvmlDeviceGetHandleByUUID(self._uuid)
+        except library.NVMLError as error:
+            if self._is_initialised:
+                self._missing = f"NVML has no device {self._uuid}: {error}"
+            else:
+                self._missing = f"NVML can't start: {error}"
+
+    def read(self) -> dict[str, float | None]:
+        """One sample; each quantity that NVML refuses is None and has a reason."""
+        if self._missing is not None:
+            self._reasons = dict.fromkeys(QUANTITIES, self._missing)
+            return dict.fromkeys(QUANTITIES)
+        nvml = self._library
+        self._reasons = {}
+        values: dict[str, float | None] = {}
+        utilization = self._ask(nvml.nvmlDeviceGetUtilizationRates, QUANTITIES[:2])
+        values["gpu_utilization_percent"] = None if utilization is None else float(utilization.gpu)
+        values["gpu_memory_utilization_percent"] = None if utilization is None else float(utilization.memory)
+        memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, ("gpu_memory_used_mib",))
+        values["gpu_memory_used_mib"] = None if memory is None else memory.used / MIB
+        values["gpu_process_memory_mib"] = self._process_memory_mib()
+        milliwatts = self._ask(nvml.nvmlDeviceGetPowerUsage, ("gpu_power_w",))
+        values["gpu_power_w"] = None if milliwatts is None else milliwatts / 1000
+        millijoules = self._ask(nvml.nvmlDeviceGetTotalEnergyConsumption, ("gpu_energy_j",))
+        values["gpu_energy_j"] = None if millijoules is None else millijoules / 1000
+        values["gpu_temperature_c"] = self._ask(
+            lambda h: float(nvml.nvmlDeviceGetTemperature(h, nvml.NVML_TEMPERATURE_GPU)), ("gpu_temperature_c",)
+        )
+        for name, clock in (("gpu_sm_clock_mhz", nvml.NVML_CLOCK_SM), ("gpu_memory_clock_mhz", nvml.NVML_CLOCK_MEM)):
+            mhz = self._ask(partial(_clock_mhz, nvml, clock), (name,))
+            values[name] = None if mhz is None else float(mhz)
+        mask = self._ask(self._throttle_mask, ("gpu_throttle_reasons",))
+        values["gpu_throttle_reasons"] = None if mask is None else float(mask)
+        return values
+
+    def unavailable(self) -> dict[str, str]:
+        """Quantity -> why the last read gave None for it."""
+        return dict(self._reasons)
+
+    def close(self) -> None:
+        """Shut NVML down as often as it was started (it counts)."""
+        if self._is_initialised:
+            self._is_initialised = False
+            self._missing = "the probe is closed"
+            try:
+                self._library.nvmlShutdown()
+            except self._library.NVMLError:  # a GPU that fell off the bus; there is nothing left to give back
+                return
+
+    def _ask(self, function: Callable[[Any], Any], names: tuple[str, ...]) -> Any:
+        try:
+            return function(self._handle)
+        except self._library.NVMLError as error:
+            self._reasons.update(dict.fromkeys(names, f"NVML: {error}"))
+            return None
+
+    def _throttle_mask(self, handle: Any) -> int:
+        nvml = self._library
+        try:
+            return int(nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
+        except nvml.NVMLError as error:
+            if error.value != nvml.NVML_ERROR_FUNCTION_NOT_FOUND:
+                raise
+            return int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))  # its name before driver 535
+
+    def _process_memory_mib(self) -> float | None:
+        name = "gpu_process_memory_mib"
+        listed = self._ask(self._library.nvmlDeviceGetComputeRunningProcesses, (name,))
+        if listed is None:
+            return None
+        pids = self._pids()
+        ours = [process for process in listed if process.pid in pids]
+        if not ours:
+            self._reasons[name] = (
+                f"none of the run's {len(pids)} processes is among the {len(listed)} that NVML lists: no CUDA context "
+                f"yet, or a container, where NVML gives the host's process ids"
+            )
+            return None
+        if any(process.usedGpuMemory is None for process in ours):
+            self._reasons[name] = "NVML gives no memory per process here (Windows display driver, WSL)"
+            return None
+        return float(sum(process.usedGpuMemory for process in ours)) / MIB
+
+
+def _clock_mhz(library: Any, kind: int, handle: Any) -> float:
+    return float(library.nvmlDeviceGetClockInfo(handle, kind))

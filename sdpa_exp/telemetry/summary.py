@@ -1,0 +1,148 @@
+"""Telemetry of a run in figures: per phase and overall, as a pure function of the samples.
+
+What was not measured is None and has its reason in `unmeasured`; never 0.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sdpa_exp.telemetry.energy import energy_of
+from sdpa_exp.telemetry.throttle import THROTTLING, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MEANS_AND_PEAKS = (
+    # result, quantity, how
+    ("mean_cpu_percent", "cpu_percent", "mean"),
+    ("max_cpu_percent", "cpu_percent", "max"),
+    ("mean_system_cpu_percent", "system_cpu_percent", "mean"),
+    ("peak_rss_mib", "rss_mib", "max"),
+    ("max_num_processes", "num_processes", "max"),
+    ("peak_system_memory_used_mib", "system_memory_used_mib", "max"),
+    ("peak_swap_used_mib", "swap_used_mib", "max"),
+    ("min_disk_free_mib", "disk_free_mib", "min"),
+    ("mean_gpu_utilization_percent", "gpu_utilization_percent", "mean"),
+    ("peak_gpu_memory_used_mib", "gpu_memory_used_mib", "max"),
+    ("peak_gpu_process_memory_mib", "gpu_process_memory_mib", "max"),
+    ("mean_gpu_power_w", "gpu_power_w", "mean"),
+    ("peak_gpu_power_w", "gpu_power_w", "max"),
+    ("max_gpu_temperature_c", "gpu_temperature_c", "max"),
+    ("mean_gpu_sm_clock_mhz", "gpu_sm_clock_mhz", "mean"),
+    ("min_gpu_sm_clock_mhz", "gpu_sm_clock_mhz", "min"),
+    ("mean_gpu_memory_clock_mhz", "gpu_memory_clock_mhz", "mean"),
+    ("min_gpu_memory_clock_mhz", "gpu_memory_clock_mhz", "min"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A named stretch of a run, on the wall clock of the samples."""
+
+    name: str
+    start_unix_s: float
+    end_unix_s: float
+
+
+def summarize(samples: Sequence[dict[str, Any]], phases: Sequence[Phase]) -> dict[str, Any]:
+    """Figures per phase and overall.
+
+    Args:
+        samples: lines of `telemetry.jsonl`, oldest first.
+        phases: where the run's time went; they may overlap or leave gaps. A name that returns (train, validation,
+            train, ...) is summed up over all its stretches.
+
+    Returns:
+        `{"num_samples", "overall": figures, "phases": {name: figures}}`; figures are the names of this file,
+        `wall_s`, `energy_j` with `energy_source` (counter, polling or None), `throttled_s`, `throttle_reasons_s`
+        (reason -> seconds) and `unmeasured` (name -> reason).
+    """
+    reasons = _reasons(samples)
+    by_name: dict[str, list[Phase]] = {}
+    for phase in phases:
+        by_name.setdefault(phase.name, []).append(phase)
+    overall: dict[str, Any] | None = None
+    if samples:
+        whole = Phase(name="overall", start_unix_s=samples[0]["time_unix_s"], end_unix_s=samples[-1]["time_unix_s"])
+        overall = _figures(samples, [whole], reasons)
+    return {
+        "num_samples": len(samples),
+        "overall": overall,
+        "phases": {name: _figures(samples, stretches, reasons) for name, stretches in by_name.items()},
+    }
+
+
+def _reasons(samples: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The last reason that was given for each quantity."""
+    reasons: dict[str, str] = {}
+    for sample in samples:
+        reasons.update(sample.get("unavailable", {}))
+    return reasons
+
+
+def _figures(samples: Sequence[dict[str, Any]], stretches: Sequence[Phase], reasons: dict[str, str]) -> dict[str, Any]:
+    inside = [s for s in samples if any(p.start_unix_s <= s["time_unix_s"] <= p.end_unix_s for p in stretches)]
+    unmeasured: dict[str, str] = {}
+    figures: dict[str, Any] = {
+        "wall_s": sum(p.end_unix_s - p.start_unix_s for p in stretches),
+        "num_samples": len(inside),
+    }
+    for result, quantity, how in _MEANS_AND_PEAKS:
+        values = [s[quantity] for s in inside if s.get(quantity) is not None]
+        figures[result] = _reduce(values, how) if values else None
+        if not values:
+            unmeasured[result] = _why(quantity, samples, inside, reasons)
+    figures["energy_j"], figures["energy_source"], reason = energy_of(
+        samples, [(p.start_unix_s, p.end_unix_s) for p in stretches]
+    )
+    if reason is not None:
+        unmeasured["energy_j"] = reasons.get("gpu_energy_j", reason) if figures["energy_j"] is None else reason
+    _add_throttling(figures, unmeasured, samples, inside, reasons)
+    return {**figures, "unmeasured": unmeasured}
+
+
+def _reduce(values: Sequence[float], how: str) -> float:
+    if how == "mean":
+        return sum(values) / len(values)
+    return max(values) if how == "max" else min(values)
+
+
+def _why(
+    quantity: str, samples: Sequence[dict[str, Any]], inside: Sequence[dict[str, Any]], reasons: dict[str, str]
+) -> str:
+    if any(s.get(quantity) is not None for s in samples):
+        return (
+            "no sample fell into this phase"
+            if not inside
+            else reasons.get(quantity, "not sampled during this phase, only before or after it")
+        )
+    return reasons.get(quantity, "not sampled")
+
+
+def _add_throttling(
+    figures: dict[str, Any],
+    unmeasured: dict[str, str],
+    samples: Sequence[dict[str, Any]],
+    inside: Sequence[dict[str, Any]],
+    reasons: dict[str, str],
+) -> None:
+    """A sample stands for the time until the next sample of the run."""
+    name = "gpu_throttle_reasons"
+    if not any(s.get(name) is not None for s in inside):
+        figures["throttled_s"], figures["throttle_reasons_s"] = None, None
+        unmeasured["throttled_s"] = _why(name, samples, inside, reasons)
+        return
+    throttled_s, by_reason_s = 0.0, dict[str, float]()
+    inside_times = {s["time_unix_s"] for s in inside}
+    for sample, after in itertools.pairwise(samples):
+        if sample["time_unix_s"] not in inside_times or sample.get(name) is None:
+            continue
+        seconds = after["time_unix_s"] - sample["time_unix_s"]
+        found = decode(int(sample[name]))
+        for reason in found:
+            by_reason_s[reason] = by_reason_s.get(reason, 0.0) + seconds
+        throttled_s += seconds if THROTTLING.intersection(found) else 0.0
+    figures["throttled_s"], figures["throttle_reasons_s"] = throttled_s, by_reason_s

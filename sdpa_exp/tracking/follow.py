@@ -1,0 +1,195 @@
+"""The thread that follows run folders and sends what is new, so that no one else ever waits for a store."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from sdpa_exp.errors import SdpaExpError
+from sdpa_exp.tracking.mlflow_store import StoreRefuses
+from sdpa_exp.tracking.progress import LOCK_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sdpa_exp.tracking.run_sender import RunSender
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 1.0
+_MAX_BACKOFF_S = 60.0
+
+
+class _Followed:
+    """A run folder, and what is known about it."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.lock = FileLock(run_dir / LOCK_FILE)
+        self.sender: RunSender | None = None
+        self.has_ended = False
+        self.settled = threading.Event()  # sent completely, or one attempt after the end has failed
+        self.is_sent = False
+
+
+class Follower:
+    """Follows any number of folders with one thread. A failing store is asked less and less often, up to a minute."""
+
+    def __init__(self, make_sender: Callable[[Path], RunSender], *, before: Callable[[], None] | None = None) -> None:
+        self._make_sender = make_sender
+        self._before = before
+        self._followed: dict[Path, _Followed] = {}
+        self._mutex = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._num_failures = 0
+        self._num_rounds = 0
+
+    def follow(self, run_dir: Path) -> None:
+        """Follow a folder from now on; returns at once."""
+        with self._mutex:
+            self._followed.setdefault(run_dir, _Followed(run_dir))
+            self._start()
+        self._wake.set()
+
+    def call(self) -> None:
+        """Let the thread run `before` soon, although there is no folder yet."""
+        with self._mutex:
+            self._start()
+        self._wake.set()
+
+    def finish(self, run_dir: Path, timeout_s: float) -> bool:
+        """Send the rest of a folder that is complete now; False if it is not all sent within the time.
+
+        A store that was already failing gets one more attempt and no more time; the thread goes on trying.
+        """
+        with self._mutex:
+            followed = self._followed.get(run_dir)
+            if followed is None:
+                return False
+            was_failing = self._num_failures > 0
+            followed.settled.clear()
+            followed.has_ended = True
+        deadline_s = time.monotonic() + timeout_s
+        self._wake.set()
+        while True:
+            followed.settled.wait(max(0.0, deadline_s - time.monotonic()))
+            if followed.is_sent:
+                return True
+            if was_failing or self._stopping.is_set() or time.monotonic() >= deadline_s:
+                return False
+            followed.settled.clear()
+
+    @property
+    def num_rounds(self) -> int:
+        """Rounds through everything followed, done so far."""
+        return self._num_rounds
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt at anything failed."""
+        return self._num_failures > 0
+
+    def is_following(self, run_dir: Path) -> bool:
+        """Whether the folder is still being sent."""
+        with self._mutex:
+            return run_dir in self._followed
+
+    def ended(self) -> list[Path]:
+        """Folders that are complete but not yet sent."""
+        with self._mutex:
+            return [run_dir for run_dir, followed in self._followed.items() if followed.has_ended]
+
+    def stop(self, timeout_s: float) -> None:
+        """End the thread after its current request; folders keep what they owe."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="tracking", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(AttributeError, OSError):  # Linux: this thread yields to the measured process
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        while not self._stopping.is_set():
+            backoff_s = min(_MAX_BACKOFF_S, _POLL_S * 2**self._num_failures)
+            self._wake.wait(backoff_s)
+            self._wake.clear()
+            if self._stopping.is_set():
+                break
+            self._round()
+            self._num_rounds += 1
+        with self._mutex:
+            for followed in self._followed.values():
+                followed.lock.release()
+
+    def _round(self) -> None:
+        if self._before is not None and not self._attempt(self._before):
+            self._settle_ended()
+            return
+        with self._mutex:
+            items = list(self._followed.items())
+        for run_dir, followed in items:
+            if not self._attempt(lambda d=run_dir, f=followed: self._send(d, f)):  # type: ignore[misc]
+                self._settle_ended()
+                return
+
+    def _send(self, run_dir: Path, followed: _Followed) -> None:
+        if not followed.lock.is_locked:
+            try:
+                followed.lock.acquire(timeout=0)
+            except Timeout:
+                logger.debug("%s is being sent by another process", run_dir)
+                return
+        has_ended = followed.has_ended  # read before sending: what is written later is not sent yet
+        try:
+            if followed.sender is None:
+                followed.sender = self._make_sender(run_dir)
+            followed.sender.send(has_ended=has_ended)
+        except StoreRefuses as error:
+            logger.warning("the store refuses %s, which stays in its folder: %s", run_dir, error)
+            self._drop(run_dir, followed)
+            return
+        if has_ended:
+            followed.is_sent = True
+            self._drop(run_dir, followed)
+
+    def _drop(self, run_dir: Path, followed: _Followed) -> None:
+        with self._mutex:
+            self._followed.pop(run_dir, None)
+        followed.lock.release()
+        followed.settled.set()
+
+    def _attempt(self, action: Callable[[], None]) -> bool:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - tracking never fails a run, whatever MLflow raises
+            self._num_failures += 1
+            if self._num_failures == 1:
+                known = isinstance(error, SdpaExpError)
+                logger.warning(
+                    "%s. The run goes on; what can't be sent waits in its folder.",
+                    str(error).rstrip(".") if known else f"tracking failed: {type(error).__name__}: {error}",
+                )
+            return False
+        if self._num_failures:
+            logger.info("the store answers again")
+        self._num_failures = 0
+        return True
+
+    def _settle_ended(self) -> None:
+        with self._mutex:
+            for followed in self._followed.values():
+                if followed.has_ended:
+                    followed.settled.set()

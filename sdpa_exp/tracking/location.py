@@ -1,0 +1,94 @@
+"""Where the MLflow store is: its address without credentials, and the credentials apart from it.
+
+No part of this package writes the credentials anywhere but into MLflow's own environment variables of this process.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from sdpa_exp.errors import TrackingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+SQLITE = "sqlite:///"
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """An MLflow store.
+
+    Attributes:
+        uri: without credentials; absolute for sqlite. This is how the store is named in files and messages.
+        user, password: from the address, else None: MLflow then reads its own variables and credentials file.
+        database: the sqlite file, or None for a server.
+    """
+
+    uri: str
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    database: Path | None = None
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the store is behind HTTP."""
+        return self.database is None
+
+    @property
+    def artifact_root(self) -> Path | None:
+        """Where artifacts of a local store lie: beside its database."""
+        return None if self.database is None else self.database.parent / "mlartifacts"
+
+
+def redact(text: str, *secrets: str | None) -> str:
+    """The text without user and password of any address in it, and without the secrets."""
+    text = _CREDENTIALS.sub("***@", text)
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return text
+
+
+def locate(uri: str | None, *, environment: Mapping[str, str], cwd: Path) -> Location:
+    """Read a store's address.
+
+    Args:
+        uri: `sqlite:///FILE` (relative to `cwd`), `http://HOST:PORT`, `https://...`; None takes MLFLOW_TRACKING_URI.
+        environment: the variables of this process.
+        cwd: the folder the command was started in.
+
+    Raises:
+        TrackingError: no address, or one of another kind.
+    """
+    uri = uri or environment.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        raise TrackingError(
+            "the address of the MLflow store is missing: set tracking.uri=http://HOST:PORT or the environment variable "
+            "MLFLOW_TRACKING_URI, or use tracking=local."
+        )
+    if uri.startswith(SQLITE):
+        name = uri.removeprefix(SQLITE)
+        if not name or name.startswith((":memory:", "?")):
+            raise TrackingError(
+                f"tracking.uri={uri} names no file: expected sqlite:///FILE, such as sqlite:///multirun/mlflow.db."
+            )
+        database = (cwd / name).resolve()
+        return Location(uri=f"{SQLITE}{database.as_posix()}", database=database)
+    parts = urlsplit(uri)
+    if parts.scheme in ("http", "https") and parts.hostname:
+        address = parts.netloc.rpartition("@")[2]
+        return Location(
+            uri=urlunsplit((parts.scheme, address, parts.path.rstrip("/"), "", "")),
+            user=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+        )
+    raise TrackingError(
+        f"tracking.uri={redact(uri)} is no store we can use: expected sqlite:///FILE, or http(s)://HOST:PORT of an "
+        f"MLflow server, which is also the way to a PostgreSQL or MySQL database."
+    )

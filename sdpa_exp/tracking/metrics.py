@@ -1,0 +1,83 @@
+"""Journal, telemetry and record as MLflow metrics: pure functions, with the timestamps of the run folder.
+
+The same line always gives the same (name, step, timestamp, value), which is what makes sending twice harmless.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sdpa_exp.results.record import Record
+
+# MLflow: alphanumerics, underscore, dash, period, space and slash on every system (colons not on Windows).
+_FORBIDDEN = re.compile(r"[^\w.\- /]")
+# A chart needs no more: all samples of the first two minutes, then every tenth. The run folder keeps all.
+_NUM_DENSE_SAMPLES = 120
+_SPARSE_EVERY = 10
+_NOT_QUANTITIES = ("time_unix_s", "mono_s", "unavailable")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One value of one metric."""
+
+    name: str
+    value: float
+    time_unix_ms: int
+    step: int
+
+
+def metric_name(name: str) -> str:
+    """The name with every character that MLflow refuses replaced by an underscore."""
+    return _FORBIDDEN.sub("_", name).strip("/")
+
+
+def unix_ms(iso_8601: str) -> int:
+    """Milliseconds of a UTC time as the record writes it."""
+    return round(datetime.fromisoformat(iso_8601).timestamp() * 1000)
+
+
+def event_points(event: Mapping[str, Any]) -> list[Point]:
+    """The metrics of one journal line: an epoch's by step, a phase's seconds and memory."""
+    time_ms = round(event["time_unix_s"] * 1000)
+    if event["event"] == "epoch":
+        values = {**event["metrics"], "epoch/train_s": event.get("train_s"), "epoch/val_s": event.get("val_s")}
+        return _points(values, time_ms, int(event["epoch"]))
+    if event["event"] == "phase":
+        phase = event["name"]
+        memory = {f"phase/{phase}_{name}": value for name, value in (event.get("memory") or {}).items()}
+        return _points({f"phase/{phase}_s": event.get("wall_s"), **memory}, time_ms, 0)
+    return []
+
+
+def sample_points(sample: Mapping[str, Any], index: int) -> list[Point]:
+    """The metrics of telemetry line `index` under MLflow's prefix for system metrics; none for a line left out."""
+    if index >= _NUM_DENSE_SAMPLES and index % _SPARSE_EVERY:
+        return []
+    values = {f"system/{name}": value for name, value in sample.items() if name not in _NOT_QUANTITIES}
+    return _points(values, round(sample["time_unix_s"] * 1000), index)
+
+
+def record_points(record: Record) -> list[Point]:
+    """The final quantities, one value each."""
+    values = {f"final/{name}": value for name, value in record.quantities.items()}
+    overall = (record.telemetry or {}).get("overall") or {}
+    train = ((record.telemetry or {}).get("phases") or {}).get("train") or {}
+    values["final/energy_j"] = overall.get("energy_j")
+    values["final/train_energy_j"] = train.get("energy_j")
+    values["final/train_mean_gpu_power_w"] = train.get("mean_gpu_power_w")
+    return _points(values, unix_ms(record.ended_at), 0)
+
+
+def _points(values: Mapping[str, Any], time_unix_ms: int, step: int) -> list[Point]:
+    return [
+        Point(name=metric_name(name), value=float(value), time_unix_ms=time_unix_ms, step=step)
+        for name, value in values.items()
+        if isinstance(value, int | float)
+    ]

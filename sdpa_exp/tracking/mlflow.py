@@ -1,0 +1,191 @@
+"""The tracker for MLflow: everything is sent by one background thread, from the run folders."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, cast
+
+from filelock import FileLock, Timeout
+
+from sdpa_exp.config.plan import PLAN_FILE
+from sdpa_exp.errors import TrackingError
+from sdpa_exp.results.events import EVENTS_FILE
+from sdpa_exp.results.record import RESULT_FILE, read_record
+from sdpa_exp.tracking.abandoned import is_abandoned, last_sign_unix_ms
+from sdpa_exp.tracking.follow import Follower
+from sdpa_exp.tracking.mlflow_check import check_database, check_server
+from sdpa_exp.tracking.mlflow_store import MlflowStore, RunDeleted, Status
+from sdpa_exp.tracking.progress import LOCK_FILE, TRACKING_FILE
+from sdpa_exp.tracking.run_sender import RunSender
+from sdpa_exp.tracking.sweep_sender import OWNER_LOCK_FILE, SWEEP_FILE, SweepSender
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sdpa_exp.tracking.location import Location
+
+
+logger = logging.getLogger(__name__)
+
+
+class MlflowTracker:
+    """Shows run folders in an MLflow store; see `Tracker` for what each method promises."""
+
+    def __init__(self, location: Location, *, experiment: str, log_checkpoint: bool, timeout_s: float) -> None:
+        self._location = location
+        self._experiment = experiment
+        self._log_checkpoint = log_checkpoint
+        self._timeout_s = timeout_s
+        self._store = MlflowStore(location, timeout_s=timeout_s)
+        self._sweeps: dict[Path, str | None] = {}  # sweeps not yet announced, or whose end is not yet sent
+        self._closed_at_ms: dict[Path, int] = {}
+        self._owned: dict[Path, FileLock] = {}
+        self._sweeps_mutex = threading.Lock()
+        self._follower = Follower(self._make_sender, before=self._send_sweeps)
+
+    def check(self) -> None:
+        """Ask the store whether it will take our runs; a local file is looked at without loading MLflow."""
+        if self._location.database is None:
+            check_server(self._store, self._location, experiment=self._experiment, timeout_s=self._timeout_s)
+        else:
+            check_database(self._location.database)
+
+    def open_sweep(self, sweep_dir: Path) -> None:
+        """Let the thread create the parent run."""
+        lock = FileLock(sweep_dir / OWNER_LOCK_FILE, thread_local=False)
+        lock.acquire(timeout=0)
+        with self._sweeps_mutex:
+            self._sweeps[sweep_dir] = None
+            self._owned[sweep_dir] = lock
+        self._follower.call()
+
+    def follow(self, run_dir: Path) -> None:
+        """Let the thread follow the folder."""
+        self._follower.follow(run_dir)
+
+    def finish(self, run_dir: Path, timeout_s: float) -> bool:
+        """Wait, bounded, until the rest of the run is sent."""
+        return self._follower.finish(run_dir, timeout_s)
+
+    def close_sweep(self, sweep_dir: Path, status: str) -> None:
+        """Record the end, then wait, bounded, until it and what runs still owe is sent."""
+        SweepSender(sweep_dir, store=self._store, experiment=self._experiment).want_status(status)
+        deadline_s = time.monotonic() + self._timeout_s
+        for run_dir in self._follower.ended():
+            self._follower.finish(run_dir, max(0.0, deadline_s - time.monotonic()))
+        with self._sweeps_mutex:
+            self._sweeps[sweep_dir] = status
+            self._closed_at_ms[sweep_dir] = round(time.time() * 1000)
+            lock = self._owned.pop(sweep_dir, None)
+        num_rounds = self._follower.num_rounds
+        self._follower.call()
+        while time.monotonic() < deadline_s:
+            with self._sweeps_mutex:
+                is_sent = sweep_dir not in self._sweeps
+            if is_sent or (self._follower.is_failing and self._follower.num_rounds > num_rounds):
+                break
+            time.sleep(0.05)
+        if lock is not None:
+            lock.release()
+
+    def sync(self, folder: Path) -> int:
+        """Send what is missing below a folder; runs that another process is sending are left to it."""
+        plans = sorted(path.parent for path in folder.rglob(PLAN_FILE)) if folder.is_dir() else []
+        sweeps = sorted(path.parent for path in folder.rglob(SWEEP_FILE)) if folder.is_dir() else []
+        if not plans and not sweeps:
+            raise TrackingError(
+                f"{folder} holds nothing to send: expected a run folder (with {PLAN_FILE}), a sweep folder "
+                f"(with {SWEEP_FILE}), or a folder above such."
+            )
+        num = sum(self._sync_run(run_dir) for run_dir in plans)
+        return num + sum(self._sync_sweep(sweep_dir) for sweep_dir in sweeps)
+
+    def ui_command(self) -> str | None:
+        """The command for a local store, the address of a server."""
+        if self._location.database is None:
+            return self._location.uri
+        command = (sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", self._location.uri)
+        return shlex.join(command)
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._follower.stop(self._timeout_s)
+
+    def _make_sender(self, run_dir: Path) -> RunSender:
+        return RunSender(run_dir, store=self._store, log_checkpoint=self._log_checkpoint)
+
+    def _send_sweeps(self) -> None:
+        with self._sweeps_mutex:
+            waiting = dict(self._sweeps)
+        for sweep_dir, status in waiting.items():
+            sender = SweepSender(sweep_dir, store=self._store, experiment=self._experiment)
+            if status is None:
+                sender.ensure()
+            else:
+                sender.close(cast("Status", status), self._closed_at_ms[sweep_dir])
+            with self._sweeps_mutex:
+                if self._sweeps.get(sweep_dir, "") == status:
+                    del self._sweeps[sweep_dir]
+
+    def _sync_run(self, run_dir: Path) -> int:
+        if self._follower.is_following(run_dir):
+            self._follower.finish(run_dir, self._timeout_s)
+            return 0
+        lock = FileLock(run_dir / LOCK_FILE)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:  # it is running, and another process follows it
+            return 0
+        try:
+            if not any((run_dir / name).exists() for name in (EVENTS_FILE, TRACKING_FILE, RESULT_FILE)):
+                return 0  # not started yet, or never
+            has_ended = (run_dir / RESULT_FILE).exists() or is_abandoned(run_dir)
+            return self._make_sender(run_dir).send(has_ended=has_ended)
+        except RunDeleted as error:
+            logger.warning("%s is left out: %s", run_dir, error)
+            return 0
+        finally:
+            lock.release()
+
+    def _sync_sweep(self, sweep_dir: Path) -> int:
+        sender = SweepSender(sweep_dir, store=self._store, experiment=self._sweep_experiment(sweep_dir))
+        jobs = json.loads((sweep_dir / SWEEP_FILE).read_text(encoding="utf-8")).get("jobs", [])
+        folders = [sweep_dir / job["run_dir"] for job in jobs]
+        status = sender.wanted_status() or _status_of_left_sweep(sweep_dir, folders)
+        if status is None:
+            return 0
+        end_ms = max((last_sign_unix_ms(d) for d in folders if d.exists()), default=last_sign_unix_ms(sweep_dir))
+        try:
+            return sender.close(cast("Status", status), end_ms)
+        except RunDeleted as error:
+            logger.warning("%s is left out: %s", sweep_dir, error)
+            return 0
+
+    def _sweep_experiment(self, sweep_dir: Path) -> str:
+        content = json.loads((sweep_dir / SWEEP_FILE).read_text(encoding="utf-8"))
+        return str(content.get("name") or self._experiment)
+
+
+def _status_of_left_sweep(sweep_dir: Path, folders: list[Path]) -> Status | None:
+    """How a sweep ended whose process didn't say; None while that process or one of its runs lives."""
+    lock = FileLock(sweep_dir / OWNER_LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    lock.release()
+    statuses: list[Status] = []
+    for run_dir in folders:
+        if (run_dir / RESULT_FILE).exists():
+            statuses.append(read_record(run_dir).status)
+        elif (run_dir / PLAN_FILE).exists() and not is_abandoned(run_dir):
+            return None
+        else:
+            statuses.append("KILLED")
+    order: tuple[Status, ...] = ("KILLED", "FAILED")
+    return next((status for status in order if status in statuses), "FINISHED")

@@ -1,0 +1,40 @@
+"""MLflow's settings for this process: quiet, bounded, and without calls to anyone but the store.
+
+MLflow reads these from environment variables only, at import or at each request, so they have to be set there. They
+are set in our process, never in the user's shell; what we start later inherits them, the password included: whoever
+starts a process that needs none of it takes `SECRET_VARIABLES` out.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sdpa_exp.tracking.location import Location
+
+SECRET_VARIABLES = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+
+
+def prepare(location: Location, *, timeout_s: float) -> None:
+    """Set the variables; before MLflow is imported for the first time."""
+    os.environ.update(
+        {
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "true",
+            # Our own loop repeats requests. MLflow's would do it for minutes inside one call, and repeats a creation
+            # whose answer was merely late.
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, round(timeout_s))),
+            "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+            "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+        }
+    )
+    if location.user is not None:
+        os.environ["MLFLOW_TRACKING_USERNAME"] = location.user
+    if location.password is not None:
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = location.password
+    for name in ("alembic", "alembic.runtime.migration"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,90 @@
+"""What a store has of a folder: `tracking.json`, written after each request that succeeded.
+
+Requests are sent at least once and MLflow drops what it already has (same name, step, timestamp and value), so a
+kill between a request and this file loses nothing and doubles nothing. The key in the file is also a tag of the
+MLflow run: a run whose id was never recorded, or whose database was moved, is found again by it.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import uuid
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sdpa_exp.errors import TrackingError
+from sdpa_exp.results.files import write_json_atomic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRACKING_FILE = "tracking.json"
+LOCK_FILE = ".tracking.lock"
+SCHEMA_VERSION = 1
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """How far one store is with one folder. Mutable: it is the one thing here that changes.
+
+    Attributes:
+        num_creations: attempts to create the MLflow run; after more than one there may be strays to delete.
+        has_params: the plan's params, tags and file are there.
+        events_offset, samples_offset: bytes of events.jsonl and telemetry.jsonl that are there.
+        num_samples: telemetry lines before `samples_offset`, which are the steps of the samples.
+        artifacts: artifact path -> size and modification time of the file that is there.
+        result: digest of the result that is there.
+        status: the final status that is there.
+        wanted_status: of a sweep: the status it closed with.
+        host: where the folder was followed last.
+    """
+
+    run_id: str | None = None
+    num_creations: int = 0
+    has_params: bool = False
+    events_offset: int = 0
+    samples_offset: int = 0
+    num_samples: int = 0
+    artifacts: dict[str, str] = field(default_factory=dict)
+    result: str | None = None
+    status: str | None = None
+    wanted_status: str | None = None
+    host: str = field(default_factory=socket.gethostname)
+
+
+class ProgressFile:
+    """`tracking.json` of a run or sweep folder: one key, and a Progress for each store it was sent to."""
+
+    def __init__(self, folder: Path, store_uri: str) -> None:
+        self._path = folder / TRACKING_FILE
+        self._store_uri = store_uri
+
+    def read(self) -> tuple[str, Progress]:
+        """The folder's key, made at first use, and the progress with our store.
+
+        Raises:
+            TrackingError: the file is of another version.
+        """
+        content = self._content()
+        stored = content["stores"].get(self._store_uri)
+        return content["key"], Progress(**stored) if stored else Progress()
+
+    def write(self, progress: Progress) -> None:
+        """Record the progress with our store; that with other stores stays."""
+        content = self._content()
+        content["stores"][self._store_uri] = asdict(progress)
+        write_json_atomic(self._path, content)
+
+    def _content(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            content = {"schema_version": SCHEMA_VERSION, "key": uuid.uuid4().hex, "stores": {}}
+            write_json_atomic(self._path, content)
+        if content.get("schema_version") != SCHEMA_VERSION:
+            raise TrackingError(
+                f"{self._path} has another schema version than {SCHEMA_VERSION}: sync it with the version that wrote "
+                f"it, or delete the file to send the folder anew."
+            )
+        return content  # type: ignore[no-any-return]

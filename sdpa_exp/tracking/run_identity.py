@@ -1,0 +1,64 @@
+"""Exactly one MLflow run for a folder, whatever was killed, moved or answered late."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sdpa_exp.tracking.tags import KEY_TAG
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sdpa_exp.tracking.mlflow_store import MlflowStore
+    from sdpa_exp.tracking.progress import Progress, ProgressFile
+
+
+def ensure_run(
+    store: MlflowStore,
+    *,
+    experiment_id: str,
+    name: str,
+    key: str,
+    progress: Progress,
+    file: ProgressFile,
+    start_unix_ms: int,
+    tags: Mapping[str, str],
+) -> int:
+    """Find the folder's run in the store, or create it; `progress` then has its id. Returns the number of creations.
+
+    A run that is recorded but no longer in the store (its database was deleted) makes everything start anew.
+    """
+    if progress.run_id is not None:
+        if store.has_run(progress.run_id):
+            _delete_strays(store, experiment_id, key, progress, file)
+            return 0
+        _forget(progress)
+    found = store.find_runs(experiment_id, key)
+    if found:
+        progress.run_id = found[0]
+        file.write(progress)
+        _delete_strays(store, experiment_id, key, progress, file)
+        return 0
+    progress.num_creations += 1
+    file.write(progress)  # before the request: its answer may never come
+    progress.run_id = store.create_run(
+        experiment_id, name=name, start_unix_ms=start_unix_ms, tags={**tags, KEY_TAG: key}
+    )
+    file.write(progress)
+    return 1
+
+
+def _delete_strays(store: MlflowStore, experiment_id: str, key: str, progress: Progress, file: ProgressFile) -> None:
+    if progress.num_creations > 1:
+        for run_id in store.find_runs(experiment_id, key):
+            if run_id != progress.run_id:
+                store.delete_run(run_id)
+        progress.num_creations = 1
+        file.write(progress)
+
+
+def _forget(progress: Progress) -> None:
+    progress.run_id, progress.has_params = None, False
+    progress.events_offset = progress.samples_offset = progress.num_samples = progress.num_creations = 0
+    progress.artifacts = {}
+    progress.result = progress.status = None

@@ -1,0 +1,117 @@
+"""Sends a sweep folder: the parent run that its runs hang below, and its comparison when there is one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from sdpa_exp.tracking.artifacts import sweep_artifacts
+from sdpa_exp.tracking.note import sweep_note
+from sdpa_exp.tracking.progress import LOCK_FILE, ProgressFile
+from sdpa_exp.tracking.run_identity import ensure_run
+from sdpa_exp.tracking.tags import NOTE_TAG, clean, sweep_tags
+
+if TYPE_CHECKING:
+    from sdpa_exp.config.plan import Plan
+    from sdpa_exp.tracking.mlflow_store import MlflowStore, Status
+
+SWEEP_FILE = "sweep.json"
+OWNER_LOCK_FILE = ".sweep.lock"  # held while the process that runs the sweep lives
+COMPARISON_FILE = "comparison.json"
+
+
+class SweepSender:
+    """One sweep folder and one store. Several processes of a parallel launcher may ask for the parent at once."""
+
+    def __init__(self, sweep_dir: Path, *, store: MlflowStore, experiment: str) -> None:
+        self._dir = sweep_dir
+        self._store = store
+        self._experiment = experiment
+        self._file = ProgressFile(sweep_dir, store.location.uri)
+
+    @classmethod
+    def for_child(cls, plan: Plan, *, store: MlflowStore) -> SweepSender:
+        """The sender of the sweep that a run belongs to."""
+        assert plan.job.sweep_dir is not None
+        return cls(Path(plan.job.sweep_dir), store=store, experiment=plan.name)
+
+    def ensure(self) -> str:
+        """The id of the parent run, created at first use.
+
+        Raises:
+            TrackingError: the store didn't answer or refused.
+        """
+        with FileLock(self._dir / LOCK_FILE):
+            key, progress = self._file.read()
+            sweep = self._read(SWEEP_FILE) or {}
+            ensure_run(
+                self._store,
+                experiment_id=self._store.experiment_id(self._experiment),
+                name=f"sweep {self._dir.name}",
+                key=key,
+                progress=progress,
+                file=self._file,
+                start_unix_ms=self._start_unix_ms(),
+                tags={**sweep_tags(sweep), NOTE_TAG: sweep_note(sweep, None)},
+            )
+            assert progress.run_id is not None
+            return progress.run_id
+
+    def close(self, status: Status, end_unix_ms: int) -> int:
+        """Send the comparison and its report, and end the parent; returns the number of requests."""
+        run_id = self.ensure()
+        with FileLock(self._dir / LOCK_FILE):
+            _, progress = self._file.read()
+            num = 0
+            for artifact in sweep_artifacts(self._dir):
+                version = artifact.version()
+                if progress.artifacts.get(artifact.name) != version:
+                    if artifact.name == COMPARISON_FILE:
+                        num += self._store.log(run_id, tags=self._answer_tags())
+                    self._store.log_artifact(run_id, artifact)
+                    progress.artifacts[artifact.name] = version
+                    self._file.write(progress)
+                    num += 1
+            if progress.status != status:
+                self._store.set_status(run_id, status, end_unix_ms)
+                progress.status = status
+                self._file.write(progress)
+                num += 1
+            return num
+
+    def want_status(self, status: str) -> None:
+        """Record how the sweep ended, so that a later sync knows although nothing could be sent."""
+        with FileLock(self._dir / LOCK_FILE):
+            _, progress = self._file.read()
+            progress.wanted_status = status
+            self._file.write(progress)
+
+    def wanted_status(self) -> str | None:
+        """How the sweep ended, if its process lived to say so."""
+        _, progress = self._file.read()
+        return progress.wanted_status
+
+    def _answer_tags(self) -> dict[str, str]:
+        comparison = self._read(COMPARISON_FILE) or {}
+        findings = [f.get("code", "") for f in comparison.get("findings") or () if isinstance(f, dict)]
+        return clean(
+            {
+                "headline": comparison.get("headline"),
+                "findings": ", ".join(findings),
+                NOTE_TAG: sweep_note(self._read(SWEEP_FILE) or {}, comparison),
+            }
+        )
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        path = self._dir / name
+        if not path.exists():
+            return None
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return content if isinstance(content, dict) else None
+
+    def _start_unix_ms(self) -> int:
+        path = self._dir / SWEEP_FILE
+        return round((path if path.exists() else self._dir).stat().st_mtime * 1000)

@@ -1,0 +1,110 @@
+"""What identifies and explains a run, as MLflow tags."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sdpa_exp.tracking.location import redact
+
+if TYPE_CHECKING:
+    from sdpa_exp.config.plan import Plan
+    from sdpa_exp.results.record import Record
+
+MAX_VALUE_LENGTH = 5000
+KEY_TAG = "sdpa_exp.key"
+PARENT_TAG = "mlflow.parentRunId"
+NOTE_TAG = "mlflow.note.content"
+_SOURCE = {"mlflow.source.name": "sdpa_exp", "mlflow.source.type": "LOCAL"}
+
+
+def clean(tags: Mapping[str, object]) -> dict[str, str]:
+    """As MLflow takes them: no null, no credentials, not too long."""
+    return {key[:250]: redact(str(value))[:MAX_VALUE_LENGTH] for key, value in tags.items() if value not in (None, "")}
+
+
+def plan_tags(plan: Plan) -> dict[str, str]:
+    """What is known before the run starts."""
+    return clean(
+        {
+            **_SOURCE,
+            "mlflow.user": _user(),
+            "arm": plan.arm,
+            "cell_id": plan.cell_id(),
+            "baseline": plan.baseline,
+            "command": plan.job.command,
+            "job": f"{plan.job.num + 1}/{plan.job.num_jobs}",
+            "run_dir": plan.job.run_dir,
+        }
+    )
+
+
+def sweep_tags(sweep: Mapping[str, Any]) -> dict[str, str]:
+    """What `sweep.json` says of the whole."""
+    return clean(
+        {
+            **_SOURCE,
+            "mlflow.user": _user(),
+            "arms": ", ".join(str(arm) for arm in sweep.get("arms", ())),
+            "seeds": ", ".join(str(seed) for seed in sweep.get("seeds", ())),
+            "baseline": sweep.get("baseline"),
+            "command": sweep.get("command"),
+            "num_jobs": len(sweep.get("jobs", ())) or None,
+        }
+    )
+
+
+def attestation_tags(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Which kernels ran: one compact line, and one tag per stage."""
+    executed: Mapping[str, Mapping[str, int]] = summary.get("executed") or {}
+    stages = {stage: " + ".join(f"{k} x{n}" for k, n in kernels.items()) for stage, kernels in executed.items()}
+    names = dict.fromkeys(kernel for kernels in executed.values() for kernel in kernels)
+    is_ok = summary.get("ok")
+    return clean(
+        {
+            "kernels": ", ".join(names),
+            "attested": None if is_ok is None else "yes" if is_ok else "NO: not the kernels asked for",
+            "attention_requested": summary.get("requested"),
+            "mismatches": "; ".join(str(mismatch) for mismatch in summary.get("mismatches") or ()),
+            **{f"kernels.{stage}": text for stage, text in stages.items()},
+        }
+    )
+
+
+def environment_tags(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Every fact of the environment under its dotted key; the commit also where MLflow's own UI shows it."""
+    facts = dict(_flatten(environment))
+    commit = next((value for key, value in facts.items() if key.split(".")[-1] == "commit"), None)
+    return clean({**{f"env.{key}": value for key, value in facts.items()}, "mlflow.source.git.commit": commit})
+
+
+def record_tags(record: Record) -> dict[str, str]:
+    """What is known once the run has ended."""
+    changed = "; ".join(f"{key}: {a} -> {b}" for key, (a, b) in record.settings_changed.items())
+    return clean(
+        {
+            **environment_tags(record.environment),
+            **attestation_tags(record.attestation or {}),
+            "reason": record.reason,
+            "error": record.error,
+            "settings_changed": changed,
+            "warnings": "; ".join(f"{w.get('code')}: {w.get('message')}" for w in record.warnings),
+            **{f"digest.{name}": digest for name, digest in record.digests.items()},
+        }
+    )
+
+
+def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user id without a name
+        return None

@@ -1,0 +1,76 @@
+"""The seam of tracking: what the parent tells a tracker, and nothing that could delay or fail a run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from sdpa_exp.errors import TrackingError
+from sdpa_exp.tracking.location import locate
+from sdpa_exp.tracking.none import NoTracker
+
+if TYPE_CHECKING:
+    from sdpa_exp.config.schema import TrackingConfig
+
+
+class Tracker(Protocol):
+    """Shows run folders somewhere. Only `check` and `sync` raise; only `finish` and `close_sweep` wait, bounded."""
+
+    def check(self) -> None:
+        """Ask the store whether it will take our runs.
+
+        Raises:
+            TrackingError: unreachable, wrong password, refused host header, too old, not writable; with the next step.
+        """
+        ...
+
+    def open_sweep(self, sweep_dir: Path) -> None:
+        """Announce a sweep; `sweep.json` is in its folder. Returns at once."""
+        ...
+
+    def follow(self, run_dir: Path) -> None:
+        """Start to show a run folder, from the moment its `plan.yaml` exists. Returns at once."""
+        ...
+
+    def finish(self, run_dir: Path, timeout_s: float) -> bool:
+        """The run has ended and its folder is complete: send the rest; False if that was not done in time."""
+        ...
+
+    def close_sweep(self, sweep_dir: Path, status: str) -> None:
+        """The sweep has ended (FINISHED, FAILED or KILLED): send its comparison and what runs still owe."""
+        ...
+
+    def sync(self, folder: Path) -> int:
+        """Send whatever is missing of a run folder, a sweep folder or a folder of these; count what was sent.
+
+        Raises:
+            TrackingError: the store can't be reached or refuses us.
+        """
+        ...
+
+    def ui_command(self) -> str | None:
+        """What opens the runs in a browser: a command, or the server's address."""
+        ...
+
+    def close(self) -> None:
+        """Stop sending; what is still owed waits for `sync`."""
+        ...
+
+
+def make_tracker(config: TrackingConfig, *, experiment: str) -> Tracker:
+    """The tracker of a config; `experiment` is the plan's name. Imports nothing heavy and opens no connection.
+
+    Raises:
+        TrackingError: the kind is unknown, or the store's address is missing or malformed.
+    """
+    if config.kind == "none":
+        return NoTracker()
+    if config.kind == "mlflow":
+        from sdpa_exp.tracking.mlflow import MlflowTracker  # noqa: PLC0415 - tracking=none must not load threads and locks
+
+        location = locate(config.uri, environment=os.environ, cwd=Path.cwd())
+        return MlflowTracker(
+            location, experiment=experiment, log_checkpoint=config.log_checkpoint, timeout_s=config.timeout_s
+        )
+    raise TrackingError(f"tracking.kind={config.kind} is unknown: expected mlflow or none.")
