@@ -1,0 +1,29 @@
+"""The one entry point: `python -m sdpa_exp` and the `sdpa-exp` script. Help comes before anything heavy is imported."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Answer --help and --version at once; hand everything else to Hydra. Returns the exit code."""
+    arguments = sys.argv[1:]
+    if "-h" in arguments or "--help" in arguments:
+        from sdpa_exp.help import help_text
+
+        sys.stdout.write(help_text(arguments))
+        return 0
+    if "--version" in arguments:
+        from sdpa_exp import __version__
+
+        sys.stdout.write(f"sdpa_exp {__version__}\n")
+        return 0
+    try:
+        from sdpa_exp.entry import start
+    except KeyboardInterrupt:
+        return 130
+    return start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

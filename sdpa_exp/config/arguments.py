@@ -1,0 +1,61 @@
+"""Command lines that argparse or Hydra would answer with a usage text, a traceback, or a guess."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
+from difflib import get_close_matches
+from typing import NoReturn
+
+from hydra._internal.utils import get_args_parser
+
+from sdpa_exp.config.schema import Config
+from sdpa_exp.errors import ConfigError
+
+# `dataset` has no schema of its own in Config; its option brings one.
+GROUPS = (*(field.name for field in fields(Config) if field.default_factory is not MISSING), "dataset", "seeds")
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Check the arguments before Hydra sees them.
+
+    Raises:
+        ConfigError: an unknown option, options that exclude each other, a group set to null or to a list.
+    """
+    parser: ArgumentParser = get_args_parser()
+    flags = [flag for action in parser._actions for flag in action.option_strings]
+
+    def refuse(message: str) -> NoReturn:
+        unknown = next((word for word in arguments if word[:1] == "-" and word.partition("=")[0] not in flags), None)
+        if unknown is None:
+            raise ConfigError(f"The command line can't be read: {message}. See --help.")
+        near = get_close_matches(unknown, flags, n=1)
+        step = f"Did you mean {near[0]}?" if near else "See --help and --hydra-help."
+        raise ConfigError(f"There is no option {unknown}: expected -m, --cfg job, --config-dir DIR or --help. {step}")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    args = parser.parse_args(list(arguments))
+    if args.resolve and args.cfg is None:
+        raise ConfigError("--resolve does nothing by itself: expected --cfg with it. Add --cfg job.")
+    chosen = {"--cfg": args.cfg, "--info": args.info, "-m": args.multirun, "--run": args.run}
+    given = [name for name, value in chosen.items() if value]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} don't go together: expected one of them. Take out {given[-1]}.")
+    for override in args.overrides:
+        _check_group(override)
+
+
+def _check_group(override: str) -> None:
+    """A group set to null has no keys, and of a list Hydra merges all options into one, where the last one wins."""
+    group, _, value = override.partition("=")
+    if group not in GROUPS:
+        return
+    if value.startswith("["):
+        names = re.sub(r"[\[\]\s]", "", value)
+        raise ConfigError(
+            f"{override} would merge several options into one: expected one. To run them all: {group}={names} -m."
+        )
+    if "null" in value.split(","):
+        raise ConfigError(f"{override} leaves the job without its {group}: expected an option's name. See --help.")

@@ -1,0 +1,89 @@
+"""From Hydra's config to a Plan: the typed schema it is checked against, and the way out of OmegaConf."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from sdpa_exp.config.plan import Job, Plan, from_dict
+from sdpa_exp.config.schema import DATASETS, Config, PrimaryMetric, SyntheticDataset, YoloDirDataset
+from sdpa_exp.config.validate import check_plan
+from sdpa_exp.errors import ConfigError
+
+SCHEMA_PREFIXES = ("base_schema", "schema_")
+_SQLITE = "sqlite:///"
+
+
+def register_schemas() -> None:
+    """Tell Hydra the types of all keys, so that it refuses a wrong key or type by itself."""
+    store = ConfigStore.instance()
+    store.store(name="base_schema", node=Config)
+    store.store(group="dataset", name="schema_synthetic", node=SyntheticDataset)
+    store.store(group="dataset", name="schema_yolo_dir", node=YoloDirDataset)
+
+
+def plan_from_config(cfg: DictConfig, job: Job) -> Plan:
+    """The checked Plan of one job; relative paths are taken from the current folder.
+
+    Raises:
+        ConfigError: a key that the schema does not know, a value or a combination that can't work.
+        OmegaConfBaseException: a value is missing or an interpolation leads nowhere; translate.py has the sentences.
+    """
+    content = {
+        str(key): OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
+        if OmegaConf.is_config(value)
+        else value
+        for key, value in cfg.items()
+        if key != "hydra"
+    }
+    _refuse_unknown_keys(content)
+    _make_paths_absolute(content)
+    plan = from_dict({**content, "job": asdict(job)})
+    check_plan(plan)
+    return plan
+
+
+def _refuse_unknown_keys(content: dict[str, Any]) -> None:
+    """`+key=value` gets past Hydra's check."""
+    known = {field.name for field in fields(Config)}
+    _refuse_unknown("", set(content) - known, known)
+    kind = str((content.get("dataset") or {}).get("kind"))
+    classes: dict[str, Any] = {field.name: field.default_factory for field in fields(Config)}
+    classes["dataset"] = DATASETS.get(kind)
+    for key, cls in classes.items():
+        if isinstance(cls, type) and isinstance(content.get(key), dict):
+            known = {field.name for field in fields(cls)}
+            _refuse_unknown(f"{key}.", set(content[key]) - known, known)
+    known = {field.name for field in fields(PrimaryMetric)}
+    for name, primary in content["compare"]["primary"].items():
+        _refuse_unknown(f"compare.primary.{name}.", set(primary) - known, known)
+
+
+def _refuse_unknown(prefix: str, unknown: set[str], known: set[str]) -> None:
+    if unknown:
+        names = ", ".join(f"{prefix}{key}" for key in sorted(unknown))
+        expected = ", ".join(f"{prefix}{key}" for key in sorted(known)[:20])
+        raise ConfigError(f"{names} would have no effect: no such key. Expected one of {expected}. Take it out.")
+
+
+def _make_paths_absolute(content: dict[str, Any]) -> None:
+    dataset = content.get("dataset") or {}
+    if dataset.get("path"):
+        dataset["path"] = _absolute(dataset["path"])
+    for key in ("architecture", "weights"):  # a file here, or a name that Ultralytics knows
+        value = content["model"].get(key)
+        if value and Path(value).expanduser().exists():
+            content["model"][key] = _absolute(value)
+    uri = content["tracking"].get("uri")
+    if uri and uri.startswith(_SQLITE) and not uri.startswith(f"{_SQLITE}:memory:"):
+        path, mark, query = uri.removeprefix(_SQLITE).partition("?")
+        content["tracking"]["uri"] = f"{_SQLITE}{_absolute(path)}{mark}{query}"
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(Path(path).expanduser())

@@ -1,0 +1,203 @@
+"""Hydra's and OmegaConf's errors in one sentence each: what, got, expected, next step.
+
+Their classes and fields are read where they have any; the rest is in their messages (hydra-core 1.3, omegaconf 2.3),
+and the tests hold on to those.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Sequence
+from dataclasses import is_dataclass
+from difflib import get_close_matches
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import yaml
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException, SearchPathException
+from omegaconf import DictConfig
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    ValidationError,
+)
+
+from sdpa_exp.config.compose import SCHEMA_PREFIXES
+from sdpa_exp.config.schema import DATASETS, Config
+from sdpa_exp.errors import ConfigError
+
+_MAX_LISTED = 16
+_WORDS: dict[Any, tuple[str, str]] = {
+    int: ("a whole number", "4"),
+    float: ("a number", "0.5"),
+    bool: ("true or false", "true"),
+    str: ("a text", "abc"),
+}
+
+
+def translate(error: BaseException) -> ConfigError | None:  # noqa: PLR0911 - one line a class
+    """The sentence for a composition error, or None for an error that is not the user's."""
+    if isinstance(error, MissingConfigException):
+        return _missing_option(error)
+    if isinstance(error, OverrideParseException):
+        return _syntax(error)
+    if isinstance(error, SearchPathException):
+        return _missing_config_dir(error)
+    if isinstance(error, yaml.YAMLError):
+        return ConfigError(f"A config file is not valid YAML: {_one_line(error)}. Correct it.")
+    if isinstance(error, OmegaConfBaseException):
+        return _from_omegaconf(error, str(error))
+    if isinstance(error, HydraException):
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, OmegaConfBaseException):
+            return _from_omegaconf(cause, str(error))
+        return _from_message(str(error))
+    return None
+
+
+def unknown_key(key: str, known: Sequence[str], place: str = "") -> ConfigError:
+    """The sentence for a key that does not exist, with the nearest ones that do."""
+    parent, _, name = key.rpartition(".")
+    near = [f"{parent}.{option}".lstrip(".") for option in get_close_matches(name, known, n=2, cutoff=0.6)]
+    listed = ", ".join(known) if len(known) <= _MAX_LISTED else ", ".join([*known[:_MAX_LISTED], "..."])
+    step = f"`--cfg {'hydra' if key.startswith('hydra.') else 'job'}` prints all."
+    if near:
+        rest = "" if len(known) > _MAX_LISTED else f" {parent or 'The configuration'} has {listed}."
+        return ConfigError(f"{place}There is no key {key}: expected perhaps {' or '.join(near)}.{rest} {step}")
+    where = f" below {parent}" if parent else ""
+    return ConfigError(f"{place}There is no key {key}: expected one of {listed}{where}. {step}")
+
+
+def _missing_option(error: MissingConfigException) -> ConfigError:
+    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+    options = [name for name in error.options or () if not name.startswith(SCHEMA_PREFIXES)]
+    if not options:
+        return ConfigError(f"There is no config file {error.missing_cfg_file}.yaml: expected one in conf/. See --help.")
+    near = get_close_matches(option, options, n=1)
+    step = f"Did you mean {group}={near[0]}?" if near else f"`--help` says when to choose which {group}."
+    return ConfigError(f"{group}={option} does not exist: expected one of {', '.join(options)}. {step}")
+
+
+def _syntax(error: OverrideParseException) -> ConfigError:
+    override = error.override
+    key, equals, value = override.partition("=")
+    if not equals and not override.startswith("~"):
+        return ConfigError(
+            f"'{override}' is not a setting: expected key=value, for instance attention=sdpa. See --help."
+        )
+    text = value.replace("'", "").replace('"', "")
+    return ConfigError(
+        f"{override} can't be read: expected key=value, where a value with quotes, brackets or = in it is quoted. "
+        f"Write {key}=\"'{text}'\"."
+    )
+
+
+def _missing_config_dir(error: SearchPathException) -> ConfigError:
+    found = re.search(r"'(.*)' not found", str(error))
+    place = found.group(1) if found else str(error)
+    return ConfigError(
+        f"--config-dir {place} is not a folder: expected one with groups in it, e.g. hardware/my_box.yaml. "
+        "Correct the path."
+    )
+
+
+def _from_omegaconf(error: OmegaConfBaseException, message: str) -> ConfigError:
+    place = _place(message)
+    key = error.full_key or str(error.key or "")
+    if isinstance(error, MissingMandatoryValue):
+        return ConfigError(f"{place}{key} is missing: it has no default. Add {key}=VALUE.")
+    if isinstance(error, InterpolationKeyError):
+        name = re.search(r"key '(.*?)'", str(error.msg or error))
+        target = name.group(1) if name else "a key"
+        return ConfigError(
+            f"{place}{key} refers to {target}, which does not exist: expected a key. `--cfg job` prints all."
+        )
+    if isinstance(error, ConfigAttributeError | ConfigKeyError):
+        return unknown_key(key, _siblings(error), place)
+    if isinstance(error, ValidationError):
+        return _wrong_type(error, key, message, place)
+    return ConfigError(f"{place}{key or 'The configuration'} can't be used: {_one_line(error.msg or error)}.")
+
+
+def _wrong_type(error: ValidationError, key: str, message: str, place: str) -> ConfigError:
+    override = re.search(r"Error merging override (.*)", message)
+    if override and "=" in override.group(1):
+        return _wrong_type_sentence(key, override.group(1).partition("=")[2], place)
+    found = re.search(r"[Vv]alue '(.*?)'", str(error.msg or error), re.DOTALL)
+    return _wrong_type_sentence(key, found.group(1) if found else str(error.value), place)
+
+
+def _wrong_type_sentence(key: str, got: str, place: str) -> ConfigError:
+    expected, example = _expected(key)
+    return ConfigError(f"{place}{key}={got} has the wrong type: expected {expected}. For instance {key}={example}.")
+
+
+def _from_message(message: str) -> ConfigError:  # noqa: PLR0911 - one line a message
+    """Composition errors that Hydra raises with a message only."""
+    if found := re.match(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires", message):
+        override = found.group(1) or found.group(2)
+        return ConfigError(f"{override} names several values: expected one, or -m at the end to run them all. Add -m.")
+    if found := re.match(r"Sweeping over Hydra's configuration is not supported : '(.*)'", message):
+        return ConfigError(f"{found.group(1)} can't be swept: expected a single value for hydra's own keys. Give one.")
+    if found := re.match(r"Could not delete from config. '(.*?)' does not|Could not delete '(.*?)'", message):
+        return unknown_key(found.group(1) or found.group(2), _root_names())
+    if found := re.search(r"Could not override '(.*?)'|group override, but config group '(.*?)' does not", message):
+        return unknown_key(found.group(1) or found.group(2), _root_names(), _place(message))
+    if found := re.search(r"(ConfigKeyError|ConfigAttributeError|ValidationError) raised", message):
+        key = re.search(r"full_key: (\S+)", message)
+        if key and found.group(1) != "ValidationError":
+            return unknown_key(key.group(1), _keys_of(key.group(1).rpartition(".")[0]), _place(message))
+        if key:
+            got = re.search(r"[Vv]alue '(.*?)'", message)
+            return _wrong_type_sentence(key.group(1), got.group(1) if got else "?", _place(message))
+    return ConfigError(f"The configuration can't be composed: {_one_line(message).rstrip('.')}. See --help.")
+
+
+def _place(message: str) -> str:
+    found = re.match(r"In '(.*?)':", message)
+    return f"In {found.group(1)}.yaml: " if found and found.group(1) != "config" else ""
+
+
+def _siblings(error: OmegaConfBaseException) -> list[str]:
+    parent = error.parent_node
+    if not isinstance(parent, DictConfig):
+        return _root_names()
+    names = [str(key) for key in parent if str(key) != "hydra"]
+    return names if error.full_key and "." in error.full_key else [*names, "seeds", "experiment"]
+
+
+def _root_names() -> list[str]:
+    return [*get_type_hints(Config), "seeds", "experiment"]
+
+
+def _keys_of(key: str) -> list[str]:
+    hints = _hints(key)
+    return list(hints) if hints else _root_names()
+
+
+def _hints(key: str) -> dict[str, Any]:
+    """The typed keys below `key`; for `dataset` those of all kinds."""
+    if key == "dataset":
+        return {name: hint for cls in DATASETS.values() for name, hint in get_type_hints(cls).items()}
+    node: Any = Config
+    for part in filter(None, key.split(".")):
+        node = get_args(node)[1] if get_origin(node) is dict else get_type_hints(node).get(part)
+        if not is_dataclass(node) and get_origin(node) is not dict:
+            return {}
+    return get_type_hints(node) if is_dataclass(node) else {}
+
+
+def _expected(key: str) -> tuple[str, str]:
+    """What type a key has, in words, and an example."""
+    parent, _, name = key.rpartition(".")
+    hint = _hints(parent).get(name)
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    words, example = _WORDS.get(next(iter(options)), ("a group of keys", "..."))
+    return (f"{words}, or null" if type(None) in options else words), example
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())

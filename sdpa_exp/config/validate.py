@@ -1,0 +1,191 @@
+"""Values and combinations that can't work, refused by name before anything starts.
+
+Types and key names are Hydra's business (schema.py). What depends on the machine found is checked in the worker.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from sdpa_exp.config.baseline import resolve_baseline
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.schema import YoloDirDataset
+from sdpa_exp.errors import ConfigError
+from sdpa_exp.results.quantities import QUANTITIES
+
+CORES = ("stock", "eager", "sdpa", "flash", "efficient", "math")
+PRECISIONS = ("fp32", "fp16", "bf16")
+CACHES = ("none", "ram", "disk")
+MARGIN_KINDS = ("absolute", "relative")
+TRACKERS = ("mlflow", "none")
+TASKS = ("train",)
+# Source: ultralytics/engine/trainer.py build_optimizer, 8.4.190; it compares without regard to case.
+OPTIMIZERS = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD", "MuSGD", "auto")
+
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_OWN_CORE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_MAX_SEED = 2**31 - 1
+
+
+def check_plan(plan: Plan) -> None:
+    """Check one plan.
+
+    Raises:
+        ConfigError: one sentence about the first thing that can't work.
+    """
+    _check_names(plan)
+    _at_least("seed", plan.seed, 0, "Set seed=0.")
+    if plan.seed > _MAX_SEED:
+        _refuse("seed", plan.seed, f"at most {_MAX_SEED}", "Set seed=0.")
+    _check_hardware(plan)
+    _check_attention(plan)
+    _check_train(plan)
+    _check_dataset(plan)
+    if not plan.telemetry.period_s >= 0.1:
+        _refuse("telemetry.period_s", plan.telemetry.period_s, "0.1 s or more", "Set telemetry.period_s=1.")
+    _one_of("tracking.kind", plan.tracking.kind, TRACKERS)
+    _check_compare(plan)
+
+
+def check_sweep(plans: Sequence[Plan]) -> None:
+    """Check the jobs of a sweep against each other.
+
+    Raises:
+        ConfigError: two jobs are the same run, or the baseline is not among the arms.
+    """
+    seen: dict[tuple[str, str, str, int], tuple[int, Plan]] = {}
+    for num, plan in enumerate(plans):
+        key = (plan.name, plan.cell_id(), plan.arm, plan.seed)
+        first_num, first = seen.setdefault(key, (num, plan))
+        if first is plan:
+            continue
+        if first.attention != plan.attention:
+            raise ConfigError(
+                f"Two arms are called {plan.arm}: {first.attention.core} and {plan.attention.core} "
+                f"(jobs {first_num} and {num}). Give each its own attention.name."
+            )
+        raise ConfigError(
+            f"The sweep has attention={plan.arm} with seed={plan.seed} twice (jobs {first_num} and {num}), "
+            f"expected each arm and seed once. Take the repeated value out; to see the noise, add seeds."
+        )
+    if plans:
+        arms = list(dict.fromkeys(plan.arm for plan in plans))
+        for baseline in dict.fromkeys(plan.baseline for plan in plans):
+            resolve_baseline(arms, baseline)
+
+
+def _check_names(plan: Plan) -> None:
+    for key, value in (("name", plan.name), ("attention.name", plan.attention.name)):
+        if not _FOLDER_NAME.fullmatch(value):
+            wanted = "letters, digits, dots, dashes and underscores, as it becomes a folder name"
+            _refuse(key, value, wanted, f"Set {key}={_folder_name(value)}.")
+    _one_of("task.name", plan.task.name, TASKS)
+
+
+def _check_hardware(plan: Plan) -> None:
+    hardware = plan.hardware
+    if hardware.batch is not None:
+        _at_least("hardware.batch", hardware.batch, 1, "Set hardware.batch=8, or null to let the machine decide.")
+    if hardware.workers is not None:
+        _at_least("hardware.workers", hardware.workers, 0, "Set hardware.workers=0 to load images in the main process.")
+    if hardware.num_threads is not None:
+        _at_least("hardware.num_threads", hardware.num_threads, 1, "Set it to null for the physical cores.")
+    if hardware.precision is not None:
+        _one_of("hardware.precision", hardware.precision, PRECISIONS)
+    if hardware.cache is not None:
+        _one_of("hardware.cache", hardware.cache, CACHES)
+    device = hardware.device
+    if re.fullmatch(r"(cuda:)?\d+(,(cuda:)?\d+)+", device):
+        _refuse("hardware.device", device, "one device", "Several GPUs in one run are not supported; set cuda:0.")
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        _refuse("hardware.device", device, "auto, cpu, mps, cuda or cuda:N", "Set hardware.device=auto.")
+    if device in ("cpu", "mps") and hardware.precision == "fp16":
+        next_step = "Set hardware.precision=fp32."
+        _refuse("hardware.precision", "fp16", f"fp32 with device={device}, where AMP has no fp16", next_step)
+
+
+def _check_attention(plan: Plan) -> None:
+    core, device, precision = plan.attention.core, plan.hardware.device, plan.hardware.precision
+    if core not in CORES and not _OWN_CORE.fullmatch(core):
+        expected = f"one of {', '.join(CORES)}, or package.module:Name for your own"
+        _refuse("attention.core", core, expected, _nearest("attention.core", core, CORES))
+    if core == "flash" and device.startswith("cuda") and precision == "fp32":
+        raise ConfigError(
+            f"attention={plan.arm} can't run with hardware.device={device} and hardware.precision=fp32: "
+            "the flash kernel takes fp16 or bf16 on CUDA. Set hardware.precision=bf16, or use attention=efficient."
+        )
+    if core == "efficient" and device == "cpu":
+        raise ConfigError(
+            f"attention={plan.arm} can't run with hardware.device=cpu: PyTorch's memory-efficient kernel needs CUDA. "
+            "Use attention=flash or attention=math, or a GPU."
+        )
+
+
+def _check_train(plan: Plan) -> None:
+    train = plan.train
+    if train.epochs is not None:
+        _at_least("train.epochs", train.epochs, 1, "Set train.epochs=1 for the shortest training.")
+    if train.imgsz is not None and (train.imgsz < 32 or train.imgsz % 32):
+        size = max(32, round(train.imgsz / 32) * 32)
+        _refuse("train.imgsz", train.imgsz, "a multiple of 32 from 32 on", f"Set train.imgsz={size}.")
+    if train.val is False:
+        _refuse("train.val", "false", "true, since accuracy comes from validation", "Leave train.val out.")
+    if train.save is False:
+        _refuse("train.save", "false", "true, since best.pt is what gets evaluated", "Leave train.save out.")
+    if train.time is not None:
+        next_step = "Set train.epochs instead: a time limit stops arms at different epochs, and they no longer compare."
+        _refuse("train.time", train.time, "null", next_step)
+    if train.optimizer is not None and train.optimizer.lower() not in {name.lower() for name in OPTIMIZERS}:
+        _one_of("train.optimizer", train.optimizer, OPTIMIZERS)
+
+
+def _check_dataset(plan: Plan) -> None:
+    dataset = plan.dataset
+    if isinstance(dataset, YoloDirDataset):
+        if not dataset.path:
+            raise ConfigError(
+                "dataset.path is missing: dataset=yolo_dir expects a data.yaml, or a folder with images/ and labels/. "
+                "Add dataset.path=path/to/data.yaml."
+            )
+        return
+    for key in ("num_train_images", "num_val_images"):
+        _at_least(f"dataset.{key}", getattr(dataset, key), 1, f"Set dataset.{key}=64.")
+    _at_least("dataset.image_px", dataset.image_px, 32, "Set dataset.image_px=640.")
+    _at_least("dataset.render_seed", dataset.render_seed, 0, "Set dataset.render_seed=0.")
+
+
+def _check_compare(plan: Plan) -> None:
+    if not 0 < plan.compare.alpha < 1:
+        _refuse("compare.alpha", plan.compare.alpha, "a level between 0 and 1", "Set compare.alpha=0.05.")
+    for name, primary in plan.compare.primary.items():
+        key = f"compare.primary.{name}"
+        _one_of(f"{key}.metric", primary.metric, tuple(QUANTITIES))
+        _one_of(f"{key}.margin_kind", primary.margin_kind, MARGIN_KINDS)
+        if not primary.margin > 0:
+            next_step = f"Set {key}.margin to the smallest difference that would matter to you."
+            _refuse(f"{key}.margin", primary.margin, "more than 0", next_step)
+
+
+def _at_least(key: str, got: float, least: int, next_step: str) -> None:
+    if got < least:
+        _refuse(key, got, f"{least} or more", next_step)
+
+
+def _one_of(key: str, got: str, options: Sequence[str]) -> None:
+    if got not in options:
+        _refuse(key, got, f"one of {', '.join(options)}", _nearest(key, got, options))
+
+
+def _nearest(key: str, got: str, options: Sequence[str]) -> str:
+    return f"Set {key}={next(iter(get_close_matches(got, options, n=1, cutoff=0.0)), options[0])}."
+
+
+def _folder_name(value: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", value).strip("._-")[:100] or "comparison"
+
+
+def _refuse(key: str, got: Any, expected: str, next_step: str) -> None:
+    raise ConfigError(f"{key}={got} can't work: expected {expected}. {next_step}")

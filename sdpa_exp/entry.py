@@ -1,0 +1,180 @@
+"""From a command line to jobs: Hydra composes, every job is checked before the first starts, the run layer runs."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+
+from sdpa_exp.config.arguments import check_arguments
+from sdpa_exp.config.compose import plan_from_config, register_schemas
+from sdpa_exp.config.location import conf_dir
+from sdpa_exp.config.plan import Job, Plan
+from sdpa_exp.config.sweep import expand_sweep, is_enumerable, sweep_dir
+from sdpa_exp.config.translate import translate
+from sdpa_exp.config.validate import check_sweep
+from sdpa_exp.errors import SdpaExpError
+
+INTERRUPTED = 130
+_FULL_ERROR = "HYDRA_FULL_ERROR"
+T = TypeVar("T")
+
+
+def start() -> int:
+    """Run what the command line asks for and return the exit code; `SystemExit` passes.
+
+    Raises:
+        Exception: a bug of ours, with its traceback.
+    """
+    register_schemas()
+    wants_traceback = os.environ.get(_FULL_ERROR) == "1"
+    try:
+        check_arguments(sys.argv[1:])
+        with _hydra_raises():
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted: run folders keep what was measured so far.\n")
+        return INTERRUPTED
+    except Exception as error:
+        expected = _expected(error)
+        if expected is None:
+            raise
+        if wants_traceback:
+            traceback.print_exc()
+        return _say(expected)
+    return 0
+
+
+def job(cfg: DictConfig) -> int | None:
+    """One job. Alone it returns its exit code; in a sweep it never raises and never exits: it records."""
+    from sdpa_exp.run import launch
+
+    hydra_cfg = HydraConfig.get()
+    is_sweep = hydra_cfg.mode == RunMode.MULTIRUN
+    settings = hydra_cfg.callbacks["sdpa_exp"]
+    try:
+        plan = plan_from_config(
+            cfg,
+            Job(
+                run_dir=hydra_cfg.runtime.output_dir,
+                sweep_dir=os.path.abspath(hydra_cfg.sweep.dir) if is_sweep else None,
+                num=hydra_cfg.job.num if is_sweep else 0,
+                num_jobs=settings.num_jobs or 1,
+                command=unquote(settings.command) if settings.command else command_line(),
+                overrides=tuple(hydra_cfg.overrides.task),
+            ),
+        )
+        if not is_sweep:
+            return launch.run_single(plan)
+        launch.run_job(plan)
+    except SdpaExpError as error:  # in a sweep only with a sweeper whose jobs could not be checked beforehand
+        return _say(error)
+    return None
+
+
+class SweepCallback(Callback):
+    """Hydra's hooks around runs and sweeps; lives here, not in `__main__`, so that its name can be imported.
+
+    Hydra turns exceptions in callbacks into warnings but lets `SystemExit` pass, so that is what leaves from here.
+    `num_jobs` and `command` reach the jobs, in whatever process, as overrides of this callback's own config.
+    """
+
+    def __init__(self, num_jobs: int | None = None, command: str | None = None) -> None:
+        self.num_jobs = num_jobs
+        self.command = command
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check the plan before Hydra makes a folder for it."""
+        _or_exit(lambda: _check_single(config))
+
+    def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Leave with the exit code of the job; an exception in it is Hydra's to raise again."""
+        job_return: JobReturn = kwargs["job_return"]
+        if job_return.status is JobStatus.COMPLETED:
+            raise SystemExit(job_return.return_value)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Compose and check every job, and let the run layer refuse the sweep, before anything starts."""
+        plans, command = _or_exit(lambda: _begin(config))
+        settings = [f"++hydra.callbacks.sdpa_exp.command='{quote(command, safe='')}'"]
+        if plans:
+            settings.append(f"++hydra.callbacks.sdpa_exp.num_jobs={len(plans)}")
+        with open_dict(config):
+            config.hydra.overrides.hydra.extend(settings)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Compare, and leave with the exit code that the run folders add up to."""
+        from sdpa_exp.run import launch
+
+        raise SystemExit(_or_exit(lambda: launch.end_sweep(sweep_dir(config))))
+
+
+def command_line() -> str:
+    """What the user typed, ready to be typed again."""
+    program = Path(sys.argv[0]).name
+    start = "python -m sdpa_exp" if program == "__main__.py" else program
+    return " ".join([start, shlex.join(sys.argv[1:])]).rstrip()
+
+
+def _check_single(config: DictConfig) -> None:
+    plan_from_config(config, Job(run_dir=os.path.abspath(str(config.hydra.run.dir))))
+
+
+def _begin(config: DictConfig) -> tuple[list[Plan], str]:
+    command = command_line()
+    loader = GlobalHydra.instance().config_loader()
+    plans = expand_sweep(config, loader, command) if is_enumerable(config) else []
+    check_sweep(plans)
+    from sdpa_exp.run import launch
+
+    launch.begin_sweep(plans, sweep_dir(config), command)
+    return plans, command
+
+
+def _or_exit(action: Callable[[], T]) -> T:
+    """Do it, or leave with one sentence for an expected error and a traceback for a bug."""
+    try:
+        return action()
+    except Exception as error:
+        expected = _expected(error)
+        if expected is None:
+            traceback.print_exc()
+            raise SystemExit(1) from error
+        raise SystemExit(_say(expected)) from error
+
+
+def _expected(error: Exception) -> SdpaExpError | None:
+    return error if isinstance(error, SdpaExpError) else translate(error)
+
+
+def _say(error: SdpaExpError) -> int:
+    sys.stderr.write(f"{error}\n")
+    return error.exit_code
+
+
+@contextmanager
+def _hydra_raises() -> Iterator[None]:
+    """Hydra prints its errors and exits with 1 unless this variable is set; ours is the sentence and the exit code."""
+    before = os.environ.get(_FULL_ERROR)
+    os.environ[_FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_FULL_ERROR]
+        else:
+            os.environ[_FULL_ERROR] = before

@@ -1,0 +1,113 @@
+"""`--help`, written for people, from the first lines of the config files; imports nothing heavy."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+from sdpa_exp import errors
+from sdpa_exp.config.location import conf_dir
+
+_WIDTH = 118
+_GROUPS = {
+    "attention": "which code computes softmax(QK^T)V: the arm",
+    "model": "the detector",
+    "dataset": "what it learns",
+    "train": "the recipe",
+    "hardware": "batch, workers, precision and device of a machine",
+    "seeds": "named sets of seeds; seed=7 and seed=0,42 work too",
+    "task": "what one job does",
+    "telemetry": "what is sampled beside a run",
+    "tracking": "where MLflow shows the runs",
+    "experiment": "presets, each named for its question",
+}
+
+_TOP = """\
+sdpa_exp trains and times a detector under different attention implementations, proves which kernel ran,
+and says with honest statistics whether anything differs.
+
+  python -m sdpa_exp GROUP=OPTION ... key=value ... [-m]
+
+Without -m one job runs. With -m every combination of comma-separated values runs, each in a fresh process, seeds
+outermost so that arms alternate; then the arms are compared, seed by seed.
+
+Examples
+  python -m sdpa_exp attention=stock,sdpa seed=0,42 -m        does SDPA change anything?
+  python -m sdpa_exp attention=flash,sdpa seed=0,42 -m        the same kernel on a CPU and on most GPUs: it says so
+  python -m sdpa_exp attention=stock,sdpa seeds=five -m       five seeds: the least for a verdict
+  python -m sdpa_exp experiment=layout_or_kernel              a preset: arms, seeds and baseline are in its file
+  python -m sdpa_exp dataset=yolo_dir dataset.path=my/data.yaml attention=stock,sdpa seed=0,42 -m train.epochs=20
+  python -m sdpa_exp hardware.batch=4 train.imgsz=320 --cfg job          print the configuration, run nothing
+  python -m sdpa_exp --config-dir my_conf hardware=my_box     your own my_conf/hardware/my_box.yaml
+
+Groups and options (* is the default)
+"""
+
+_BOTTOM = """\
+`flash` is the flash-attention kernel inside PyTorch. It is not the flash-attn package, which is not needed.
+An arm never falls back: what is asked for runs, or the run fails before training and says why.
+
+Results
+  Everything lands below multirun/NAME/DATE_TIME/: one folder per job (plan.yaml, events.jsonl, result.json,
+  attestation.json, weights, logs), and for a sweep the comparison. hydra.run.dir=... and hydra.sweep.dir=... move it.
+  MLflow shows the same runs; the exact command to open it is printed at the end.
+
+Options
+  -m, --multirun     run every combination           --cfg job          print the configuration and stop
+  --config-dir DIR   also look for groups in DIR     --info             where the configuration comes from
+  --hydra-help       all of Hydra's own options      --version          the version of sdpa_exp
+
+Exit codes
+  0    all runs finished
+"""
+
+
+def help_text(arguments: list[str]) -> str:
+    """The whole text; `--config-dir` among the arguments adds the options found there."""
+    folders = [conf_dir(), *_config_dirs(arguments)]
+    defaults = _defaults(folders[0] / "config.yaml")
+    names = [*_GROUPS, *sorted(_groups(folders) - set(_GROUPS))]
+    groups = "\n".join(_group(name, folders, defaults.get(name)) for name in names)
+    codes = "\n".join(f"  {code:<4} {meaning}" for code, meaning in _exit_codes())
+    return f"{_TOP}{groups}\n{_BOTTOM}{codes}\n"
+
+
+def when_to_choose(file: Path) -> str:
+    """The first comment of a config file, after Hydra's own header (`# @package ...`), which has to stand first."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    first = next((line for line in lines if not line.startswith("# @")), "")
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def _group(name: str, folders: list[Path], default: str | None) -> str:
+    files = sorted({file.stem: file for folder in folders for file in (folder / name).glob("*.yaml")}.items())
+    if not files:
+        return ""
+    width = max(len(option) for option, _ in files) + 1
+    lines = [f"{name}: {_GROUPS[name]}" if name in _GROUPS else name]
+    for option, file in files:
+        label = f"  {option + ('*' if option == default else ''):<{width}}  "
+        lines += textwrap.wrap(when_to_choose(file), _WIDTH, initial_indent=label, subsequent_indent=" " * len(label))
+    return "\n".join(lines) + "\n"
+
+
+def _groups(folders: list[Path]) -> set[str]:
+    return {place.name for folder in folders for place in folder.iterdir() if place.is_dir() and place.name != "hydra"}
+
+
+def _defaults(config: Path) -> dict[str, str]:
+    lines = config.read_text(encoding="utf-8").splitlines()
+    found = (re.match(r"  - (\w+): (\w+)", line) for line in lines)
+    return {match.group(1): match.group(2) for match in found if match}
+
+
+def _config_dirs(arguments: list[str]) -> list[Path]:
+    text = "\n".join(arguments)
+    return [Path(place) for place in re.findall(r"^(?:--config-dir|-cd)[=\n](.+)$", text, re.M) if Path(place).is_dir()]
+
+
+def _exit_codes() -> list[tuple[str, str]]:
+    """Codes and meanings from the drawing in errors.py."""
+    found = re.findall(r"^[├└]── \w+ +(.+?) +\(exit code (\d+)\)$", errors.__doc__ or "", re.M)
+    return [*((code, meaning) for meaning, code in found), ("130", "interrupted with Ctrl-C")]
