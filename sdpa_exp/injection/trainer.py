@@ -82,7 +82,7 @@ class AttentionTrainer(DetectionTrainer):  # type: ignore[misc]
         self.run_callbacks("on_caching_end")
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
-        loss = None if self.loss is None else float(self.loss)
+        loss = None if self.loss is None else float(self.loss.detach())
         fitness = None if self.fitness is None else float(self.fitness)
         for name, value in (("loss", loss), ("fitness", fitness)):
             if value is not None and not math.isfinite(value):

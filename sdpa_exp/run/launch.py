@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
 import subprocess
@@ -13,9 +14,9 @@ from typing import Any
 from rich.console import Console
 
 from sdpa_exp import errors
-from sdpa_exp.compare import compare_sweep, render_terminal
 from sdpa_exp.config.baseline import resolve_baseline
-from sdpa_exp.config.plan import Plan, to_dict, write_plan
+from sdpa_exp.config.plan import Plan, read_plan, to_dict, write_plan
+from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import CoreUnavailable, RunError, SdpaExpError
 from sdpa_exp.results.events import Journal
 from sdpa_exp.results.files import write_json_atomic
@@ -32,7 +33,7 @@ from sdpa_exp.run.sweep import (
     write_sweep,
 )
 from sdpa_exp.run.worker import now
-from sdpa_exp.tracking.make import make_tracker
+from sdpa_exp.tracking.tracker import Tracker, make_tracker
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def run_single(plan: Plan) -> int:
         KeyboardInterrupt: Ctrl-C, after the run was ended in order.
     """
     console = Console()
-    tracker = make_tracker(plan.tracking, experiment=plan.name)
+    tracker = _tracker_of(plan)
     tracker.check()
     record = supervise(plan, tracker, RunProgress(console, f"{plan.arm} seed {plan.seed}"))
     _say(console, f"run folder: {_short(plan.run_dir)}")
@@ -74,7 +75,7 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
     if not plans:
         write_sweep(sweep_dir, sweep)
         return
-    tracker = make_tracker(plans[0].tracking, experiment=plans[0].name)
+    tracker = _tracker_of(plans[0])
     tracker.check()
     _say(
         console,
@@ -94,7 +95,7 @@ def run_job(plan: Plan) -> None:
     try:
         sweep = read_sweep(Path(plan.job.sweep_dir or plan.run_dir.parent))
         plan = dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware))
-        tracker = make_tracker(plan.tracking, experiment=plan.name)
+        tracker = _tracker_of(plan)
         sentence = refusal_of(sweep, plan)
         if sentence is None:
             supervise(plan, tracker, RunProgress(console, title))
@@ -118,13 +119,15 @@ def end_sweep(sweep_dir: Path) -> int:
         exit_code = exit_code or RunError.exit_code
     plan = _any_plan(sweep)
     if plan is None or plan.compare.after_sweep:
+        from sdpa_exp.compare import compare_sweep, render_terminal  # scipy and matplotlib are slow to import
+
         try:
             console.print(render_terminal(compare_sweep(sweep_dir)))
         except SdpaExpError as error:
             _say(console, f"no comparison: {error}")
             exit_code = exit_code or error.exit_code
     if plan is not None:
-        tracker = make_tracker(plan.tracking, experiment=plan.name)
+        tracker = _tracker_of(plan)
         tracker.close_sweep(sweep_dir, "FINISHED" if exit_code == 0 else "FAILED")
         _say_where(console, tracker.ui_command())
     return exit_code
@@ -152,6 +155,16 @@ def record_unstarted(plan: Plan, error: Exception) -> Record:
     journal.close()
     write_record(plan.run_dir, record)
     return record
+
+
+def _tracker_of(plan: Plan) -> Tracker:
+    """The tracker of this process for the plan's store: a sweep's jobs and its end share one."""
+    return _shared_tracker(dataclasses.astuple(plan.tracking), plan.name)
+
+
+@functools.cache
+def _shared_tracker(tracking: tuple[Any, ...], name: str) -> Tracker:
+    return make_tracker(TrackingConfig(*tracking), experiment=name)
 
 
 def _preflight(plans: list[Plan], sweep_dir: Path) -> dict[str, Any]:
@@ -209,8 +222,6 @@ def _record_of(run_dir: Path) -> Record | None:
 
 
 def _any_plan(sweep: dict[str, Any]) -> Plan | None:
-    from sdpa_exp.config.plan import read_plan
-
     for job in sweep["jobs"]:
         try:
             return read_plan(Path(job["run_dir"]))
