@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -59,7 +60,7 @@ def test_another_cache_gives_the_same_digest(tmp_path: Path, prepared: PreparedD
 
 @pytest.mark.parametrize("change", [{"render_seed": 1}, {"image_px": 128}, {"num_train_images": 5}])
 def test_other_settings_live_in_another_folder(
-    tmp_path: Path, prepared: PreparedDataset, change: dict[str, int]
+    tmp_path: Path, prepared: PreparedDataset, change: dict[str, Any]
 ) -> None:
     other = prepare(replace(SETTINGS, **change), cache_dir=tmp_path)
     assert other.digest != prepared.digest
@@ -133,7 +134,7 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
         ({"render_seed": -1}, "dataset.render_seed=-1 is no seed: expected 0 or more"),
     ],
 )
-def test_senseless_settings_are_refused(tmp_path: Path, change: dict[str, int], wording: str) -> None:
+def test_senseless_settings_are_refused(tmp_path: Path, change: dict[str, Any], wording: str) -> None:
     with pytest.raises(DatasetError) as caught:
         prepare(replace(SETTINGS, **change), cache_dir=tmp_path)
     assert wording in str(caught.value)

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -14,22 +13,7 @@ from sdpa_exp.config.schema import YoloDirDataset
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.prepared import PreparedDataset
 from sdpa_exp.errors import DatasetError
-
-YAML = "train: images/train\nval: images/val\nnames:\n  0: crop\n  1: weed\n"
-
-
-def make_field(root: Path, num_train: int = 3, num_val: int = 2) -> Path:
-    """A small data set on disk; returns its data.yaml."""
-    rng = np.random.default_rng(0)
-    for split, count in (("train", num_train), ("val", num_val)):
-        (root / "images" / split).mkdir(parents=True)
-        (root / "labels" / split).mkdir(parents=True)
-        for i in range(count):
-            pixels = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(root / "images" / split / f"p{i}.jpg", quality=90)
-            (root / "labels" / split / f"p{i}.txt").write_text(f"{i % 2} 0.5 0.5 0.2 0.3\n")
-    (root / "data.yaml").write_text(YAML)
-    return root / "data.yaml"
+from tests.data.small_field import YAML, make_field
 
 
 def load(path: Path | str | None, cache: Path) -> PreparedDataset:
@@ -102,7 +86,10 @@ def test_polygons_and_byte_order_marks_are_accepted(field: Path, cache: Path) ->
 
 
 def _write(path: str, text: str) -> Callable[[Path], None]:
-    return lambda root: (root / path).write_text(text) and None
+    def harm(root: Path) -> None:
+        (root / path).write_text(text)
+
+    return harm
 
 
 def _truncate(root: Path) -> None:
@@ -164,7 +151,7 @@ FAULTS: list[tuple[str, Callable[[Path], None], str]] = [
         lambda root: Image.new("P", (64, 64)).save(root / "images/val/p1.jpg", "GIF"),
         "p1.jpg is no image that can",
     ),
-    ("empty image", lambda root: (root / "images/val/p1.jpg").write_bytes(b"") and None, "p1.jpg is empty"),
+    ("empty image", _write("images/val/p1.jpg", ""), "p1.jpg is empty"),
     ("tiny", lambda root: Image.new("RGB", (4, 4)).save(root / "images/val/p1.jpg"), "p1.jpg is 4 x 4 px: expected 10"),
     ("listed", _write("data.yaml", YAML.replace("images/val", "l.txt")), "says val: l.txt, and"),
 ]
