@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdpa_exp.data.light import Sun, draw_lens, draw_sun, take_picture
-from sdpa_exp.data.plants import CLASS_NAMES, CROP, WEEDS, Species, Sprite, paint_plant
+from sdpa_exp.data.painting import Sprite, paint_plant
+from sdpa_exp.data.plants import CLASS_NAMES, CROP, WEEDS, Species
 from sdpa_exp.data.soil import draw_soil, render_soil
 
 OVERSAMPLING = 2

@@ -9,7 +9,8 @@ import pytest
 
 from sdpa_exp.config.schema import SyntheticDataset
 from sdpa_exp.data.light import draw_sun
-from sdpa_exp.data.plants import CLASS_NAMES, SPECIES, paint_plant
+from sdpa_exp.data.painting import paint_plant
+from sdpa_exp.data.plants import CLASS_NAMES, SPECIES, Species
 from sdpa_exp.data.scene import MIN_VISIBLE_SHARE, Scene, render_scene
 from sdpa_exp.data.synthetic import label_text, scene_of
 
@@ -139,10 +140,10 @@ def test_resolution_does_not_change_what_grows_where() -> None:
 
 
 @pytest.mark.parametrize("species", SPECIES, ids=CLASS_NAMES)
-def test_a_painted_plant_is_about_as_wide_as_asked(species: object) -> None:
+def test_a_painted_plant_is_about_as_wide_as_asked(species: Species) -> None:
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        sprite = paint_plant(rng, species, draw_sun(rng), 120.0)  # type: ignore[arg-type]
+        sprite = paint_plant(rng, species, draw_sun(rng), 120.0)
         rows, columns = np.nonzero(sprite.mask)
         assert 70 < max(np.ptp(rows), np.ptp(columns)) < 150
         assert sprite.bgr[sprite.mask > 0].any(axis=1).mean() > 0.99  # painted wherever the mask says so
