@@ -81,7 +81,7 @@ def _leaf(profile: Profile, angle: float, length: float, width: float, bend: flo
 CROP = Species(name="crop", leaf_bgr=(46, 132, 74), spread_bgr=7, rib_bgr=(120, 190, 160), grow=_rosette, height=0.5)
 WEEDS = (
     Species(name="grass", leaf_bgr=(62, 172, 160), spread_bgr=7, rib_bgr=(105, 200, 190), grow=_tuft, height=0.4),
-    Species(name="broadleaf", leaf_bgr=(66, 78, 98), spread_bgr=7, rib_bgr=(80, 84, 150), grow=_broad, height=0.3),
+    Species(name="amaranth", leaf_bgr=(76, 54, 102), spread_bgr=6, rib_bgr=(98, 88, 155), grow=_broad, height=0.3),
     Species(
         name="thistle", leaf_bgr=(140, 166, 134), spread_bgr=7, rib_bgr=(185, 205, 190), grow=_thistle, height=0.25
     ),
