@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sdpa_exp.tracking.artifacts import Artifact
     from sdpa_exp.tracking.metrics import Point
 
+# MLflow's UI opens an experiment of this kind as model training, not as work on language models.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 MAX_METRICS = 1000
 MAX_PARAMS = 100
 MAX_TAGS = 100
@@ -122,12 +124,15 @@ class MlflowStore:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> int:
-        """Send metrics, params and tags in as few requests as MLflow's limits allow; returns how many."""
+        """Send metrics, params and tags in as few requests as MLflow's limits allow; returns how many.
+
+        Whoever made the texts, no credentials of an address in them are sent.
+        """
         from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
 
         metrics = [Metric(p.name, p.value, p.time_unix_ms, p.step) for p in points]
-        left_params = [Param(key, value) for key, value in (params or {}).items()]
-        left_tags = [RunTag(key, value) for key, value in (tags or {}).items()]
+        left_params = [Param(key, redact(value)) for key, value in (params or {}).items()]
+        left_tags = [RunTag(key, redact(value)) for key, value in (tags or {}).items()]
         num_requests = 0
         while metrics or left_params or left_tags:
             with self._request("log") as client:
@@ -142,7 +147,7 @@ class MlflowStore:
         """Record the data set as an input of the run; the same name and digest count once."""
         from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415
 
-        dataset = Dataset(name=name, digest=digest[:36], source_type="local", source=redact(source))
+        dataset = Dataset(name=redact(name), digest=digest[:36], source_type="local", source=redact(source))
         with self._request("log the data set") as client:
             client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
@@ -178,7 +183,8 @@ class MlflowStore:
         root = self.location.artifact_root
         folder = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
         try:
-            return str(client.create_experiment(name, None if root is None else (root / folder).as_uri()))
+            location = None if root is None else (root / folder).as_uri()
+            return str(client.create_experiment(name, location, tags=_EXPERIMENT_TAGS))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
                 raise
@@ -208,5 +214,14 @@ class MlflowStore:
         except Exception as error:  # MLflow, SQLAlchemy, requests and the disk all have their own
             code = getattr(error, "error_code", None)
             password = self.location.password or os.environ.get("MLFLOW_TRACKING_PASSWORD")
-            sentence = redact(f"MLflow at {self.location.uri} did not {what}: {error}", password)
+            sentence = redact(f"MLflow at {self.location.uri} {_brief(what, str(error))}", password)
             raise (StoreRefuses if code in _REFUSALS else TrackingError)(sentence[:1000]) from error
+
+
+def _brief(what: str, message: str) -> str:
+    """What went wrong; requests' words for a server that is not there are long and say no more."""
+    if "timed out" in message or "timeout" in message.lower():
+        return f"did not {what}: no answer in time"
+    if "Max retries exceeded" in message or "Connection aborted" in message:
+        return f"did not {what}: it can't be reached"
+    return f"did not {what}: {message}"
