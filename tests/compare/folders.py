@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -25,6 +24,9 @@ from sdpa_exp.config.schema import (
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.results.events import Journal
 from sdpa_exp.results.record import Record, Status, write_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KERNELS = {"stock": "explicit softmax (stock)", "eager": "explicit softmax (eager)", "sdpa": "flash", "flash": "flash"}
 STAGES = ("train_forward", "train_backward", "val_forward", "best_pt_forward")
@@ -106,7 +108,9 @@ def write_run(folder: Path, spec: RunSpec) -> Path:
     journal.write("run_started", pid=1, plan_cell_id=plan.cell_id())
     for epoch, value in enumerate(curve, start=1):
         metrics = {"mAP50": value + 0.2, "mAP50-95": value, "train/box_loss": 2 - value, "lr/pg0": 0.01}
-        journal.write("epoch", epoch=epoch, epochs=len(curve), metrics=metrics, train_s=float(rng.normal(13)), val_s=2.0)
+        journal.write(
+            "epoch", epoch=epoch, epochs=len(curve), metrics=metrics, train_s=float(rng.normal(13)), val_s=2.0
+        )
     journal.close()
     if not spec.has_result:
         return folder
@@ -150,7 +154,9 @@ def write_run(folder: Path, spec: RunSpec) -> Path:
     return folder
 
 
-def write_sweep(sweep_dir: Path, specs: list[RunSpec], *, baseline: str = "stock", arms: list[str] | None = None) -> Path:
+def write_sweep(
+    sweep_dir: Path, specs: list[RunSpec], *, baseline: str = "stock", arms: list[str] | None = None
+) -> Path:
     """Write a sweep folder whose jobs are the runs, in the order given."""
     jobs = []
     for num, spec in enumerate(specs):
