@@ -13,21 +13,8 @@ from sdpa_exp.compare.runs import UNKNOWN_CELL, Run
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# Parts of an environment that can change figures; what else is recorded (paths, host name, times) can't.
-_ENVIRONMENT = (
-    "torch",
-    "ultralytics",
-    "cuda",
-    "cudnn",
-    "driver",
-    "gpu",
-    "device",
-    "python",
-    "commit",
-    "cpu",
-    "threads",
-)
-_VOLATILE = ("free", "pid", "uuid", "path", "location", "time", "load", "available")
+# What an environment records that can't change a figure, or that varies by itself.
+_INCIDENTAL = ("locations.", "gpu_uuid", "gpu_memory_mib")
 
 
 def differing_cells(cells: Sequence[CellRuns]) -> Iterator[Finding]:
@@ -163,7 +150,7 @@ def differing_environments(cell: CellRuns) -> Iterator[Finding]:
     values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for run in cell.runs:
         for key, value in flatten(run.environment).items():
-            if any(word in key.lower() for word in _ENVIRONMENT) and not any(w in key.lower() for w in _VOLATILE):
+            if not key.startswith(_INCIDENTAL):
                 values[key][str(value)].append(run.label)
     for key, by_value in values.items():
         if len(by_value) > 1:

@@ -48,7 +48,7 @@ class RunSpec:
     settings_changed: dict[str, list[Any]] = field(default_factory=dict)
     warnings: list[dict[str, str]] = field(default_factory=list)
     telemetry: dict[str, Any] | None = None
-    environment: dict[str, Any] = field(default_factory=lambda: {"torch": "2.15.0", "device": "cpu"})
+    environment: dict[str, Any] = field(default_factory=lambda: {"versions": {"torch": "2.15.0"}})
     attestation_ok: bool = True
     started_at: str = ""
     ended_at: str = ""

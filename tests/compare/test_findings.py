@@ -153,9 +153,9 @@ def test_kernels_that_vary_between_runs_of_one_arm_are_an_error(tmp_path: Path) 
 
 def test_versions_that_differ_are_a_warning(tmp_path: Path) -> None:
     specs = clean()
-    specs[2].environment = {"torch": "2.14.0", "device": "cpu", "free_memory_device": 12}
+    specs[2].environment = {"versions": {"torch": "2.14.0"}, "locations": {"python": "elsewhere"}}
     sentence = only(compare_sweep(write_sweep(tmp_path, specs)), "environment-differs", "warning")
-    assert sentence == "torch is not the same in all runs: 2.15.0 and 2.14.0."
+    assert sentence == "versions.torch is not the same in all runs: 2.15.0 and 2.14.0."
 
 
 def test_an_arm_that_ran_entirely_before_the_other_is_confounded_with_time(tmp_path: Path) -> None:
@@ -271,3 +271,35 @@ def test_plain_folders_without_args_are_paired_with_a_warning(tmp_path: Path) ->
         "metric-replaced",
     }
     assert comparison.baseline == "a"
+
+
+@pytest.mark.parametrize(
+    ("figures", "code", "words"),
+    [
+        (
+            {"wall_s": 100.0, "throttled_s": 12.0, "throttle_reasons_s": {"gpu_idle": 1.0, "sw_power_cap": 12.0}},
+            "throttled",
+            "The GPU throttled during sdpa, seed 1 (12 % of the time: sw_power_cap)",
+        ),
+        (
+            {"peak_gpu_memory_used_mib": 9000.0, "peak_gpu_process_memory_mib": 4000.0},
+            "gpu-shared",
+            "Something else held GPU memory during sdpa, seed 1 (5,000 MiB beyond its own)",
+        ),
+        (
+            {"mean_system_cpu_percent": 95.0, "mean_cpu_percent": 100.0},
+            "cpu-shared",
+            "Other processes kept the CPU busy during sdpa, seed 1 (45 % of the CPU beyond its own)",
+        ),
+    ],
+)
+def test_what_telemetry_saw_beside_the_run_is_a_warning(
+    tmp_path: Path, figures: dict[str, object], code: str, words: str
+) -> None:
+    specs = clean()
+    for spec in specs:
+        spec.environment = {"num_cpus": 2}
+        calm = {"wall_s": 100.0, "throttled_s": 0.0, "mean_system_cpu_percent": 52.0, "mean_cpu_percent": 100.0}
+        spec.telemetry = {"overall": None, "phases": {"train": calm}}
+    specs[3].telemetry = {"overall": None, "phases": {"train": figures}}
+    assert words in only(compare_sweep(write_sweep(tmp_path, specs)), code, "warning")
