@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,8 @@ def measure(model: str, imgsz: int, format_name: str, options: argparse.Namespac
         timing = time_interleaved(calls, rounds=options.step_rounds, warmup=1, device=device)
         rows.append({**common, "level": "training step", "what": "forward+backward", **figures(timing)})
     if "inference" in options.levels:
-        fused = build_network(f"{model}.yaml", 3).to(device).eval().fuse(verbose=False)
+        fused: Any = build_network(f"{model}.yaml", 3).to(device).eval()
+        fused = fused.fuse(verbose=False)
         fused = fused.to(memory_format=memory_format)
         calls = {arm: inference_call(fused, arm, images[:1], dtype) for arm in arms}
         timing = time_interleaved(calls, rounds=options.rounds, warmup=3, device=device)
@@ -99,7 +101,9 @@ def distinct_sites(network: nn.Module, images: Tensor, dtype: torch.dtype) -> li
     inputs: dict[str, Tensor] = {}
     sites = find_sites(network)
     handles = [
-        site.module.register_forward_pre_hook(lambda _, args, name=site.name: inputs.__setitem__(name, args[0].detach()))
+        site.module.register_forward_pre_hook(
+            lambda _, args, name=site.name: inputs.__setitem__(name, args[0].detach())
+        )
         for site in sites
     ]
     with torch.no_grad(), autocast(images.device, dtype):
@@ -119,8 +123,8 @@ def module_forwards(site: Site, device: torch.device, dtype: torch.dtype) -> dic
     forwards["naive"] = naive_port
     for core in CORES.values():
         if core.function is not None and not refusal(core, setting_of(site, device, dtype)):
-            forwards[core.name] = lambda module, x, function=core.function: area_attention(module, x, function)
-    forwards["identity"] = lambda module, x: area_attention(module, x, lambda q, k, v, scale: v)
+            forwards[core.name] = partial(area_attention, core=core.function)
+    forwards["identity"] = partial(area_attention, core=lambda _q, _k, v, _scale: v)
     return forwards
 
 
@@ -137,7 +141,9 @@ def naive_port(module: Any, x: Tensor) -> Tensor:
     return result
 
 
-def module_call(module: nn.Module, x: Tensor, forward: Any, dtype: torch.dtype, *, backward: bool) -> Callable[[], None]:
+def module_call(
+    module: nn.Module, x: Tensor, forward: Any, dtype: torch.dtype, *, backward: bool
+) -> Callable[[], None]:
     """One call of a module: forward, or forward and backward."""
     upstream = torch.randn_like(x)
 

@@ -1,7 +1,8 @@
 """Times several callables against each other in one process: randomised blocks, ratios with intervals.
 
 Every round runs each callable once in a random order, so that drift (heat, neighbours) meets all of them alike. A
-ratio is the median over rounds of reference / candidate, paired within a round; its interval is the bootstrap over rounds.
+ratio is the median over rounds of reference / candidate, paired within a round; its interval is a bootstrap over
+rounds.
 """
 
 from __future__ import annotations

@@ -88,6 +88,6 @@ class AttentionTrainer(DetectionTrainer):  # type: ignore[misc]
             if value is not None and not math.isfinite(value):
                 raise RunError(
                     f"the {name} is {value} after epoch {epoch + 1}. Ultralytics would go on from last.pt; here the "
-                    f"run ends. Lower train.lr0, or use hardware.precision=bf16 or fp32 (results so far: {Path(self.csv)})."
+                    f"run ends. Lower train.lr0, or use hardware.precision=bf16 or fp32 (so far: {Path(self.csv)})."
                 )
         return False

@@ -95,7 +95,7 @@ class MlflowStore:
         Raises:
             RunDeleted: someone deleted it in the UI, which is respected.
         """
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+        from mlflow.exceptions import MlflowException
 
         with self._request("look for the run") as client:
             try:
@@ -128,7 +128,7 @@ class MlflowStore:
 
         Whoever made the texts, no credentials of an address in them are sent.
         """
-        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
+        from mlflow.entities import Metric, Param, RunTag
 
         metrics = [Metric(p.name, p.value, p.time_unix_ms, p.step) for p in points]
         left_params = [Param(key, redact(value)) for key, value in (params or {}).items()]
@@ -145,7 +145,7 @@ class MlflowStore:
 
     def log_dataset(self, run_id: str, *, name: str, digest: str, source: str) -> None:
         """Record the data set as an input of the run; the same name and digest count once."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
         dataset = Dataset(name=redact(name), digest=digest[:36], source_type="local", source=redact(source))
         with self._request("log the data set") as client:
@@ -178,7 +178,7 @@ class MlflowStore:
             client.set_experiment_tag(experiment_id, tag, value)
 
     def _create_experiment(self, client: Any, name: str) -> str:
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+        from mlflow.exceptions import MlflowException
 
         root = self.location.artifact_root
         folder = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
@@ -193,7 +193,7 @@ class MlflowStore:
     def _client(self) -> Any:
         """MLflow's client. Creating an sqlite schema takes seconds, and two at once break it: hence the lock."""
         if self._connected is None:
-            from mlflow.tracking import MlflowClient  # noqa: PLC0415 - seconds of import, in the sending thread
+            from mlflow.tracking import MlflowClient
 
             database = self.location.database
             if database is None:

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# ruff: noqa: ARG002
 class NoTracker:
     """Does nothing, successfully."""
 

@@ -67,7 +67,7 @@ def make_tracker(config: TrackingConfig, *, experiment: str) -> Tracker:
     if config.kind == "none":
         return NoTracker()
     if config.kind == "mlflow":
-        from sdpa_exp.tracking.mlflow import MlflowTracker  # noqa: PLC0415 - tracking=none must not load threads and locks
+        from sdpa_exp.tracking.mlflow import MlflowTracker
 
         location = locate(config.uri, environment=os.environ, cwd=Path.cwd())
         return MlflowTracker(

@@ -1,4 +1,4 @@
-"""However a run ends - Ctrl-C, a dead parent, a dead worker - what it measured stays and the record says how it ended."""
+"""However a run ends (Ctrl-C, a dead parent, a dead worker), what it measured stays and the record says how."""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the efficient
 
 
 def records(sweep: Finished) -> dict[tuple[str, int], Record]:
-    return {(arm, seed): read_record(sweep.run_dir(arm, seed)) for arm in (*FINISHED_ARMS, "efficient") for seed in SEEDS}
+    return {
+        (arm, seed): read_record(sweep.run_dir(arm, seed)) for arm in (*FINISHED_ARMS, "efficient") for seed in SEEDS
+    }
 
 
 def test_seeds_are_outermost_so_that_arms_alternate(sweep: Finished) -> None:
@@ -35,7 +37,11 @@ def test_runs_finish_and_the_arm_that_cannot_run_is_recorded_with_its_reason(swe
         (arm, seed): "FINISHED" for arm in FINISHED_ARMS for seed in SEEDS
     }, sweep.stdout + sweep.stderr
     refused = found["efficient", 0]
-    assert (refused.status, refused.error, refused.exit_code) == ("FAILED", "CoreUnavailable", CoreUnavailable.exit_code)
+    assert (refused.status, refused.error, refused.exit_code) == (
+        "FAILED",
+        "CoreUnavailable",
+        CoreUnavailable.exit_code,
+    )
     assert refused.reason is not None
     assert "it has no CPU kernel" in refused.reason
     assert "attention=flash" in refused.reason
@@ -151,5 +157,3 @@ def test_mlflow_shows_one_parent_and_a_child_per_run_with_the_right_status(sweep
     names = {artifact.path for artifact in client.list_artifacts(child.info.run_id)}
     assert {"plan.yaml", "attestation.json", "result.json", "results.csv"} <= names
     assert child.inputs.dataset_inputs
-
-

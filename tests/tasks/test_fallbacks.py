@@ -30,7 +30,9 @@ def test_a_nan_loss_ends_the_run_with_the_next_step(trainer: AttentionTrainer) -
         trainer.loss = trainer.loss * float("nan")
 
     trainer.add_callback("on_train_batch_end", poison)
-    with pytest.raises(RunError, match=r"the loss is nan after epoch 1\..*Lower train\.lr0, or use hardware\.precision"):
+    with pytest.raises(
+        RunError, match=r"the loss is nan after epoch 1\..*Lower train\.lr0, or use hardware\.precision"
+    ):
         trainer.train()
 
 

@@ -186,7 +186,8 @@ socket.getaddrinfo = refuse
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.tracking.mlflow_store import MlflowStore
 from sdpa_exp.tracking.tracker import make_tracker
-tracker = make_tracker(TrackingConfig(name="local", kind="mlflow", uri="sqlite:///new/mlflow.db"), experiment="handmade")
+config = TrackingConfig(name="local", kind="mlflow", uri="sqlite:///new/mlflow.db")
+tracker = make_tracker(config, experiment="handmade")
 assert "mlflow" not in sys.modules
 tracker.check()
 assert "mlflow" not in sys.modules
