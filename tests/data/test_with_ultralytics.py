@@ -55,7 +55,7 @@ def test_the_synthetic_field_is_read_in_full(read: Any, tmp_path: Path) -> None:
 
 
 def test_a_users_folder_is_read_in_full_and_stays_as_it_is(read: Any, tmp_path: Path) -> None:
-    root = make_field(tmp_path / "field").parent
+    root = make_field(tmp_path / "mein images Feld").parent
     image = root / "images/train/p2.jpg"
     image.write_bytes(image.read_bytes() + b"notes")  # Ultralytics would write this file anew, in place
     before = _fingerprint(root)

@@ -236,6 +236,18 @@ def test_a_view_that_was_changed_is_built_again(field: Path, cache: Path) -> Non
     assert (view / "images/val/000001_p1.jpg").exists()
 
 
+def test_odd_paths_and_names_are_kept(tmp_path: Path) -> None:
+    root = make_field(tmp_path / "ein Feld mit Rüben # und, einem sehr langen Namen: 2026").parent
+    (root / "images/train/p0.jpg").rename(root / "images/train/Rübe 1.v2.jpg")
+    (root / "labels/train/p0.txt").rename(root / "labels/train/Rübe 1.v2.txt")
+    cache = tmp_path / "ein Ort, an dem " / ("sehr lange Namen " * 8).strip()
+    first = load(root, cache)
+    before = _fingerprint(cache)
+    assert load(root, cache) == first
+    assert _fingerprint(cache) == before
+    assert first.num_train_boxes == 3
+
+
 def test_equal_file_names_in_two_folders_stay_apart(field: Path, cache: Path) -> None:
     for kind in ("images", "labels"):
         shutil.copytree(field / kind / "val", field / kind / "train" / "deeper")
