@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "sdpa_exp"
 FILES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 300
 
-# DESIGN.md's arrows; what a package may import is what can be reached along them. Everyone may import errors.
+# The arrows of the layout; what a package may import is what can be reached along them. Everyone may import errors.
 ARROWS = {
     "errors": (),
     "attention": (),
