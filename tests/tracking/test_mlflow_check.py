@@ -102,7 +102,7 @@ def test_a_server_that_does_not_answer_in_time_is_given_up(tmp_path: Path) -> No
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        with pytest.raises(TrackingError, match="did not answer within 0.5 s"):
+        with pytest.raises(TrackingError, match=r"did not answer within 0\.5 s"):
             tracker_at(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.5).check()
 
 
