@@ -125,6 +125,13 @@ def test_the_ui_command_is_one_that_this_interpreter_can_run(tracker: Tracker, d
     assert command == [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", f"sqlite:///{database}"]
 
 
+def test_the_page_to_open_is_that_of_our_experiment_as_soon_as_it_is_known(tracker: Tracker, tmp_path: Path) -> None:
+    assert tracker.ui_page() == "http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
+    whole_run(tmp_path / "run")
+    tracker.sync(tmp_path / "run")
+    assert tracker.ui_page() == "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
+
+
 _KILLED_WHILE_SENDING = """
 import os, signal, sys
 from pathlib import Path
