@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from sdpa_exp.tracking.artifacts import Artifact
     from sdpa_exp.tracking.metrics import Point
 
-# MLflow's UI opens an experiment of this kind as model training, not as work on language models.
-_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 MAX_METRICS = 1000
 MAX_PARAMS = 100
 MAX_TAGS = 100
@@ -74,6 +72,10 @@ class MlflowStore:
                 else:
                     self._experiments[name] = found.experiment_id
         return self._experiments[name]
+
+    def known_experiment_id(self, name: str) -> str | None:
+        """The id of an experiment that was used before, without asking the store."""
+        return self._experiments.get(name)
 
     def create_run(self, experiment_id: str, *, name: str, start_unix_ms: int, tags: Mapping[str, str]) -> str:
         """Create a run and return its id."""
@@ -184,7 +186,7 @@ class MlflowStore:
         folder = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
         try:
             location = None if root is None else (root / folder).as_uri()
-            return str(client.create_experiment(name, location, tags=_EXPERIMENT_TAGS))
+            return str(client.create_experiment(name, location))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
                 raise

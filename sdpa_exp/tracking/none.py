@@ -35,5 +35,9 @@ class NoTracker:
         """There is no UI."""
         return None
 
+    def ui_page(self) -> str | None:
+        """There is no UI."""
+        return None
+
     def close(self) -> None:
         """Nothing is open."""

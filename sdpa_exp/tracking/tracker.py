@@ -53,6 +53,10 @@ class Tracker(Protocol):
         """What opens the runs in a browser: a command, or the server's address."""
         ...
 
+    def ui_page(self) -> str | None:
+        """The address of our runs once the UI is up; its start page would show something else."""
+        ...
+
     def close(self) -> None:
         """Stop sending; what is still owed waits for `sync`."""
         ...
