@@ -89,7 +89,7 @@ def stream_of(batches: list[dict[str, torch.Tensor]], journal: Journal) -> str:
     stream = DataStream(journal)
     callbacks = stream.callbacks()
     for batch in batches:
-        callbacks["on_train_batch_end"](SimpleNamespace(last_batch=batch))
+        callbacks["on_train_batch_ready"](SimpleNamespace(last_batch=batch))
     callbacks["on_train_epoch_end"](None)
     return stream.digests["data_stream"]
 
