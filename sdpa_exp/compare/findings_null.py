@@ -57,7 +57,7 @@ def identical_curves(cell: CellRuns) -> Iterator[Finding]:
         matches = [match_curves(a.curves, b.curves) for a, b in matched if a.curves and b.curves]
         cells = sum(match.num_cells for match in matches)
         epochs = matches[0].num_epochs
-        how = "to the last bit" if matches[0].precision == "bits" else "to every printed digit"
+        how = "in every recorded digit" if matches[0].precision == "bits" else "to every printed digit"
         where = f" at {_seeds(first.seed for first, _ in matched)}" if matched[0][0].seed is not None else ""
         yield Finding(
             code="identical-curves",
