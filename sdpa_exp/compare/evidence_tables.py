@@ -53,9 +53,12 @@ def _rows_of(run: Run) -> list[tuple[str, ...]]:
         )
         groups[key].append(str(item.get("site", "")))
     if groups:
+        order = list(dict.fromkeys(key[0] for key in groups))
         return [
             (run.arm, stage, kernel, f"{len(sites)}: {_common(sites)}", dtype, shape, device)
-            for (stage, kernel, dtype, shape, device), sites in groups.items()
+            for (stage, kernel, dtype, shape, device), sites in sorted(
+                groups.items(), key=lambda group: order.index(group[0][0])
+            )
         ]
     executed = (run.attestation or {}).get("executed") or {}
     return [

@@ -35,7 +35,10 @@ def table(data: TextTable) -> str:
 
 
 def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of words: everything on the left, long cells wrap."""
+    """A table of words: everything on the left, long cells wrap, columns without content are left out."""
+    lines = [list(row) for row in rows]
+    kept = [i for i in range(len(header)) if any(line[i] for line in lines)]
+    header, rows = [header[i] for i in kept], [[line[i] for i in kept] for line in lines]
     head = "".join(f'<th class="text">{escape(name)}</th>' for name in header)
     body = "".join(
         "<tr>"

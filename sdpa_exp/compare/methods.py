@@ -30,7 +30,8 @@ def question(comparison: Comparison, cell: Cell) -> str:
     data = cell.settings.get("dataset.name") or cell.settings.get("data")
     where = f" of {model}" if model else ""
     where += f" on {data}" if data else ""
-    return f"Does {listed(others) or 'the arm'} change the {asked}{where}, compared with {comparison.baseline}?"
+    do = "Do" if len(others) > 1 else "Does"
+    return f"{do} {listed(others) or 'the arm'} change the {asked}{where}, compared with {comparison.baseline}?"
 
 
 def _sentences(comparison: Comparison, cell: Cell, runs: list[Run]) -> Iterator[str]:
@@ -45,12 +46,12 @@ def _sentences(comparison: Comparison, cell: Cell, runs: list[Run]) -> Iterator[
         num_arms = max(verdict.num_arms for verdict in tested)
         holm = f", with p-values adjusted after Holm over {num_arms} arms for each metric" if num_arms > 1 else ""
         yield (
-            f"Arms were paired with {comparison.baseline} by seed and compared by a two-sided paired t-test, and by two "
-            f"one-sided tests (TOST) against the margin, at the {100 * comparison.alpha:g} % level{holm}; "
+            f"Arms were paired with {comparison.baseline} by seed and compared by a two-sided paired t-test, and by "
+            f"two one-sided tests (TOST) against the margin, at the {100 * comparison.alpha:g} % level{holm}; "
             f"intervals are t intervals of the mean difference."
         )
         if any(v.test is not None and v.test.n >= PERMUTATION_MIN_PAIRS for v in tested):
-            yield "A sign-flip permutation test is given beside it."
+            yield "A sign-flip permutation test is given beside it, unadjusted."
     else:
         yield "No test was made, because no metric had two pairs of runs that vary."
     used = [q.metric for q in comparison.questions if any(q.metric in arm.described for arm in cell.arms)]

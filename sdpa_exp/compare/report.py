@@ -78,8 +78,9 @@ def _cell(comparison: Comparison, cell: Cell, runs: CellRuns) -> Iterator[str]:
     where = f" in cell {escape(cell.cell_id)}" if len(comparison.cells) > 1 else ""
     if cell.verdicts:
         lines = [
-            f'<li><span class="kind">{escape(v.kind)}.</span> {escape(v.sentence)}</li>' for v in cell.verdicts
-        ]  # fmt: skip
+            f'<li><span class="kind">{escape(v.question.name)}:</span> {escape(v.sentence.partition(": ")[2])}</li>'
+            for v in cell.verdicts
+        ]
         yield f'<h2>Verdicts{where}</h2><ul class="verdicts">{"".join(lines)}</ul>'
     with styled():
         styles = arm_styles(list(runs.arms), comparison.baseline)
