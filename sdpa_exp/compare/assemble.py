@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdpa_exp.compare import numbers
 from sdpa_exp.compare.comparison import ArmSummary, Cell, Comparison, Difference
-from sdpa_exp.compare.finding import Finding, listed
+from sdpa_exp.compare.finding import listed
 from sdpa_exp.compare.findings import find
+from sdpa_exp.compare.headline import headline
 from sdpa_exp.compare.load import read_settings
 from sdpa_exp.compare.pair import CellRuns, into_cells, pair_quantity, usable
 from sdpa_exp.compare.questions import for_runs
@@ -50,7 +50,7 @@ def assemble(
     return Comparison(
         name=name,
         folder=folder,
-        headline=_headline(compared, findings, baseline),
+        headline=headline(compared, findings, baseline),
         baseline=baseline,
         alpha=alpha,
         questions=tuple(asked),
@@ -150,33 +150,3 @@ def _why_untested(cell: CellRuns, arm: str, baseline: str, metric: str) -> str:
             reason = next((run.unmeasured[metric] for run in runs if metric in run.unmeasured), "no reason is recorded")
             return f"{metric} was not measured in {runs[0].arm} ({reason.rstrip('.')})"
     return "no seed has a finished run in both"
-
-
-def _headline(cells: Sequence[Cell], findings: Sequence[Finding], baseline: str) -> str:
-    """The answer in one sentence or two."""
-    identical = [f.evidence["arms"] for f in findings if f.code == "identical-curves"]
-    parts = []
-    for cell in cells:
-        for arm in cell.arms:
-            verdicts = [verdict for verdict in cell.verdicts if verdict.arm == arm.name]
-            if not verdicts:
-                continue
-            if any({arm.name, baseline} <= set(arms) for arms in identical):
-                speed = next((v for v in verdicts if v.question.metric.endswith("_s") and v.test), None)
-                time = ""
-                if speed is not None and speed.test is not None and speed.test.baseline_mean:
-                    share = numbers.percent(speed.test.mean / speed.test.baseline_mean, sign=False)
-                    time = f", and time by {share}"
-                parts.append(f"{arm.name} and {baseline} did not differ in anything but time{time}")
-            else:
-                told = "; ".join(f"{v.question.name}: {_short(v.kind, v.seeds_needed)}" for v in verdicts)
-                parts.append(f"{arm.name} against {baseline}: {told}")
-    if not parts:
-        return "Nothing could be compared; the findings say why."
-    errors = list(dict.fromkeys(finding.code for finding in findings if finding.severity == "error"))
-    warning = f" Errors among the findings: {listed(errors)}." if errors else ""
-    return ". ".join(parts) + "." + warning
-
-
-def _short(kind: str, seeds_needed: int | None) -> str:
-    return f"{kind} (about {seeds_needed} seeds would do)" if seeds_needed else kind

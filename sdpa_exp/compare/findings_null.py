@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,27 +43,26 @@ def same_kernels(cell: CellRuns) -> Iterator[Finding]:
 
 
 def identical_curves(cell: CellRuns) -> Iterator[Finding]:
-    """Runs whose metrics are equal in every epoch: of different arms, or of different seeds of one arm."""
-    groups = _groups(cell.runs, _curve_digests(cell.runs))
-    pairs: dict[tuple[str, ...], list[tuple[Run, Run]]] = defaultdict(list)
-    for group in groups:
-        for first, second in pairwise(sorted(group, key=lambda run: str(run.seed))):
-            if first.arm != second.arm and first.seed == second.seed:
-                pairs[tuple(dict.fromkeys(run.arm for run in cell.runs if run.arm in {first.arm, second.arm}))].append(
-                    (first, second)
-                )
-    for arms, matched in pairs.items():
-        matches = [match_curves(a.curves, b.curves) for a, b in matched if a.curves and b.curves]
-        cells = sum(match.num_cells for match in matches)
+    """Runs of different arms, same seed, whose metrics are equal in every epoch."""
+    found: dict[tuple[str, ...], list[tuple[Run, Run]]] = defaultdict(list)
+    for group in _groups(cell.runs, _curve_digests(cell.runs)):
+        for seed in dict.fromkeys(run.seed for run in group):
+            same = list({run.arm: run for run in group if run.seed == seed}.values())
+            if len(same) > 1:
+                found[tuple(run.arm for run in same)].append((same[0], same[1]))
+    for arms, examples in found.items():
+        matches = [match_curves(a.curves, b.curves) for a, b in examples if a.curves and b.curves]
+        num_values = sum(match.num_cells for match in matches)
         epochs = matches[0].num_epochs
-        how = "to the last bit" if matches[0].precision == "bits" else "to every printed digit"
-        where = f" at {_seeds(first.seed for first, _ in matched)}" if matched[0][0].seed is not None else ""
+        how = "in every recorded digit" if matches[0].precision == "bits" else "to every printed digit"
+        seeds = [first.seed for first, _ in examples]
+        where = f" at {_seeds(seeds)}" if seeds != [None] else ""
         yield Finding(
             code="identical-curves",
             severity="error",
-            sentence=f"{listed(arms)} have identical metric curves{where}: none of {cells} values besides time differs "
-            f"in {epochs} epochs, {how}. The comparison is of a model with itself.",
-            evidence={"arms": list(arms), "seeds": [a.seed for a, _ in matched], "num_values": cells, "epochs": epochs},
+            sentence=f"{listed(arms)} have identical metric curves{where}: none of {num_values} values besides time "
+            f"differs in {epochs} epochs, {how}. The comparison is of a model with itself.",
+            evidence={"arms": list(arms), "seeds": seeds, "num_values": num_values, "epochs": epochs},
         )
 
 

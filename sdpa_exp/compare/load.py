@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from sdpa_exp.compare.curves import curves_from_epochs, read_results_csv
-from sdpa_exp.compare.runs import UNKNOWN_CELL, Curves, Run
+from sdpa_exp.compare.runs import ENERGY, UNKNOWN_CELL, Curves, Run
 from sdpa_exp.config.plan import PLAN_FILE, Plan, read_plan
 from sdpa_exp.errors import ComparisonError, ConfigError
 from sdpa_exp.results.events import EVENTS_FILE, read_events
@@ -90,6 +90,9 @@ def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, n
         return _missing(folder, str(error), arm=arm, seed=seed, num=num)
     notes: list[tuple[str, str]] = []
     finite = {k: float(v) for k, v in record.quantities.items() if v is not None and math.isfinite(v)}
+    energy_j = (((record.telemetry or {}).get("phases") or {}).get("train") or {}).get("energy_j")
+    if energy_j is not None:
+        finite.setdefault(ENERGY, float(energy_j))
     broken = [k for k, v in record.quantities.items() if v is not None and not math.isfinite(v)]
     if broken:
         notes.append(("not-finite", f"{', '.join(broken)} is not a finite number, and left out."))

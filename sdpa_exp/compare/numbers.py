@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sdpa_exp.compare.runs import CSV_TIME
+from sdpa_exp.compare.runs import CSV_TIME, ENERGY
 from sdpa_exp.results.quantities import QUANTITIES, Quantity
 
 _CSV_TIME = Quantity(
@@ -13,21 +13,28 @@ _CSV_TIME = Quantity(
     better="lower",
     meaning="the `time` column of results.csv at its last line: all epochs, validation included",
 )
+_ENERGY = Quantity(
+    name=ENERGY, unit="J", better="lower", meaning="energy of the GPU in the train phase, from telemetry"
+)
 _HEADINGS = {
     "train_s": "train s",
     "images_per_s": "images/s",
     "peak_memory_mib": "peak MiB",
     "total_s": "total s",
     CSV_TIME: "time s",
+    ENERGY: "energy J",
 }
 _POINTS = frozenset({"mAP50", "mAP50-95", "last/mAP50", "last/mAP50-95", "precision", "recall"})
 
 
 def quantity_of(name: str) -> Quantity:
     """The definition of a quantity; one we don't know has no unit and no better way."""
-    if name == CSV_TIME:
-        return _CSV_TIME
-    return QUANTITIES.get(name) or Quantity(name=name, unit="", better=None, meaning="as its run recorded it")
+    ours = {CSV_TIME: _CSV_TIME, ENERGY: _ENERGY}
+    return (
+        ours.get(name)
+        or QUANTITIES.get(name)
+        or Quantity(name=name, unit="", better=None, meaning="as its run recorded it")
+    )
 
 
 def heading(name: str) -> str:

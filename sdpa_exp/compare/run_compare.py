@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from sdpa_exp.compare.assemble import assemble
 from sdpa_exp.compare.load import read_plan_if_any, read_sweep
+from sdpa_exp.compare.markdown import report_markdown
 from sdpa_exp.compare.questions import from_config
+from sdpa_exp.compare.report import report_html
 from sdpa_exp.compare.schema import write_comparison
 from sdpa_exp.compare.sources import read_sources
+from sdpa_exp.compare.tables import arms_table, differences_csv, differences_table, runs_csv, to_latex
 from sdpa_exp.compare.terminal import render_text
 from sdpa_exp.config.schema import CompareConfig
 from sdpa_exp.results.files import write_text_atomic
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.runs import Run
 
 TEXT_FILE = "comparison.txt"
+HTML_FILE = "report.html"
+MARKDOWN_FILE = "report.md"
+TABLES_DIR = "tables"
+MAX_LATEX_CELLS = 20
 
 
 def compare_sweep(sweep_dir: Path) -> Comparison:
@@ -78,6 +85,18 @@ def declared_config(runs: tuple[Run, ...]) -> CompareConfig:
 
 
 def _write(comparison: Comparison) -> Comparison:
+    """Write everything a comparison leaves behind, the plain answer first."""
+    folder = comparison.folder
     write_comparison(comparison)
-    write_text_atomic(comparison.folder / TEXT_FILE, render_text(comparison))
+    write_text_atomic(folder / TEXT_FILE, render_text(comparison))
+    write_text_atomic(folder / MARKDOWN_FILE, report_markdown(comparison))
+    write_text_atomic(folder / HTML_FILE, report_html(comparison))
+    tables = folder / TABLES_DIR
+    tables.mkdir(exist_ok=True)
+    write_text_atomic(tables / "runs.csv", runs_csv(comparison))
+    write_text_atomic(tables / "differences.csv", differences_csv(comparison))
+    for number, cell in enumerate(comparison.cells[:MAX_LATEX_CELLS]):
+        suffix = f"_{number}" if len(comparison.cells) > 1 else ""
+        for table in (arms_table(cell), differences_table(cell, comparison.baseline, comparison.alpha)):
+            write_text_atomic(tables / f"{table.name}{suffix}.tex", to_latex(table))
     return comparison

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 RunStatus = Literal["FINISHED", "FAILED", "KILLED", "MISSING"]
 Precision = Literal["bits", "printed digits"]
 UNKNOWN_CELL = "unknown"
+ENERGY = "energy_j"  # of the GPU in the train phase, from the telemetry summary
 CSV_TIME = "csv_time_s"  # Ultralytics' own `time` column at the last epoch: every epoch, validation included
 
 
@@ -22,7 +23,8 @@ CSV_TIME = "csv_time_s"  # Ultralytics' own `time` column at the last epoch: eve
 class Curves:
     """Metrics by epoch. `columns` maps a quantity to one value per epoch, aligned with `epochs` (from 1).
 
-    `precision` says what equality of two curves means: full floats, or the six digits that results.csv prints.
+    `precision` says what equality of two curves means: the floats of the journal (Ultralytics rounds most of them to
+    five decimals itself), or the six digits that results.csv prints.
     """
 
     epochs: NDArray[np.int64]

@@ -14,14 +14,14 @@ from rich.text import Text
 
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.comparison import STAGES, ArmSummary, Cell, Comparison
-from sdpa_exp.compare.runs import CSV_TIME
+from sdpa_exp.compare.runs import CSV_TIME, ENERGY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sdpa_exp.compare.finding import Severity
 
-MAIN_QUANTITIES = ("mAP50", "mAP50-95", "train_s", CSV_TIME, "images_per_s", "peak_memory_mib")
+MAIN_QUANTITIES = ("mAP50", "mAP50-95", "train_s", CSV_TIME, "images_per_s", "peak_memory_mib", ENERGY)
 _STYLE: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 _STAGE_NAMES = dict(zip(STAGES, ("train forward", "train backward", "validation", "best.pt"), strict=True))
 _WIDE = 104

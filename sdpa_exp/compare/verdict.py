@@ -132,20 +132,23 @@ def _tested(
     needed = seeds_to_settle(test.mean, test.sd, test.margin, alpha=strict) if kind == "can't tell" else None
     margin = question.margin_text()
     size = _size(question.metric, test)
-    figures = f"{size}, n = {test.n}, {numbers.p_value(p)}"
+    p_text = numbers.p_value(p)
+    if test.p_permutation is not None:
+        p_text += f" (permutation {numbers.p_value(test.p_permutation)})"
+    figures = f"{size}, n = {test.n}, {p_text}"
     equivalence = f"TOST {numbers.p_value(p_tost)}"
     if kind == "different":
-        text = f"{arm} is {_way(question.metric, test.mean)} than {baseline}: {figures}."
+        text = f"{arm} is {way(question.metric, test.mean)} than {baseline}: {figures}."
     elif kind == "different but within the margin":
-        way = _way(question.metric, test.mean)
-        text = f"{arm} is {way} than {baseline}, but within the margin of {margin}: {figures}, {equivalence}."
+        direction = way(question.metric, test.mean)
+        text = f"{arm} is {direction} than {baseline}, but within the margin of {margin}: {figures}, {equivalence}."
     elif kind == "equivalent":
         text = f"{arm} and {baseline} are equivalent within {margin}: {figures}, {equivalence}."
     else:
         cure = f"about {needed} seeds would do" if needed else "more than 1,000 seeds would be needed"
         least = numbers.difference(question.metric, detectable, spread=detectable / 10).lstrip("+")
         text = (
-            f"can't tell {arm} from {baseline} (n = {test.n}; {cure}): {size}, {numbers.p_value(p)}, "
+            f"can't tell {arm} from {baseline} (n = {test.n}; {cure}): {size}, {p_text}, "
             f"{equivalence} for {margin}; {test.n} pairs would show {least} or more."
         )
     return Verdict(
@@ -194,7 +197,8 @@ def _size(metric: str, test: PairedTest) -> str:
     return f"{metric} {share} ({amount}" + (f", {inside})" if inside else ")")
 
 
-def _way(metric: str, mean: float) -> str:
+def way(metric: str, mean: float) -> str:
+    """What an arm is that differs from its baseline by `mean`: `faster`, `smaller in memory`, `higher in mAP50`."""
     larger, smaller = _WORDS.get(metric, (f"higher in {metric}", f"lower in {metric}"))
     return larger if mean > 0 else smaller
 
