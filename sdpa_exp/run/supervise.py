@@ -22,6 +22,7 @@ from sdpa_exp.run.progress import RunProgress
 from sdpa_exp.telemetry.make import gpu_probe, host_probe
 from sdpa_exp.telemetry.sampler import Sampler
 from sdpa_exp.telemetry.summary import Phase, summarize
+from sdpa_exp.tracking.mlflow_environment import SECRET_VARIABLES
 from sdpa_exp.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the worker in order
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env=_worker_environment(),
         )
     sampler = _start_sampler(plan, worker.pid)
     tail = EventTail(plan.run_dir)
@@ -89,6 +90,12 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
     if interrupted:
         raise KeyboardInterrupt
     return record
+
+
+def _worker_environment() -> dict[str, str]:
+    """Ours, without the credentials of the tracking store: the worker has no use for them."""
+    kept = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+    return {**kept, "PYTHONUNBUFFERED": "1"}
 
 
 def _start_sampler(plan: Plan, pid: int) -> Sampler | None:

@@ -130,3 +130,9 @@ def test_a_baseline_outside_the_sweep_is_refused_with_the_arms() -> None:
 
 def _split(overrides: str) -> list[str]:
     return shlex.split(overrides, posix=False)
+
+
+def test_a_password_in_the_tracking_uri_is_refused_without_being_repeated() -> None:
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD in the environment instead") as caught:
+        compose_plan("tracking=server", "tracking.uri=http://me:geheim@127.0.0.1:5000")
+    assert "geheim" not in str(caught.value)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-TINY = ("experiment=smoke", "train.epochs=2", "hardware=cpu", "hardware.num_threads=2")
+TINY = ("experiment=smoke", "train.epochs=2", "hardware=cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
