@@ -60,7 +60,9 @@ def test_a_followed_run_is_shown_with_its_settings_curves_kernels_data_and_files
     assert [(m.step, m.timestamp) for m in history] == [(e, (T0 + 10 * (e + 2)) * 1000) for e in (1, 2, 3)]
     assert run.data.metrics["lr/pg0"] == 0
     assert run.data.metrics["epoch/train_s"] == 20
+    assert next(iter(run.data.metrics)) == "mAP50-95"  # the compare view starts with the first
     assert run.data.metrics["phase/setup_s"] == 2.5
+    assert run.data.metrics["phase/train_peak_rss_mib"] == 900.0
     assert run.data.metrics["final/train_s"] == 40
     assert "final/peak_memory_mib" not in run.data.metrics  # not measured is no value, never 0
     samples = client.get_metric_history(run.info.run_id, "system/rss_mib")
