@@ -47,6 +47,8 @@ def start(command: list[str], cwd: Path, **environment: str) -> subprocess.Compl
         ("attention=flash,sdpa seed=0,42 -m", [(0, "flash"), (0, "sdpa"), (42, "flash"), (42, "sdpa")]),
         ("seed=0,42 attention=flash,sdpa -m", [(0, "flash"), (0, "sdpa"), (42, "flash"), (42, "sdpa")]),
         ("attention=flash,sdpa seed=7 -m", [(7, "flash"), (7, "sdpa")]),
+        ("attention=flash,sdpa -m seed=7", [(7, "flash"), (7, "sdpa")]),
+        ("-m attention=flash,sdpa --config-dir . seed=7", [(7, "flash"), (7, "sdpa")]),
         ("attention=flash,sdpa -m", [(0, "flash"), (0, "sdpa")]),
         ("attention=stock,sdpa seeds=pair", [(0, "stock"), (0, "sdpa"), (42, "stock"), (42, "sdpa")]),
         ("experiment=stock_vs_sdpa seed=3", [(3, "stock"), (3, "sdpa")]),
