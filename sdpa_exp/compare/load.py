@@ -117,7 +117,7 @@ def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, n
         curves=curves,
         phases_s=record.phases_s,
         attestation=record.attestation,
-        digests=record.digests,
+        digests={name: digest for name, digest in record.digests.items() if digest},
         environment=record.environment,
         settings_changed=record.settings_changed,
         warnings=record.warnings,
