@@ -61,6 +61,11 @@ class PairedTest:
     d_z: float | None
     is_deterministic: bool
 
+    @property
+    def standard_error(self) -> float | None:
+        """Of the mean difference; None where there is no spread to take it from."""
+        return self.sd / self.n**0.5 if self.sd else None
+
 
 def describe(values_N: FloatArray) -> Description:
     """Mean, SD (n - 1), coefficient of variation and range of at least one value."""

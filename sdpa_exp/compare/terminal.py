@@ -137,9 +137,8 @@ def _differences(cell: Cell) -> Table:
         shown, key=lambda d: ([a.name for a in cell.arms].index(d.arm), MAIN_QUANTITIES.index(d.quantity))
     ):
         test = entry.test
-        spread = None if test.low is None or test.high is None else (test.high - test.low) / 2
         relative = numbers.percent(test.mean / test.baseline_mean) if test.baseline_mean else "-"
-        if spread and test.low is not None and test.high is not None:
+        if test.low is not None and test.high is not None:
             interval = numbers.interval(entry.quantity, test.low, test.high)
         else:
             interval = "no spread" if test.is_deterministic else "one pair"
@@ -148,7 +147,7 @@ def _differences(cell: Cell) -> Table:
         table.add_row(
             entry.arm if entry.arm != last else "",
             entry.quantity,
-            numbers.difference(entry.quantity, test.mean, spread=spread),
+            numbers.difference(entry.quantity, test.mean, spread=test.standard_error),
             relative,
             interval,
             str(test.n),

@@ -97,7 +97,7 @@ def test_the_terminal_view_fits_80_columns_and_names_everything(tmp_path: Path) 
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "…" not in text
     assert "ERROR" in text
-    assert "eager, seed 0: FAILED, CUDA out of memory: set hardware.batch=8." in text
+    assert "eager seed 0: FAILED, CUDA out of memory: set hardware.batch=8." in text
     assert "flash (8)" in text
     assert "1/2" in text
 

@@ -141,7 +141,7 @@ def test_kernels_other_than_the_requested_ones_are_an_error(tmp_path: Path) -> N
     specs = clean()
     specs[1].attestation_ok = False
     sentence = only(read_and_compare(write_sweep(tmp_path, specs)), "attestation-failed", "error")
-    assert "sdpa, seed 0 asked for sdpa and ran something else: train_forward: asked for sdpa, saw flash" in sentence
+    assert "sdpa seed 0 asked for sdpa and ran something else: train_forward: asked for sdpa, saw flash" in sentence
 
 
 def test_kernels_that_vary_between_runs_of_one_arm_are_an_error(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_runs_that_overlapped_are_a_warning(tmp_path: Path) -> None:
         spec.started_at = f"2026-11-21T10:{minute:02}:00+00:00"
         spec.ended_at = f"2026-11-21T10:{minute + 11:02}:00+00:00"
     sentence = only(read_and_compare(write_sweep(tmp_path, specs)), "runs-overlapped", "warning")
-    assert "3 pairs of runs overlapped in time (stock, seed 0 and sdpa, seed 0, for one)" in sentence
+    assert "3 pairs of runs overlapped in time (stock seed 0 and sdpa seed 0, for one)" in sentence
 
 
 def test_one_seed_is_said_to_allow_no_test(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_warnings_of_a_run_are_shown(tmp_path: Path) -> None:
     specs = clean()
     specs[0].warnings = [{"code": "val-slow", "message": "Validation took longer than training."}]
     sentence = only(read_and_compare(write_sweep(tmp_path, specs)), "val-slow", "warning")
-    assert sentence == "stock, seed 0: Validation took longer than training."
+    assert sentence == "stock seed 0: Validation took longer than training."
 
 
 def test_figures_that_are_not_finite_are_left_out_and_named(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_runs_of_unequal_length_are_a_warning(tmp_path: Path) -> None:
     specs = clean()
     specs[1].curve = [0.1, 0.2]
     sentence = only(read_and_compare(write_sweep(tmp_path, specs)), "unequal-epochs", "warning")
-    assert "2 (sdpa, seed 0)" in sentence
+    assert "2 (sdpa seed 0)" in sentence
 
 
 def test_a_seed_that_stands_twice_is_not_used(tmp_path: Path) -> None:
@@ -280,17 +280,17 @@ def test_plain_folders_without_args_are_paired_with_a_warning(tmp_path: Path) ->
         (
             {"wall_s": 100.0, "throttled_s": 12.0, "throttle_reasons_s": {"gpu_idle": 1.0, "sw_power_cap": 12.0}},
             "throttled",
-            "The GPU throttled during sdpa, seed 1 (12 % of the time: sw_power_cap)",
+            "The GPU throttled during sdpa seed 1 (sdpa seed 1: 12 % of the time: sw_power_cap)",
         ),
         (
             {"peak_gpu_memory_used_mib": 9000.0, "peak_gpu_process_memory_mib": 4000.0},
             "gpu-shared",
-            "Something else held GPU memory during sdpa, seed 1 (5,000 MiB beyond its own)",
+            "Something else held GPU memory during sdpa seed 1 (sdpa seed 1: 5,000 MiB beyond its own)",
         ),
         (
             {"mean_system_cpu_percent": 95.0, "mean_cpu_percent": 100.0},
             "cpu-shared",
-            "Other processes kept the CPU busy during sdpa, seed 1 (45 % of the CPU beyond its own)",
+            "Other processes kept the CPU busy during sdpa seed 1 (sdpa seed 1: 45 % of the CPU beyond its own)",
         ),
     ],
 )

@@ -130,7 +130,7 @@ def test_markdown_has_the_headline_and_the_runs(sweep_dir: Path) -> None:
     text = (sweep_dir / "report.md").read_text(encoding="utf-8")
     headline = json.loads((sweep_dir / "comparison.json").read_text(encoding="utf-8"))["headline"]
     assert f"**{headline}**" in text
-    assert "- [eager, seed 0](1/) FAILED: CUDA out of memory <8 GB>." in text
+    assert "- [eager seed 0](1/) FAILED: CUDA out of memory <8 GB>." in text
 
 
 def test_csv_tables_hold_full_precision(sweep_dir: Path) -> None:
