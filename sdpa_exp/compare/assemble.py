@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdpa_exp.compare.comparison import ArmSummary, Cell, Comparison, Difference
-from sdpa_exp.compare.finding import listed
+from sdpa_exp.compare.finding import Finding, by_severity, listed
 from sdpa_exp.compare.findings import find
 from sdpa_exp.compare.headline import headline
 from sdpa_exp.compare.load import read_settings
@@ -45,7 +45,11 @@ def assemble(
     baseline = choose_baseline(baseline, arms)
     asked, swaps = for_runs(questions, runs)
     cells = into_cells(runs, _settings(runs))
-    findings = (*swaps, *find(cells, baseline))
+    warned = [
+        Finding(code="preflight", severity="warning", sentence=str(warning))
+        for warning in (preflight or {}).get("warnings") or []
+    ]
+    findings = (*swaps, *warned, *find(cells, baseline))
     compared = tuple(_compare_cell(cell, baseline, asked, alpha) for cell in cells)
     return Comparison(
         name=name,
@@ -55,7 +59,7 @@ def assemble(
         alpha=alpha,
         questions=tuple(asked),
         cells=compared,
-        findings=tuple(sorted(findings, key=lambda f: ("error", "warning", "info").index(f.severity))),
+        findings=by_severity(findings),
         runs=tuple(runs),
         command=command,
         preflight=preflight or {},

@@ -48,13 +48,18 @@ def curves_from_epochs(events: Iterable[dict[str, Any]]) -> Curves | None:
     if not rows:
         return None
     epochs = sorted(rows)
-    columns: dict[str, NDArray[np.float64]] = {}
-    for index, epoch in enumerate(epochs):
-        event = rows[epoch]
-        values = {**event.get("metrics", {}), "train_s": event.get("train_s"), "val_s": event.get("val_s")}
-        for name, value in values.items():
-            if isinstance(value, int | float):
-                columns.setdefault(_NAMES.get(name, name), np.full(len(epochs), np.nan))[index] = value
+    values = [
+        {**(rows[epoch].get("metrics") or {}), "train_s": rows[epoch].get("train_s"), "val_s": rows[epoch].get("val_s")}
+        for epoch in epochs
+    ]
+    names = values[0].keys()
+    if any(row.keys() != names for row in values):
+        names = dict.fromkeys(name for row in values for name in row).keys()
+    columns = {
+        _NAMES.get(name, name): np.array([row.get(name) for row in values], dtype=np.float64)  # None becomes NaN
+        for name in names
+        if any(isinstance(row.get(name), int | float) for row in values)
+    }
     return Curves(epochs=np.array(epochs), columns=columns, precision="bits")
 
 

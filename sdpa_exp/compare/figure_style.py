@@ -99,7 +99,7 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r' id="(?:figure|axes|patch|line2d|text|xtick|ytick|matplotlib\.axis|legend)_?\d*"', "", text)
+    text = re.sub(r' id="[A-Za-z][A-Za-z0-9.]*_\d+"', "", text)  # names of groups, counted anew in every figure
     text = re.sub(r'^<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg role="img" viewBox="\1">', text, count=1)
     text = text.replace("xlink:href", "href").replace(_INK, "currentColor").replace(_GRID, "var(--line)")
     return text.replace("<svg role", f'<svg aria-label="{_attribute(label)}" role', 1)

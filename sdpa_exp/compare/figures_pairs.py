@@ -55,7 +55,7 @@ def paired_dots(cell: CellRuns, styles: Mapping[str, ArmStyle]) -> Iterator[Pict
             title=title,
             svg=to_svg(figure, title + cell.cell_id, title),
             caption=f"One dot a run, lines join runs of one seed, the bar is the mean. {told}. "
-            f"{metric}: {numbers.quantity_of(metric).meaning}.",
+            f"{metric}: {numbers.meaning(metric, is_plain=any(run.is_plain for run in used))}.",
             runs=tuple(used),
         )
 

@@ -149,7 +149,9 @@ def machine(cell: CellRuns) -> Iterator[Finding]:
             yield Finding(
                 code=code,
                 severity="warning",
-                sentence=sentence.format(who=listed((run.label for run, _ in hit), 3), what=hit[0][1]),
+                sentence=sentence.format(
+                    who=listed((run.label for run, _ in hit), 3), what=f"{hit[0][0].label}: {hit[0][1]}"
+                ),
                 evidence={run.label: detail for run, detail in hit},
             )
 

@@ -125,7 +125,7 @@ def attestations(cell: CellRuns) -> Iterator[Finding]:
                 evidence={"run": run.label, "executed": run.attestation.get("executed"), "mismatches": mismatches},
             )
     for arm in cell.arms:
-        executed = [run.attestation["executed"] for run in cell.of(arm) if run.attestation and run.is_finished]
+        executed = [run.attestation.get("executed") for run in cell.of(arm) if run.attestation and run.is_finished]
         if any(other != executed[0] for other in executed[1:]):
             yield Finding(
                 code="kernels-vary",

@@ -90,8 +90,7 @@ def _size(verdict: Verdict) -> str:
     if test is None:
         return "-"
     if numbers.is_in_points(metric) or not test.baseline_mean:
-        spread = None if test.low is None or test.high is None else (test.high - test.low) / 2
-        return numbers.difference(metric, test.mean, spread=spread)
+        return numbers.difference(metric, test.mean, spread=test.standard_error)
     return numbers.percent(test.mean / test.baseline_mean)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
@@ -67,8 +68,12 @@ def read_sweep(sweep_dir: Path) -> Sweep:
     jobs = content.get("jobs") or []
     if not jobs:
         raise ComparisonError(f"{path} names no jobs: the sweep ended before it began.")
+    preflight = content.get("preflight") or {}
+    refused = _refusals(preflight)
     runs = [
-        read_run(sweep_dir / job["run_dir"], arm=job.get("arm"), seed=job.get("seed"), num=job.get("num"))
+        _with_refusal(
+            read_run(_run_folder(sweep_dir, job), arm=job.get("arm"), seed=job.get("seed"), num=job.get("num")), refused
+        )
         for job in jobs
     ]
     return Sweep(
@@ -77,7 +82,7 @@ def read_sweep(sweep_dir: Path) -> Sweep:
         command=content.get("command") or "",
         arms=tuple(content.get("arms") or ()),
         baseline=content.get("baseline"),
-        preflight=content.get("preflight") or {},
+        preflight=preflight,
         runs=tuple(runs),
     )
 
@@ -112,7 +117,7 @@ def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, n
         curves=curves,
         phases_s=record.phases_s,
         attestation=record.attestation,
-        digests=record.digests,
+        digests={name: digest for name, digest in record.digests.items() if digest},
         environment=record.environment,
         settings_changed=record.settings_changed,
         warnings=record.warnings,
@@ -144,6 +149,28 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def _run_folder(sweep_dir: Path, job: dict[str, Any]) -> Path:
+    """The run folder of a job; beside sweep.json when the sweep was moved after it ran."""
+    folder = sweep_dir / str(job.get("run_dir"))
+    moved = sweep_dir / folder.name
+    return moved if moved.exists() and not folder.exists() else folder
+
+
+def _refusals(preflight: dict[str, Any]) -> dict[str, str]:
+    """Arm -> why the check before the sweep said that it can't run."""
+    arms = [arm for arm in preflight.get("arms") or [] if isinstance(arm, dict) and arm.get("reasons")]
+    return {
+        str(arm.get("arm")): str(arm.get("sentence") or "; ".join(map(str, arm["reasons"]))) for arm in arms
+    }  # fmt: skip
+
+
+def _with_refusal(run: Run, refused: dict[str, str]) -> Run:
+    """A run that was never started, with the reason found before the sweep."""
+    if run.status == "MISSING" and run.arm in refused and not run.folder.exists():
+        return dataclasses.replace(run, reason=refused[run.arm])
+    return run
 
 
 def _missing(folder: Path, why: str, *, arm: str | None, seed: int | None, num: int | None) -> Run:

@@ -56,8 +56,9 @@ def _sentences(comparison: Comparison, cell: Cell, runs: list[Run]) -> Iterator[
         yield "No test was made, because no metric had two pairs of runs that vary."
     used = [q.metric for q in comparison.questions if any(q.metric in arm.described for arm in cell.arms)]
     if used:
-        told = [f"{name} is {numbers.quantity_of(name).meaning}" for name in used]
-        yield "; ".join(told).replace("is AP", "is the AP") + "."
+        is_plain = any(run.is_plain for run in runs)
+        told = [f"{name}: {numbers.meaning(name, is_plain=is_plain)}" for name in used]
+        yield f"Measured were {'; '.join(told)}."
 
 
 def _training(cell: Cell, runs: list[Run]) -> str:

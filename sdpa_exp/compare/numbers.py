@@ -11,7 +11,7 @@ _CSV_TIME = Quantity(
     name=CSV_TIME,
     unit="s",
     better="lower",
-    meaning="the `time` column of results.csv at its last line: all epochs, validation included",
+    meaning="the time column of results.csv at its last line: all epochs, validation included",
 )
 _ENERGY = Quantity(
     name=ENERGY, unit="J", better="lower", meaning="energy of the GPU in the train phase, from telemetry"
@@ -35,6 +35,13 @@ def quantity_of(name: str) -> Quantity:
         or QUANTITIES.get(name)
         or Quantity(name=name, unit="", better=None, meaning="as its run recorded it")
     )
+
+
+def meaning(name: str, *, is_plain: bool = False) -> str:
+    """How a quantity was measured; in plain folders best.pt was not evaluated again."""
+    if is_plain and name in {"mAP50", "mAP50-95", "precision", "recall"}:
+        return "from the line of results.csv with the best mAP50-95"
+    return quantity_of(name).meaning
 
 
 def heading(name: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.pair import CellRuns
 
 _MAX_RUN_ROWS = 200
+_MAX_DRAWN_CELLS = 8
 
 
 def report_html(comparison: Comparison) -> str:
@@ -46,8 +47,8 @@ def _sections(comparison: Comparison) -> Iterator[str]:
         yield f'<h2 id="findings">Findings</h2>{html.findings(others)}'
     settings = {cell.cell_id: cell.settings for cell in comparison.cells}
     by_id = {cell.cell_id: cell for cell in into_cells(comparison.runs, settings)}
-    for cell in comparison.cells:
-        yield from _cell(comparison, cell, by_id[cell.cell_id])
+    for number, cell in enumerate(comparison.cells):
+        yield from _cell(comparison, cell, by_id[cell.cell_id], is_short=number >= _MAX_DRAWN_CELLS)
     yield "<h2>Runs</h2>" + _runs(comparison)
     if comparison.command:
         yield f"<p class='soft'>Command: <code>{escape(comparison.command)}</code></p>"
@@ -74,7 +75,8 @@ def _first_screen(comparison: Comparison) -> Iterator[str]:
         yield html.table(arms_table(cell))
 
 
-def _cell(comparison: Comparison, cell: Cell, runs: CellRuns) -> Iterator[str]:
+def _cell(comparison: Comparison, cell: Cell, runs: CellRuns, *, is_short: bool) -> Iterator[str]:
+    """Everything about one cell; a short one has its table and verdicts only, so that a page stays readable."""
     where = f" in cell {escape(cell.cell_id)}" if len(comparison.cells) > 1 else ""
     if cell.verdicts:
         lines = [
@@ -82,6 +84,9 @@ def _cell(comparison: Comparison, cell: Cell, runs: CellRuns) -> Iterator[str]:
             for v in cell.verdicts
         ]
         yield f'<h2>Verdicts{where}</h2><ul class="verdicts">{"".join(lines)}</ul>'
+    if is_short:
+        yield html.table(arms_table(cell))
+        return
     with styled():
         styles = arm_styles(list(runs.arms), comparison.baseline)
         groups: tuple[tuple[str, Iterable[Picture]], ...] = (

@@ -32,6 +32,15 @@ MAX_LATEX_CELLS = 20
 def compare_sweep(sweep_dir: Path) -> Comparison:
     """Compare the runs of a sweep, as its plans declared it, and write the answer into its folder.
 
+    Raises:
+        ComparisonError: the folder has no readable sweep.json, or a declared margin makes no sense.
+    """
+    return _write(read_and_compare(sweep_dir))
+
+
+def read_and_compare(sweep_dir: Path) -> Comparison:
+    """Compare the runs of a sweep and write nothing.
+
     Failed and missing runs give a partial answer that counts them.
 
     Raises:
@@ -39,7 +48,7 @@ def compare_sweep(sweep_dir: Path) -> Comparison:
     """
     sweep = read_sweep(sweep_dir)
     config = declared_config(sweep.runs)
-    comparison = assemble(
+    return assemble(
         sweep.runs,
         name=sweep.name,
         folder=sweep_dir,
@@ -50,7 +59,6 @@ def compare_sweep(sweep_dir: Path) -> Comparison:
         preflight=sweep.preflight,
         planned_arms=sweep.arms,
     )
-    return _write(comparison)
 
 
 def compare_runs(folders: list[Path], *, baseline: str | None, config: CompareConfig, out_dir: Path) -> Comparison:

@@ -73,7 +73,7 @@ class Run:
     @property
     def label(self) -> str:
         """How tables and sentences name the run."""
-        return self.arm if self.seed is None else f"{self.arm}, seed {self.seed}"
+        return self.arm if self.seed is None else f"{self.arm} seed {self.seed}"
 
     @property
     def is_finished(self) -> bool:

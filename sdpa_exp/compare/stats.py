@@ -15,6 +15,7 @@ FloatArray = NDArray[np.float64]
 
 PERMUTATION_MIN_PAIRS = 6  # below, 2 / 2**n can't go under 0.05
 PERMUTATION_MAX_EXACT = 16  # 65,536 sign patterns; beyond, they are sampled with a fixed seed
+PERMUTATION_DRAWS = 9_999
 ROUNDING = 1e-12  # a spread below this share of the values is rounding of the subtraction, not noise
 
 
@@ -41,7 +42,7 @@ class PairedTest:
         low, high: t interval of the mean difference at `level`; None without spread.
         p: paired t-test.
         p_equivalence: TOST against `margin` (the larger of the two one-sided p-values).
-        p_permutation: sign-flip permutation test, from 6 pairs on.
+        p_permutation: sign-flip permutation test, from 6 pairs on, where there is a margin (a declared metric).
         d_z: Cohen's d_z, mean over sd of the differences.
         is_deterministic: two pairs or more whose differences do not vary: there is no noise to test against.
     """
@@ -59,6 +60,11 @@ class PairedTest:
     p_permutation: float | None
     d_z: float | None
     is_deterministic: bool
+
+    @property
+    def standard_error(self) -> float | None:
+        """Of the mean difference; None where there is no spread to take it from."""
+        return self.sd / self.n**0.5 if self.sd else None
 
 
 def describe(values_N: FloatArray) -> Description:
@@ -83,14 +89,15 @@ def equivalence_p(difference_SN: FloatArray, margin: float) -> FloatArray:
 
 
 def permutation_p(difference_N: FloatArray) -> float:
-    """Sign-flip permutation test of the mean difference: exact up to 16 pairs, else 99,999 seeded draws."""
+    """Sign-flip permutation test of the mean difference: exact up to 16 pairs, else 9,999 seeded draws."""
     exact = difference_N.size <= PERMUTATION_MAX_EXACT
     result = stats.permutation_test(
         (difference_N,),
         np.mean,
         permutation_type="samples",
         vectorized=True,
-        n_resamples=np.inf if exact else 99_999,
+        n_resamples=np.inf if exact else PERMUTATION_DRAWS,
+        batch=None if exact else 1_000,
         rng=np.random.default_rng(0),
     )
     return float(result.pvalue)
@@ -129,7 +136,7 @@ def paired_test(
         p=float(difference_p(difference_N)),
         margin=margin,
         p_equivalence=None if margin is None else float(equivalence_p(difference_N, margin)),
-        p_permutation=permutation_p(difference_N) if n >= PERMUTATION_MIN_PAIRS else None,
+        p_permutation=permutation_p(difference_N) if margin is not None and n >= PERMUTATION_MIN_PAIRS else None,
         d_z=mean / sd,
         is_deterministic=False,
     )

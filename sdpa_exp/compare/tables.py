@@ -58,15 +58,14 @@ def differences_table(cell: Cell, baseline: str, alpha: float) -> TextTable:
     for entry in cell.differences:
         test = entry.test
         if test.low is not None and test.high is not None:
-            spread = (test.high - test.low) / 2
             interval = numbers.interval(entry.quantity, test.low, test.high)
         else:
-            spread, interval = None, "no spread" if test.is_deterministic else "one pair"
+            interval = "no spread" if test.is_deterministic else "one pair"
         rows.append(
             (
                 entry.arm,
                 entry.quantity,
-                numbers.difference(entry.quantity, test.mean, spread=spread),
+                numbers.difference(entry.quantity, test.mean, spread=test.standard_error),
                 numbers.percent(test.mean / test.baseline_mean) if test.baseline_mean else "-",
                 interval,
                 "-" if test.d_z is None else f"{test.d_z:.2f}",

@@ -50,6 +50,8 @@ class TerminalView:
                     yield _bullet(Text(verdict.sentence, style="bold" if "different" in verdict.kind else ""))
             yield _title(f"Arms{name}: mean ± SD over finished runs")
             yield _arms(cell, is_wide=options.max_width >= _WIDE)
+            if options.max_width < _WIDE:
+                yield Text("* baseline; n: finished / planned runs", style="dim")
             if cell.differences:
                 yield _title(
                     f"Paired differences{name}: arm minus {comparison.baseline}, {_level(comparison)} t interval"
@@ -109,9 +111,6 @@ def _arms(cell: Cell, *, is_wide: bool) -> Table:
             f"{arm.name} (baseline)" if arm.is_baseline and is_wide else f"{arm.name}*" if arm.is_baseline else arm.name
         )
         table.add_row(label, f"{arm.num_finished}/{arm.num_planned}", *(_value(arm, name, is_wide) for name in shown))
-    if not is_wide:
-        table.caption = "* baseline; n: finished / planned runs"
-        table.caption_justify = "left"
     return table
 
 
@@ -138,9 +137,8 @@ def _differences(cell: Cell) -> Table:
         shown, key=lambda d: ([a.name for a in cell.arms].index(d.arm), MAIN_QUANTITIES.index(d.quantity))
     ):
         test = entry.test
-        spread = None if test.low is None or test.high is None else (test.high - test.low) / 2
         relative = numbers.percent(test.mean / test.baseline_mean) if test.baseline_mean else "-"
-        if spread and test.low is not None and test.high is not None:
+        if test.low is not None and test.high is not None:
             interval = numbers.interval(entry.quantity, test.low, test.high)
         else:
             interval = "no spread" if test.is_deterministic else "one pair"
@@ -149,7 +147,7 @@ def _differences(cell: Cell) -> Table:
         table.add_row(
             entry.arm if entry.arm != last else "",
             entry.quantity,
-            numbers.difference(entry.quantity, test.mean, spread=spread),
+            numbers.difference(entry.quantity, test.mean, spread=test.standard_error),
             relative,
             interval,
             str(test.n),

@@ -186,11 +186,10 @@ def _size(metric: str, test: PairedTest) -> str:
     """`train_s -8.2 % (-11.9 s, 95 % interval -14.1 to -9.7)`."""
     if test.mean == 0 and test.low is None:
         return f"{metric} is the same"
-    width, inside = None, ""
+    inside = ""
     if test.low is not None and test.high is not None:
-        width = (test.high - test.low) / 2
         inside = f"{100 * test.level:g} % interval {numbers.interval(metric, test.low, test.high)}"
-    amount = numbers.difference(metric, test.mean, spread=width)
+    amount = numbers.difference(metric, test.mean, spread=test.standard_error)
     if numbers.is_in_points(metric) or not test.baseline_mean:
         return f"{metric} {amount}" + (f" ({inside})" if inside else "")
     share = numbers.percent(test.mean / test.baseline_mean)

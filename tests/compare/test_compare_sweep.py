@@ -97,7 +97,7 @@ def test_the_terminal_view_fits_80_columns_and_names_everything(tmp_path: Path) 
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "…" not in text
     assert "ERROR" in text
-    assert "eager, seed 0: FAILED, CUDA out of memory: set hardware.batch=8." in text
+    assert "eager seed 0: FAILED, CUDA out of memory: set hardware.batch=8." in text
     assert "flash (8)" in text
     assert "1/2" in text
 
@@ -108,6 +108,29 @@ def test_comparison_txt_is_plain_text(tmp_path: Path) -> None:
     assert "\x1b" not in text
     assert "0.50" in text
     assert text.startswith("Comparison: field\n")
+
+
+def test_an_arm_that_was_refused_before_the_sweep_is_missing_with_the_reasons(tmp_path: Path) -> None:
+    specs = crossed(["stock", "efficient"], [0, 1])
+    for spec in specs:
+        spec.has_folder = spec.arm == "stock"
+    path = write_sweep(tmp_path, specs) / "sweep.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    arm = {"arm": "efficient", "reasons": ["it needs CUDA"], "sentence": "attention=efficient can't run here: no CUDA."}
+    content["preflight"] = {"arms": [arm], "warnings": ["one GPU is shared"]}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    comparison = compare_sweep(tmp_path)
+    assert [f.sentence for f in comparison.findings] == [
+        "2 of 2 runs of efficient did not finish (missing): attention=efficient can't run here: no CUDA.",
+        "one GPU is shared",
+    ]
+
+
+def test_a_sweep_that_was_moved_finds_its_runs_beside_sweep_json(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path, crossed(["stock", "sdpa"], [0, 1])) / "sweep.json"
+    text = path.read_text(encoding="utf-8").replace('"run_dir": "', '"run_dir": "/gone/')
+    path.write_text(text, encoding="utf-8")
+    assert all(run.is_finished for run in compare_sweep(tmp_path).runs)
 
 
 def test_a_sweep_where_nothing_finished_still_answers(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from sdpa_exp.compare.power import detectable_effect, difference_power, holm, seeds_to_settle
@@ -43,8 +44,8 @@ def test_permutation_test_gives_fishers_maize_result() -> None:
 
 
 def test_permutation_test_appears_from_six_pairs_on() -> None:
-    assert paired_test(MAIZE[:5], np.zeros(5)).p_permutation is None
-    assert paired_test(MAIZE[:6], np.zeros(6)).p_permutation is not None
+    assert paired_test(MAIZE[:5], np.zeros(5), margin=1.0).p_permutation is None
+    assert paired_test(MAIZE[:6], np.zeros(6), margin=1.0).p_permutation == pytest.approx(44 / 64)  # counted by hand
 
 
 def test_holm_gives_the_adjusted_p_values_of_the_textbook_example() -> None:
@@ -57,10 +58,26 @@ def test_holm_equals_statsmodels(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]) if p_values else [])
 
 
-def test_power_is_never_nan_where_scipys_noncentral_t_is() -> None:
-    for d_z in (0.5, 1.0, 2.0, 5.0, 10.0, 50.0):
-        power = [difference_power(d_z, n) for n in (2, 3, 5, 10, 20, 100, 400, 600, 800)]
-        assert power == sorted(power)
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 20])
+def test_power_grows_with_effect_and_pairs_where_scipys_noncentral_t_is_nan(alpha: float) -> None:
+    effects, pairs = (0.5, 1.0, 2.0, 5.0, 10.0, 50.0), (2, 3, 5, 10, 20, 100, 400, 1000)
+    table = np.array([[difference_power(d_z, n, alpha) for n in pairs] for d_z in effects])
+    assert (np.diff(table, axis=0) >= 0).all()
+    assert (np.diff(table, axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize(("d_z", "n"), [(0.1, 2), (2.0, 2), (10.0, 2), (1.0, 5), (0.5, 34), (0.1, 600)])
+def test_power_equals_statsmodels_where_that_answers(d_z: float, n: int) -> None:
+    expected = float(TTestPower().power(d_z, n, 0.05))
+    assert difference_power(d_z, n) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("num_arms", [1, 2, 3, 8, 20])
+@pytest.mark.parametrize("n", [2, 3, 5, 200])
+def test_the_detectable_effect_has_power_0_8_at_every_level(n: int, num_arms: int) -> None:
+    """statsmodels' solver gives 10.0, the edge of its range, for n = 2 and two arms or more."""
+    alpha = 0.05 / num_arms
+    assert difference_power(detectable_effect(1.0, n, alpha=alpha), n, alpha) == pytest.approx(0.8, abs=1e-5)
 
 
 @pytest.mark.parametrize(("n", "half_width"), [(2, 4.46), (5, 0.95), (10, 0.58)])
