@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the worker in order
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": str(_width_columns())},
         )
     sampler = _start_sampler(plan, worker.pid)
     tail = EventTail(plan.run_dir)
@@ -90,6 +91,11 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
     if interrupted:
         raise KeyboardInterrupt
     return record
+
+
+def _width_columns() -> int:
+    """The terminal's width, which the worker can't see and its report should fit; a fair one in a pipe."""
+    return shutil.get_terminal_size((120, 24)).columns
 
 
 def _start_sampler(plan: Plan, pid: int) -> Sampler | None:
