@@ -46,7 +46,7 @@ class Task:
 TASKS: dict[str, Task] = {
     "train": Task(entry="sdpa_exp.tasks.train:train", is_compared=True),
     "verify": Task(entry="sdpa_exp.tasks.verify:verify"),
-    "doctor": Task(entry="sdpa_exp.tasks.doctor:doctor", needs_arm=False, examines=True),
+    "doctor": Task(entry="sdpa_exp.tasks.doctor.task:doctor", needs_arm=False, examines=True),
     "setup_trial": Task(entry="sdpa_exp.tasks.setup_trial:setup_trial", needs_arm=False),
 }
 

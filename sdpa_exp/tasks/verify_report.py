@@ -38,8 +38,10 @@ def _sites(content: dict[str, Any]) -> Table:
     )
     table.add_column("site", overflow="fold")
     table.add_column("dtype", no_wrap=True)
-    for name in ("max diff", "mean diff", "error", "plain", "x plain", "grad in", "grad par"):
-        table.add_column(name, justify="right")
+    for name in ("max diff", "mean diff", "error", "plain"):
+        table.add_column(name, justify="right", min_width=7)
+    for name in ("x plain", "grad in", "grad par"):
+        table.add_column(name, justify="right", min_width=5)
     table.add_column("", no_wrap=True)
     before = content["sites"][0]["precision"]
     for site in content["sites"]:
