@@ -115,6 +115,8 @@ def _check_attention(plan: Plan) -> None:
     if core not in CORES and not _OWN_CORE.fullmatch(core):
         expected = f"one of {', '.join(CORES)}, or package.module:Name for your own"
         _refuse("attention.core", core, expected, _nearest("attention.core", core, CORES))
+    if plan.task.name == "doctor":
+        return  # it says what can't work here, with everything else that it finds
     if core == "flash" and device.startswith("cuda") and precision == "fp32":
         raise ConfigError(
             f"attention={plan.arm} can't run with hardware.device={device} and hardware.precision=fp32: "
@@ -182,7 +184,9 @@ def _check_task_blocks(plan: Plan) -> None:
         for precision in plan.verify.precisions or ():
             _one_of("verify.precisions", precision, PRECISIONS)
         if plan.verify.precisions == []:
-            _refuse("verify.precisions", "[]", "one or more precisions", "Set verify.precisions=null for all there are.")
+            _refuse(
+                "verify.precisions", "[]", "one or more precisions", "Set verify.precisions=null for all there are."
+            )
         if plan.verify.weights and not Path(plan.verify.weights).is_file():
             _refuse("verify.weights", plan.verify.weights, "a checkpoint that exists", "Give the path of a best.pt.")
     if plan.task.name == "setup_trial":

@@ -150,8 +150,8 @@ class Equivalence:
         raise EquivalenceError(
             f"attention={self.core} doesn't compute what stock computes: at {site.site} in {site.precision} its "
             f"{_WORDS[part.name]} off by up to {part.error:.2g} of the largest value, where the plain computation is "
-            f"off by {part.plain_error:.2g} (root mean square: {part.ratio:.3g} times the plain one's); expected at most "
-            f"{self.max_ratio:g} times. "
+            f"off by {part.plain_error:.2g} (root mean square: {part.ratio:.3g} times the plain one's); expected at "
+            f"most {self.max_ratio:g} times. "
             f"{len(names)} of {len({s.site for s in self.sites})} sites are wrong. Look for a wrong scale, a "
             "transposed layout or a cast to a lower precision in that core."
         )
@@ -252,7 +252,8 @@ def compare_site(
 
     Args:
         truth: the plain module in fp64.
-        plain, tested: modules in fp32 with equal weights.
+        plain: the stock module in fp32.
+        tested: the module with the core, in fp32, with the same weights.
         call: what they are called with.
         dtype: the precision of the computation; a half precision runs under autocast, with inputs rounded to it.
         max_ratio: the rule's factor.
@@ -261,8 +262,7 @@ def compare_site(
     by_plain = [_run(plain, each, dtype) for each in (call, _token_major(call))]
     got = _run(tested, call, dtype)
     return tuple(
-        _part(name, want[name], [run[name] for run in by_plain], got[name], max_ratio=max_ratio)
-        for name in PARTS
+        _part(name, want[name], [run[name] for run in by_plain], got[name], max_ratio=max_ratio) for name in PARTS
     )
 
 
@@ -322,9 +322,7 @@ def _gradient(leaf: Tensor) -> Tensor:
     return torch.zeros_like(leaf).double() if leaf.grad is None else leaf.grad.double()
 
 
-def _part(
-    name: str, want: list[Tensor], by_plain: list[list[Tensor]], got: list[Tensor], *, max_ratio: float
-) -> Part:
+def _part(name: str, want: list[Tensor], by_plain: list[list[Tensor]], got: list[Tensor], *, max_ratio: float) -> Part:
     largest = max(_largest(want), torch.finfo(torch.float64).tiny)
     diffs, errors = _differences(got, by_plain[0]), _differences(got, want)
     plain_errors = [_differences(plain, want) for plain in by_plain]

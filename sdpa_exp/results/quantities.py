@@ -61,7 +61,10 @@ _OF_OTHER_TASKS = (
     Quantity(name="num_problems", unit="", better="lower", meaning="doctor: findings that have a next step"),
     Quantity(name="num_cores_here", unit="", better="higher", meaning="doctor: cores that run in the chosen precision"),
     Quantity(
-        name="num_working", unit="", better="higher", meaning="setup_trial: implementations that ran, attested, in the end"
+        name="num_working",
+        unit="",
+        better="higher",
+        meaning="setup_trial: implementations that ran, attested, in the end",
     ),
 )
 

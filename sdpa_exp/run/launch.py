@@ -17,7 +17,7 @@ from sdpa_exp import errors
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan, read_plan, to_dict, write_plan
 from sdpa_exp.config.schema import TrackingConfig
-from sdpa_exp.errors import CoreUnavailable, RunError, SdpaExpError, TrackingError
+from sdpa_exp.errors import CoreUnavailable, RunError, SdpaExpError
 from sdpa_exp.results.events import Journal
 from sdpa_exp.results.files import write_json_atomic
 from sdpa_exp.results.record import Record, read_record, write_record
@@ -50,7 +50,7 @@ def run_single(plan: Plan) -> int:
         KeyboardInterrupt: Ctrl-C, after the run was ended in order.
     """
     console = Console()
-    tracker = _checked_tracker(plan, console)
+    tracker = _checked_tracker(plan)
     record = supervise(plan, tracker, RunProgress(console, _title(plan)))
     _say_report(console, plan.run_dir)
     _say(console, f"run folder: {_short(plan.run_dir)}")
@@ -77,7 +77,7 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
     if not plans:
         write_sweep(sweep_dir, sweep)
         return
-    tracker = _checked_tracker(plans[0], console)
+    tracker = _checked_tracker(plans[0])
     _say(
         console,
         f"{len(plans)} runs: {', '.join(arms)} x seeds {', '.join(str(seed) for seed in sweep['seeds'])}, "
@@ -163,20 +163,17 @@ def record_unstarted(plan: Plan, error: Exception) -> Record:
     return record
 
 
-def _checked_tracker(plan: Plan, console: Console) -> Tracker:
-    """The tracker, once its store has said that it takes our runs; a doctor goes on without one and reports it.
+def _checked_tracker(plan: Plan) -> Tracker:
+    """The tracker, once its store has said that it takes our runs.
+
+    A doctor does without: its answer must come in seconds and where the store is what's broken, while MLflow alone
+    takes longer to import. Its run folder can be sent to the store like any other.
 
     Raises:
         TrackingError: the store can't be used.
     """
     tracker = _tracker_of(plan)
-    try:
-        tracker.check()
-    except TrackingError as error:
-        if not get_task(plan.task.name).examines:
-            raise
-        _say(console, f"tracking: {error}")
-        return NoTracker()
+    tracker.check()
     return tracker
 
 
@@ -202,6 +199,8 @@ def _say_outcomes(console: Console, sweep: dict[str, Any], records: list[Record 
 
 def _tracker_of(plan: Plan) -> Tracker:
     """The tracker of this process for the plan's store: a sweep's jobs and its end share one."""
+    if get_task(plan.task.name).examines:
+        return NoTracker()
     return _shared_tracker(dataclasses.astuple(plan.tracking), plan.name)
 
 

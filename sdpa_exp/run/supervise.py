@@ -171,5 +171,3 @@ def _telemetry(plan: Plan) -> dict[str, Any] | None:
         if e["event"] == "phase"
     ]
     return summarize(samples, phases)
-
-

@@ -82,9 +82,7 @@ def _run(plan: Plan, journal: Journal, outcome: Outcome, started_perf_s: float) 
     return plan
 
 
-def to_record(
-    plan: Plan, outcome: Outcome, *, status: Status, error: BaseException | None, started_at: str
-) -> Record:
+def to_record(plan: Plan, outcome: Outcome, *, status: Status, error: BaseException | None, started_at: str) -> Record:
     """The record of a run that has come to its end, one way or another."""
     values = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
     return Record(

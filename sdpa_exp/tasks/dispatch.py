@@ -28,7 +28,7 @@ class Task:
         is_compared: its sweeps end in a comparison of arms.
         needs_arm: the arm must be able to run here, which preflight finds out before a sweep starts.
         examines: it looks at an installation that may be broken, so that nothing heavy is imported on its behalf, no
-            hardware is resolved beforehand, and a dead tracking store doesn't stop it.
+            hardware is resolved beforehand, and no tracking store is asked or waited for.
     """
 
     entry: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,15 +15,15 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.real_batch import real_batch
 from sdpa_exp.errors import CoreUnavailable
-from sdpa_exp.evidence.attest import Attestation, attest_call, judge
+from sdpa_exp.evidence.attest import Attestation, judge
 from sdpa_exp.evidence.end_to_end import EndToEnd, compare_end_to_end
 from sdpa_exp.evidence.equivalence import (
     Equivalence,
     SiteEquivalence,
-    autocast_to,
     capture_calls,
     compare_sites,
 )
+from sdpa_exp.evidence.training_step import attest_training_step
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.inject import inject
 from sdpa_exp.injection.sites import Site, find_sites
@@ -81,7 +80,8 @@ def verify(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: fl
         dtype = DTYPES[name]
         found += compare_sites(network, plan.attention.core, calls, dtype=dtype, max_ratio=plan.verify.max_ratio)
         end_to_end.append(compare_end_to_end(network, plan.attention.core, batch, dtype=dtype))
-        evidence += _evidence(network, plan.attention.core, batch["img"], name)
+        # A core that is never called would be perfectly equal to stock.
+        evidence += attest_training_step(_with(network, plan.attention.core), batch["img"], precision=name)
     equivalence = Equivalence(core=plan.attention.core, max_ratio=plan.verify.max_ratio, sites=tuple(found))
     attestation = judge(evidence, find_sites(_with(network, plan.attention.core)))
 
@@ -185,26 +185,6 @@ def _refused(plan: Plan, sites: list[Site], device: torch.device) -> dict[str, s
         if reasons:
             refused[name] = "; ".join(reasons)
     return refused
-
-
-def _evidence(network: nn.Module, core: str, images: torch.Tensor, precision: str) -> list[Any]:
-    """Which kernels ran: a core that is never called would be perfectly equal to stock."""
-    model = _with(network, core).train()
-
-    def step() -> None:
-        with autocast_to(DTYPES[precision], images.device.type):
-            out = model(images)
-        _floats(out).backward()
-
-    return attest_call(model, step, stage=precision, backward=True, dtype=precision)
-
-
-def _floats(out: Any) -> torch.Tensor:
-    """The sum of all floating-point outputs of a training forward."""
-    if isinstance(out, torch.Tensor):
-        return out.float().sum() if out.is_floating_point() else torch.zeros(())
-    parts = list(out.values()) if isinstance(out, dict) else list(out or ())
-    return sum((_floats(part) for part in parts), torch.zeros(()))
 
 
 def _fill(outcome: Outcome, journal: Journal, equivalence: Equivalence, attestation: Attestation) -> None:

@@ -88,7 +88,9 @@ def _conclusion(content: dict[str, Any]) -> str:
             lines.append(f"{name} on the val split, fp32: {values}")
     attestation = content["attestation"]
     kernels = sorted({kernel for stage in attestation["executed"].values() for kernel in stage})
-    lines.append(f"ran: {', '.join(kernels) or 'no attention kernel'}" + ("" if attestation["ok"] else ", NOT AS ASKED"))
+    lines.append(
+        f"ran: {', '.join(kernels) or 'no attention kernel'}" + ("" if attestation["ok"] else ", NOT AS ASKED")
+    )
     wrong = {site["site"] for site in content["sites"] if not site["ok"]}
     sites = {site["site"] for site in content["sites"]}
     lines.append(

@@ -12,7 +12,9 @@ def gpu(machine: Machine) -> Finding:
     """The GPU, and whether this torch can use it."""
     torch = machine.torch
     if not torch:
-        return Finding(check="GPU", state="note", what="unknown: torch can't be imported", next_step="see the lines below")
+        return Finding(
+            check="GPU", state="note", what="unknown: torch can't be imported", next_step="see the lines below"
+        )
     if torch["is_available"]:
         gpus = ", ".join(f"{g['name']} (sm{g['capability'][0]}{g['capability'][1]})" for g in torch["gpus"])
         return _architecture(machine, gpus) or Finding(
@@ -22,8 +24,11 @@ def gpu(machine: Machine) -> Finding:
         return Finding(
             check="GPU",
             state="problem" if machine.wants_cuda else "note",
-            what="no NVIDIA GPU here" + ("" if not machine.wants_cuda else f", and hardware.device={machine.asked_device}"),
-            next_step="hardware=cpu, or a machine with a GPU" if machine.wants_cuda else "none needed: runs use the CPU",
+            what="no NVIDIA GPU here"
+            + ("" if not machine.wants_cuda else f", and hardware.device={machine.asked_device}"),
+            next_step="hardware=cpu, or a machine with a GPU"
+            if machine.wants_cuda
+            else "none needed: runs use the CPU",
             blocks=machine.wants_cuda,
         )
     if torch["cuda"] is None:
@@ -73,7 +78,9 @@ def nvcc(machine: Machine) -> Finding:
             next_step=f"install the CUDA toolkit {built_with} and let CUDA_HOME name it",
             kind="binary_mismatch",
         )
-    return Finding(check="nvcc", state="ok", what=f"{toolkit.nvcc or 'in CUDA_HOME'}, {toolkit.nvcc_version or ''}".rstrip(", "))
+    return Finding(
+        check="nvcc", state="ok", what=f"{toolkit.nvcc or 'in CUDA_HOME'}, {toolkit.nvcc_version or ''}".rstrip(", ")
+    )
 
 
 def cuda_home(machine: Machine) -> Finding:

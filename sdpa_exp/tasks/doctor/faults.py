@@ -47,7 +47,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         kind="cuda_home",
         pattern=r"CUDA_HOME (environment variable )?(is|was) not set|CUDA_HOME.{0,40}(does not exist|is undefined)"
-        r"|set it to your CUDA install root",
+        r"|set it to your CUDA install root|cuda(_runtime|_runtime_api)?\.h: No such file",
         next_step="Set CUDA_HOME to the folder of a CUDA toolkit, the one with bin/nvcc and include/cuda.h in it.",
     ),
     Fault(

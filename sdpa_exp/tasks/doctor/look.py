@@ -83,7 +83,10 @@ def probe(
     left = list(modules)
     while True:
         request = json.dumps({"modules": left, "plan": plan})
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join([*path, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
+        env = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([*path, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        }
         command = [sys.executable, "-m", "sdpa_exp.tasks.doctor.probe"]
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             try:
@@ -210,7 +213,9 @@ def ask_store(tracking: TrackingConfig) -> str | None:
 def ask_index() -> subprocess.Popen[str]:
     """Ask pip, with all its own settings, whether its index answers; goes on while other facts are gathered."""
     command = [sys.executable, "-m", "pip", "index", "versions", "--timeout", "3", "--retries", "0", "pip"]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def index_error(asked: subprocess.Popen[str], *, timeout_s: float = 5.0) -> str | None:

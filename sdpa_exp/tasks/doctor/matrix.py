@@ -64,6 +64,7 @@ def availability(plan: Plan) -> dict[str, Any]:
         "model": plan.model.name,
         "num_sites": len(sites),
         "shapes": [list(shape) for shape in shapes],
+        "untrainable": _untrainable(device),
         "cores": table,
         "chosen": {
             "arm": plan.arm,
@@ -82,7 +83,9 @@ def step_for(core: Core, settings: list[Setting]) -> str | None:
     if packages and settings[0].device_type in core.requirements.dtypes:
         return packages[0].install  # type: ignore[no-any-return]
     for name in DTYPES:
-        if not _reasons(core, [_in(setting, name) for setting in settings]):
+        if name not in _untrainable(torch.device(settings[0].device_type)) and not _reasons(
+            core, [_in(setting, name) for setting in settings]
+        ):
             return f"hardware.precision={name}"
     for capability, words in _GPUS:
         for name, in_words in (("fp32", ""), ("bf16", " in bf16 or fp16"), ("fp16", " in fp16")):
@@ -112,7 +115,7 @@ def _row(core: Core, settings: list[Setting]) -> dict[str, Any]:
         reasons = _reasons(core, here)
         kernels = sorted({str(k) for k in (expected_kernel(core, setting) for setting in here) if k})
         precisions[name] = {"reasons": reasons, "kernel": None if reasons else " and ".join(kernels) or None}
-    runs = any(not entry["reasons"] for entry in precisions.values())
+    runs = any(not entry["reasons"] for entry in precisions.values())  # even where no training has that precision
     executed_on = getattr(core, "executed_on", frozenset({"cpu"}))
     return {
         "summary": core.summary,
@@ -122,15 +125,19 @@ def _row(core: Core, settings: list[Setting]) -> dict[str, Any]:
     }
 
 
+def _untrainable(device: torch.device) -> dict[str, str]:
+    """Precisions that no training has on this device, whatever the core: hardware.py refuses them."""
+    if device.type == "cpu":
+        return {"fp16": "fp16 can't train on a CPU (no gradient scaling there)"}
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+        return {"bf16": "bf16 is only emulated before compute capability 8.0"}
+    return {}
+
+
 def _in(setting: Setting, precision: str) -> Setting:
     return dataclasses.replace(setting, dtype=DTYPES[precision])
 
 
 def _reasons(core: Core, settings: list[Setting]) -> list[str]:
-    """Why a core can't run; fp16 can't train on a CPU, whatever the core."""
-    reasons = dict.fromkeys(reason for setting in settings for reason in refusal(core, setting))
-    if settings[0].device_type == "cpu" and settings[0].dtype is torch.float16:
-        reasons.setdefault("fp16 can't train on a CPU: there is no gradient scaling", None)
-    return list(reasons)
-
-
+    """Why a core can't run in any of the settings, each reason once."""
+    return list(dict.fromkeys(reason for setting in settings for reason in refusal(core, setting)))

@@ -18,12 +18,14 @@ def render_doctor(content: dict[str, Any]) -> str:
     console = Console(file=StringIO(), color_system=None)
     matrix = content["matrix"]
     if matrix is not None:
-        shapes = ", ".join(_shape(shape) for shape in matrix["shapes"])
+        shapes = _shapes(matrix["shapes"])
         console.print(
             f"Which attention runs here: {matrix['model']} ({matrix['num_sites']} sites; {shapes}) on {matrix['device']}",
             highlight=False,
         )
         console.print(_matrix(matrix))
+        for reason in matrix["untrainable"].values():
+            console.print(f"- : {reason}\n", highlight=False)
     console.print("The machine", highlight=False)
     console.print(_findings(content["findings"]))
     console.print(_verdict(content), highlight=False)
@@ -37,7 +39,7 @@ def _matrix(matrix: dict[str, Any]) -> Table:
         table.add_column(name, no_wrap=True)
     table.add_column("why not, and what would help", overflow="fold")
     for name, row in matrix["cores"].items():
-        cells = [_cell(row["precisions"][precision]) for precision in _PRECISIONS]
+        cells = ["-" if p in matrix["untrainable"] else _cell(row["precisions"][p]) for p in _PRECISIONS]
         mark = " <" if name == matrix["chosen"]["core"] else ""
         table.add_row(f"{name}{mark}", *cells, _why(row))
     return table
@@ -86,7 +88,11 @@ def _verdict(content: dict[str, Any]) -> str:
     return "\n".join([f"verdict: {asked} CAN'T RUN here", *(f"  {obstacle}" for obstacle in content["obstacles"])])
 
 
-def _shape(shape: list[int]) -> str:
-    heads, head_dim_qk, head_dim_v = shape
-    dims = f"head_dim {head_dim_v}" if head_dim_qk == head_dim_v else f"head_dim {head_dim_qk} (q, k) and {head_dim_v} (v)"
-    return f"{heads} heads, {dims}"
+def _shapes(shapes: list[list[int]]) -> str:
+    """2 and 4 heads, head_dim 32."""
+    by_dims: dict[str, list[int]] = {}
+    for heads, head_dim_qk, head_dim_v in shapes:
+        same = head_dim_qk == head_dim_v
+        dims = f"head_dim {head_dim_v}" if same else f"head_dim {head_dim_qk} for q, k and {head_dim_v} for v"
+        by_dims.setdefault(dims, []).append(heads)
+    return "; ".join(f"{' and '.join(map(str, sorted(set(heads))))} heads, {dims}" for dims, heads in by_dims.items())
