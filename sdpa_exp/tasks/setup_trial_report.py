@@ -19,11 +19,11 @@ def render_setup_trial(content: dict[str, Any]) -> str:
         highlight=False,
     )
     table = Table(box=SIMPLE, pad_edge=False)
-    table.add_column("to get", overflow="fold")
-    table.add_column("outcome", overflow="fold")
+    table.add_column("to get", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
     for name in ("venv s", "tools s", "install s", "call s", "all s"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("error class", overflow="fold")
+    table.add_column("class", overflow="fold")
     for trial in content["trials"]:
         seconds = (trial[key] for key in ("environment_s", "build_tools_s", "install_s", "first_call_s", "setup_s"))
         failed = trial["outcome"] != "works"

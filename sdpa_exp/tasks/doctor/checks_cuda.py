@@ -45,7 +45,7 @@ def gpu(machine: Machine) -> Finding:
         state="problem",
         what=f"there is a GPU, and torch {torch['version']} (CUDA {torch['cuda']}) can't use it: "
         f"{(torch['why_not'] or 'it gives no reason')[:300]} (driver {machine.driver or 'not found'})",
-        next_step="update the NVIDIA driver, or install torch for an older CUDA; in a container, start it with --gpus all",
+        next_step="update the NVIDIA driver, or install torch for an older CUDA; start a container with --gpus all",
         kind="binary_mismatch" if "driver" in (torch["why_not"] or "") else None,
         blocks=machine.wants_cuda,
     )
@@ -122,7 +122,7 @@ def wsl(machine: Machine) -> Finding:
             check="WSL",
             state="problem" if machine.wants_cuda else "note",
             what="this is WSL, and Windows lends it no GPU: libcuda.so.1 is not in WSL's library folder",
-            next_step="install the NVIDIA driver in Windows (none inside WSL), then `wsl --update` and `wsl --shutdown`",
+            next_step="install the NVIDIA driver in Windows, none inside WSL, then `wsl --update; wsl --shutdown`",
             kind="wsl",
             blocks=machine.wants_cuda,
         )

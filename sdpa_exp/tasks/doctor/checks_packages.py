@@ -79,7 +79,7 @@ def binaries(machine: Machine) -> Finding:
             check="binaries",
             state="problem",
             what=f"{name}: {error.splitlines()[0][:300]}",
-            next_step=f"pip install --force-reinstall {_distribution(name)} in a build that matches torch, CUDA and Python",
+            next_step=f"pip install --force-reinstall {_distribution(name)} in a build for this torch, CUDA and Python",
             kind="binary_mismatch" if is_mismatch else (fault.kind if fault else None),
             blocks=name in _NEEDED,
         )
@@ -104,7 +104,7 @@ def flash_attn(machine: Machine) -> Finding:
             check="flash-attn",
             state="problem",
             what=f"flash-attn {version} was built for torch {built_for.group(1)}, and torch is {torch_version}",
-            next_step=f"install the wheel for torch {'.'.join(torch_version.split('.')[:2])}, or build it against this torch",
+            next_step=f"install a wheel for torch {torch_version}, or build it against this torch",
             kind="binary_mismatch",
         )
     tried = machine.imports.get("flash_attn")

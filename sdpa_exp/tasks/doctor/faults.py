@@ -66,7 +66,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         kind="system_library",
         pattern=r"lib[\w+-]+\.so[\w.]*: cannot open shared object|DLL load failed|Library not loaded"
-        r"|fatal error: \S+\.h: No such file|ensurepip is not available|error: command '[^']*(gcc|g\+\+|cc|cl)[^']*' failed"
+        r"|fatal error: \S+\.h: No such file|ensurepip is not available"
+        r"|error: command '[^']*(gcc|g\+\+|cc|cl)[^']*' failed"
         r": No such file",
         next_step="Install the library with the system's package manager (libGL.so.1: apt-get install libgl1).",
     ),

@@ -53,7 +53,7 @@ def look(plan: Plan) -> tuple[Machine, dict[str, Any]]:
         torch=answers.get("torch", {}),
         toolkit=find_toolkit(os.environ),
         driver=_driver(),
-        has_nvidia_gpu=Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists() and _WSL_LIBCUDA.exists(),
+        has_nvidia_gpu=Path("/dev/nvidia0").exists() or (Path("/dev/dxg").exists() and _WSL_LIBCUDA.exists()),
         wsl_libcuda=_WSL_LIBCUDA.exists(),
         unwritable=unwritable([plan.run_dir, cache_root()]),
         disk_free_gib=shutil.disk_usage(plan.run_dir).free / 2**30,

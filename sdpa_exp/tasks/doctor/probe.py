@@ -1,7 +1,8 @@
 """`python -m sdpa_exp.tasks.doctor.probe`: imports what a run imports, in a process that may die of it.
 
-Reads a request on stdin ({"modules": [...], "plan": {...} or null}) and prints one JSON line per thing found out: "try"
-before an import, "import" after it, then "torch", "environment" and "matrix". A line on stderr marks whose noise follows.
+Reads a request on stdin ({"modules": [...], "plan": {...} or null}) and prints one JSON line per thing found out:
+"try" before an import, "import" after it, then "torch", "environment" and "matrix". A line on stderr marks whose noise
+follows.
 """
 
 from __future__ import annotations

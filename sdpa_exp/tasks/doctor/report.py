@@ -20,7 +20,7 @@ def render_doctor(content: dict[str, Any]) -> str:
     if matrix is not None:
         shapes = _shapes(matrix["shapes"])
         console.print(
-            f"Which attention runs here: {matrix['model']} ({matrix['num_sites']} sites; {shapes}) on {matrix['device']}",
+            f"Which attention runs here: {matrix['model']} ({matrix['num_sites']} sites; {shapes}), {matrix['device']}",
             highlight=False,
         )
         console.print(_matrix(matrix))
