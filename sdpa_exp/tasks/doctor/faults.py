@@ -52,7 +52,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         kind="nvcc",
-        pattern=r"nvcc(: command)? (was )?not found|No such file or directory: '?[^'\n]*nvcc|nvcc fatal",
+        pattern=r"nvcc(:| was|: command)? not found|No such file or directory: '?[^'\n]*nvcc|nvcc fatal",
         next_step="Install the CUDA toolkit of the version that torch was built with: it brings nvcc.",
     ),
     Fault(
