@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sdpa_exp.evidence.attest import attest
+    from sdpa_exp.evidence.equivalence import verify
     from sdpa_exp.injection.inject import inject
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "attest", "inject"]
+__all__ = ["__version__", "attest", "inject", "verify"]
 
-_LAZY = {"attest": "sdpa_exp.evidence.attest", "inject": "sdpa_exp.injection.inject"}
+_LAZY = {
+    "attest": "sdpa_exp.evidence.attest",
+    "inject": "sdpa_exp.injection.inject",
+    "verify": "sdpa_exp.evidence.equivalence",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import `attest` and `inject` on first use: the parent process must stay free of torch."""
+    """Import these on first use: the parent process must stay free of torch."""
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'sdpa_exp' has no attribute '{name}'; it offers {', '.join(__all__)}.")

@@ -8,7 +8,9 @@ SdpaExpError
 ├── AttestationError     the kernels that ran are not the ones asked for            (exit code 6)
 ├── RunError             a training or a worker process failed                      (exit code 7)
 ├── TrackingError        a tracking store that can't be reached or refuses us       (exit code 8)
-└── ComparisonError      run folders that can't be read or compared                 (exit code 9)
+├── ComparisonError      run folders that can't be read or compared                 (exit code 9)
+├── EquivalenceError     an attention that doesn't compute what stock computes      (exit code 10)
+└── UnfitMachine         task=doctor: this configuration can't run on this machine  (exit code 1)
 """
 
 from __future__ import annotations
@@ -66,3 +68,15 @@ class ComparisonError(SdpaExpError):
     """Run folders that can't be read or compared."""
 
     exit_code = 9
+
+
+class EquivalenceError(SdpaExpError):
+    """An attention whose outputs or gradients are further from the truth than rounding explains."""
+
+    exit_code = 10
+
+
+class UnfitMachine(SdpaExpError):  # noqa: N818 - a state of the machine, like CoreUnavailable
+    """The doctor's verdict that the chosen attention, precision or model can't run on this machine."""
+
+    exit_code = 1

@@ -38,6 +38,9 @@ Examples
   python -m sdpa_exp attention=stock,sdpa seeds=five -m       five seeds: the least for a verdict
   python -m sdpa_exp experiment=layout_or_kernel              a preset: arms, seeds and baseline are in its file
   python -m sdpa_exp dataset=yolo_dir dataset.path=my/data.yaml attention=stock,sdpa seed=0,42 -m train.epochs=20
+  python -m sdpa_exp task=doctor attention=flash              can it run here, and what is wrong with this machine?
+  python -m sdpa_exp task=verify attention=flash,sdpa -m      do they compute what stock computes?
+  python -m sdpa_exp task=setup_trial                         how long does it take to get the flash-attn package?
   python -m sdpa_exp hardware.batch=4 train.imgsz=320 --cfg job          print the configuration, run nothing
   python -m sdpa_exp --config-dir my_conf hardware=my_box     your own my_conf/hardware/my_box.yaml
 

@@ -79,6 +79,9 @@ def _make_paths_absolute(content: dict[str, Any]) -> None:
         value = content["model"].get(key)
         if value and Path(value).expanduser().exists():
             content["model"][key] = _absolute(value)
+    weights = (content.get("verify") or {}).get("weights")
+    if weights:
+        content["verify"]["weights"] = _absolute(weights)
     uri = content["tracking"].get("uri")
     if uri and uri.startswith(_SQLITE) and not uri.startswith(f"{_SQLITE}:memory:"):
         path, mark, query = uri.removeprefix(_SQLITE).partition("?")

@@ -14,13 +14,16 @@ from sdpa_exp.config.schema import (
     DATASETS,
     AttentionConfig,
     CompareConfig,
+    DoctorConfig,
     HardwareConfig,
     ModelConfig,
     PrimaryMetric,
+    SetupTrialConfig,
     SyntheticDataset,
     TaskConfig,
     TelemetryConfig,
     TrackingConfig,
+    VerifyConfig,
     YoloDirDataset,
 )
 from sdpa_exp.config.train_schema import TrainConfig
@@ -32,6 +35,8 @@ SCHEMA_VERSION = 1
 
 # What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
 _OUTSIDE_CELL = ("attention", "seed", "baseline", "name", "tracking", "compare", "job")
+# Options of one task each: they belong to the cell of that task's runs, and say nothing about the others.
+_TASK_BLOCKS = ("doctor", "verify", "setup_trial")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +67,9 @@ class Plan:
     telemetry: TelemetryConfig
     tracking: TrackingConfig
     compare: CompareConfig
+    doctor: DoctorConfig = field(default_factory=DoctorConfig)
+    verify: VerifyConfig = field(default_factory=VerifyConfig)
+    setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)
     job: Job = field(default_factory=lambda: Job(run_dir="."))
 
     @property
@@ -76,7 +84,8 @@ class Plan:
 
     def cell(self) -> dict[str, Any]:
         """All settings that must be equal for two arms to be compared."""
-        return {key: value for key, value in to_dict(self).items() if key not in _OUTSIDE_CELL}
+        outside = {*_OUTSIDE_CELL, *(block for block in _TASK_BLOCKS if block != self.task.name)}
+        return {key: value for key, value in to_dict(self).items() if key not in outside}
 
     def cell_id(self) -> str:
         """A short digest of `cell()`: runs with the same id differ in nothing but arm and seed."""
@@ -132,6 +141,9 @@ def from_dict(content: dict[str, Any]) -> Plan:
         "telemetry": TelemetryConfig,
         "tracking": TrackingConfig,
         "compare": CompareConfig,
+        "doctor": DoctorConfig,
+        "verify": VerifyConfig,
+        "setup_trial": SetupTrialConfig,
         "job": Job,
     }
     values = dict(content)

@@ -117,6 +117,32 @@ class CompareConfig:
 
 
 @dataclass
+class DoctorConfig:
+    """How task=doctor looks at the machine."""
+
+    network: bool = True
+    time_limit_s: float = 60.0
+
+
+@dataclass
+class VerifyConfig:
+    """What task=verify compares, and how strictly."""
+
+    weights: Optional[str] = None  # noqa: UP045
+    precisions: Optional[list[str]] = None  # noqa: UP045
+    num_images: int = 4
+    max_ratio: float = 2.0
+
+
+@dataclass
+class SetupTrialConfig:
+    """Which implementations task=setup_trial tries to get, and how long it waits for each."""
+
+    implementations: list[str] = field(default_factory=lambda: ["pytorch", "flash_attn"])
+    time_limit_s: float = 600.0
+
+
+@dataclass
 class Config:
     """The whole configuration, as `--cfg job` prints it."""
 
@@ -132,6 +158,9 @@ class Config:
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
+    doctor: DoctorConfig = field(default_factory=DoctorConfig)
+    verify: VerifyConfig = field(default_factory=VerifyConfig)
+    setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)
 
 
 DATASETS: dict[str, type[SyntheticDataset] | type[YoloDirDataset]] = {

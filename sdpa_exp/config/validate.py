@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from sdpa_exp.config.baseline import resolve_baseline
@@ -21,7 +22,8 @@ PRECISIONS = ("fp32", "fp16", "bf16")
 CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
 TRACKERS = ("mlflow", "none")
-TASKS = ("train",)
+TASKS = ("train", "verify", "doctor", "setup_trial")
+IMPLEMENTATIONS = ("pytorch", "flash_attn")
 # Source: ultralytics/engine/trainer.py build_optimizer, 8.4.190; it compares without regard to case.
 OPTIMIZERS = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD", "MuSGD", "auto")
 
@@ -49,6 +51,7 @@ def check_plan(plan: Plan) -> None:
         _refuse("telemetry.period_s", plan.telemetry.period_s, "0.1 s or more", "Set telemetry.period_s=1.")
     _check_tracking(plan)
     _check_compare(plan)
+    _check_task_blocks(plan)
 
 
 def _check_tracking(plan: Plan) -> None:
@@ -122,6 +125,8 @@ def _check_attention(plan: Plan) -> None:
     if core not in CORES and not _OWN_CORE.fullmatch(core):
         expected = f"one of {', '.join(CORES)}, or package.module:Name for your own"
         _refuse("attention.core", core, expected, _nearest("attention.core", core, CORES))
+    if plan.task.name == "doctor":
+        return  # it says what can't work here, with everything else that it finds
     if core == "flash" and device.startswith("cuda") and precision == "fp32":
         raise ConfigError(
             f"attention={plan.arm} can't run with hardware.device={device} and hardware.precision=fp32: "
@@ -177,6 +182,30 @@ def _check_compare(plan: Plan) -> None:
         if not primary.margin > 0:
             next_step = f"Set {key}.margin to the smallest difference that would matter to you."
             _refuse(f"{key}.margin", primary.margin, "more than 0", next_step)
+
+
+def _check_task_blocks(plan: Plan) -> None:
+    """Options of a task are checked only where that task runs: a leftover in a preset hurts nobody else."""
+    if plan.task.name == "doctor":
+        _at_least("doctor.time_limit_s", plan.doctor.time_limit_s, 1, "Set doctor.time_limit_s=60.")
+    if plan.task.name == "verify":
+        _at_least("verify.num_images", plan.verify.num_images, 1, "Set verify.num_images=4.")
+        _at_least("verify.max_ratio", plan.verify.max_ratio, 1, "Set verify.max_ratio=2, the rule of this project.")
+        for precision in plan.verify.precisions or ():
+            _one_of("verify.precisions", precision, PRECISIONS)
+        if plan.verify.precisions == []:
+            _refuse(
+                "verify.precisions", "[]", "one or more precisions", "Set verify.precisions=null for all there are."
+            )
+        if plan.verify.weights and not Path(plan.verify.weights).is_file():
+            _refuse("verify.weights", plan.verify.weights, "a checkpoint that exists", "Give the path of a best.pt.")
+    if plan.task.name == "setup_trial":
+        _at_least("setup_trial.time_limit_s", plan.setup_trial.time_limit_s, 1, "Set setup_trial.time_limit_s=600.")
+        if not plan.setup_trial.implementations:
+            next_step = f"Set setup_trial.implementations=[{','.join(IMPLEMENTATIONS)}]."
+            _refuse("setup_trial.implementations", "[]", "one or more implementations", next_step)
+        for name in plan.setup_trial.implementations:
+            _one_of("setup_trial.implementations", name, IMPLEMENTATIONS)
 
 
 def _at_least(key: str, got: float, least: int, next_step: str) -> None:

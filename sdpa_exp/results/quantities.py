@@ -45,4 +45,29 @@ _ALL = (
     Quantity(name="total_s", unit="s", better="lower", meaning="worker process from start to result"),
 )
 
+_OF_OTHER_TASKS = (
+    Quantity(
+        name="error_ratio",
+        unit="",
+        better="lower",
+        meaning="verify: the largest error to fp64 truth of any site, over the plain computation's own error there",
+    ),
+    Quantity(
+        name="max_abs_diff",
+        unit="",
+        better="lower",
+        meaning="verify: the largest difference of a site's output from stock's, all precisions",
+    ),
+    Quantity(name="num_problems", unit="", better="lower", meaning="doctor: findings that have a next step"),
+    Quantity(name="num_cores_here", unit="", better="higher", meaning="doctor: cores that run in the chosen precision"),
+    Quantity(
+        name="num_working",
+        unit="",
+        better="higher",
+        meaning="setup_trial: implementations that ran, attested, in the end",
+    ),
+)
+
 QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _ALL}
+TASK_QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _OF_OTHER_TASKS}
+"""What tasks other than train measure; `setup_trial` adds `<implementation>/setup_s` for each implementation."""

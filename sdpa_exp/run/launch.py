@@ -22,7 +22,7 @@ from sdpa_exp.results.events import Journal
 from sdpa_exp.results.files import write_json_atomic
 from sdpa_exp.results.record import Record, read_record, write_record
 from sdpa_exp.run.preflight import ANSWER_FILE, REQUEST_FILE
-from sdpa_exp.run.progress import RunProgress
+from sdpa_exp.run.progress import RunProgress, closing_line
 from sdpa_exp.run.supervise import supervise
 from sdpa_exp.run.sweep import (
     describe_sweep,
@@ -33,6 +33,8 @@ from sdpa_exp.run.sweep import (
     write_sweep,
 )
 from sdpa_exp.run.worker import now
+from sdpa_exp.tasks.dispatch import REPORT_FILE, get_task
+from sdpa_exp.tracking.none import NoTracker
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
 
 logger = logging.getLogger(__name__)
@@ -48,9 +50,9 @@ def run_single(plan: Plan) -> int:
         KeyboardInterrupt: Ctrl-C, after the run was ended in order.
     """
     console = Console()
-    tracker = _tracker_of(plan)
-    tracker.check()
-    record = supervise(plan, tracker, RunProgress(console, f"{plan.arm} seed {plan.seed}"))
+    tracker = _checked_tracker(plan)
+    record = supervise(plan, tracker, RunProgress(console, _title(plan)))
+    _say_report(console, plan.run_dir)
     _say(console, f"run folder: {_short(plan.run_dir)}")
     _say_where(console, tracker)
     return record.exit_code
@@ -75,23 +77,24 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
     if not plans:
         write_sweep(sweep_dir, sweep)
         return
-    tracker = _tracker_of(plans[0])
-    tracker.check()
+    tracker = _checked_tracker(plans[0])
     _say(
         console,
         f"{len(plans)} runs: {', '.join(arms)} x seeds {', '.join(str(seed) for seed in sweep['seeds'])}, "
         f"baseline {baseline}, in {_short(sweep_dir)}",
     )
-    sweep["preflight"] = _preflight(plans, sweep_dir)
+    with_arms = [plan for plan in plans if get_task(plan.task.name).needs_arm]
+    sweep["preflight"] = _preflight(with_arms, sweep_dir) if with_arms else {}
     write_sweep(sweep_dir, sweep)
     tracker.open_sweep(sweep_dir)
-    _say_preflight(console, sweep)
+    if with_arms:
+        _say_preflight(console, sweep)
 
 
 def run_job(plan: Plan) -> None:
     """One job of a sweep: records whatever happens, raises nothing but KeyboardInterrupt."""
     console = Console()
-    title = f"job {plan.job.num + 1}/{plan.job.num_jobs}  {plan.arm} seed {plan.seed}"
+    title = f"job {plan.job.num + 1}/{plan.job.num_jobs}  {_title(plan)}"
     sweep_dir = Path(plan.job.sweep_dir or plan.run_dir.parent)
     tracker = _tracker_of(plan)
     try:
@@ -100,6 +103,7 @@ def run_job(plan: Plan) -> None:
         sentence = refusal_of(sweep, plan)
         if sentence is None:
             supervise(plan, tracker, RunProgress(console, title))
+            _say_report(console, plan.run_dir)
             return
         record_unstarted(plan, CoreUnavailable(sentence))
         tracker.follow(plan.run_dir)
@@ -114,7 +118,7 @@ def run_job(plan: Plan) -> None:
 
 
 def end_sweep(sweep_dir: Path) -> int:
-    """Compare the runs, show the result, and return the sweep's exit code: 0 when every run finished."""
+    """Compare trainings, show the result, and return the sweep's exit code: 0 when every run finished."""
     console = Console()
     sweep = read_sweep(sweep_dir)
     records = [_record_of(Path(job["run_dir"])) for job in sweep["jobs"]]
@@ -122,7 +126,9 @@ def end_sweep(sweep_dir: Path) -> int:
     if any(record is None for record in records):
         exit_code = exit_code or RunError.exit_code
     plan = _any_plan(sweep)
-    if plan is None or plan.compare.after_sweep:
+    if plan is not None and not get_task(plan.task.name).is_compared:
+        _say_outcomes(console, sweep, records)
+    elif plan is None or plan.compare.after_sweep:
         from sdpa_exp.compare import compare_sweep, render_terminal  # scipy and matplotlib are slow to import
 
         try:
@@ -161,8 +167,44 @@ def record_unstarted(plan: Plan, error: Exception) -> Record:
     return record
 
 
+def _checked_tracker(plan: Plan) -> Tracker:
+    """The tracker, once its store has said that it takes our runs.
+
+    A doctor does without: its answer must come in seconds and where the store is what's broken, while MLflow alone
+    takes longer to import. Its run folder can be sent to the store like any other.
+
+    Raises:
+        TrackingError: the store can't be used.
+    """
+    tracker = _tracker_of(plan)
+    tracker.check()
+    return tracker
+
+
+def _title(plan: Plan) -> str:
+    task = "" if plan.task.name == "train" else f"{plan.task.name} "
+    return f"{task}{plan.arm} seed {plan.seed}"
+
+
+def _say_report(console: Console, run_dir: Path) -> None:
+    """Print what the task wrote for people, if it did; its lines already fit this terminal."""
+    report = run_dir / REPORT_FILE
+    if report.exists():
+        _say(console, report.read_text(encoding="utf-8").rstrip("\n"))
+
+
+def _say_outcomes(console: Console, sweep: dict[str, Any], records: list[Record | None]) -> None:
+    """One line a job, where there is no comparison: how it ended."""
+    _say(console, "")
+    for job, record in zip(sweep["jobs"], records, strict=True):
+        state = "no result" if record is None else closing_line(record)
+        _say(console, f"{job['arm']} seed {job['seed']}: {state}")
+
+
 def _tracker_of(plan: Plan) -> Tracker:
     """The tracker of this process for the plan's store: a sweep's jobs and its end share one."""
+    if get_task(plan.task.name).examines:
+        return NoTracker()
     return _shared_tracker(dataclasses.astuple(plan.tracking), plan.name)
 
 

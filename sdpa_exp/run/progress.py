@@ -90,6 +90,8 @@ def closing_line(record: Record) -> str:
     if record.status != "FINISHED":
         return f"{record.status}: {record.reason}"
     quantities = record.quantities
+    if record.task != "train":
+        return "  ".join(["finished:", *(f"{name} {_number(value, '.4g')}" for name, value in quantities.items())])
     parts = [
         f"mAP50 {_number(quantities.get('mAP50'), '.3f')}",
         f"mAP50-95 {_number(quantities.get('mAP50-95'), '.3f')}",

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,9 +94,9 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
 
 
 def _worker_environment() -> dict[str, str]:
-    """Ours, without the credentials of the tracking store: the worker has no use for them."""
+    """Ours, without the credentials of the tracking store, and with the terminal's width, which reports should fit."""
     kept = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
-    return {**kept, "PYTHONUNBUFFERED": "1"}
+    return {**kept, "PYTHONUNBUFFERED": "1", "COLUMNS": str(shutil.get_terminal_size((120, 24)).columns)}
 
 
 def _start_sampler(plan: Plan, pid: int) -> Sampler | None:

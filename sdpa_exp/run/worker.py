@@ -20,6 +20,7 @@ from sdpa_exp.run.process import (
     prepare_environment,
     switch_off_trackers,
 )
+from sdpa_exp.tasks.dispatch import get_task
 from sdpa_exp.tasks.outcome import Outcome
 
 logger = logging.getLogger(__name__)
@@ -60,10 +61,15 @@ def main() -> int:
 
 def _run(plan: Plan, journal: Journal, outcome: Outcome, started_perf_s: float) -> Plan:
     """Resolve the hardware, then do the task. Returns the plan with nothing left open, as it was run."""
+    task = get_task(plan.task.name)
+    if task.examines:
+        journal.write("run_started", plan_cell_id=plan.cell_id())
+        task.load()(plan, journal, outcome, started_perf_s=started_perf_s)
+        return plan
+
     from sdpa_exp.results.environment import collect_environment
     from sdpa_exp.run.gpu_lock import gpu_lock
     from sdpa_exp.tasks.hardware import resolve_hardware
-    from sdpa_exp.tasks.train import train
 
     switch_off_trackers()
     plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
@@ -72,7 +78,7 @@ def _run(plan: Plan, journal: Journal, outcome: Outcome, started_perf_s: float) 
     outcome.environment = collect_environment()
     journal.write("environment", environment=outcome.environment)
     with gpu_lock(outcome.environment["gpu_uuid"] if plan.hardware.device.startswith("cuda") else None):
-        train(plan, journal, outcome, started_perf_s=started_perf_s)
+        task.load()(plan, journal, outcome, started_perf_s=started_perf_s)
     return plan
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _PICTURES = (".png", ".jpg", ".jpeg")
 _TEXTS = (".yaml", ".json", ".log", ".txt", ".csv", ".html", ".md")
 _RUN_FILES = ("plan.yaml", "result.json", "attestation.json", "worker.log", "events.jsonl")
+_TASK_FILES = ("report.txt", "verify.json", "doctor.json", "setup_trial.json")
 _SWEEP_FILES = ("sweep.json", "comparison.json", "comparison.txt", "report.html", "report.md")
 _HAS_CREDENTIALS = re.compile(r"://[^/\s@'\"]+@")
 
@@ -46,7 +47,8 @@ class Artifact:
 
 def run_artifacts(run_dir: Path, *, with_checkpoint: bool) -> list[Artifact]:
     """Files of a run, small ones first, so that an impatient end loses the least. Ultralytics writes below train/."""
-    found = [Artifact(path=run_dir / name, folder="") for name in _RUN_FILES]
+    found = [Artifact(path=run_dir / name, folder="") for name in (*_RUN_FILES, *_TASK_FILES)]
+    found += [Artifact(path=path, folder="setup_trial") for path in sorted((run_dir / "setup_trial").glob("*.log"))]
     found.append(Artifact(path=run_dir / "train" / "results.csv", folder=""))
     found += [Artifact(path=path, folder="pictures") for path in _pictures(run_dir, run_dir / "train")]
     if with_checkpoint:

@@ -1,0 +1,43 @@
+"""A batch of a data set's own images, as Ultralytics validates them: resized, padded to squares, with their labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sdpa_exp.errors import DatasetError
+
+
+def real_batch(data_yaml: Path, *, imgsz: int, num_images: int, device: torch.device) -> dict[str, Any]:
+    """The first images of the val split, spread over it.
+
+    Args:
+        data_yaml: of a prepared data set.
+        imgsz: edge in pixels.
+        num_images: fewer where the split has fewer.
+        device: where tensors go.
+
+    Returns:
+        An Ultralytics batch: "img" (B, 3, H, W) from 0 to 1 in fp32, "cls", "bboxes", "batch_idx", ...
+
+    Raises:
+        DatasetError: the split can't be loaded.
+    """
+    from ultralytics.cfg import get_cfg
+    from ultralytics.data.build import build_yolo_dataset
+    from ultralytics.data.utils import check_det_dataset
+
+    config = get_cfg(overrides={"task": "detect", "imgsz": imgsz, "data": str(data_yaml)})
+    try:
+        data = check_det_dataset(str(data_yaml), autodownload=False)
+        dataset = build_yolo_dataset(config, data["val"], num_images, data, mode="val")
+    except (OSError, RuntimeError) as error:
+        raise DatasetError(f"the val split of {data_yaml} can't be loaded: {error}.") from error
+    count = min(num_images, len(dataset))
+    chosen = [index * len(dataset) // count for index in range(count)]
+    batch = dataset.collate_fn([dataset[index] for index in chosen])
+    batch = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
+    batch["img"] = batch["img"].float() / 255
+    return batch

@@ -1,0 +1,88 @@
+"""A whole model with a core against the same model with stock attention: loss and predictions, in one precision.
+
+What differs at the sites is rounding; here is what becomes of it at the end of the network. Reported beside the plain
+computation's own distance from fp64, not judged: a detector ends in choices (which anchor a box belongs to, which
+queries are the best), and a choice can turn over on the last bit.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sdpa_exp.attention.requirements import dtype_name
+from sdpa_exp.evidence.equivalence import autocast_to
+from sdpa_exp.injection.inject import inject
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndToEnd:
+    """One precision.
+
+    Attributes:
+        loss_stock, loss_core: the training loss of one batch; None where the model can't say it.
+        max_diff, mean_diff: |core - stock| of the predictions, in pixels for boxes and from 0 to 1 for scores.
+        mean_error, mean_plain_error: mean |x - fp64 stock| of the predictions, with the core and with stock.
+    """
+
+    precision: str
+    loss_stock: float | None
+    loss_core: float | None
+    max_diff: float
+    mean_diff: float
+    mean_error: float
+    mean_plain_error: float
+
+
+def compare_end_to_end(network: nn.Module, core: str, batch: dict[str, Any], *, dtype: torch.dtype) -> EndToEnd:
+    """Compare loss and predictions on one batch.
+
+    Args:
+        network: in fp32; not changed.
+        core: a name from CORES, or `package.module:NAME`.
+        batch: an Ultralytics batch with "img" from 0 to 1 and labels, on the network's device.
+        dtype: a half precision runs under autocast.
+    """
+    stock, tested = _with(network, "stock"), _with(network, core)
+    truth = _predictions(_with(network, "stock").double(), batch["img"].double(), torch.float64)
+    by_stock, got = (_predictions(model, batch["img"], dtype) for model in (stock, tested))
+    diff = (got - by_stock).abs()
+    return EndToEnd(
+        precision=dtype_name(dtype),
+        loss_stock=_loss(stock, batch, dtype),
+        loss_core=_loss(tested, batch, dtype),
+        max_diff=float(diff.max()),
+        mean_diff=float(diff.mean()),
+        mean_error=float((got - truth).abs().mean()),
+        mean_plain_error=float((by_stock - truth).abs().mean()),
+    )
+
+
+def _with(network: nn.Module, core: str) -> nn.Module:
+    model = copy.deepcopy(network)
+    inject(model, core)
+    return model
+
+
+@torch.no_grad()
+def _predictions(model: nn.Module, images: Tensor, dtype: torch.dtype) -> Tensor:
+    """What the model predicts in evaluation mode, as fp64."""
+    with autocast_to(torch.float32 if dtype is torch.float64 else dtype, images.device.type):
+        out = model.eval()(images)
+    while not isinstance(out, Tensor):
+        out = next(iter(out.values())) if isinstance(out, dict) else out[0]
+    return out.double()
+
+
+@torch.no_grad()
+def _loss(model: nn.Module, batch: dict[str, Any], dtype: torch.dtype) -> float | None:
+    """The loss of a training step; None for a model that has none of its own."""
+    if not hasattr(model, "loss"):
+        return None
+    with autocast_to(dtype, batch["img"].device.type):
+        total, _ = model.train()(batch)
+    return float(total.double().sum())

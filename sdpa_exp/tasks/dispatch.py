@@ -1,0 +1,62 @@
+"""The tasks by name: what a worker does, and what the parent must know about it before it starts one.
+
+Read by the parent too, so that nothing heavy is imported here: a task's module is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sdpa_exp.errors import ConfigError
+
+REPORT_FILE = "report.txt"
+"""What a task wants people to read, in its run folder; the parent prints it when the run has ended."""
+
+TaskFunction = Callable[..., None]
+"""task(plan, journal, outcome, *, started_perf_s): see tasks/train.py."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One task.
+
+    Attributes:
+        entry: `module:function`.
+        is_compared: its sweeps end in a comparison of arms.
+        needs_arm: the arm must be able to run here, which preflight finds out before a sweep starts.
+        examines: it looks at an installation that may be broken, so that nothing heavy is imported on its behalf, no
+            hardware is resolved beforehand, and no tracking store is asked or waited for.
+    """
+
+    entry: str
+    is_compared: bool = False
+    needs_arm: bool = True
+    examines: bool = False
+
+    def load(self) -> TaskFunction:
+        """Import the function."""
+        module, _, name = self.entry.partition(":")
+        function: Any = getattr(importlib.import_module(module), name)
+        return function  # type: ignore[no-any-return]
+
+
+TASKS: dict[str, Task] = {
+    "train": Task(entry="sdpa_exp.tasks.train:train", is_compared=True),
+    "verify": Task(entry="sdpa_exp.tasks.verify:verify"),
+    "doctor": Task(entry="sdpa_exp.tasks.doctor.task:doctor", needs_arm=False, examines=True),
+    "setup_trial": Task(entry="sdpa_exp.tasks.setup_trial:setup_trial", needs_arm=False),
+}
+
+
+def get_task(name: str) -> Task:
+    """The task with this name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in TASKS:
+        raise ConfigError(f"task={name} does not exist: expected one of {', '.join(TASKS)}. See --help.")
+    return TASKS[name]

@@ -1,0 +1,1 @@
+"""task=doctor: what this machine can run, and what is wrong with it. Works where torch itself is broken."""

@@ -1,0 +1,143 @@
+"""Which core runs in which precision on this machine, for the real shapes of a model; and if not, what would help."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+
+from sdpa_exp.attention.choice import expected_kernel, refusal
+from sdpa_exp.attention.core import Core
+from sdpa_exp.attention.registry import CORES, get_core
+from sdpa_exp.attention.requirements import Setting, reasons_against
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.errors import InjectionError
+from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.tasks.hardware import DTYPES, capability_of, resolve_hardware
+
+# GPUs in the order of how likely someone has one: the first whose capability suffices is the answer.
+_GPUS = (((7, 5), "a T4 or RTX 20"), ((8, 0), "an A100, RTX 30 or newer"), ((9, 0), "an H100 or newer"))
+_NOT_YET_RUN = "not yet run by the authors on this device"
+
+
+def availability(plan: Plan) -> dict[str, Any]:
+    """The matrix for the plan's model on the plan's device, as plain values.
+
+    Returns:
+        device, precision, batch (resolved), shapes ([heads, head_dim of q and k, of v]), cores: name -> {caveat,
+        step, precisions: name -> {kernel, reasons}}, and chosen: the reasons against the plan's own arm.
+
+    Raises:
+        ConfigError: the device isn't there, or doesn't have the precision.
+        InjectionError: the model has no sites.
+        CoreUnavailable: there is no such core.
+    """
+    hardware = resolve_hardware(plan.hardware)
+    device = torch.device(hardware.device)
+    sites = find_sites(build_network(plan.model.architecture))
+    if not sites:
+        raise InjectionError(
+            f"model={plan.model.name} has no attention sites that sdpa_exp knows. "
+            "Choose a model with attention, such as model=yolo12n."
+        )
+    shapes = list(dict.fromkeys((site.num_heads, site.head_dim_qk, site.head_dim_v) for site in sites))
+    settings = [
+        Setting(
+            device_type=device.type,
+            capability=capability_of(device),
+            dtype=torch.float32,
+            head_dim_qk=head_dim_qk,
+            head_dim_v=head_dim_v,
+        )
+        for head_dim_qk, head_dim_v in dict.fromkeys(shape[1:] for shape in shapes)
+    ]
+    chosen = get_core(plan.attention.core)
+    cores = {**CORES, plan.attention.core: chosen}
+    table = {name: _row(core, settings) for name, core in cores.items()}
+    precision = hardware.precision or "fp32"
+    return {
+        "device": str(device),
+        "precision": precision,
+        "batch": hardware.batch,
+        "model": plan.model.name,
+        "num_sites": len(sites),
+        "shapes": [list(shape) for shape in shapes],
+        "untrainable": _untrainable(device),
+        "cores": table,
+        "chosen": {
+            "arm": plan.arm,
+            "core": plan.attention.core,
+            "reasons": table[plan.attention.core]["precisions"][precision]["reasons"],
+            "step": step_for(chosen, [_in(setting, precision) for setting in settings]),
+        },
+    }
+
+
+def step_for(core: Core, settings: list[Setting]) -> str | None:
+    """The one step that would make a core run: a package, another precision, a GPU; None where it runs already."""
+    if not _reasons(core, settings):
+        return None
+    packages = _missing_packages(core)
+    if packages and settings[0].device_type in core.requirements.dtypes:
+        return packages[0].install  # type: ignore[no-any-return]
+    for name in DTYPES:
+        if name not in _untrainable(torch.device(settings[0].device_type)) and not _reasons(
+            core, [_in(setting, name) for setting in settings]
+        ):
+            return f"hardware.precision={name}"
+    for capability, words in _GPUS:
+        for name, in_words in (("fp32", ""), ("bf16", " in bf16 or fp16"), ("fp16", " in fp16")):
+            there = [dataclasses.replace(_in(s, name), device_type="cuda", capability=capability) for s in settings]
+            left = {reason for setting in there for reason in reasons_against(core.requirements, setting)}
+            if all(any(package.name in reason for package in packages) for reason in left):
+                then = f", then {packages[0].install}" if packages else ""
+                return f"a CUDA GPU{in_words}: {words} (compute capability {capability[0]}.{capability[1]}){then}"
+    return None
+
+
+def _missing_packages(core: Core) -> list[Any]:
+    """What a core is made of and is not installed, or is too old."""
+    ideal = Setting(
+        device_type="cuda", capability=(9, 0), dtype=torch.bfloat16, head_dim_qk=64, head_dim_v=64, needs_grad=False
+    )
+    reasons = reasons_against(core.requirements, ideal)
+    packages = getattr(core.requirements, "packages", ())
+    return [package for package in packages if any(package.name in reason for reason in reasons)]
+
+
+def _row(core: Core, settings: list[Setting]) -> dict[str, Any]:
+    device_type = settings[0].device_type
+    precisions: dict[str, Any] = {}
+    for name in ("fp32", "bf16", "fp16"):
+        here = [_in(setting, name) for setting in settings]
+        reasons = _reasons(core, here)
+        kernels = sorted({str(k) for k in (expected_kernel(core, setting) for setting in here) if k})
+        precisions[name] = {"reasons": reasons, "kernel": None if reasons else " and ".join(kernels) or None}
+    runs = any(not entry["reasons"] for entry in precisions.values())  # even where no training has that precision
+    executed_on = getattr(core, "executed_on", frozenset({"cpu"}))
+    return {
+        "summary": core.summary,
+        "caveat": _NOT_YET_RUN if runs and core.name in CORES and device_type not in executed_on else None,
+        "step": None if runs else step_for(core, [_in(setting, "fp32") for setting in settings]),
+        "precisions": precisions,
+    }
+
+
+def _untrainable(device: torch.device) -> dict[str, str]:
+    """Precisions that no training has on this device, whatever the core: hardware.py refuses them."""
+    if device.type == "cpu":
+        return {"fp16": "fp16 can't train on a CPU (no gradient scaling there)"}
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+        return {"bf16": "bf16 is only emulated before compute capability 8.0"}
+    return {}
+
+
+def _in(setting: Setting, precision: str) -> Setting:
+    return dataclasses.replace(setting, dtype=DTYPES[precision])
+
+
+def _reasons(core: Core, settings: list[Setting]) -> list[str]:
+    """Why a core can't run in any of the settings, each reason once."""
+    return list(dict.fromkeys(reason for setting in settings for reason in refusal(core, setting)))

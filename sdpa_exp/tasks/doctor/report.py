@@ -1,0 +1,98 @@
+"""The tables of task=doctor, from the content of doctor.json."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+_STATES = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
+_PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+def render_doctor(content: dict[str, Any]) -> str:
+    """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
+    console = Console(file=StringIO(), color_system=None)
+    matrix = content["matrix"]
+    if matrix is not None:
+        shapes = _shapes(matrix["shapes"])
+        console.print(
+            f"Which attention runs here: {matrix['model']} ({matrix['num_sites']} sites; {shapes}), {matrix['device']}",
+            highlight=False,
+        )
+        console.print(_matrix(matrix))
+        for reason in matrix["untrainable"].values():
+            console.print(f"- : {reason}\n", highlight=False)
+    console.print("The machine", highlight=False)
+    console.print(_findings(content["findings"]))
+    console.print(_verdict(content), highlight=False)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def _matrix(matrix: dict[str, Any]) -> Table:
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column("attention", no_wrap=True)
+    for name in _PRECISIONS:
+        table.add_column(name, no_wrap=True)
+    table.add_column("why not, and what would help", overflow="fold")
+    for name, row in matrix["cores"].items():
+        cells = ["-" if p in matrix["untrainable"] else _cell(row["precisions"][p]) for p in _PRECISIONS]
+        mark = " <" if name == matrix["chosen"]["core"] else ""
+        table.add_row(f"{name}{mark}", *cells, _why(row))
+    return table
+
+
+def _cell(entry: dict[str, Any]) -> str:
+    if entry["reasons"]:
+        return "no"
+    return entry["kernel"] or "yes"
+
+
+def _why(row: dict[str, Any]) -> str:
+    """Reasons that hold in every precision stand alone; others name theirs."""
+    by_precision = {name: row["precisions"][name]["reasons"] for name in _PRECISIONS}
+    everywhere = [r for r in by_precision["fp32"] if all(r in reasons for reasons in by_precision.values())]
+    said = list(everywhere)
+    if not everywhere:
+        said += [f"{name}: {'; '.join(reasons)}" for name, reasons in by_precision.items() if reasons]
+    parts = ["; ".join(said)] if said else []
+    if row["step"]:
+        parts.append(f"Helps: {row['step']}")
+    if row["caveat"]:
+        parts.append(row["caveat"])
+    return ". ".join(parts)
+
+
+def _findings(findings: list[dict[str, Any]]) -> Table:
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("check", no_wrap=True)
+    table.add_column("found, and the next step", overflow="fold")
+    order = {"problem": 0, "note": 1, "ok": 2}
+    for finding in sorted(findings, key=lambda found: order[found["state"]]):
+        step = f". Next: {finding['next_step']}" if finding["next_step"] and finding["state"] != "ok" else ""
+        table.add_row(_STATES[finding["state"]], finding["check"], f"{finding['what']}{step}")
+    return table
+
+
+def _verdict(content: dict[str, Any]) -> str:
+    asked = f"attention={content['arm']} model={content['model']}"
+    matrix = content["matrix"]
+    if matrix is not None:
+        asked += f" in {matrix['precision']} on {matrix['device']}, batch {matrix['batch']}"
+    if content["can_run"]:
+        return f"verdict: {asked} can run here"
+    return "\n".join([f"verdict: {asked} CAN'T RUN here", *(f"  {obstacle}" for obstacle in content["obstacles"])])
+
+
+def _shapes(shapes: list[list[int]]) -> str:
+    """2 and 4 heads, head_dim 32."""
+    by_dims: dict[str, list[int]] = {}
+    for heads, head_dim_qk, head_dim_v in shapes:
+        same = head_dim_qk == head_dim_v
+        dims = f"head_dim {head_dim_v}" if same else f"head_dim {head_dim_qk} for q, k and {head_dim_v} for v"
+        by_dims.setdefault(dims, []).append(heads)
+    return "; ".join(f"{' and '.join(map(str, sorted(set(heads))))} heads, {dims}" for dims, heads in by_dims.items())

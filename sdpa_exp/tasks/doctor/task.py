@@ -1,0 +1,106 @@
+"""task=doctor: looks, judges, and says whether the chosen configuration can run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.errors import UnfitMachine
+from sdpa_exp.results.events import Journal
+from sdpa_exp.results.files import write_json_atomic, write_text_atomic
+from sdpa_exp.tasks.dispatch import REPORT_FILE
+from sdpa_exp.tasks.doctor import checks_cuda, checks_packages, checks_system
+from sdpa_exp.tasks.doctor.finding import Finding
+from sdpa_exp.tasks.doctor.look import look
+from sdpa_exp.tasks.doctor.machine import Machine
+from sdpa_exp.tasks.doctor.report import render_doctor
+from sdpa_exp.tasks.outcome import Outcome
+
+DOCTOR_FILE = "doctor.json"
+
+CHECKS: tuple[Callable[[Machine], Finding], ...] = (
+    checks_packages.versions,
+    checks_cuda.gpu,
+    checks_packages.numpy_abi,
+    checks_packages.system_libraries,
+    checks_packages.binaries,
+    checks_packages.clean_environment,
+    checks_packages.flash_attn,
+    checks_cuda.nvcc,
+    checks_cuda.cuda_home,
+    checks_system.c_library,
+    checks_cuda.wsl,
+    checks_system.write_access,
+    checks_system.disk,
+    checks_system.memory,
+    checks_system.tracking_store,
+    checks_system.network,
+)
+
+
+def doctor(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
+    """Examine this machine; fills `outcome`, `doctor.json` and `report.txt`.
+
+    Args:
+        plan: as composed: nothing is resolved, since that takes a torch that works.
+        journal: open journal of the run folder.
+        outcome: filled in place.
+        started_perf_s: `time.perf_counter()` at the start of the process.
+
+    Raises:
+        UnfitMachine: the chosen configuration can't run here.
+    """
+    machine, answers = look(plan)
+    findings = examine(machine)
+    matrix = answers.get("matrix")
+    outcome.environment = answers.get("environment", {})
+    if outcome.environment:
+        journal.write("environment", environment=outcome.environment)
+    obstacles = obstacles_of(findings, matrix, answers.get("refused"))
+    content = {
+        "arm": plan.arm,
+        "model": plan.model.name,
+        "can_run": not obstacles,
+        "obstacles": obstacles,
+        "matrix": matrix,
+        "findings": [asdict(finding) for finding in findings],
+        "environment": outcome.environment,
+    }
+    write_json_atomic(plan.run_dir / DOCTOR_FILE, content)
+    write_text_atomic(plan.run_dir / REPORT_FILE, render_doctor(content))
+    outcome.quantities["num_problems"] = float(sum(finding.state == "problem" for finding in findings))
+    outcome.quantities["num_cores_here"] = _num_cores(matrix)
+    if outcome.quantities["num_cores_here"] is None:
+        outcome.unmeasured["num_cores_here"] = "the model could not be looked at"
+    outcome.phases_s["total"] = time.perf_counter() - started_perf_s
+    if obstacles:
+        raise UnfitMachine(f"attention={plan.arm} with model={plan.model.name} can't run here: {obstacles[0]}")
+
+
+def examine(machine: Machine) -> list[Finding]:
+    """Every check's finding, in the order of the table."""
+    return [check(machine) for check in CHECKS]
+
+
+def obstacles_of(findings: list[Finding], matrix: dict[str, Any] | None, refused: str | None) -> list[str]:
+    """Why the chosen configuration can't run: what blocks first, then what its core or the model says."""
+    said = [f"{finding.what}. Next step: {finding.next_step}" for finding in findings if finding.blocks]
+    if refused:
+        said.append(refused)
+    if matrix is not None and matrix["chosen"]["reasons"]:
+        chosen = matrix["chosen"]
+        step = f". Next step: {chosen['step']}" if chosen["step"] else ""
+        said.append(f"in {matrix['precision']} on {matrix['device']}, {'; '.join(chosen['reasons'])}{step}")
+    if matrix is None and not said:
+        said.append("what a run imports can't be imported; see the findings")
+    return said
+
+
+def _num_cores(matrix: dict[str, Any] | None) -> float | None:
+    if matrix is None:
+        return None
+    rows = matrix["cores"].values()
+    return float(sum(not row["precisions"][matrix["precision"]]["reasons"] for row in rows))

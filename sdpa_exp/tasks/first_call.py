@@ -1,0 +1,77 @@
+"""`python -m sdpa_exp.tasks.first_call`: the first attested training step with a core, in whatever environment this is.
+
+Reads {"plan": ..., "core": ...} on stdin and prints one JSON line: ok, kernels, and error (a sentence) where it failed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from sdpa_exp.config.plan import Plan, from_dict
+from sdpa_exp.errors import CoreUnavailable, SdpaExpError
+
+_NUM_IMAGES = 2
+_DEFAULT_IMGSZ = 640
+
+
+def main() -> int:
+    """Do the call; a known error is a line, any other a traceback for the log and exit code 1."""
+    request = json.load(sys.stdin)
+    try:
+        answer = first_call(from_dict(request["plan"]), request["core"])
+    except SdpaExpError as error:
+        answer = {"ok": False, "kernels": [], "error": str(error)}
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 0
+
+
+def first_call(plan: Plan, core: str) -> dict[str, Any]:
+    """One training step of the plan's model with a core, attested.
+
+    Args:
+        plan: resolved.
+        core: a name from CORES.
+
+    Raises:
+        CoreUnavailable: the core is unknown, or can't run here.
+    """
+    import torch
+
+    from sdpa_exp.attention.choice import refusal
+    from sdpa_exp.attention.registry import get_core
+    from sdpa_exp.attention.requirements import Setting
+    from sdpa_exp.evidence.attest import judge
+    from sdpa_exp.evidence.training_step import attest_training_step
+    from sdpa_exp.injection.build import build_network
+    from sdpa_exp.injection.inject import inject
+    from sdpa_exp.injection.sites import find_sites
+    from sdpa_exp.tasks.hardware import DTYPES, capability_of
+
+    device = torch.device(plan.hardware.device)
+    precision = plan.hardware.precision or "fp32"
+    network = build_network(plan.model.architecture)
+    reasons: dict[str, None] = {}
+    for site in find_sites(network):
+        setting = Setting(
+            device_type=device.type,
+            capability=capability_of(device),
+            dtype=DTYPES[precision],
+            head_dim_qk=site.head_dim_qk,
+            head_dim_v=site.head_dim_v,
+        )
+        reasons.update(dict.fromkeys(refusal(get_core(core), setting)))
+    if reasons:
+        raise CoreUnavailable(f"attention={core} can't run here: {'; '.join(reasons)}. See task=doctor.")
+    inject(network, core)
+    imgsz = plan.train.imgsz or _DEFAULT_IMGSZ
+    images = torch.rand(_NUM_IMAGES, 3, imgsz, imgsz, generator=torch.Generator().manual_seed(plan.seed)).to(device)
+    network = network.to(device)
+    attestation = judge(attest_training_step(network, images, precision=precision), find_sites(network))
+    kernels = sorted({kernel for stage in attestation.executed().values() for kernel in stage})
+    return {"ok": attestation.ok, "kernels": kernels, "error": "; ".join(attestation.mismatches[:3]) or None}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

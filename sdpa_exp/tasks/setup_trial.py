@@ -1,0 +1,182 @@
+"""task=setup_trial: how long does it take to get each implementation, and does it work in the end?"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sdpa_exp.config.plan import Plan, to_dict
+from sdpa_exp.results.events import Journal
+from sdpa_exp.results.files import write_json_atomic, write_text_atomic
+from sdpa_exp.tasks.dispatch import REPORT_FILE
+from sdpa_exp.tasks.doctor.faults import FaultKind, fault_line, recognise
+from sdpa_exp.tasks.outcome import Outcome
+from sdpa_exp.tasks.setup_trial_report import render_setup_trial
+from sdpa_exp.tasks.trial_environment import Ended, make_environment, run_logged, trial_folder
+
+SETUP_TRIAL_FILE = "setup_trial.json"
+LOG_FOLDER = "setup_trial"
+
+TrialOutcome = Literal["works", "not installed", "out of time", "does not run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Implementation:
+    """What people can get, and the core that shows that it works. No packages: nothing to install.
+
+    Attributes:
+        build_packages: installed first, as its documentation asks for.
+    """
+
+    name: str
+    core: str
+    build_packages: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    pip_options: tuple[str, ...] = ()
+
+
+IMPLEMENTATIONS: dict[str, Implementation] = {
+    "pytorch": Implementation(name="pytorch", core="sdpa"),
+    "flash_attn": Implementation(
+        name="flash_attn",
+        core="flash_attn",
+        # What its setup.py imports or runs besides torch, and does not get without build isolation.
+        build_packages=("setuptools", "wheel", "packaging", "ninja", "psutil"),
+        packages=("flash-attn",),
+        # Its build imports torch, which an isolated build would not have, or would fetch in another version.
+        pip_options=("--no-build-isolation",),
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What came of one attempt.
+
+    Attributes:
+        environment_s, build_tools_s, install_s, first_call_s: wall seconds of each step; None where it was not reached.
+        setup_s: all steps together.
+        error_class: one of the eight kinds of installation fault; None where it worked or the words are unknown.
+        error: the line of the log that says it.
+        kernels: what the first call ran.
+        log: the whole output, relative to the run folder.
+    """
+
+    implementation: str
+    outcome: TrialOutcome
+    environment_s: float | None
+    build_tools_s: float | None
+    install_s: float | None
+    first_call_s: float | None
+    setup_s: float
+    error_class: FaultKind | None
+    error: str | None
+    next_step: str | None
+    kernels: tuple[str, ...]
+    log: str
+
+
+def setup_trial(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
+    """Try each implementation; a failure is a result, not an error. Fills `setup_trial.json` and `report.txt`.
+
+    Args:
+        plan: resolved.
+        journal: open journal of the run folder.
+        outcome: filled in place.
+        started_perf_s: `time.perf_counter()` at the start of the process.
+    """
+    (plan.run_dir / LOG_FOLDER).mkdir(exist_ok=True)
+    trials = []
+    for name in plan.setup_trial.implementations:
+        found = attempt(IMPLEMENTATIONS[name], plan)
+        trials.append(found)
+        outcome.quantities[f"{name}/setup_s"] = found.setup_s if found.outcome == "works" else None
+        if found.outcome != "works":
+            reason = f"{found.outcome} after {found.setup_s:.0f} s ({found.error_class or 'of an unknown kind'})"
+            outcome.unmeasured[f"{name}/setup_s"] = reason
+            outcome.warn(journal, "setup_failed", f"{name}: {reason}")
+    outcome.quantities["num_working"] = float(sum(trial.outcome == "works" for trial in trials))
+    content = {
+        "model": plan.model.name,
+        "device": plan.hardware.device,
+        "precision": plan.hardware.precision,
+        "time_limit_s": plan.setup_trial.time_limit_s,
+        "trials": [asdict(trial) for trial in trials],
+    }
+    write_json_atomic(plan.run_dir / SETUP_TRIAL_FILE, content)
+    write_text_atomic(plan.run_dir / REPORT_FILE, render_setup_trial(content))
+    outcome.phases_s["total"] = time.perf_counter() - started_perf_s
+
+
+def attempt(implementation: Implementation, plan: Plan) -> Trial:
+    """Get one implementation in an environment that is thrown away, and call it once; all within the time limit."""
+    log = plan.run_dir / LOG_FOLDER / f"{implementation.name}.log"
+    limit_s = plan.setup_trial.time_limit_s
+    steps: dict[str, Ended] = {}
+    python = Path(sys.executable)
+
+    def left_s() -> float:
+        return limit_s - sum(step.wall_s for step in steps.values())
+
+    with trial_folder() as folder:
+        if implementation.packages:
+            python, steps["environment"] = make_environment(folder, log=log, time_limit_s=left_s())
+            if steps["environment"].returncode != 0:
+                return _trial(implementation, steps, "not installed", log)
+            pip = [str(python), "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check"]
+            for step, arguments in (
+                ("build_tools", implementation.build_packages),
+                ("install", (*implementation.pip_options, *implementation.packages)),
+            ):
+                steps[step] = run_logged([*pip, *arguments], log=log, time_limit_s=left_s(), folder=folder)
+                if steps[step].returncode != 0:
+                    return _trial(implementation, steps, "not installed", log)
+        request = json.dumps({"plan": to_dict(plan), "core": implementation.core})
+        command = [str(python), "-m", "sdpa_exp.tasks.first_call"]
+        steps["first_call"] = run_logged(command, log=log, time_limit_s=left_s(), folder=folder, stdin=request)
+    return _trial(implementation, steps, "does not run", log)
+
+
+def _trial(implementation: Implementation, steps: dict[str, Ended], failed: TrialOutcome, log: Path) -> Trial:
+    last = list(steps.values())[-1]
+    answer = _answer(steps.get("first_call"))
+    is_ok = last.returncode == 0 and bool(answer.get("ok"))
+    result: TrialOutcome = "works" if is_ok else "out of time" if last.returncode is None else failed
+    fault = None if is_ok else recognise(last.output)
+    error = None if is_ok else answer.get("error") or (fault_line(last.output, fault) if fault else _last_words(last))
+    return Trial(
+        implementation=implementation.name,
+        outcome=result,
+        environment_s=_wall_s(steps.get("environment")),
+        build_tools_s=_wall_s(steps.get("build_tools")),
+        install_s=_wall_s(steps.get("install")),
+        first_call_s=_wall_s(steps.get("first_call")),
+        setup_s=sum(step.wall_s for step in steps.values()),
+        error_class=fault.kind if fault else None,
+        error=error,
+        next_step=fault.next_step if fault else None,
+        kernels=tuple(answer.get("kernels", ())),
+        log=f"{LOG_FOLDER}/{log.name}",
+    )
+
+
+def _answer(first_call: Ended | None) -> dict[str, Any]:
+    """The JSON line of first_call.py, the last that starts like one."""
+    lines = [] if first_call is None else [line for line in first_call.output.splitlines() if line.startswith('{"ok"')]
+    return json.loads(lines[-1]) if lines else {}
+
+
+def _wall_s(ended: Ended | None) -> float | None:
+    return None if ended is None else ended.wall_s
+
+
+def _last_words(ended: Ended) -> str | None:
+    """The last line with an exception in it, else the last line."""
+    lines = [line.strip() for line in ended.output.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b.*:", line)]
+    return next(iter([*errors[-1:], *lines[-1:]]), "")[:300] or None

@@ -1,0 +1,52 @@
+"""Accuracy of a network on a data set's val split, by Ultralytics' own validator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from sdpa_exp.config.plan import Plan
+
+OUTPUT_FOLDER = "val"
+_NAMES = {
+    "metrics/mAP50(B)": "mAP50",
+    "metrics/mAP50-95(B)": "mAP50-95",
+    "metrics/precision(B)": "precision",
+    "metrics/recall(B)": "recall",
+}
+
+
+def val_accuracy(network: nn.Module, plan: Plan, data_yaml: Path, *, imgsz: int) -> dict[str, float]:
+    """mAP50, mAP50-95, precision and recall in fp32; the network is consumed (Ultralytics fuses it in place).
+
+    Args:
+        network: with its core injected.
+        plan: resolved; batch and device are taken from it, and its run folder gets Ultralytics' files.
+        data_yaml: of the prepared data set.
+        imgsz: edge in pixels.
+    """
+    from ultralytics.models.rtdetr.val import RTDETRValidator
+    from ultralytics.models.yolo.detect import DetectionValidator
+    from ultralytics.nn.tasks import RTDETRDetectionModel
+
+    validator_class = RTDETRValidator if isinstance(network, RTDETRDetectionModel) else DetectionValidator
+    device = plan.hardware.device
+    validator = validator_class(
+        args={
+            "task": "detect",
+            "mode": "val",
+            "data": str(data_yaml),
+            "imgsz": imgsz,
+            "batch": plan.hardware.batch,
+            "workers": plan.hardware.workers,
+            "device": device.removeprefix("cuda:") if device.startswith("cuda") else device,
+            "plots": False,
+            "verbose": False,
+            "project": str(plan.run_dir),
+            "name": OUTPUT_FOLDER,
+            "exist_ok": True,
+        }
+    )
+    stats = validator(model=network.eval())
+    return {name: float(stats[key]) for key, name in _NAMES.items()}

@@ -1,0 +1,194 @@
+"""task=verify: does this arm compute what stock computes, on the model's real feature maps?"""
+
+from __future__ import annotations
+
+import copy
+import time
+
+import torch
+from torch import nn
+
+from sdpa_exp.attention.choice import refusal
+from sdpa_exp.attention.registry import get_core
+from sdpa_exp.attention.requirements import Setting
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.data.prepare import prepare
+from sdpa_exp.data.real_batch import real_batch
+from sdpa_exp.errors import CoreUnavailable
+from sdpa_exp.evidence.attest import Attestation, judge
+from sdpa_exp.evidence.end_to_end import EndToEnd, compare_end_to_end
+from sdpa_exp.evidence.equivalence import (
+    Equivalence,
+    SiteEquivalence,
+    capture_calls,
+    compare_sites,
+)
+from sdpa_exp.evidence.training_step import attest_training_step
+from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.inject import inject
+from sdpa_exp.injection.sites import Site, find_sites
+from sdpa_exp.results.events import Journal
+from sdpa_exp.results.files import write_json_atomic, write_text_atomic
+from sdpa_exp.tasks.dispatch import REPORT_FILE
+from sdpa_exp.tasks.hardware import DTYPES, capability_of
+from sdpa_exp.tasks.outcome import Outcome
+from sdpa_exp.tasks.val_accuracy import val_accuracy
+from sdpa_exp.tasks.verify_report import render_verify
+
+VERIFY_FILE = "verify.json"
+_DEFAULT_IMGSZ = 640  # Ultralytics' own, where the recipe says nothing
+_NO_ACCURACY = (
+    "mAP was not compared: the weights are as initialised, and mAP of those is 0 whatever the attention. "
+    "Give trained ones: verify.weights=path/to/best.pt"
+)
+
+
+def verify(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
+    """Compare the arm with stock at every site and end to end; fills `outcome`, `verify.json` and `report.txt`.
+
+    Args:
+        plan: resolved.
+        journal: open journal of the run folder.
+        outcome: filled in place.
+        started_perf_s: `time.perf_counter()` at the start of the process.
+
+    Raises:
+        CoreUnavailable: the core can't run in any of the precisions.
+        EquivalenceError: the rule is broken at a site.
+        AttestationError: something else ran than the core, so that equal outputs prove nothing.
+    """
+    prepared = prepare(plan.dataset)
+    outcome.digests["data_set"] = prepared.digest
+    device = torch.device(plan.hardware.device)
+    torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32 here
+    imgsz = plan.train.imgsz or _DEFAULT_IMGSZ
+    batch = real_batch(prepared.yaml_path, imgsz=imgsz, num_images=plan.verify.num_images, device=device)
+    network = _network(plan, len(prepared.class_names), batch["img"]).to(device)
+    sites = find_sites(network)
+    refused = _refused(plan, sites, device)
+    precisions = [name for name in _precisions(plan, device) if name not in refused]
+    if not precisions:
+        words = "; ".join(f"in {name}: {reason}" for name, reason in refused.items())
+        raise CoreUnavailable(f"attention={plan.arm} can't be verified here: {words}. See task=doctor.")
+
+    calls = capture_calls(network, batch["img"])
+    found: list[SiteEquivalence] = []
+    end_to_end: list[EndToEnd] = []
+    evidence = []
+    for name in precisions:
+        dtype = DTYPES[name]
+        found += compare_sites(network, plan.attention.core, calls, dtype=dtype, max_ratio=plan.verify.max_ratio)
+        end_to_end.append(compare_end_to_end(network, plan.attention.core, batch, dtype=dtype))
+        # A core that is never called would be perfectly equal to stock.
+        evidence += attest_training_step(_with(network, plan.attention.core), batch["img"], precision=name)
+    equivalence = Equivalence(core=plan.attention.core, max_ratio=plan.verify.max_ratio, sites=tuple(found))
+    attestation = judge(evidence, find_sites(_with(network, plan.attention.core)))
+
+    accuracy: dict[str, dict[str, float]] | None = None
+    if _has_trained_weights(plan):
+        accuracy = {
+            core: val_accuracy(_with(network, core), plan, prepared.yaml_path, imgsz=imgsz)
+            for core in dict.fromkeys(("stock", plan.attention.core))
+        }
+    else:
+        outcome.warn(journal, "accuracy_not_compared", _NO_ACCURACY)
+    _fill(outcome, journal, equivalence, attestation)
+    content = {
+        **equivalence.to_dict(),
+        "arm": plan.arm,
+        "model": plan.model.name,
+        "dataset": plan.dataset.name,
+        "weights": plan.verify.weights or plan.model.weights,
+        "imgsz": imgsz,
+        "num_images": int(batch["img"].shape[0]),
+        "device": str(device),
+        "not_run": refused,
+        "end_to_end": [vars(item) for item in end_to_end],
+        "accuracy": accuracy,
+        "accuracy_reason": None if accuracy else _NO_ACCURACY,
+        "attestation": attestation.summary(),
+    }
+    write_json_atomic(plan.run_dir / VERIFY_FILE, content)
+    write_text_atomic(plan.run_dir / REPORT_FILE, render_verify(content))
+    outcome.phases_s["total"] = time.perf_counter() - started_perf_s
+    equivalence.raise_if_wrong()
+    attestation.raise_if_wrong()
+
+
+def _network(plan: Plan, num_classes: int, images: torch.Tensor) -> nn.Module:
+    """The plan's model in fp32, able to say its loss. Fresh weights get the batch statistics of the images."""
+    from ultralytics.cfg import get_cfg
+    from ultralytics.nn.tasks import load_checkpoint
+
+    weights = plan.verify.weights or plan.model.weights
+    if weights:
+        network, _ = load_checkpoint(weights)
+    else:
+        torch.manual_seed(plan.seed)
+        network = build_network(plan.model.architecture, num_classes)
+        _settle_batch_statistics(network, images.cpu())
+    network.args = get_cfg(overrides={"task": "detect"})
+    network.names = getattr(network, "names", None) or {index: str(index) for index in range(num_classes)}
+    for parameter in network.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())
+    return network.float()  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def _settle_batch_statistics(network: nn.Module, images: torch.Tensor) -> None:
+    """One pass in training mode: without it, evaluation would see feature maps that fade from layer to layer."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    network.train()(images)
+    for norm, momentum in zip(norms, before, strict=True):
+        norm.momentum = momentum
+
+
+def _has_trained_weights(plan: Plan) -> bool:
+    return bool(plan.verify.weights or plan.model.weights)
+
+
+def _with(network: nn.Module, core: str) -> nn.Module:
+    model = copy.deepcopy(network)
+    inject(model, core)
+    return model
+
+
+def _precisions(plan: Plan, device: torch.device) -> list[str]:
+    """Those asked for, or fp32 and the half precisions that the device computes natively."""
+    if plan.verify.precisions is not None:
+        return list(dict.fromkeys(plan.verify.precisions))
+    if device.type == "cuda":
+        return ["fp32", "fp16", *(["bf16"] if torch.cuda.get_device_capability(device) >= (8, 0) else [])]
+    return ["fp32", "bf16"] if device.type == "cpu" else ["fp32"]
+
+
+def _refused(plan: Plan, sites: list[Site], device: torch.device) -> dict[str, str]:
+    """Precision -> why the core can't run in it."""
+    core = get_core(plan.attention.core)
+    refused = {}
+    for name in _precisions(plan, device):
+        settings = {
+            Setting(
+                device_type=device.type,
+                capability=capability_of(device),
+                dtype=DTYPES[name],
+                head_dim_qk=site.head_dim_qk,
+                head_dim_v=site.head_dim_v,
+            )
+            for site in sites
+        }
+        reasons = dict.fromkeys(reason for setting in settings for reason in refusal(core, setting))
+        if reasons:
+            refused[name] = "; ".join(reasons)
+    return refused
+
+
+def _fill(outcome: Outcome, journal: Journal, equivalence: Equivalence, attestation: Attestation) -> None:
+    outcome.quantities["error_ratio"] = equivalence.worst_ratio
+    outcome.quantities["max_abs_diff"] = equivalence.max_diff
+    outcome.attestation = attestation.summary()
+    journal.write("attestation", summary=attestation.summary())
