@@ -37,7 +37,8 @@ def test_a_core_runs_the_kernel_it_stands_for_on_cuda(name: str, precision: str)
     def step() -> None:
         with torch.autocast("cuda", dtype=dtype, enabled=precision != "fp32"):
             outputs = network(images)
-        sum(value.float().sum() for value in outputs.values() if isinstance(value, torch.Tensor)).backward()
+        total: Any = sum(value.float().sum() for value in outputs.values() if isinstance(value, torch.Tensor))
+        total.backward()
 
     attestation = judge(attest_call(network, step, stage="train", backward=True, dtype=precision), find_sites(network))
     attestation.raise_if_wrong()
