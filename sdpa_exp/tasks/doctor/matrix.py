@@ -64,7 +64,7 @@ def availability(plan: Plan) -> dict[str, Any]:
         "model": plan.model.name,
         "num_sites": len(sites),
         "shapes": [list(shape) for shape in shapes],
-        "untrainable": _untrainable(device),
+        "untrainable": _untrainable(device.type, capability_of(device)),
         "cores": table,
         "chosen": {
             "arm": plan.arm,
@@ -82,10 +82,9 @@ def step_for(core: Core, settings: list[Setting]) -> str | None:
     packages = _missing_packages(core)
     if packages and settings[0].device_type in core.requirements.dtypes:
         return packages[0].install  # type: ignore[no-any-return]
+    hopeless = _untrainable(settings[0].device_type, settings[0].capability)
     for name in DTYPES:
-        if name not in _untrainable(torch.device(settings[0].device_type)) and not _reasons(
-            core, [_in(setting, name) for setting in settings]
-        ):
+        if name not in hopeless and not _reasons(core, [_in(setting, name) for setting in settings]):
             return f"hardware.precision={name}"
     for capability, words in _GPUS:
         for name, in_words in (("fp32", ""), ("bf16", " in bf16 or fp16"), ("fp16", " in fp16")):
@@ -125,11 +124,11 @@ def _row(core: Core, settings: list[Setting]) -> dict[str, Any]:
     }
 
 
-def _untrainable(device: torch.device) -> dict[str, str]:
-    """Precisions that no training has on this device, whatever the core: hardware.py refuses them."""
-    if device.type == "cpu":
+def _untrainable(device_type: str, capability: tuple[int, int] | None) -> dict[str, str]:
+    """Precisions that no training has on such a device, whatever the core: hardware.py refuses them."""
+    if device_type == "cpu":
         return {"fp16": "fp16 can't train on a CPU (no gradient scaling there)"}
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+    if capability is not None and capability < (8, 0):
         return {"bf16": "bf16 is only emulated before compute capability 8.0"}
     return {}
 
