@@ -43,7 +43,7 @@ def start() -> int:
     register_schemas()
     wants_traceback = os.environ.get(_FULL_ERROR) == "1"
     try:
-        check_arguments(sys.argv[1:])
+        sys.argv[1:] = check_arguments(sys.argv[1:])
         with _hydra_raises():
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     except KeyboardInterrupt:

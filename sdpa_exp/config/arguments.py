@@ -18,8 +18,13 @@ from sdpa_exp.errors import ConfigError
 GROUPS = (*(field.name for field in fields(Config) if field.default_factory is not MISSING), "dataset", "seeds")
 
 
-def check_arguments(arguments: Sequence[str]) -> None:
-    """Check the arguments before Hydra sees them.
+def check_arguments(arguments: Sequence[str]) -> list[str]:
+    """Check the arguments before Hydra sees them, and bring them into the order that it can read.
+
+    Hydra's own parser wants all overrides in one piece; people write `seed=0,42 -m train.epochs=2`.
+
+    Returns:
+        The overrides in the order given, then the options.
 
     Raises:
         ConfigError: an unknown option, options that exclude each other, a group set to null or to a list.
@@ -36,15 +41,18 @@ def check_arguments(arguments: Sequence[str]) -> None:
         raise ConfigError(f"There is no option {unknown}: expected -m, --cfg job, --config-dir DIR or --help. {step}")
 
     parser.error = refuse  # type: ignore[method-assign]
-    args = parser.parse_args(list(arguments))
+    args = parser.parse_intermixed_args(list(arguments))
     if args.resolve and args.cfg is None:
         raise ConfigError("--resolve does nothing by itself: expected --cfg with it. Add --cfg job.")
     chosen = {"--cfg": args.cfg, "--info": args.info, "-m": args.multirun, "--run": args.run}
     given = [name for name, value in chosen.items() if value]
     if len(given) > 1:
         raise ConfigError(f"{' and '.join(given)} don't go together: expected one of them. Take out {given[-1]}.")
+    options = list(arguments)
     for override in args.overrides:
         _check_group(override)
+        options.remove(override)
+    return [*args.overrides, *options]
 
 
 def _check_group(override: str) -> None:

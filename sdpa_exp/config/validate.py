@@ -29,6 +29,7 @@ OPTIMIZERS = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD", "Mu
 
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _OWN_CORE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_PASSWORD_IN_URI = re.compile(r"://[^/@]*:[^/@]*@")
 _MAX_SEED = 2**31 - 1
 
 
@@ -48,9 +49,18 @@ def check_plan(plan: Plan) -> None:
     _check_dataset(plan)
     if not plan.telemetry.period_s >= 0.1:
         _refuse("telemetry.period_s", plan.telemetry.period_s, "0.1 s or more", "Set telemetry.period_s=1.")
-    _one_of("tracking.kind", plan.tracking.kind, TRACKERS)
+    _check_tracking(plan)
     _check_compare(plan)
     _check_task_blocks(plan)
+
+
+def _check_tracking(plan: Plan) -> None:
+    _one_of("tracking.kind", plan.tracking.kind, TRACKERS)
+    if _PASSWORD_IN_URI.search(plan.tracking.uri or ""):
+        raise ConfigError(
+            "tracking.uri holds a user and password, which would end up in files and logs: expected an address without "
+            "them. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment instead."
+        )
 
 
 def check_sweep(plans: Sequence[Plan]) -> None:
@@ -63,7 +73,7 @@ def check_sweep(plans: Sequence[Plan]) -> None:
     for num, plan in enumerate(plans):
         key = (plan.name, plan.cell_id(), plan.arm, plan.seed)
         first_num, first = seen.setdefault(key, (num, plan))
-        if first is plan:
+        if first_num == num:
             continue
         if first.attention != plan.attention:
             raise ConfigError(

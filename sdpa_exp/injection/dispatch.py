@@ -32,13 +32,13 @@ def install_dispatcher(cls: type[nn.Module], site_forward: SiteForward) -> None:
     """
     if is_installed(cls):
         return
-    stock = cls.forward
+    stock: Callable[..., Tensor] = cls.forward
 
     def forward(self: nn.Module, x: Tensor) -> Tensor:
         name = getattr(self, ATTRIBUTE, "stock")
         function = get_core(name).function
         if function is None:
-            return stock(self, x)  # type: ignore[no-any-return]
+            return stock(self, x)
         observer = self.__dict__.get(OBSERVER)
         return site_forward(self, x, function if observer is None else observer(function))
 
@@ -53,4 +53,4 @@ def is_installed(cls: type[nn.Module]) -> bool:
 
 def stock_forward(cls: type[nn.Module]) -> Callable[[Any, Tensor], Tensor]:
     """The class's own forward, whether or not a dispatcher is installed."""
-    return getattr(cls.forward, _STOCK, cls.forward)  # type: ignore[no-any-return]
+    return getattr(cls.forward, _STOCK, cls.forward)

@@ -69,8 +69,6 @@ def find_sites(model: nn.Module) -> list[Site]:
         for family, cls in classes:
             if type(module) is cls:
                 heads, qk, v = family.head_dims(module)
-                site = Site(
-                    name=name, module=module, family=family.name, num_heads=heads, head_dim_qk=qk, head_dim_v=v
-                )
+                site = Site(name=name, module=module, family=family.name, num_heads=heads, head_dim_qk=qk, head_dim_v=v)
                 sites.append(site)
     return sites

@@ -10,7 +10,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "torchvision", "ultralytics", "numpy", "mlflow", "hydra-core", "sdpa-exp", "opencv-python")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "ultralytics",
+    "numpy",
+    "mlflow",
+    "hydra-core",
+    "sdpa-exp",
+    "opencv-python-headless",
+)
 
 
 def collect_environment() -> dict[str, Any]:
@@ -53,7 +62,6 @@ def _torch_facts() -> dict[str, Any]:
     facts: dict[str, Any] = {
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,
-        "num_threads": torch.get_num_threads(),
         "gpu": None,
         "gpu_uuid": None,
         "gpu_capability": None,

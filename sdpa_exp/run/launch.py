@@ -54,7 +54,7 @@ def run_single(plan: Plan) -> int:
     record = supervise(plan, tracker, RunProgress(console, _title(plan)))
     _say_report(console, plan.run_dir)
     _say(console, f"run folder: {_short(plan.run_dir)}")
-    _say_where(console, tracker.ui_command())
+    _say_where(console, tracker)
     return record.exit_code
 
 
@@ -95,10 +95,11 @@ def run_job(plan: Plan) -> None:
     """One job of a sweep: records whatever happens, raises nothing but KeyboardInterrupt."""
     console = Console()
     title = f"job {plan.job.num + 1}/{plan.job.num_jobs}  {_title(plan)}"
+    sweep_dir = Path(plan.job.sweep_dir or plan.run_dir.parent)
+    tracker = _tracker_of(plan)
     try:
-        sweep = read_sweep(Path(plan.job.sweep_dir or plan.run_dir.parent))
+        sweep = read_sweep(sweep_dir)
         plan = dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware))
-        tracker = _tracker_of(plan)
         sentence = refusal_of(sweep, plan)
         if sentence is None:
             supervise(plan, tracker, RunProgress(console, title))
@@ -111,6 +112,9 @@ def run_job(plan: Plan) -> None:
     except (SdpaExpError, OSError) as error:
         _say(console, f"{title}: failed: {error}")
         record_unstarted(plan, error)
+    except KeyboardInterrupt:
+        tracker.close_sweep(sweep_dir, "KILLED")
+        raise
 
 
 def end_sweep(sweep_dir: Path) -> int:
@@ -135,7 +139,7 @@ def end_sweep(sweep_dir: Path) -> int:
     if plan is not None:
         tracker = _tracker_of(plan)
         tracker.close_sweep(sweep_dir, "FINISHED" if exit_code == 0 else "FAILED")
-        _say_where(console, tracker.ui_command())
+        _say_where(console, tracker)
     return exit_code
 
 
@@ -251,9 +255,10 @@ def same_kernel_sentence(arms: list[str], checks: list[dict[str, Any]]) -> str:
     )
 
 
-def _say_where(console: Console, ui_command: str | None) -> None:
-    if ui_command:
-        _say(console, f"see the runs:  {ui_command}")
+def _say_where(console: Console, tracker: Tracker) -> None:
+    command, page = tracker.ui_command(), tracker.ui_page()
+    if command is not None:
+        _say(console, f"see the runs:  {command}" + (f"\n     then open:  {page}" if page != command else ""))
 
 
 def _record_of(run_dir: Path) -> Record | None:

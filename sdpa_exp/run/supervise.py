@@ -1,4 +1,4 @@
-"""The parent's side of one run: starts the worker, samples telemetry, follows the journal, and makes sure of a record."""
+"""The parent's side of one run: starts the worker, samples telemetry, follows the journal, and sees to a record."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
-from sdpa_exp.errors import ComparisonError, RunError
+from sdpa_exp.errors import RunError
 from sdpa_exp.results.events import EventTail, read_events
 from sdpa_exp.results.record import RESULT_FILE, Record, read_record, write_record
 from sdpa_exp.run.progress import RunProgress
 from sdpa_exp.telemetry.make import gpu_probe, host_probe
 from sdpa_exp.telemetry.sampler import Sampler
 from sdpa_exp.telemetry.summary import Phase, summarize
+from sdpa_exp.tracking.mlflow_environment import SECRET_VARIABLES
 from sdpa_exp.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the worker in order
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": str(_width_columns())},
+            env=_worker_environment(),
         )
     sampler = _start_sampler(plan, worker.pid)
     tail = EventTail(plan.run_dir)
@@ -93,9 +93,10 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
     return record
 
 
-def _width_columns() -> int:
-    """The terminal's width, which the worker can't see and its report should fit; a fair one in a pipe."""
-    return shutil.get_terminal_size((120, 24)).columns
+def _worker_environment() -> dict[str, str]:
+    """Ours, without the credentials of the tracking store, and with the terminal's width, which reports should fit."""
+    kept = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+    return {**kept, "PYTHONUNBUFFERED": "1", "COLUMNS": str(shutil.get_terminal_size((120, 24)).columns)}
 
 
 def _start_sampler(plan: Plan, pid: int) -> Sampler | None:

@@ -48,7 +48,7 @@ def main() -> int:
     except SdpaExpError as expected:
         status, error = "FAILED", expected
         logger.error("%s", expected)
-    except Exception as unexpected:  # noqa: BLE001 - the record must be written whatever happened
+    except Exception as unexpected:  # the record must be written whatever happened
         status, error = "FAILED", unexpected
         logger.exception("the run failed")
     record = to_record(plan, outcome, status=status, error=error, started_at=started_at)

@@ -32,7 +32,7 @@ def resolve_hardware(asked: HardwareConfig) -> HardwareConfig:
         "tf32": is_cuda and torch.cuda.get_device_capability(device) >= (8, 0),
         "cudnn_benchmark": False,
         "channels_last": is_cuda and os.name != "nt",
-        "num_threads": torch.get_num_threads(),
+        "num_threads": min(8, max(1, (os.cpu_count() or 1) - 1)),  # as Ultralytics: a core stays free for the rest
     }
     filled = {key: value for key, value in defaults.items() if getattr(asked, key) is None}
     resolved = dataclasses.replace(asked, device=str(device), **filled)  # type: ignore[arg-type]

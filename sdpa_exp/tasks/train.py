@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -55,6 +54,7 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
     settings = SettingsCheck(journal, arguments)
     attest = AttestTraining(journal, precision=plan.hardware.precision or "fp32")
     trainer = AttentionTrainer(core=plan.attention.core, overrides=arguments)
+    torch.set_num_threads(plan.hardware.num_threads or 1)  # here, since building a trainer sets it too
     clock.set_device(trainer.device)
     attach(trainer, clock, epochs, stream, settings, attest)
     try:
@@ -76,7 +76,6 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
 
 def _set_backends(plan: Plan) -> None:
     """Process-wide switches of the hardware group. Ultralytics sets determinism itself, from train.deterministic."""
-    torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
     torch.backends.cuda.matmul.allow_tf32 = bool(plan.hardware.tf32)
     torch.backends.cudnn.allow_tf32 = bool(plan.hardware.tf32)
     torch.backends.cudnn.benchmark = bool(plan.hardware.cudnn_benchmark)
@@ -109,5 +108,3 @@ def _quantities(
 
 def _best_epoch(stopper: Any) -> float:
     return float(stopper.best_epoch)
-
-

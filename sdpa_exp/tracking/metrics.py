@@ -20,6 +20,7 @@ _FORBIDDEN = re.compile(r"[^\w.\- /]")
 # A chart needs no more: all samples of the first two minutes, then every tenth. The run folder keeps all.
 _NUM_DENSE_SAMPLES = 120
 _SPARSE_EVERY = 10
+_FIRST = ("mAP50-95", "mAP50")
 _NOT_QUANTITIES = ("time_unix_s", "mono_s", "unavailable")
 
 
@@ -44,16 +45,12 @@ def unix_ms(iso_8601: str) -> int:
 
 
 def event_points(event: Mapping[str, Any]) -> list[Point]:
-    """The metrics of one journal line: an epoch's by step, a phase's seconds and memory."""
-    time_ms = round(event["time_unix_s"] * 1000)
-    if event["event"] == "epoch":
-        values = {**event["metrics"], "epoch/train_s": event.get("train_s"), "epoch/val_s": event.get("val_s")}
-        return _points(values, time_ms, int(event["epoch"]))
-    if event["event"] == "phase":
-        phase = event["name"]
-        memory = {f"phase/{phase}_{name}": value for name, value in (event.get("memory") or {}).items()}
-        return _points({f"phase/{phase}_s": event.get("wall_s"), **memory}, time_ms, 0)
-    return []
+    """The metrics of one journal line: an epoch's, by step; accuracy first, which MLflow's compare view starts with."""
+    if event["event"] != "epoch":
+        return []
+    values = {name: event["metrics"][name] for name in _FIRST if name in event["metrics"]}
+    values |= {**event["metrics"], "epoch/train_s": event.get("train_s"), "epoch/val_s": event.get("val_s")}
+    return _points(values, round(event["time_unix_s"] * 1000), int(event["epoch"]))
 
 
 def sample_points(sample: Mapping[str, Any], index: int) -> list[Point]:
@@ -65,13 +62,16 @@ def sample_points(sample: Mapping[str, Any], index: int) -> list[Point]:
 
 
 def record_points(record: Record) -> list[Point]:
-    """The final quantities, one value each."""
+    """The final quantities and the phases' totals, one value each."""
     values = {f"final/{name}": value for name, value in record.quantities.items()}
     overall = (record.telemetry or {}).get("overall") or {}
     train = ((record.telemetry or {}).get("phases") or {}).get("train") or {}
     values["final/energy_j"] = overall.get("energy_j")
     values["final/train_energy_j"] = train.get("energy_j")
     values["final/train_mean_gpu_power_w"] = train.get("mean_gpu_power_w")
+    for phase, wall_s in record.phases_s.items():
+        peaks = record.memory.get(phase) or {}
+        values |= {f"phase/{phase}_s": wall_s, **{f"phase/{phase}_{name}": value for name, value in peaks.items()}}
     return _points(values, unix_ms(record.ended_at), 0)
 
 

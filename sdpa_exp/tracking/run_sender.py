@@ -43,6 +43,7 @@ class RunSender:
         self._key, self._progress = self._file.read()
         self._plan: Plan | None = None
         self._is_checked = False
+        self._has_epoch = False  # MLflow's compare view starts with the first metric it got: let that be accuracy
 
     def send(self, *, has_ended: bool) -> int:
         """Send what is new and return the number of requests.
@@ -61,7 +62,7 @@ class RunSender:
         num = self._ensure_run(plan, has_ended=has_ended)
         num += self._send_params(plan)
         num_events = self._send_events()
-        num += num_events + self._send_samples(is_worth_it=has_ended or num_events > 0)
+        num += num_events + self._send_samples(is_worth_it=has_ended or self._has_epoch)
         if not has_ended:
             return num
         return num + (self._send_result(plan) if (self._run_dir / RESULT_FILE).exists() else self._end_without_result())
@@ -136,6 +137,7 @@ class RunSender:
                 num += self._send_batch(points, tags, events_offset=behind)
                 points, tags = [], {}
             points += new
+            self._has_epoch |= bool(new)
             tags.update(_event_tags(line.content))
             behind = line.end_offset
         return num + self._send_batch(points, tags, events_offset=behind)

@@ -124,6 +124,8 @@ def end_run(run_dir: Path, plan: Plan, *, status: Status = "FINISHED", offset: f
         task="train",
         started_at=datetime.fromtimestamp(T0, UTC).isoformat(),
         ended_at=datetime.fromtimestamp(T0 + 100, UTC).isoformat(),
+        phases_s={"setup": 2.5, "train": 40.0},
+        memory={"train": {"peak_rss_mib": 900.0}},
         quantities={
             "mAP50": 0.8 - offset / 10,
             "mAP50-95": 0.5 - offset / 10,
