@@ -9,7 +9,7 @@ import torch
 
 from sdpa_exp.attention.choice import expected_kernel, refusal
 from sdpa_exp.attention.registry import CORES, get_core
-from sdpa_exp.attention.requirements import Setting, reasons_against
+from sdpa_exp.attention.requirements import HALVES, Requirements, Setting, reasons_against
 from sdpa_exp.errors import CoreUnavailable
 
 CPU = Setting(device_type="cpu", capability=None, dtype=torch.float32, head_dim_qk=32, head_dim_v=32)
@@ -44,10 +44,17 @@ def test_efficient_has_no_cpu_kernel() -> None:
 
 def test_unequal_and_large_head_dims_are_each_a_reason() -> None:
     setting = dataclasses.replace(A100, head_dim_qk=32, head_dim_v=512)
-    assert reasons("flash", setting) == [
+    unpadded = Requirements(dtypes={"cuda": HALVES}, max_head_dim=256, equal_head_dims=True)
+    assert reasons_against(unpadded, setting) == [
         "it needs one head_dim for q, k and v, and the model has 32 for q, k and 512 for v",
         "it takes head_dim up to 256, and the model has 512",
     ]
+
+
+def test_flash_pads_unequal_head_dims_and_pytorch_confirms_it() -> None:
+    psa = dataclasses.replace(CPU, head_dim_qk=32, head_dim_v=64)
+    assert refusal(CORES["flash"], psa) == []
+    assert expected_kernel(CORES["flash"], psa) == "flash"
 
 
 def test_head_dim_multiple_depends_on_the_dtype() -> None:
