@@ -61,6 +61,7 @@ class Plan:
     telemetry: TelemetryConfig
     tracking: TrackingConfig
     compare: CompareConfig
+    determinism: str = "default"
     job: Job = field(default_factory=lambda: Job(run_dir="."))
 
     @property
