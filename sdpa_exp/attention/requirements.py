@@ -1,7 +1,7 @@
 """Can a core run here? Requirements are data; the answer is a list of reasons why not, empty when it can.
 
 Sources: aten/src/ATen/native/transformers/cuda/sdp_utils.cpp and .../transformers/sdp_utils_cpp.cpp (PyTorch 2.11 to
-2.15), and a table of measured cases in FACTS.
+2.15), and calls of `torch._fused_sdp_choice`, which gives its reasons in warnings.
 """
 
 from __future__ import annotations

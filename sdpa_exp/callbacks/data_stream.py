@@ -34,10 +34,10 @@ class DataStream:
         self._num_batches = 0
 
     def callbacks(self) -> Callbacks:
-        """Weights after setup and after the last step; batches as they are used."""
+        """Weights after setup and after the last step; batches when they are ready (an event of AttentionTrainer)."""
         return {
             "on_pretrain_routine_end": self._digest_initial,
-            "on_train_batch_end": self._add_batch,
+            "on_train_batch_ready": self._add_batch,
             "on_train_epoch_end": self._finish,
             "on_train_end": self._digest_final,
         }
@@ -49,11 +49,10 @@ class DataStream:
         self.digests["final_weights"] = weights_digest(unwrap_model(trainer.model))
 
     def _add_batch(self, trainer: Any) -> None:
-        batch = getattr(trainer, "last_batch", None)
-        if batch is None or "data_stream" in self.digests or self._num_batches >= NUM_BATCHES:
+        if "data_stream" in self.digests or self._num_batches >= NUM_BATCHES:
             return
         for key in ("img", "cls", "bboxes", "batch_idx"):
-            self._hash.update(_bytes(batch[key]))
+            self._hash.update(_bytes(trainer.last_batch[key]))
         self._num_batches += 1
 
     def _finish(self, trainer: Any) -> None:

@@ -75,9 +75,7 @@ class PhaseClock:
             self.enter("bookkeeping")
 
 
-def _largest(
-    before: dict[str, float | None] | None, now: dict[str, float | None]
-) -> dict[str, float | None]:
+def _largest(before: dict[str, float | None] | None, now: dict[str, float | None]) -> dict[str, float | None]:
     """Key-wise maximum; None where neither was measured."""
     if before is None:
         return now

@@ -25,6 +25,7 @@ from sdpa_exp.config.schema import (
 )
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import ConfigError
+from sdpa_exp.results.files import write_text_atomic
 
 PLAN_FILE = "plan.yaml"
 SCHEMA_VERSION = 1
@@ -94,7 +95,7 @@ def write_plan(plan: Plan) -> Path:
     plan.run_dir.mkdir(parents=True, exist_ok=True)
     path = plan.run_dir / PLAN_FILE
     content = {"schema_version": SCHEMA_VERSION, "cell_id": plan.cell_id(), **to_dict(plan)}
-    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    write_text_atomic(path, yaml.safe_dump(content, sort_keys=False))
     return path
 
 

@@ -64,7 +64,7 @@ def check_sweep(plans: Sequence[Plan]) -> None:
     for num, plan in enumerate(plans):
         key = (plan.name, plan.cell_id(), plan.arm, plan.seed)
         first_num, first = seen.setdefault(key, (num, plan))
-        if first is plan:
+        if first_num == num:
             continue
         if first.attention != plan.attention:
             raise ConfigError(

@@ -20,3 +20,16 @@ def write_data_yaml(folder: Path, final_folder: Path, class_names: Sequence[str]
     }
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     (folder / DATA_YAML).write_text(text, encoding="utf-8")
+
+
+def names_folder(folder: Path) -> bool:
+    """Whether `folder`/data.yaml is whole and says that its images are in `folder`.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    try:
+        content = yaml.safe_load((folder / DATA_YAML).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return False
+    return isinstance(content, dict) and content.get("path") == folder.as_posix()

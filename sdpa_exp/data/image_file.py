@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from sdpa_exp.data.digest import bytes_digest
 
 _MIN_SIDE_PX = 10  # Ultralytics leaves out smaller ones
+_KINDS = (
+    "JPEG",
+    "PNG",
+    "BMP",
+    "TIFF",
+    "WEBP",
+    "JPEG2000",
+    "AVIF",
+)  # what Ultralytics and PIL both read, without plugins
 _END_OF_IMAGE = b"\xff\xd9"
 
 
@@ -49,17 +59,31 @@ def _decode(content: bytes) -> tuple[str | None, str | None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PIL warns of odd EXIF blocks
-            with Image.open(io.BytesIO(content)) as image:
+            with _open(content) as image:
                 size, kind = image.size, image.format
                 image.draft(None, (max(1, size[0] // 8), max(1, size[1] // 8)))
                 image.load()
     except UnidentifiedImageError:
-        return "is no image that can be read", None
+        return "is no image that can be read: expected JPEG, PNG, BMP, TIFF, WebP, JPEG 2000 or AVIF", None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         return f"is damaged: {error}", None
     if min(size) < _MIN_SIDE_PX:
         return f"is {size[0]} x {size[1]} px: expected {_MIN_SIDE_PX} px or more", kind
     return None, kind
+
+
+def _open(content: bytes) -> ImageFile.ImageFile:
+    """Like PIL's `open`, which Ultralytics replaces by one that runs pip when it does not know a file."""
+    Image.init()
+    for kind in _KINDS:
+        factory, accepts = Image.OPEN.get(kind, (None, None))
+        if factory is None or (accepts is not None and accepts(content[:16]) is not True):
+            continue
+        try:
+            return factory(io.BytesIO(content), "")
+        except (SyntaxError, IndexError, TypeError, struct.error):  # PIL's ways to say that it is another kind
+            continue
+    raise UnidentifiedImageError
 
 
 def closed_jpeg(content: bytes) -> bytes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdpa_exp.data.build_once import build_once
-from sdpa_exp.data.data_yaml import DATA_YAML, write_data_yaml
+from sdpa_exp.data.data_yaml import DATA_YAML, names_folder, write_data_yaml
 from sdpa_exp.data.image_file import closed_jpeg
 
 _MAX_NAME = 120
@@ -99,7 +99,7 @@ def _fault(folder: Path, entries: Sequence[ViewEntry]) -> str | None:
             surplus = {p.name for p in (folder / place).iterdir() if p.suffix != ".npy"} - names
             if surplus:
                 return f"{place} holds a file that is not ours: {min(surplus)}"
-        if folder.as_posix() not in (folder / DATA_YAML).read_text(encoding="utf-8"):
+        if not names_folder(folder):
             return f"{DATA_YAML} names another folder"
     except OSError as error:
         return f"{type(error).__name__}: {error}"

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdpa_exp.data.light import Sun, draw_lens, draw_sun, take_picture
-from sdpa_exp.data.plants import CLASS_NAMES, CROP, WEEDS, Species, Sprite, paint_plant
+from sdpa_exp.data.painting import Sprite, paint_plant
+from sdpa_exp.data.plants import CLASS_NAMES, CROP, WEEDS, Species
 from sdpa_exp.data.soil import draw_soil, render_soil
 
 OVERSAMPLING = 2
@@ -57,19 +58,20 @@ class Scene:
 
 
 def render_scene(rng: np.random.Generator, size_px: int) -> Scene:
-    """Render one picture; all randomness comes from `rng`."""
-    sun = draw_sun(rng)
-    row_angle = float(rng.uniform(0, np.pi))
-    row_spacing = float(rng.uniform(0.6, 0.85))
+    """Render one picture; all randomness comes from `rng`, and what grows where does not depend on `size_px`."""
+    layout_rng, soil_rng, lens_rng, plants_rng = rng.spawn(4)
+    sun = draw_sun(layout_rng)
+    row_angle = float(layout_rng.uniform(0, np.pi))
+    row_spacing = float(layout_rng.uniform(0.6, 0.85))
+    soil = draw_soil(layout_rng, row_angle_rad=row_angle, row_spacing=row_spacing)
+    places = _crop_row_places(layout_rng, row_angle, row_spacing)
+    places += _weed_places(layout_rng, places)
     fine_px = size_px * OVERSAMPLING
-    soil = draw_soil(rng, row_angle_rad=row_angle, row_spacing=row_spacing)
-    canvas = _resized(render_soil(rng, soil, sun, size_px), fine_px, cv2.INTER_LINEAR)
+    canvas = _resized(render_soil(soil_rng, soil, sun, size_px), fine_px, cv2.INTER_LINEAR)
     owner = np.full((fine_px, fine_px), -1, np.int16)
-    places = _crop_row_places(rng, row_angle, row_spacing)
-    places += _weed_places(rng, places)
     painted_px = []
-    for index, place in enumerate(places):
-        sprite = paint_plant(rng, place.species, sun, place.diameter * fine_px)
+    for index, (place, plant_rng) in enumerate(zip(places, plants_rng.spawn(len(places)), strict=True)):
+        sprite = paint_plant(plant_rng, place.species, sun, place.diameter * fine_px)
         painted_px.append(int(np.count_nonzero(sprite.mask)))
         _cast_shadow(canvas, sprite, place, sun)
         _paste(canvas, owner, sprite, place, index)
@@ -77,7 +79,7 @@ def render_scene(rng: np.random.Generator, size_px: int) -> Scene:
     visible = tuple(float(seen) / max(1, painted) for seen, painted in zip(seen_px, painted_px, strict=True))
     coarse = _owner_at_picture_size(owner)
     return Scene(
-        bgr=take_picture(rng, _resized(canvas, size_px, cv2.INTER_AREA), draw_lens(rng, sun)),
+        bgr=take_picture(lens_rng, _resized(canvas, size_px, cv2.INTER_AREA), draw_lens(lens_rng, sun)),
         owner=coarse,
         places=tuple(places),
         visible_share=visible,

@@ -65,9 +65,10 @@ def render_soil(rng: np.random.Generator, soil: Soil, sun: Sun, size_px: int) ->
     Returns:
         (size_px, size_px, 3), BGR.
     """
-    clods = layered_noise(rng, size_px, (23, 49, 97), 0.9)
+    clods = layered_noise(rng, size_px, (19, 37, 71, 113), 0.85)
+    clods *= 0.6 + 0.4 * np.tanh(1.5 * layered_noise(rng, size_px, (4, 9), 0.8) + 0.5)  # rough and smooth patches
     crumbs = layered_noise(rng, size_px, (150, 240, 400), 0.9)
-    height = 0.55 * np.tanh(1.3 * clods) * soil.roughness + 0.22 * crumbs + layered_noise(rng, size_px, (5, 11), 0.6)
+    height = 0.55 * np.tanh(1.3 * clods) * soil.roughness + 0.10 * crumbs + layered_noise(rng, size_px, (5, 11), 0.6)
     across = _distance_across_rows(size_px, soil.row_angle_rad)
     furrows = np.sin(across * np.float32(2 * np.pi / soil.furrow_period) + np.float32(rng.uniform(0, 6.28)))
     # relief is slope towards the sun; the step is in proportion to the picture so that resolution does not change it
@@ -76,7 +77,7 @@ def render_soil(rng: np.random.Generator, soil: Soil, sun: Sun, size_px: int) ->
     facing += cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=step * sun.dy / 8)
     shade = 1.0 - np.tanh(facing * 4.2) * (0.27 * sun.hardness + 0.12)
     shade += furrows * (0.07 * soil.roughness) - np.maximum(-clods - 0.6, 0.0) * 0.16  # gaps between clods are dark
-    shade += crumbs * 0.045
+    shade += crumbs * 0.06
     moist = layered_noise(rng, size_px, (3, 7), 0.7) * 0.06
     tint = layered_noise(rng, size_px, (9, 60, 240), 0.9)
     ground = np.empty((size_px, size_px, 3), np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 
 from sdpa_exp.config.schema import SyntheticDataset
 from sdpa_exp.data.build_once import build_once
-from sdpa_exp.data.data_yaml import DATA_YAML, write_data_yaml
+from sdpa_exp.data.data_yaml import DATA_YAML, names_folder, write_data_yaml
 from sdpa_exp.data.digest import bytes_digest, content_digest
 from sdpa_exp.data.plants import CLASS_NAMES
 from sdpa_exp.data.prepared import PreparedDataset
@@ -153,7 +153,7 @@ def _fault(folder: Path, settings: dict[str, int]) -> str | None:
             ):
                 if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
                     return f"{path.relative_to(folder)} was changed"
-        if folder.as_posix() not in (folder / DATA_YAML).read_text(encoding="utf-8"):
+        if not names_folder(folder):
             return f"{DATA_YAML} names another folder"
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{type(error).__name__}: {error}"

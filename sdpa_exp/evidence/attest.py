@@ -87,7 +87,8 @@ class Attestation:
             more = f" (and {len(self.mismatches) - 3} more)" if len(self.mismatches) > 3 else ""
             raise AttestationError(
                 f"attention={self.requested} was asked for and something else ran: "
-                f"{'; '.join(self.mismatches[:3])}{more}. The figures of this run are not figures of that core; attestation.json has the evidence."
+                f"{'; '.join(self.mismatches[:3])}{more}. "
+                "The figures of this run are not figures of that core; attestation.json has the evidence."
             )
 
 

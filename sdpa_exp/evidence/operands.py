@@ -45,7 +45,7 @@ class OperandRecorder(TorchDispatchMode):
     """Records, while active, the operands of each attention product inside a site."""
 
     def __init__(self, sites: list[Site]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[ProductCall] = []
         self.core_calls: dict[str, int] = {site.name: 0 for site in sites}
         self._sites = sites
@@ -121,4 +121,3 @@ def _operand(tensor: Tensor) -> Operand:
         dtype=dtype_name(tensor.dtype),
         device=tensor.device.type,
     )
-

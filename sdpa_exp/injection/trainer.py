@@ -27,8 +27,8 @@ from sdpa_exp.injection.inject import Choices, InjectionReport, check_injected, 
 class AttentionMixin:
     """What turns one of Ultralytics' detection trainers into one of ours; stands before it among the bases.
 
-    Besides Ultralytics' events it fires `on_caching_start`, `on_caching_end` (data sets scanned, images cached) and
-    `on_final_eval_start`. `last_batch` is the newest preprocessed training batch.
+    Besides Ultralytics' events it fires `on_caching_start`, `on_caching_end` (data sets scanned, images cached),
+    `on_train_batch_ready` (`last_batch` is preprocessed and not yet used) and `on_final_eval_start`.
     """
 
     def __init__(
@@ -62,9 +62,15 @@ class AttentionMixin:
         return checkpoint
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Keep a reference to the batch, for the attestation and the digest of the data stream."""
-        self.last_batch = super().preprocess_batch(batch)
-        return self.last_batch
+        """Keep the batch for the attestation, and show it to the watchers.
+
+        The dict is copied, and shown before it is used: Ultralytics' plotting thread later turns the original's tensors
+        into arrays, and on a CPU scales the image in place.
+        """
+        ready: dict[str, Any] = super().preprocess_batch(batch)
+        self.last_batch = dict(ready)
+        self.run_callbacks("on_train_batch_ready")
+        return ready
 
     def final_eval(self) -> None:
         """Evaluate best.pt; its reload must have kept the core."""
@@ -104,7 +110,7 @@ class AttentionMixin:
             if value is not None and not math.isfinite(value):
                 raise RunError(
                     f"the {name} is {value} after epoch {epoch + 1}. Ultralytics would go on from last.pt; here the "
-                    f"run ends. Lower train.lr0, or use hardware.precision=bf16 or fp32 (results so far: {Path(self.csv)})."
+                    f"run ends. Lower train.lr0, or use hardware.precision=bf16 or fp32 (so far: {Path(self.csv)})."
                 )
         return False
 

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "torchvision", "ultralytics", "numpy", "mlflow", "hydra-core", "sdpa-exp", "opencv-python")
+PACKAGES = ("torch", "torchvision", "ultralytics", "numpy", "mlflow", "hydra-core", "sdpa-exp", "opencv-python-headless")
 
 
 def collect_environment() -> dict[str, Any]:

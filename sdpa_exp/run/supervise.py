@@ -1,4 +1,4 @@
-"""The parent's side of one run: starts the worker, samples telemetry, follows the journal, and makes sure of a record."""
+"""The parent's side of one run: starts the worker, samples telemetry, follows the journal, and sees to a record."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
-from sdpa_exp.errors import ComparisonError, RunError
+from sdpa_exp.errors import RunError
 from sdpa_exp.results.events import EventTail, read_events
 from sdpa_exp.results.record import RESULT_FILE, Record, read_record, write_record
 from sdpa_exp.run.progress import RunProgress
@@ -165,5 +164,3 @@ def _telemetry(plan: Plan) -> dict[str, Any] | None:
         if e["event"] == "phase"
     ]
     return summarize(samples, phases)
-
-

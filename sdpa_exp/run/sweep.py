@@ -47,7 +47,9 @@ def read_sweep(sweep_dir: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
     except (OSError, ValueError) as error:
-        raise RunError(f"{path} can't be read ({error}); expected the folder of a sweep that sdpa_exp began.") from error
+        raise RunError(
+            f"{path} can't be read ({error}); expected the folder of a sweep that sdpa_exp began."
+        ) from error
 
 
 def frozen_hardware(sweep: dict[str, Any], asked: HardwareConfig) -> HardwareConfig:

@@ -47,7 +47,7 @@ def main() -> int:
     except SdpaExpError as expected:
         status, error = "FAILED", expected
         logger.error("%s", expected)
-    except Exception as unexpected:  # noqa: BLE001 - the record must be written whatever happened
+    except Exception as unexpected:  # the record must be written whatever happened
         status, error = "FAILED", unexpected
         logger.exception("the run failed")
     record = to_record(plan, outcome, status=status, error=error, started_at=started_at)
@@ -76,9 +76,7 @@ def _run(plan: Plan, journal: Journal, outcome: Outcome, started_perf_s: float) 
     return plan
 
 
-def to_record(
-    plan: Plan, outcome: Outcome, *, status: Status, error: BaseException | None, started_at: str
-) -> Record:
+def to_record(plan: Plan, outcome: Outcome, *, status: Status, error: BaseException | None, started_at: str) -> Record:
     """The record of a run that has come to its end, one way or another."""
     values = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
     return Record(

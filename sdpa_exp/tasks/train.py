@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -126,5 +125,3 @@ def _quantities(
 
 def _best_epoch(stopper: Any) -> float:
     return float(stopper.best_epoch)
-
-

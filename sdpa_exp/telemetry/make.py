@@ -20,6 +20,6 @@ def host_probe(pid: int, run_dir: Path) -> Probe:
 
 def gpu_probe(uuid: str, pid: int) -> Probe:
     """The probe for the GPU with this UUID; without a driver it gives None and says why."""
-    from sdpa_exp.telemetry.nvml import NvmlProbe  # noqa: PLC0415 - machines without a GPU never load NVML
+    from sdpa_exp.telemetry.nvml import NvmlProbe
 
     return NvmlProbe(uuid=uuid, pids=partial(tree_pids, pid))

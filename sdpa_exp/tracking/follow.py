@@ -7,11 +7,12 @@ import logging
 import os
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from sdpa_exp.errors import SdpaExpError
+from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking.mlflow_store import StoreRefuses
 from sdpa_exp.tracking.progress import LOCK_FILE
 
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _POLL_S = 1.0
 _MAX_BACKOFF_S = 60.0
+_MAX_FAULTS = 5
 
 
 class _Followed:
@@ -36,12 +38,13 @@ class _Followed:
         self.has_ended = False
         self.settled = threading.Event()  # sent completely, or one attempt after the end has failed
         self.is_sent = False
+        self.num_faults = 0
 
 
 class Follower:
     """Follows any number of folders with one thread. A failing store is asked less and less often, up to a minute."""
 
-    def __init__(self, make_sender: Callable[[Path], RunSender], *, before: Callable[[], None] | None = None) -> None:
+    def __init__(self, make_sender: Callable[[Path], RunSender], *, before: Callable[[], int] | None = None) -> None:
         self._make_sender = make_sender
         self._before = before
         self._followed: dict[Path, _Followed] = {}
@@ -141,29 +144,40 @@ class Follower:
         with self._mutex:
             items = list(self._followed.items())
         for run_dir, followed in items:
-            if not self._attempt(lambda d=run_dir, f=followed: self._send(d, f)):  # type: ignore[misc]
+            if not self._attempt(partial(self._send, run_dir, followed)):
                 self._settle_ended()
                 return
 
-    def _send(self, run_dir: Path, followed: _Followed) -> None:
+    def _send(self, run_dir: Path, followed: _Followed) -> int:
+        """Send what is new of one folder; the store's troubles are raised, the folder's own are dealt with here."""
         if not followed.lock.is_locked:
             try:
                 followed.lock.acquire(timeout=0)
             except Timeout:
                 logger.debug("%s is being sent by another process", run_dir)
-                return
+                return 0
         has_ended = followed.has_ended  # read before sending: what is written later is not sent yet
         try:
             if followed.sender is None:
                 followed.sender = self._make_sender(run_dir)
-            followed.sender.send(has_ended=has_ended)
+            num = followed.sender.send(has_ended=has_ended)
         except StoreRefuses as error:
-            logger.warning("the store refuses %s, which stays in its folder: %s", run_dir, error)
+            logger.warning("%s The run stays in its folder: %s", error, run_dir)
             self._drop(run_dir, followed)
-            return
+            return 0
+        except TrackingError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one odd folder must not keep the others from being sent
+            followed.num_faults += 1
+            if followed.num_faults == _MAX_FAULTS:  # not at once: a file may have been read while it was written
+                logger.warning("%s can't be shown: %s: %s", run_dir, type(error).__name__, error)
+                self._drop(run_dir, followed)
+            return 0
+        followed.num_faults = 0
         if has_ended:
             followed.is_sent = True
             self._drop(run_dir, followed)
+        return num
 
     def _drop(self, run_dir: Path, followed: _Followed) -> None:
         with self._mutex:
@@ -171,21 +185,20 @@ class Follower:
         followed.lock.release()
         followed.settled.set()
 
-    def _attempt(self, action: Callable[[], None]) -> bool:
+    def _attempt(self, action: Callable[[], int]) -> bool:
         try:
-            action()
+            num_requests = action()
         except Exception as error:  # noqa: BLE001 - tracking never fails a run, whatever MLflow raises
             self._num_failures += 1
             if self._num_failures == 1:
-                known = isinstance(error, SdpaExpError)
-                logger.warning(
-                    "%s. The run goes on; what can't be sent waits in its folder.",
-                    str(error).rstrip(".") if known else f"tracking failed: {type(error).__name__}: {error}",
+                what = (
+                    str(error).rstrip(".") if isinstance(error, TrackingError) else f"{type(error).__name__}: {error}"
                 )
+                logger.warning("%s. The run goes on; what can't be sent waits in its folder.", what)
             return False
-        if self._num_failures:
+        if self._num_failures and num_requests:  # a folder with nothing new proves nothing
             logger.info("the store answers again")
-        self._num_failures = 0
+            self._num_failures = 0
         return True
 
     def _settle_ended(self) -> None:

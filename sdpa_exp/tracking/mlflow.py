@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LOCAL_UI = "http://127.0.0.1:5000"  # the default of `mlflow ui`
+
 
 class MlflowTracker:
     """Shows run folders in an MLflow store; see `Tracker` for what each method promises."""
@@ -95,8 +97,8 @@ class MlflowTracker:
 
     def sync(self, folder: Path) -> int:
         """Send what is missing below a folder; runs that another process is sending are left to it."""
-        plans = sorted(path.parent for path in folder.rglob(PLAN_FILE)) if folder.is_dir() else []
-        sweeps = sorted(path.parent for path in folder.rglob(SWEEP_FILE)) if folder.is_dir() else []
+        plans = _folders_with(PLAN_FILE, folder)
+        sweeps = _folders_with(SWEEP_FILE, folder)
         if not plans and not sweeps:
             raise TrackingError(
                 f"{folder} holds nothing to send: expected a run folder (with {PLAN_FILE}), a sweep folder "
@@ -112,6 +114,13 @@ class MlflowTracker:
         command = (sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", self._location.uri)
         return shlex.join(command)
 
+    def ui_page(self) -> str | None:
+        """Our experiment's runs; without the last parameter MLflow 3.17 opens its pages for language models."""
+        server = self._location.uri if self._location.is_server else _LOCAL_UI
+        experiment_id = self._store.known_experiment_id(self._experiment)
+        page = "experiments" if experiment_id is None else f"experiments/{experiment_id}/runs"
+        return f"{server}/#/{page}?workflowType=machine_learning"
+
     def close(self) -> None:
         """Stop the thread."""
         self._follower.stop(self._timeout_s)
@@ -119,18 +128,21 @@ class MlflowTracker:
     def _make_sender(self, run_dir: Path) -> RunSender:
         return RunSender(run_dir, store=self._store, log_checkpoint=self._log_checkpoint)
 
-    def _send_sweeps(self) -> None:
+    def _send_sweeps(self) -> int:
         with self._sweeps_mutex:
             waiting = dict(self._sweeps)
+        num = 0
         for sweep_dir, status in waiting.items():
             sender = SweepSender(sweep_dir, store=self._store, experiment=self._experiment)
             if status is None:
                 sender.ensure()
             else:
                 sender.close(cast("Status", status), self._closed_at_ms[sweep_dir])
+            num += 1
             with self._sweeps_mutex:
                 if self._sweeps.get(sweep_dir, "") == status:
                     del self._sweeps[sweep_dir]
+        return num
 
     def _sync_run(self, run_dir: Path) -> int:
         if self._follower.is_following(run_dir):
@@ -169,6 +181,12 @@ class MlflowTracker:
     def _sweep_experiment(self, sweep_dir: Path) -> str:
         content = json.loads((sweep_dir / SWEEP_FILE).read_text(encoding="utf-8"))
         return str(content.get("name") or self._experiment)
+
+
+def _folders_with(name: str, folder: Path) -> list[Path]:
+    """Folders at or below `folder` that hold the file, but for copies in MLflow's artifacts (`RUN_ID/artifacts/`)."""
+    found = sorted(path.parent for path in folder.rglob(name))
+    return [path for path in found if path.name != "artifacts"]
 
 
 def _status_of_left_sweep(sweep_dir: Path, folders: list[Path]) -> Status | None:

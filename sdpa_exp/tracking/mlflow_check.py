@@ -102,9 +102,9 @@ def check_server(store: MlflowStore, location: Location, *, experiment: str, tim
 
 
 def _get(location: Location, path: str, timeout_s: float) -> Any:
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
-    from mlflow.utils.credentials import get_default_host_creds  # noqa: PLC0415
-    from mlflow.utils.rest_utils import http_request  # noqa: PLC0415
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
 
     try:
         return http_request(get_default_host_creds(location.uri), path, "GET", timeout=timeout_s, raise_on_status=False)

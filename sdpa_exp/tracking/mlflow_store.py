@@ -73,6 +73,10 @@ class MlflowStore:
                     self._experiments[name] = found.experiment_id
         return self._experiments[name]
 
+    def known_experiment_id(self, name: str) -> str | None:
+        """The id of an experiment that was used before, without asking the store."""
+        return self._experiments.get(name)
+
     def create_run(self, experiment_id: str, *, name: str, start_unix_ms: int, tags: Mapping[str, str]) -> str:
         """Create a run and return its id."""
         with self._request("create the run") as client:
@@ -93,7 +97,7 @@ class MlflowStore:
         Raises:
             RunDeleted: someone deleted it in the UI, which is respected.
         """
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+        from mlflow.exceptions import MlflowException
 
         with self._request("look for the run") as client:
             try:
@@ -122,12 +126,15 @@ class MlflowStore:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> int:
-        """Send metrics, params and tags in as few requests as MLflow's limits allow; returns how many."""
-        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
+        """Send metrics, params and tags in as few requests as MLflow's limits allow; returns how many.
+
+        Whoever made the texts, no credentials of an address in them are sent.
+        """
+        from mlflow.entities import Metric, Param, RunTag
 
         metrics = [Metric(p.name, p.value, p.time_unix_ms, p.step) for p in points]
-        left_params = [Param(key, value) for key, value in (params or {}).items()]
-        left_tags = [RunTag(key, value) for key, value in (tags or {}).items()]
+        left_params = [Param(key, redact(value)) for key, value in (params or {}).items()]
+        left_tags = [RunTag(key, redact(value)) for key, value in (tags or {}).items()]
         num_requests = 0
         while metrics or left_params or left_tags:
             with self._request("log") as client:
@@ -140,9 +147,9 @@ class MlflowStore:
 
     def log_dataset(self, run_id: str, *, name: str, digest: str, source: str) -> None:
         """Record the data set as an input of the run; the same name and digest count once."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        dataset = Dataset(name=name, digest=digest[:36], source_type="local", source=redact(source))
+        dataset = Dataset(name=redact(name), digest=digest[:36], source_type="local", source=redact(source))
         with self._request("log the data set") as client:
             client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
@@ -173,12 +180,13 @@ class MlflowStore:
             client.set_experiment_tag(experiment_id, tag, value)
 
     def _create_experiment(self, client: Any, name: str) -> str:
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+        from mlflow.exceptions import MlflowException
 
         root = self.location.artifact_root
         folder = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
         try:
-            return str(client.create_experiment(name, None if root is None else (root / folder).as_uri()))
+            location = None if root is None else (root / folder).as_uri()
+            return str(client.create_experiment(name, location))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
                 raise
@@ -187,7 +195,7 @@ class MlflowStore:
     def _client(self) -> Any:
         """MLflow's client. Creating an sqlite schema takes seconds, and two at once break it: hence the lock."""
         if self._connected is None:
-            from mlflow.tracking import MlflowClient  # noqa: PLC0415 - seconds of import, in the sending thread
+            from mlflow.tracking import MlflowClient
 
             database = self.location.database
             if database is None:
@@ -208,5 +216,14 @@ class MlflowStore:
         except Exception as error:  # MLflow, SQLAlchemy, requests and the disk all have their own
             code = getattr(error, "error_code", None)
             password = self.location.password or os.environ.get("MLFLOW_TRACKING_PASSWORD")
-            sentence = redact(f"MLflow at {self.location.uri} did not {what}: {error}", password)
+            sentence = redact(f"MLflow at {self.location.uri} {_brief(what, str(error))}", password)
             raise (StoreRefuses if code in _REFUSALS else TrackingError)(sentence[:1000]) from error
+
+
+def _brief(what: str, message: str) -> str:
+    """What went wrong; requests' words for a server that is not there are long and say no more."""
+    if "timed out" in message or "timeout" in message.lower():
+        return f"did not {what}: no answer in time"
+    if "Max retries exceeded" in message or "Connection aborted" in message:
+        return f"did not {what}: it can't be reached"
+    return f"did not {what}: {message}"

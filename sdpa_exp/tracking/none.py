@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# ruff: noqa: ARG002
 class NoTracker:
     """Does nothing, successfully."""
 
@@ -33,6 +32,10 @@ class NoTracker:
         return 0
 
     def ui_command(self) -> str | None:
+        """There is no UI."""
+        return None
+
+    def ui_page(self) -> str | None:
         """There is no UI."""
         return None
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan
 
 MAX_VALUE_LENGTH = 500
-# Where a run stands and where it is shown are no settings of the experiment.
-_LEFT_OUT = ("job", "tracking", "name")
+# Where a run stands, where it is shown and how it is compared are no settings of the experiment; plan.yaml has them.
+_LEFT_OUT = ("job", "tracking", "compare", "name")
 
 
 def plan_params(plan: Plan) -> dict[str, str]:
@@ -29,7 +29,8 @@ def plan_params(plan: Plan) -> dict[str, str]:
         "task": plan.task.name,
     }
     for key, value in _flatten(content):
-        if key.removesuffix(".name") not in params and value is not None:
+        is_repeated = key.removesuffix(".name") in params or (key == "attention.core" and value == plan.arm)
+        if value is not None and not is_repeated:
             params[key] = redact(str(value))[:MAX_VALUE_LENGTH]
     return params
 

@@ -53,6 +53,10 @@ class Tracker(Protocol):
         """What opens the runs in a browser: a command, or the server's address."""
         ...
 
+    def ui_page(self) -> str | None:
+        """The address of our runs once the UI is up; its start page would show something else."""
+        ...
+
     def close(self) -> None:
         """Stop sending; what is still owed waits for `sync`."""
         ...
@@ -67,7 +71,7 @@ def make_tracker(config: TrackingConfig, *, experiment: str) -> Tracker:
     if config.kind == "none":
         return NoTracker()
     if config.kind == "mlflow":
-        from sdpa_exp.tracking.mlflow import MlflowTracker  # noqa: PLC0415 - tracking=none must not load threads and locks
+        from sdpa_exp.tracking.mlflow import MlflowTracker
 
         location = locate(config.uri, environment=os.environ, cwd=Path.cwd())
         return MlflowTracker(

@@ -14,6 +14,7 @@ from sdpa_exp.attention.eager import explicit_attention
 from sdpa_exp.attention.requirements import ANYWHERE
 from sdpa_exp.errors import AttestationError, InjectionError
 from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.dispatch import ATTRIBUTE
 from sdpa_exp.injection.sites import find_sites
 
 IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -27,8 +28,8 @@ def _strided(q: Any, k: Any, v: Any, scale: float) -> Any:
 
 def _half(q: Any, k: Any, v: Any, scale: float) -> Any:
     """Computes in bf16 behind the caller's back."""
-    half = (t.bfloat16() for t in (q, k, v))
-    return torch.nn.functional.scaled_dot_product_attention(*half, scale=scale).to(q.dtype)
+    out = torch.nn.functional.scaled_dot_product_attention(q.bfloat16(), k.bfloat16(), v.bfloat16(), scale=scale)
+    return out.to(q.dtype)
 
 
 def pretender(name: str, function: Any) -> Core:
@@ -122,7 +123,7 @@ def test_a_switch_that_does_nothing_is_caught(network: nn.Module) -> None:
 
 def test_a_model_with_two_cores_is_refused(network: nn.Module) -> None:
     inject(network, "flash")
-    find_sites(network)[0].module.attn_impl = "math"
+    setattr(find_sites(network)[0].module, ATTRIBUTE, "math")
     with pytest.raises(InjectionError, match=r"different cores \(flash, math\)"):
         attest(network, IMAGES)
 

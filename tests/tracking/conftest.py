@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +31,6 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An sqlite file with MLflow's tables, with an experiment of another kind in it."""
     database = tmp_path_factory.mktemp("schema") / "mlflow.db"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    from mlflow.tracking import MlflowClient
-
     MlflowClient(f"sqlite:///{database}")
     return database
 
@@ -57,18 +58,12 @@ def tracker(config: TrackingConfig) -> Iterator[Tracker]:
 @pytest.fixture
 def client(config: TrackingConfig) -> Any:
     """MLflow's own client, to look at what is really in the store."""
-    from mlflow.tracking import MlflowClient
-
     return MlflowClient(config.uri)
 
 
 def only_run(client: Any, **tags: str) -> Any:
     """The one run of the experiment with these tags."""
-    found = [
-        run
-        for run in all_runs(client)
-        if all(run.data.tags.get(key) == value for key, value in tags.items())
-    ]
+    found = [run for run in all_runs(client) if all(run.data.tags.get(key) == value for key, value in tags.items())]
     assert len(found) == 1, [run.data.tags for run in found]
     return client.get_run(found[0].info.run_id)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 from sdpa_exp.config.plan import write_plan
 from sdpa_exp.config.schema import TrackingConfig
@@ -17,6 +20,7 @@ from tests.tracking.folders import (
     ENVIRONMENT,
     T0,
     append_epoch,
+    append_event,
     append_samples,
     end_run,
     plan_for,
@@ -60,9 +64,7 @@ def test_a_followed_run_is_shown_with_its_settings_curves_kernels_data_and_files
     assert run.data.metrics["final/train_s"] == 40
     assert "final/peak_memory_mib" not in run.data.metrics  # not measured is no value, never 0
     samples = client.get_metric_history(run.info.run_id, "system/rss_mib")
-    assert [(m.step, m.timestamp, m.value) for m in samples] == [
-        (i, (T0 + i) * 1000, 900.0 + i) for i in range(17)
-    ]
+    assert [(m.step, m.timestamp, m.value) for m in samples] == [(i, (T0 + i) * 1000, 900.0 + i) for i in range(17)]
     assert "system/gpu_power_w" not in run.data.metrics
     tags = run.data.tags
     assert tags["arm"] == "flash"
@@ -136,8 +138,6 @@ def test_sending_everything_twice_doubles_nothing(tracker: Tracker, client: Any,
 def test_a_deleted_database_is_filled_again_from_the_folders(
     tracker: Tracker, config: TrackingConfig, schema: Path, tmp_path: Path
 ) -> None:
-    from mlflow.tracking import MlflowClient
-
     whole_run(tmp_path / "run")
     tracker.sync(tmp_path / "run")
     other = tmp_path / "other.db"
@@ -151,8 +151,6 @@ def test_a_deleted_database_is_filled_again_from_the_folders(
 
 
 def test_a_run_can_go_to_a_second_store_later(tracker: Tracker, client: Any, schema: Path, tmp_path: Path) -> None:
-    from mlflow.tracking import MlflowClient
-
     whole_run(tmp_path / "run")
     tracker.sync(tmp_path / "run")
     other = tmp_path / "other.db"
@@ -173,16 +171,12 @@ def test_a_run_deleted_in_the_ui_stays_deleted(tracker: Tracker, client: Any, tm
     assert all_runs(client) == []
 
 
-def test_a_killed_run_is_healed_but_one_that_lives_is_left_alone(
-    tracker: Tracker, client: Any, tmp_path: Path
-) -> None:
-    import os
-
+def test_a_killed_run_is_healed_but_one_that_lives_is_left_alone(tracker: Tracker, client: Any, tmp_path: Path) -> None:
     start_run(tmp_path / "dead", arm="flash")
     append_epoch(tmp_path / "dead", 1)
     start_run(tmp_path / "alive", arm="sdpa", pid=os.getpid())
     _move_start_to_now(tmp_path / "alive")
-    tracker.sync(tmp_path)
+    tracker.sync(tmp_path)  # the store's artifacts, with their copies of plans and journals, lie below this folder
     dead, alive = only_run(client, arm="flash"), only_run(client, arm="sdpa")
     assert (dead.info.status, alive.info.status) == ("KILLED", "RUNNING")
     assert "without writing a result" in dead.data.tags["reason"]
@@ -199,17 +193,12 @@ def test_a_run_followed_on_another_machine_is_not_declared_dead(tracker: Tracker
 
 
 def test_a_resumed_run_is_running_again_and_goes_on_where_it_was(tracker: Tracker, client: Any, tmp_path: Path) -> None:
-    import os
-
     run_dir = tmp_path / "run"
     plan = start_run(run_dir)
     append_epoch(run_dir, 1)
     tracker.sync(run_dir)
     assert only_run(client).info.status == "KILLED"
-    append_event_now = {"pid": os.getpid(), "plan_cell_id": plan.cell_id()}
-    from tests.tracking.folders import append_event
-
-    append_event(run_dir, "run_started", **append_event_now)
+    append_event(run_dir, "run_started", pid=os.getpid(), plan_cell_id=plan.cell_id())
     tracker.follow(run_dir)
     append_epoch(run_dir, 2)
     end_run(run_dir, plan)
@@ -244,8 +233,6 @@ def test_variables_in_the_users_shell_do_not_divert_us(
 
 
 def test_odd_metric_names_and_values_are_taken(tracker: Tracker, client: Any, tmp_path: Path) -> None:
-    from tests.tracking.folders import append_event
-
     start_run(tmp_path / "run")
     metrics = {"metrics/mAP50(B)": 0.5, "a:b": 1.0, "loss": float("nan"), "huge": float("inf"), "text": "no"}
     append_event(tmp_path / "run", "epoch", epoch=1, epochs=1, metrics=metrics, train_s=None, val_s=None)
@@ -257,9 +244,7 @@ def test_odd_metric_names_and_values_are_taken(tracker: Tracker, client: Any, tm
     assert "text" not in stored
 
 
-def test_a_password_in_plan_and_log_stays_out_of_the_store(
-    tracker: Tracker, database: Path, tmp_path: Path
-) -> None:
+def test_a_password_in_plan_and_log_stays_out_of_the_store(tracker: Tracker, database: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     plan = plan_for(run_dir)
     plan.tracking.uri = "http://ann:s3cr3t-planted@host:5000"
@@ -277,8 +262,6 @@ def test_a_password_in_plan_and_log_stays_out_of_the_store(
 
 
 def _move_start_to_now(run_dir: Path) -> None:
-    import time
-
     path = run_dir / "events.jsonl"
     events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     path.write_text("".join(json.dumps({**e, "time_unix_s": time.time()}) + "\n" for e in events), encoding="utf-8")

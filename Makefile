@@ -1,0 +1,70 @@
+# Needs make and Python 3.11 or newer; everything else goes into .venv, exactly as requirements.lock says.
+#   make demo    the first honest comparison: stock against sdpa, two seeds
+#   make test    lint, types and the quick tests        make slow    the heavier tests
+#   make setup   only the environment                   make lock    refresh requirements.lock (UPGRADE=1: newest)
+#   make lint    ruff and mypy                          make clean   remove .venv
+
+UV_VERSION := 0.13.8
+VENV := .venv
+PY := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+
+# 3.11 first: the version that the lock is tested with.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+# uv does not read pip's settings; a package index that pip was given by environment is passed on.
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test slow lint setup lock clean
+
+help:
+	@sed -n '/^#   /s/^# //p' Makefile
+
+demo: setup
+	$(PY) -m sdpa_exp attention=stock,sdpa seed=0,42 -m $(ARGS)
+
+test slow: export YOLO_CONFIG_DIR ?= $(CURDIR)/$(VENV)/ultralytics
+
+test: lint
+	@mkdir -p $(YOLO_CONFIG_DIR)
+	$(PY) -m pytest -m "not slow" $(ARGS)
+
+slow: setup
+	@mkdir -p $(YOLO_CONFIG_DIR)
+	$(PY) -m pytest -m slow $(ARGS)
+
+lint: setup
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+setup: $(VENV)/.project
+
+$(VENV)/.uv:
+	@test -n "$(PYTHON)" || { echo "No suitable Python found: sdpa_exp needs Python 3.11 or newer with venv and pip." \
+	"Install one (Debian, Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+# --no-deps: the lock is complete, and swaps opencv-python for its headless build (pyproject.toml says why).
+$(VENV)/.locked: requirements.lock $(VENV)/.uv
+	$(UV) pip install --python $(PY) --no-deps --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.project: pyproject.toml $(VENV)/.locked
+	$(UV) pip install --python $(PY) --no-deps --quiet -e .
+	@touch $@
+
+# No header and no notes: the lock names neither hosts nor paths.
+lock: $(VENV)/.uv
+	$(UV) pip compile pyproject.toml --extra dev --group locked --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --quiet $(if $(UPGRADE),--upgrade) -o requirements.lock
+	@! grep -n "://" requirements.lock
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,85 @@
+"""What a comparison comes to, as plain values; `schema.py` writes it, tables and reports show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from sdpa_exp.compare.finding import Finding
+    from sdpa_exp.compare.runs import Run
+    from sdpa_exp.compare.stats import Description, PairedTest
+    from sdpa_exp.compare.verdict import Question, Verdict
+
+STAGES = ("train_forward", "train_backward", "val_forward", "best_pt_forward")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmSummary:
+    """One arm inside one cell.
+
+    Attributes:
+        num_planned: runs that the sweep planned or the user named; failed and missing ones are among them.
+        described: quantity -> mean, SD, CV and range over the finished runs that measured it.
+        kernels: stage -> kernel -> number of sites; None where no run of the arm attested. Runs of an arm that
+            disagree are a finding, and the first one stands here.
+        not_finished: the runs that do not count, with their reasons.
+    """
+
+    name: str
+    is_baseline: bool
+    num_planned: int
+    num_finished: int
+    described: Mapping[str, Description]
+    kernels: Mapping[str, Mapping[str, int]] | None
+    not_finished: tuple[Run, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One quantity of an arm minus the baseline, paired by seed."""
+
+    arm: str
+    quantity: str
+    seeds: tuple[int | None, ...]
+    test: PairedTest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """Arms that differ in nothing else, compared."""
+
+    cell_id: str
+    settings: Mapping[str, Any]
+    arms: tuple[ArmSummary, ...]
+    differences: tuple[Difference, ...]
+    verdicts: tuple[Verdict, ...]
+
+    def arm(self, name: str) -> ArmSummary | None:
+        """An arm by name."""
+        return next((arm for arm in self.arms if arm.name == name), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The whole answer. `folder` is where it is written; run folders are named relative to it where possible."""
+
+    name: str
+    folder: Path
+    headline: str
+    baseline: str
+    alpha: float
+    questions: tuple[Question, ...]
+    cells: tuple[Cell, ...]
+    findings: tuple[Finding, ...]
+    runs: tuple[Run, ...]
+    command: str = ""
+    preflight: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Verdicts of all cells."""
+        return tuple(verdict for cell in self.cells for verdict in cell.verdicts)

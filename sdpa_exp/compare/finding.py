@@ -1,0 +1,41 @@
+"""A finding: something about the experiment itself that a reader must know before the figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Severity = Literal["error", "warning", "info"]
+_ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """`code` names the kind for machines; `evidence` holds the plain values the sentence rests on.
+
+    error: the comparison, or a part of it, compares nothing or something else than it says. warning: figures are
+    weaker than they look. info: worth knowing.
+    """
+
+    code: str
+    severity: Severity
+    sentence: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Errors first; within one severity as found."""
+    return tuple(sorted(findings, key=lambda finding: _ORDER[finding.severity]))
+
+
+def listed(names: Iterable[object], limit: int = 4) -> str:
+    """`a, b and c`; what exceeds the limit is counted."""
+    texts = [str(name) for name in names]
+    if len(texts) > limit:
+        return f"{', '.join(texts[:limit])} and {len(texts) - limit} more"
+    if len(texts) < 2:
+        return "".join(texts)
+    return f"{', '.join(texts[:-1])} and {texts[-1]}"

@@ -1,0 +1,166 @@
+"""Findings about what the arms were given: settings, data, start weights, environment, and what really ran."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from sdpa_exp.compare.finding import Finding, listed
+from sdpa_exp.compare.load import flatten
+from sdpa_exp.compare.pair import CellRuns, differing_settings
+from sdpa_exp.compare.runs import UNKNOWN_CELL, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# What an environment records that can't change a figure, or that varies by itself.
+_INCIDENTAL = ("locations.", "gpu_uuid", "gpu_memory_mib")
+
+
+def differing_cells(cells: Sequence[CellRuns]) -> Iterator[Finding]:
+    """Runs that differ in more than arm and seed: they are compared inside each cell only."""
+    if len(cells) < 2:
+        return
+    settings = differing_settings(cells)
+    arms = [listed(cell.arms) for cell in cells]
+    is_lonely = any(len(cell.arms) < 2 for cell in cells)
+    shown = [f"{name} ({', '.join(dict.fromkeys(str(v) for v in values))})" for name, values in settings.items()]
+    what = listed(shown, limit=6) if shown else "settings that their folders don't name"
+    if any(run.is_plain for cell in cells for run in cell.runs) and any(
+        not run.is_plain for cell in cells for run in cell.runs
+    ):
+        what = "who wrote them (name the train/ folder inside a run folder to compare it as a plain Ultralytics run)"
+    sentence = f"The runs differ in more than arm and seed: {what}. They are compared inside each of {len(cells)} cells"
+    sentence += ", and arms that stand alone in theirs are not compared." if is_lonely else ", never across."
+    yield Finding(
+        code="settings-differ",
+        severity="error" if is_lonely else "info",
+        sentence=sentence,
+        evidence={"cells": [cell.cell_id for cell in cells], "arms": arms, "settings": settings},
+    )
+
+
+def unknown_settings(cell: CellRuns) -> Iterator[Finding]:
+    """Plain folders without args.yaml: nothing shows that the arms had the same settings."""
+    runs = [run for run in cell.runs if run.is_plain and not run.settings]
+    if runs:
+        yield Finding(
+            code="unknown-settings",
+            severity="warning",
+            sentence=f"{listed(run.label for run in runs)}: no args.yaml beside results.csv, so seed and settings are "
+            f"unknown, and nothing shows that the arms differ in attention alone.",
+            evidence={"folders": [str(run.folder) for run in runs], "cell": UNKNOWN_CELL},
+        )
+
+
+def changed_settings(cell: CellRuns) -> Iterator[Finding]:
+    """Recorded and executed settings that disagree; AMP that switched itself off has a name of its own."""
+    changed: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
+    for run in cell.runs:
+        for name, (planned, executed) in run.settings_changed.items():
+            changed[(name, str(planned), str(executed))].append(run)
+    for (name, planned, executed), runs in changed.items():
+        who = f"{listed(dict.fromkeys(run.arm for run in runs))} ({len(runs)} of {len(cell.runs)} runs)"
+        everywhere = len(runs) == len(cell.runs)
+        if name == "amp" and executed.lower() in {"false", "none"}:
+            yield Finding(
+                code="amp-off",
+                severity="warning" if everywhere else "error",
+                sentence=f"AMP switched itself off in {who}: the plan says {planned}, and fp32 ran.",
+                evidence={"planned": planned, "executed": executed, "runs": [run.label for run in runs]},
+            )
+        else:
+            yield Finding(
+                code="settings-changed",
+                severity="warning" if everywhere else "error",
+                sentence=f"{name} was planned as {planned} and executed as {executed} in {who}.",
+                evidence={"setting": name, "planned": planned, "executed": executed, "runs": [r.label for r in runs]},
+            )
+
+
+def differing_inputs(cell: CellRuns) -> Iterator[Finding]:
+    """Data and start weights that differ between arms at one seed, or that a new seed leaves alone."""
+    for key, code, what in (
+        ("data_stream", "data-stream-differs", "saw different training batches"),
+        ("initial_weights", "start-weights-differ", "started from different weights"),
+        ("data_set", "data-set-differs", "were given different data sets"),
+    ):
+        for seed in dict.fromkeys(run.seed for run in cell.runs):
+            digests = {run.arm: run.digests[key] for run in cell.runs if run.seed == seed and key in run.digests}
+            if len(set(digests.values())) > 1:
+                yield Finding(
+                    code=code,
+                    severity="error",
+                    sentence=f"{listed(digests)} {what} at seed {seed}: the pair differs in more than attention.",
+                    evidence={"seed": seed, "digests": digests},
+                )
+                break
+    for arm in cell.arms:
+        streams: dict[str, list[int | None]] = defaultdict(list)
+        for run in cell.of(arm):
+            if "data_stream" in run.digests:
+                streams[run.digests["data_stream"]].append(run.seed)
+        for seeds in streams.values():
+            if len(set(seeds)) > 1:
+                yield Finding(
+                    code="data-stream-equal",
+                    severity="warning",
+                    sentence=f"{arm} saw the same training batches at seeds {listed(seeds, limit=6)}: "
+                    f"the seed does not reach the data loader, and the spread over seeds is too small.",
+                    evidence={"arm": arm, "seeds": seeds},
+                )
+
+
+def attestations(cell: CellRuns) -> Iterator[Finding]:
+    """Runs whose kernels are not the ones asked for, that changed between seeds, or that nobody watched."""
+    finished = [run for run in cell.runs if run.is_finished]
+    for run in cell.runs:
+        if run.attestation and not run.attestation.get("ok", True):
+            mismatches = run.attestation.get("mismatches") or []
+            detail = f": {listed((_text(m) for m in mismatches), limit=2)}" if mismatches else ""
+            yield Finding(
+                code="attestation-failed",
+                severity="error",
+                sentence=f"{run.label} asked for {run.attestation.get('requested')} and ran something else{detail}.",
+                evidence={"run": run.label, "executed": run.attestation.get("executed"), "mismatches": mismatches},
+            )
+    for arm in cell.arms:
+        executed = [run.attestation["executed"] for run in cell.of(arm) if run.attestation and run.is_finished]
+        if any(other != executed[0] for other in executed[1:]):
+            yield Finding(
+                code="kernels-vary",
+                severity="error",
+                sentence=f"{arm} did not run the same kernels in all its runs: they are not repeats of one arm.",
+                evidence={"arm": arm, "executed": executed},
+            )
+    blind = [run for run in finished if not run.attestation]
+    if blind:
+        plain = all(run.is_plain for run in blind)
+        why = "a plain Ultralytics folder holds no evidence" if plain else "they hold no attestation"
+        yield Finding(
+            code="no-attestation",
+            severity="warning",
+            sentence=f"Which attention kernels ran in {listed(run.label for run in blind)} is unknown: {why}.",
+            evidence={"runs": [run.label for run in blind]},
+        )
+
+
+def differing_environments(cell: CellRuns) -> Iterator[Finding]:
+    """Versions or devices that are not the same in all runs."""
+    values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for run in cell.runs:
+        for key, value in flatten(run.environment).items():
+            if not key.startswith(_INCIDENTAL):
+                values[key][str(value)].append(run.label)
+    for key, by_value in values.items():
+        if len(by_value) > 1:
+            yield Finding(
+                code="environment-differs",
+                severity="warning",
+                sentence=f"{key} is not the same in all runs: {listed(by_value)}.",
+                evidence={"key": key, "values": dict(by_value)},
+            )
+
+
+def _text(mismatch: Any) -> str:
+    return mismatch if isinstance(mismatch, str) else str(mismatch)

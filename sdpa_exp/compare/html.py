@@ -1,0 +1,93 @@
+"""Small pieces of HTML: escaped text, tables, findings, figures, links to runs."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from sdpa_exp.compare.terminal import relative_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from sdpa_exp.compare.figure_style import Picture
+    from sdpa_exp.compare.finding import Finding
+    from sdpa_exp.compare.runs import Run
+    from sdpa_exp.compare.tables import TextTable
+
+TRACKING_FILE = "tracking.json"
+_FEW_RUNS = 12
+
+
+def table(data: TextTable) -> str:
+    """A table that scrolls by itself on a narrow screen."""
+    marks = [' class="text"' if i < data.num_text else "" for i in range(len(data.header))]
+    head = "".join(f"<th{mark}>{escape(name)}</th>" for mark, name in zip(marks, data.header, strict=True))
+    rows = "".join(
+        "<tr>" + "".join(f"<td{mark}>{escape(cell)}</td>" for mark, cell in zip(marks, row, strict=True)) + "</tr>"
+        for row in data.rows
+    )
+    caption = f'<div class="caption">{escape(data.caption)}</div>' if data.caption else ""
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{caption}'
+
+
+def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of words: everything on the left, long cells wrap, columns without content are left out."""
+    lines = [list(row) for row in rows]
+    kept = [i for i in range(len(header)) if any(line[i] for line in lines)]
+    header, rows = [header[i] for i in kept], [[line[i] for i in kept] for line in lines]
+    head = "".join(f'<th class="text">{escape(name)}</th>' for name in header)
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td class="text{" long" if len(cell) > 40 else ""}">{escape(cell)}</td>' for cell in row)
+        + "</tr>"
+        for row in rows
+    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def findings(items: Iterable[Finding]) -> str:
+    """Findings as a list, each with its severity and name."""
+    lines = [
+        f'<li class="{f.severity}"><span class="severity">{f.severity}</span> <code>{escape(f.code)}</code> '
+        f"{escape(f.sentence)}</li>"
+        for f in items
+    ]
+    return f'<ul class="findings">{"".join(lines)}</ul>' if lines else ""
+
+
+def figure(picture: Picture, base: Path) -> str:
+    """A figure with caption and links to its runs."""
+    return (
+        f'<figure id="{escape(picture.name)}"><h3>{escape(picture.title)}</h3>{picture.svg}'
+        f"<figcaption>{escape(picture.caption)} {run_links(picture.runs, base)}</figcaption></figure>"
+    )
+
+
+def run_links(runs: Sequence[Run], base: Path) -> str:
+    """Links to the run folders, folded away where there are many."""
+    links = ", ".join(run_link(run, base) for run in runs[:200])
+    more = f" and {len(runs) - 200} more in comparison.json" if len(runs) > 200 else ""
+    if len(runs) <= _FEW_RUNS:
+        return f"Runs: {links}."
+    return f"<details><summary>{len(runs)} runs</summary>{links}{more}.</details>"
+
+
+def run_link(run: Run, base: Path) -> str:
+    """A link to the run folder, relative, and to the MLflow run where its address is known."""
+    link = f'<a href="{quote(relative_path(run.folder, base))}/">{escape(run.label)}</a>'
+    address = mlflow_address(run)
+    return f'{link} (<a href="{escape(address)}">MLflow</a>)' if address else link
+
+
+def mlflow_address(run: Run) -> str | None:
+    """What tracking.json gives as the address of the run in the MLflow UI, if it is one."""
+    try:
+        content = json.loads((run.folder / TRACKING_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    address = content.get("ui_url") if isinstance(content, dict) else None
+    return address if isinstance(address, str) and address.startswith(("http://", "https://")) else None

@@ -1,0 +1,197 @@
+"""Reads run folders and sweep folders that sdpa_exp wrote. A run without a result is a missing run, with its reason."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from sdpa_exp.compare.curves import curves_from_epochs, read_results_csv
+from sdpa_exp.compare.runs import ENERGY, UNKNOWN_CELL, Curves, Run
+from sdpa_exp.config.plan import PLAN_FILE, Plan, read_plan
+from sdpa_exp.errors import ComparisonError, ConfigError
+from sdpa_exp.results.events import EVENTS_FILE, read_events
+from sdpa_exp.results.record import RESULT_FILE, read_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SWEEP_FILE = "sweep.json"
+SWEEP_SCHEMA_VERSION = 1
+_YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What sweep.json says, and its runs in the order of the jobs."""
+
+    folder: Path
+    name: str
+    command: str = ""
+    arms: tuple[str, ...] = ()
+    baseline: str | None = None
+    preflight: dict[str, Any] = field(default_factory=dict)
+    runs: tuple[Run, ...] = ()
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Whether sdpa_exp wrote a run here."""
+    return (folder / RESULT_FILE).is_file() or (folder / PLAN_FILE).is_file()
+
+
+def read_sweep(sweep_dir: Path) -> Sweep:
+    """Read a sweep folder with all its runs; runs that can't be read come as missing ones.
+
+    Raises:
+        ComparisonError: there is no readable sweep.json of this schema version.
+    """
+    path = sweep_dir / SWEEP_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ComparisonError(
+            f"{path} is missing: expected the folder of a sweep. "
+            f"Name run folders with compare.runs=[a,b] to compare those."
+        ) from error
+    except ValueError as error:
+        raise ComparisonError(f"{path} is not JSON: {error}.") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SWEEP_SCHEMA_VERSION:
+        raise ComparisonError(
+            f"{path} has schema version {version}, and this version reads {SWEEP_SCHEMA_VERSION}: "
+            f"compare it with the sdpa_exp that wrote it."
+        )
+    jobs = content.get("jobs") or []
+    if not jobs:
+        raise ComparisonError(f"{path} names no jobs: the sweep ended before it began.")
+    runs = [
+        read_run(sweep_dir / job["run_dir"], arm=job.get("arm"), seed=job.get("seed"), num=job.get("num"))
+        for job in jobs
+    ]
+    return Sweep(
+        folder=sweep_dir,
+        name=content.get("name") or sweep_dir.name,
+        command=content.get("command") or "",
+        arms=tuple(content.get("arms") or ()),
+        baseline=content.get("baseline"),
+        preflight=content.get("preflight") or {},
+        runs=tuple(runs),
+    )
+
+
+def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, num: int | None = None) -> Run:
+    """Read one run folder. `arm`, `seed` and `num` are what the sweep planned, for a folder that can't say."""
+    try:
+        record = read_record(folder)
+    except ComparisonError as error:
+        return _missing(folder, str(error), arm=arm, seed=seed, num=num)
+    notes: list[tuple[str, str]] = []
+    finite = {k: float(v) for k, v in record.quantities.items() if v is not None and math.isfinite(v)}
+    energy_j = (((record.telemetry or {}).get("phases") or {}).get("train") or {}).get("energy_j")
+    if energy_j is not None:
+        finite.setdefault(ENERGY, float(energy_j))
+    broken = [k for k, v in record.quantities.items() if v is not None and not math.isfinite(v)]
+    if broken:
+        notes.append(("not-finite", f"{', '.join(broken)} is not a finite number, and left out."))
+    curves, curve_notes = _curves(folder)
+    return Run(
+        arm=record.arm,
+        seed=record.seed,
+        folder=folder,
+        status=record.status,
+        cell_id=record.cell_id or UNKNOWN_CELL,
+        num=num,
+        reason=record.reason,
+        started_at=record.started_at,
+        ended_at=record.ended_at,
+        quantities=finite,
+        unmeasured={**record.unmeasured, **dict.fromkeys(broken, "not a finite number")},
+        curves=curves,
+        phases_s=record.phases_s,
+        attestation=record.attestation,
+        digests=record.digests,
+        environment=record.environment,
+        settings_changed=record.settings_changed,
+        warnings=record.warnings,
+        telemetry=record.telemetry,
+        notes=(*notes, *curve_notes),
+    )
+
+
+def read_plan_if_any(folder: Path) -> Plan | None:
+    """The plan of a run folder, or None where it is missing or of another version."""
+    try:
+        return read_plan(folder)
+    except ConfigError:
+        return None
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The settings that define the cell of one of our runs, flattened; empty where the plan can't be read."""
+    plan = read_plan_if_any(folder)
+    return {} if plan is None else flatten(plan.cell())
+
+
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _missing(folder: Path, why: str, *, arm: str | None, seed: int | None, num: int | None) -> Run:
+    """A run without a readable result: what the plan and the journal still tell."""
+    cell_id = UNKNOWN_CELL
+    try:
+        plan = yaml.load((folder / PLAN_FILE).read_text(encoding="utf-8"), Loader=_YamlLoader)  # noqa: S506
+    except (OSError, yaml.YAMLError):
+        plan = None
+    if isinstance(plan, dict):
+        cell_id = plan.get("cell_id") or UNKNOWN_CELL
+        seed = plan.get("seed") if seed is None else seed
+        arm = arm or (plan.get("attention") or {}).get("name")
+    if not folder.exists():
+        why = "the run was never started: its folder does not exist."
+    elif not (folder / RESULT_FILE).exists():
+        why = "no result.json: the run did not end" + _last_sign_of_life(folder)
+    return Run(
+        arm=arm or folder.name, seed=seed, folder=folder, status="MISSING", cell_id=cell_id, num=num, reason=why
+    )  # fmt: skip
+
+
+def _last_sign_of_life(folder: Path) -> str:
+    """How far the journal got, as the end of a sentence."""
+    try:
+        events = list(read_events(folder))
+    except ValueError:
+        return f", and its {EVENTS_FILE} is damaged."
+    epochs = [event for event in events if event.get("event") == "epoch"]
+    if epochs:
+        return f"; it got to epoch {epochs[-1].get('epoch')} of {epochs[-1].get('epochs')}."
+    return "; its journal is empty." if not events else "; it did not finish an epoch."
+
+
+def _curves(folder: Path) -> tuple[Curves | None, list[tuple[str, str]]]:
+    """Curves from the journal (full floats), else from Ultralytics' results.csv (six digits)."""
+    try:
+        curves = curves_from_epochs(e for e in read_events(folder) if e.get("event") == "epoch")
+    except ValueError as error:
+        curves = None
+        note = [("journal", f"{EVENTS_FILE} is damaged ({error}); curves come from results.csv.")]
+    else:
+        note = []
+    path = folder / "train" / "results.csv"
+    if curves is not None or not path.is_file():
+        return curves, note
+    try:
+        curves, problems = read_results_csv(path)
+    except ComparisonError as error:
+        return None, [*note, ("results-csv", str(error))]
+    return curves, [*note, *(("results-csv", problem) for problem in problems)]

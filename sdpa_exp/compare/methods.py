@@ -1,0 +1,132 @@
+"""A methods paragraph, fit for a paper, made of what was really done: it claims nothing that the runs don't show."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from sdpa_exp.compare import numbers
+from sdpa_exp.compare.finding import listed
+from sdpa_exp.compare.stats import PERMUTATION_MIN_PAIRS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sdpa_exp.compare.comparison import Cell, Comparison
+    from sdpa_exp.compare.runs import Run
+
+
+def methods(comparison: Comparison, cell: Cell) -> str:
+    """The paragraph for one cell."""
+    runs = [run for run in comparison.runs if run.cell_id == cell.cell_id] or list(comparison.runs)
+    return " ".join(_sentences(comparison, cell, runs))
+
+
+def question(comparison: Comparison, cell: Cell) -> str:
+    """What the comparison asks, in a sentence."""
+    others = [arm.name for arm in cell.arms if not arm.is_baseline]
+    asked = listed(q.name for q in comparison.questions)
+    model = cell.settings.get("model.name") or cell.settings.get("model")
+    data = cell.settings.get("dataset.name") or cell.settings.get("data")
+    where = f" of {model}" if model else ""
+    where += f" on {data}" if data else ""
+    do = "Do" if len(others) > 1 else "Does"
+    return f"{do} {listed(others) or 'the arm'} change the {asked}{where}, compared with {comparison.baseline}?"
+
+
+def _sentences(comparison: Comparison, cell: Cell, runs: list[Run]) -> Iterator[str]:
+    yield _training(cell, runs)
+    yield _runs(cell, runs)
+    yield from _kernels(cell)
+    questions = [f"{q.metric} for {q.name} (margin {q.margin_text()})" for q in comparison.questions]
+    declared = "The declared primary metrics were" if all(not run.is_plain for run in runs) else "Primary metrics are"
+    yield f"{declared} {listed(questions, 9)}."
+    tested = [verdict for verdict in cell.verdicts if verdict.p is not None]
+    if tested:
+        num_arms = max(verdict.num_arms for verdict in tested)
+        holm = f", with p-values adjusted after Holm over {num_arms} arms for each metric" if num_arms > 1 else ""
+        yield (
+            f"Arms were paired with {comparison.baseline} by seed and compared by a two-sided paired t-test, and by "
+            f"two one-sided tests (TOST) against the margin, at the {100 * comparison.alpha:g} % level{holm}; "
+            f"intervals are t intervals of the mean difference."
+        )
+        if any(v.test is not None and v.test.n >= PERMUTATION_MIN_PAIRS for v in tested):
+            yield "A sign-flip permutation test is given beside it, unadjusted."
+    else:
+        yield "No test was made, because no metric had two pairs of runs that vary."
+    used = [q.metric for q in comparison.questions if any(q.metric in arm.described for arm in cell.arms)]
+    if used:
+        told = [f"{name} is {numbers.quantity_of(name).meaning}" for name in used]
+        yield "; ".join(told).replace("is AP", "is the AP") + "."
+
+
+def _training(cell: Cell, runs: list[Run]) -> str:
+    """Model, data, recipe, machine and versions, as far as they are known."""
+
+    def get(*names: str) -> Any:
+        return next((cell.settings[name] for name in names if cell.settings.get(name) is not None), None)
+
+    model, data = get("model.name", "model"), get("dataset.name", "data")
+    text = f"{model or 'The model'} was trained" + (f" on {data}" if data else "")
+    if get("dataset.num_train_images"):
+        text += f" ({get('dataset.num_train_images')} training and {get('dataset.num_val_images')} validation images)"
+    parts: list[str] = []
+    for label, value in (
+        ("{} epochs", get("train.epochs", "epochs")),
+        ("{} px", get("train.imgsz", "imgsz")),
+        ("batch size {}", get("hardware.batch", "batch")),
+        ("optimiser {}", get("train.optimizer", "optimizer")),
+        ("initial learning rate {}", get("train.lr0", "lr0")),
+        ("precision {}", get("hardware.precision")),
+    ):
+        if value is not None:
+            parts.append(label.format(value))
+    text += f" ({', '.join(parts)})" if parts else ""
+    return f"{text}{_machine(next((run.environment for run in runs if run.environment), {}))}."
+
+
+def _machine(environment: dict[str, Any]) -> str:
+    if not environment:
+        return ""
+    device = environment.get("gpu") or environment.get("cpu") or "an unnamed machine"
+    versions = environment.get("versions") or {}
+    names = [f"{name} {versions[name]}" for name in ("torch", "ultralytics") if versions.get(name)]
+    names += [
+        f"{key.upper()} {environment[key]}" for key in ("cuda",) if environment.get("gpu") and environment.get(key)
+    ]
+    names += [f"driver {environment['driver']}"] if environment.get("driver") else []
+    commit = (environment.get("git") or {}).get("commit")
+    names += [f"code at commit {commit[:12]}"] if commit else []
+    return f" on {device}" + (f" with {', '.join(names)}" if names else "")
+
+
+def _runs(cell: Cell, runs: list[Run]) -> str:
+    arms = listed((f"{a.name} (baseline)" if a.is_baseline else a.name for a in cell.arms), 9)
+    seeds = list(dict.fromkeys(run.seed for run in runs if run.seed is not None))
+    planned, finished = sum(a.num_planned for a in cell.arms), sum(a.num_finished for a in cell.arms)
+    text = f"The arms were {arms}"
+    text += f", each with {len(seeds)} seed{'s' if len(seeds) != 1 else ''} ({listed(seeds, 10)})" if seeds else ""
+    text += f"; {finished} of {planned} runs finished"
+    if all(not run.is_plain for run in runs):
+        text += ", each in a process of its own"
+        order = [run.arm for run in sorted((r for r in runs if r.num is not None), key=lambda r: r.num or 0)]
+        switches = sum(a != b for a, b in pairwise(order))
+        if len(cell.arms) > 1 and switches > len(cell.arms) - 1:
+            text += ", with the arms taking turns"
+    return text + "."
+
+
+def _kernels(cell: Cell) -> Iterator[str]:
+    """Attested kernels, and for which arms there is no attestation."""
+    attested = [arm for arm in cell.arms if arm.kernels]
+    if attested:
+        told = []
+        for arm in attested:
+            assert arm.kernels is not None
+            names = dict.fromkeys(kernel for kernels in arm.kernels.values() for kernel in kernels)
+            told.append(f"{arm.name} ran {listed(names)}")
+        stages = [stage.replace("_", " ").replace("best pt", "reloaded best.pt") for stage in attested[0].kernels or ()]
+        yield f"The attention kernels were read from the profiler in {listed(stages)}: {'; '.join(told)}."
+    blind = [arm.name for arm in cell.arms if not arm.kernels]
+    if blind:
+        yield f"Which attention kernels ran in {listed(blind)} is not known."

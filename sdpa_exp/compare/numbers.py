@@ -1,0 +1,103 @@
+"""How figures are written: digits, units and signs of every quantity, in one place."""
+
+from __future__ import annotations
+
+import math
+
+from sdpa_exp.compare.runs import CSV_TIME, ENERGY
+from sdpa_exp.results.quantities import QUANTITIES, Quantity
+
+_CSV_TIME = Quantity(
+    name=CSV_TIME,
+    unit="s",
+    better="lower",
+    meaning="the `time` column of results.csv at its last line: all epochs, validation included",
+)
+_ENERGY = Quantity(
+    name=ENERGY, unit="J", better="lower", meaning="energy of the GPU in the train phase, from telemetry"
+)
+_HEADINGS = {
+    "train_s": "train s",
+    "images_per_s": "images/s",
+    "peak_memory_mib": "peak MiB",
+    "total_s": "total s",
+    CSV_TIME: "time s",
+    ENERGY: "energy J",
+}
+_POINTS = frozenset({"mAP50", "mAP50-95", "last/mAP50", "last/mAP50-95", "precision", "recall"})
+
+
+def quantity_of(name: str) -> Quantity:
+    """The definition of a quantity; one we don't know has no unit and no better way."""
+    ours = {CSV_TIME: _CSV_TIME, ENERGY: _ENERGY}
+    return (
+        ours.get(name)
+        or QUANTITIES.get(name)
+        or Quantity(name=name, unit="", better=None, meaning="as its run recorded it")
+    )
+
+
+def heading(name: str) -> str:
+    """A short column heading that carries the unit."""
+    return _HEADINGS.get(name, name)
+
+
+def is_in_points(name: str) -> bool:
+    """Whether differences are given in percentage points (shares between 0 and 1)."""
+    return name in _POINTS
+
+
+def plain(value: float, *, spread: float | None = None) -> str:
+    """A value, to two digits of its spread where there is one, else to three significant digits."""
+    if value == 0 and not spread:
+        return "0"
+    scale = spread or abs(value) / 10
+    decimals = min(max(1 - math.floor(math.log10(scale)), 0), 4) if scale > 0 else 4
+    return f"{value:.{decimals}f}"
+
+
+def mean_and_sd(mean: float, sd: float | None) -> str:
+    """`0.753 ± 0.012`; the mean alone for one run."""
+    if sd is None:
+        return plain(mean)
+    return f"{plain(mean, spread=sd)} ± {plain(sd, spread=sd)}"
+
+
+def signed(value: float, *, spread: float | None = None) -> str:
+    """A difference with its sign; one that rounds to 0 has none."""
+    text = plain(abs(value), spread=spread)
+    if not float(text):
+        return text
+    return ("+" if value > 0 else "-") + text
+
+
+def difference(name: str, value: float, *, spread: float | None = None, unit: bool = True) -> str:
+    """A difference of a quantity: `+0.31 points`, `-11.9 s`."""
+    if is_in_points(name):
+        return signed(100 * value, spread=_times(spread, 100)) + (" points" if unit else "")
+    word = quantity_of(name).unit
+    return signed(value, spread=spread) + (f" {word}" if unit and word else "")
+
+
+def interval(name: str, low: float, high: float) -> str:
+    """`-4.1 to +4.7`, in the unit of `difference`, to digits that fit its width."""
+    factor = 100 if is_in_points(name) else 1
+    half_width = factor * (high - low) / 2
+    return f"{signed(factor * low, spread=half_width)} to {signed(factor * high, spread=half_width)}"
+
+
+def percent(share: float, *, sign: bool = True) -> str:
+    """A percentage: one decimal, two below 1 %, two significant digits below 0.01 %: `-8.2 %`, `+0.09 %`."""
+    size = abs(100 * share)
+    text = f"{size:.1f}" if size >= 1 else f"{size:.2f}" if size >= 0.01 else f"{size:.2g}"
+    mark = "" if not sign or not size else "+" if share > 0 else "-"
+    return f"{mark}{text} %"
+
+
+def p_value(p: float) -> str:
+    """`p = 0.032`, `p < 0.0001`."""
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
+
+
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else factor * value

@@ -1,0 +1,71 @@
+"""The questions that get a verdict: one primary metric each, with a margin named before the run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, get_args
+
+from sdpa_exp.compare.finding import Finding
+from sdpa_exp.compare.runs import CSV_TIME, Run
+from sdpa_exp.compare.verdict import MarginKind, Question
+from sdpa_exp.errors import ComparisonError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sdpa_exp.config.schema import CompareConfig
+
+# Used when a run names none, as plain Ultralytics folders do. 0.005 of mAP is half a point.
+DEFAULT_QUESTIONS = (
+    Question(name="accuracy", metric="mAP50-95", margin=0.005, margin_kind="absolute"),
+    Question(name="speed", metric="train_s", margin=0.02, margin_kind="relative"),
+    Question(name="memory", metric="peak_memory_mib", margin=0.02, margin_kind="relative"),
+)
+
+
+def from_config(config: CompareConfig) -> tuple[Question, ...]:
+    """The questions a configuration declares, or the default ones where it declares none.
+
+    Raises:
+        ComparisonError: a margin is of an unknown kind or not above 0.
+    """
+    questions = []
+    for name, primary in config.primary.items():
+        kinds = get_args(MarginKind)
+        kind = next((known for known in kinds if known == primary.margin_kind), None)
+        if kind is None:
+            raise ComparisonError(
+                f"compare.primary.{name}.margin_kind={primary.margin_kind} is unknown: "
+                f"expected one of {', '.join(kinds)}."
+            )
+        if not primary.margin > 0:
+            raise ComparisonError(
+                f"compare.primary.{name}.margin={primary.margin} is not above 0: "
+                f"give the difference that doesn't matter."
+            )
+        questions.append(
+            Question(name=name, metric=primary.metric, margin=float(primary.margin), margin_kind=kind)
+        )  # fmt: skip
+    return tuple(questions) or DEFAULT_QUESTIONS
+
+
+def for_runs(questions: Sequence[Question], runs: Sequence[Run]) -> tuple[list[Question], list[Finding]]:
+    """Where no run measured train_s but results.csv has a clock, ask for that, and say so."""
+    measured = {name for run in runs for name in run.quantities}
+    asked: list[Question] = []
+    findings: list[Finding] = []
+    for question in questions:
+        if question.metric == "train_s" and "train_s" not in measured and CSV_TIME in measured:
+            asked.append(replace(question, metric=CSV_TIME))
+            findings.append(
+                Finding(
+                    code="metric-replaced",
+                    severity="info",
+                    sentence="Time is the last value of the time column in results.csv: it counts the first epoch and "
+                    "all validation, which our own train_s leaves out.",
+                    evidence={"question": question.name, "planned": question.metric, "used": CSV_TIME},
+                )
+            )
+        else:
+            asked.append(question)
+    return asked, findings

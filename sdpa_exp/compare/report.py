@@ -1,0 +1,128 @@
+"""The report: report.html (one file, no network), report.md, and tables for papers, beside comparison.json."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from sdpa_exp.compare import html
+from sdpa_exp.compare.evidence_tables import environment_rows, kernel_rows
+from sdpa_exp.compare.figure_style import arm_styles, styled
+from sdpa_exp.compare.figures_curves import learning_curves
+from sdpa_exp.compare.figures_machine import phase_times, telemetry_strips
+from sdpa_exp.compare.figures_pairs import accuracy_against_cost, paired_dots
+from sdpa_exp.compare.methods import methods, question
+from sdpa_exp.compare.pair import into_cells
+from sdpa_exp.compare.tables import arms_table, described_table, differences_table
+from sdpa_exp.compare.terminal import relative_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sdpa_exp.compare.comparison import Cell, Comparison
+    from sdpa_exp.compare.figure_style import Picture
+    from sdpa_exp.compare.pair import CellRuns
+
+_MAX_RUN_ROWS = 200
+
+
+def report_html(comparison: Comparison) -> str:
+    """The whole page."""
+    css = resources.files("sdpa_exp.compare").joinpath("report.css").read_text(encoding="utf-8")
+    body = "\n".join(_sections(comparison))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(comparison.name)}: comparison</title><style>\n{css}</style></head>\n"
+        f"<body><main>\n{body}\n</main></body></html>\n"
+    )
+
+
+def _sections(comparison: Comparison) -> Iterator[str]:
+    yield from _first_screen(comparison)
+    others = [f for f in comparison.findings if f.severity != "error"]
+    if others:
+        yield f'<h2 id="findings">Findings</h2>{html.findings(others)}'
+    settings = {cell.cell_id: cell.settings for cell in comparison.cells}
+    by_id = {cell.cell_id: cell for cell in into_cells(comparison.runs, settings)}
+    for cell in comparison.cells:
+        yield from _cell(comparison, cell, by_id[cell.cell_id])
+    yield "<h2>Runs</h2>" + _runs(comparison)
+    if comparison.command:
+        yield f"<p class='soft'>Command: <code>{escape(comparison.command)}</code></p>"
+
+
+def _first_screen(comparison: Comparison) -> Iterator[str]:
+    """Question, answer, what is wrong with it, and the table."""
+    first = comparison.cells[0] if comparison.cells else None
+    yield f"<h1>{escape(comparison.name)}</h1>"
+    if first is not None:
+        yield f'<p class="question">{escape(question(comparison, first))}</p>'
+    yield f'<p class="headline">{escape(comparison.headline)}</p>'
+    yield html.findings(f for f in comparison.findings if f.severity == "error")
+    counts = [
+        f"{number} {severity}{'s' if number > 1 and severity == 'warning' else ''}"
+        for severity in ("warning", "info")
+        if (number := sum(f.severity == severity for f in comparison.findings))
+    ]
+    if counts:
+        yield f'<p class="soft"><a href="#findings">More findings: {" and ".join(counts)}</a></p>'
+    for cell in comparison.cells[:3]:
+        if len(comparison.cells) > 1:
+            yield f'<p class="soft">Cell {escape(cell.cell_id)}</p>'
+        yield html.table(arms_table(cell))
+
+
+def _cell(comparison: Comparison, cell: Cell, runs: CellRuns) -> Iterator[str]:
+    where = f" in cell {escape(cell.cell_id)}" if len(comparison.cells) > 1 else ""
+    if cell.verdicts:
+        lines = [
+            f'<li><span class="kind">{escape(v.question.name)}:</span> {escape(v.sentence.partition(": ")[2])}</li>'
+            for v in cell.verdicts
+        ]
+        yield f'<h2>Verdicts{where}</h2><ul class="verdicts">{"".join(lines)}</ul>'
+    with styled():
+        styles = arm_styles(list(runs.arms), comparison.baseline)
+        groups: tuple[tuple[str, Iterable[Picture]], ...] = (
+            ("Learning curves", learning_curves(runs, styles)),
+            ("Runs, paired by seed", paired_dots(runs, styles)),
+            ("Accuracy against cost", accuracy_against_cost(runs, styles)),
+            ("Time and machine", [*phase_times(runs), *telemetry_strips(runs, styles)]),
+        )
+        for title, pictures in groups:
+            drawn = "".join(html.figure(picture, comparison.folder) for picture in pictures)
+            if drawn:
+                yield f'<h2>{title}{where}</h2><div class="figures">{drawn}</div>'
+    if cell.differences:
+        table = differences_table(cell, comparison.baseline, comparison.alpha)
+        yield f"<h2>Paired differences{where}</h2>{html.table(table)}"
+    kernels = kernel_rows(runs)
+    if kernels:
+        header = ("arm", "stage", "kernel", "sites", "dtype", "q shape", "device kernels")
+        yield f"<h2>Attention kernels that ran{where}</h2>{html.text_table(header, kernels)}"
+    yield f"<h2>Methods{where}</h2><p>{escape(methods(comparison, cell))}</p>"
+    described = html.table(described_table(cell))
+    yield f"<h2>All quantities{where}</h2><details><summary>mean, SD, CV, range</summary>{described}</details>"
+    environment = environment_rows(runs)
+    if environment:
+        yield f"<h2>Environment{where}</h2><details><summary>versions and machine</summary>"
+        yield html.text_table(("what", "value"), environment) + "</details>"
+    if cell.settings:
+        rows = [(key, str(value)) for key, value in sorted(cell.settings.items()) if value is not None]
+        yield f"<h2>Settings{where}</h2><details><summary>equal in all runs</summary>"
+        yield html.text_table(("setting", "value"), rows) + "</details>"
+
+
+def _runs(comparison: Comparison) -> str:
+    """Every run with status and folder."""
+    rows = "".join(
+        f'<tr><td class="text">{html.run_link(run, comparison.folder)}</td><td class="text">{run.status}</td>'
+        f'<td class="text long">{escape(run.reason or "")}</td>'
+        f'<td class="text"><code>{escape(relative_path(run.folder, comparison.folder))}</code></td></tr>'
+        for run in comparison.runs[:_MAX_RUN_ROWS]
+    )
+    more = len(comparison.runs) - _MAX_RUN_ROWS
+    note = f'<p class="soft">{more} more runs are in comparison.json.</p>' if more > 0 else ""
+    head = "".join(f'<th class="text">{name}</th>' for name in ("run", "status", "reason", "folder"))
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}'

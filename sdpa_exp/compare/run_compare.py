@@ -1,0 +1,102 @@
+"""The two ways in: compare a sweep folder, or compare folders that somebody names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sdpa_exp.compare.assemble import assemble
+from sdpa_exp.compare.load import read_plan_if_any, read_sweep
+from sdpa_exp.compare.markdown import report_markdown
+from sdpa_exp.compare.questions import from_config
+from sdpa_exp.compare.report import report_html
+from sdpa_exp.compare.schema import write_comparison
+from sdpa_exp.compare.sources import read_sources
+from sdpa_exp.compare.tables import arms_table, differences_csv, differences_table, runs_csv, to_latex
+from sdpa_exp.compare.terminal import render_text
+from sdpa_exp.config.schema import CompareConfig
+from sdpa_exp.results.files import write_text_atomic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sdpa_exp.compare.comparison import Comparison
+    from sdpa_exp.compare.runs import Run
+
+TEXT_FILE = "comparison.txt"
+HTML_FILE = "report.html"
+MARKDOWN_FILE = "report.md"
+TABLES_DIR = "tables"
+MAX_LATEX_CELLS = 20
+
+
+def compare_sweep(sweep_dir: Path) -> Comparison:
+    """Compare the runs of a sweep, as its plans declared it, and write the answer into its folder.
+
+    Failed and missing runs give a partial answer that counts them.
+
+    Raises:
+        ComparisonError: the folder has no readable sweep.json, or a declared margin makes no sense.
+    """
+    sweep = read_sweep(sweep_dir)
+    config = declared_config(sweep.runs)
+    comparison = assemble(
+        sweep.runs,
+        name=sweep.name,
+        folder=sweep_dir,
+        questions=from_config(config),
+        alpha=config.alpha,
+        baseline=sweep.baseline,
+        command=sweep.command,
+        preflight=sweep.preflight,
+        planned_arms=sweep.arms,
+    )
+    return _write(comparison)
+
+
+def compare_runs(folders: list[Path], *, baseline: str | None, config: CompareConfig, out_dir: Path) -> Comparison:
+    """Compare run folders, sweep folders, plain Ultralytics folders or results.csv files; write into `out_dir`.
+
+    Raises:
+        ComparisonError: a folder is missing or holds nothing to compare, or `baseline` is not among the arms.
+    """
+    runs, sweeps = read_sources(folders)
+    if baseline is None:
+        arms = {run.arm for run in runs}
+        baseline = next((sweep.baseline for sweep in sweeps if sweep.baseline in arms), None)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    comparison = assemble(
+        runs,
+        name=", ".join(dict.fromkeys(path.name or str(path) for path in folders)),
+        folder=out_dir,
+        questions=from_config(config),
+        alpha=config.alpha,
+        baseline=baseline,
+    )
+    return _write(comparison)
+
+
+def declared_config(runs: tuple[Run, ...]) -> CompareConfig:
+    """What the runs declared about their comparison: the first plan that can be read, else the defaults."""
+    for run in runs:
+        plan = read_plan_if_any(run.folder)
+        if plan is not None:
+            return plan.compare
+    return CompareConfig()
+
+
+def _write(comparison: Comparison) -> Comparison:
+    """Write everything a comparison leaves behind, the plain answer first."""
+    folder = comparison.folder
+    write_comparison(comparison)
+    write_text_atomic(folder / TEXT_FILE, render_text(comparison))
+    write_text_atomic(folder / MARKDOWN_FILE, report_markdown(comparison))
+    write_text_atomic(folder / HTML_FILE, report_html(comparison))
+    tables = folder / TABLES_DIR
+    tables.mkdir(exist_ok=True)
+    write_text_atomic(tables / "runs.csv", runs_csv(comparison))
+    write_text_atomic(tables / "differences.csv", differences_csv(comparison))
+    for number, cell in enumerate(comparison.cells[:MAX_LATEX_CELLS]):
+        suffix = f"_{number}" if len(comparison.cells) > 1 else ""
+        for table in (arms_table(cell), differences_table(cell, comparison.baseline, comparison.alpha)):
+            write_text_atomic(tables / f"{table.name}{suffix}.tex", to_latex(table))
+    return comparison

@@ -1,0 +1,81 @@
+"""A run as a comparison sees it, whoever wrote its folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+RunStatus = Literal["FINISHED", "FAILED", "KILLED", "MISSING"]
+Precision = Literal["bits", "printed digits"]
+UNKNOWN_CELL = "unknown"
+ENERGY = "energy_j"  # of the GPU in the train phase, from the telemetry summary
+CSV_TIME = "csv_time_s"  # Ultralytics' own `time` column at the last epoch: every epoch, validation included
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Metrics by epoch. `columns` maps a quantity to one value per epoch, aligned with `epochs` (from 1).
+
+    `precision` says what equality of two curves means: the floats of the journal (Ultralytics rounds most of them to
+    five decimals itself), or the six digits that results.csv prints.
+    """
+
+    epochs: NDArray[np.int64]
+    columns: Mapping[str, NDArray[np.float64]]
+    precision: Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run.
+
+    Attributes:
+        folder: its run folder (for a plain run, the folder of its results.csv).
+        is_plain: an Ultralytics folder that we did not write.
+        num: place in the order of the sweep, None if unknown.
+        reason: why the status is not FINISHED.
+        quantities: measured and finite values only.
+        unmeasured: quantity -> why it has no value.
+        settings: flattened settings that define the cell; empty if unknown.
+        notes: [code, sentence] of what reading the folder brought up.
+    """
+
+    arm: str
+    seed: int | None
+    folder: Path
+    status: RunStatus
+    is_plain: bool = False
+    cell_id: str = UNKNOWN_CELL
+    num: int | None = None
+    reason: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    quantities: dict[str, float] = field(default_factory=dict)
+    unmeasured: dict[str, str] = field(default_factory=dict)
+    curves: Curves | None = None
+    phases_s: dict[str, float] = field(default_factory=dict)
+    attestation: dict[str, Any] | None = None
+    digests: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    settings_changed: dict[str, list[Any]] = field(default_factory=dict)
+    warnings: list[dict[str, str]] = field(default_factory=list)
+    telemetry: dict[str, Any] | None = None
+    notes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How tables and sentences name the run."""
+        return self.arm if self.seed is None else f"{self.arm}, seed {self.seed}"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its figures count."""
+        return self.status == "FINISHED"

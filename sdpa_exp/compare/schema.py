@@ -1,0 +1,121 @@
+"""The file `comparison.json`: its keys, its version, and how it is written.
+
+Written atomically; readers refuse a `schema_version` they don't know. New keys may come without a new version; a key
+that changes its meaning or goes raises it. Floats are plain numbers; what does not apply is null. Paths are relative
+to the folder of the file.
+
+| key            | content |
+|---             |---|
+| schema_version | 1 |
+| name, command  | of the sweep |
+| headline       | the answer in a sentence |
+| baseline, alpha | the control arm; the level of all tests |
+| questions      | [{name, metric, margin, margin_kind}]: declared before the run, only these get a verdict |
+| findings       | [{code, severity: error / warning / info, sentence, evidence}], errors first |
+| cells          | [{cell_id, settings, arms, differences, verdicts}]: arms are compared inside a cell only |
+| runs           | [{arm, seed, folder, status, reason, cell_id, num, is_plain, quantities, unmeasured,
+|                | phases_s, digests}] |
+| preflight      | what the sweep found before it began |
+
+| in a cell      | content |
+|---             |---|
+| arms           | [{name, is_baseline, num_planned, num_finished, described, kernels}] |
+| .described     | quantity -> {n, mean, sd, cv, low, high} over finished runs; sd with n - 1 |
+| .kernels       | stage -> kernel -> number of sites; null without attestation |
+| differences    | [{arm, quantity, seeds, test}]: arm minus baseline, paired by seed |
+| verdicts       | [{question, arm, baseline, kind, sentence, test, p, p_equivalence, num_arms, detectable,
+|                | seeds_needed}] |
+| .kind          | different, different but within the margin, equivalent, can't tell,
+|                | deterministic, no test, no pairs |
+| .p, .p_equivalence | adjusted after Holm over `num_arms` arms; in `test` they stand unadjusted |
+| .detectable    | smallest true difference that these pairs would show with power 0.8 |
+| test           | {n, mean, sd, baseline_mean, level, low, high, p, margin, p_equivalence, p_permutation, d_z,
+|                | is_deterministic} |
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sdpa_exp.compare.terminal import relative_path
+from sdpa_exp.results.files import write_json_atomic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sdpa_exp.compare.comparison import Cell, Comparison
+    from sdpa_exp.compare.runs import Run
+
+COMPARISON_FILE = "comparison.json"
+SCHEMA_VERSION = 1
+
+
+def write_comparison(comparison: Comparison) -> Path:
+    """Write comparison.json into the folder of the comparison."""
+    path = comparison.folder / COMPARISON_FILE
+    write_json_atomic(path, to_json(comparison))
+    return path
+
+
+def to_json(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as plain values."""
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "name": comparison.name,
+        "command": comparison.command,
+        "headline": comparison.headline,
+        "baseline": comparison.baseline,
+        "alpha": comparison.alpha,
+        "questions": [asdict(question) for question in comparison.questions],
+        "findings": [asdict(finding) for finding in comparison.findings],
+        "cells": [_cell(cell) for cell in comparison.cells],
+        "runs": [_run(run, comparison.folder) for run in comparison.runs],
+        "preflight": dict(comparison.preflight),
+    }
+    return _finite(content)  # type: ignore[no-any-return]
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    arms = []
+    for arm in cell.arms:
+        described = {name: asdict(description) for name, description in arm.described.items()}
+        arms.append(
+            {
+                "name": arm.name,
+                "is_baseline": arm.is_baseline,
+                "num_planned": arm.num_planned,
+                "num_finished": arm.num_finished,
+                "described": described,
+                "kernels": arm.kernels,
+            }
+        )
+    return {
+        "cell_id": cell.cell_id,
+        "settings": dict(cell.settings),
+        "arms": arms,
+        "differences": [asdict(difference) for difference in cell.differences],
+        "verdicts": [{**asdict(verdict), "question": verdict.question.name} for verdict in cell.verdicts],
+    }
+
+
+def _run(run: Run, folder: Path) -> dict[str, Any]:
+    names = (
+        "arm", "seed", "status", "reason", "cell_id", "num", "is_plain",
+        "quantities", "unmeasured", "phases_s", "digests",
+    )  # fmt: skip
+    return {**{name: getattr(run, name) for name in names}, "folder": relative_path(run.folder, folder)}
+
+
+def _finite(value: Any) -> Any:
+    """Plain JSON values: tuples as lists, what is not finite as null, what is unknown as text."""
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    return str(value)

@@ -1,0 +1,161 @@
+"""The tables of a report, built once as text, and written as Markdown, LaTeX or (with raw figures) CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sdpa_exp.compare import numbers
+from sdpa_exp.compare.terminal import MAIN_QUANTITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sdpa_exp.compare.comparison import Cell, Comparison
+
+_LATEX = {
+    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTable:
+    """A table of finished text. The first `num_text` columns are left-aligned, the others right-aligned."""
+
+    name: str
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    num_text: int = 1
+
+
+def arms_table(cell: Cell) -> TextTable:
+    """Mean and SD of the main quantities by arm."""
+    shown = [name for name in MAIN_QUANTITIES if any(name in arm.described for arm in cell.arms)]
+    rows = []
+    for arm in cell.arms:
+        values = []
+        for name in shown:
+            described = arm.described.get(name)
+            text = "-" if described is None else numbers.mean_and_sd(described.mean, described.sd)
+            values.append(text if described is None or described.n == arm.num_finished else f"{text} ({described.n})")
+        label = f"{arm.name} (baseline)" if arm.is_baseline else arm.name
+        rows.append((label, f"{arm.num_finished}/{arm.num_planned}", *values))
+    return TextTable(
+        name="arms",
+        caption="Mean ± SD over finished runs; n: finished / planned runs.",
+        header=("arm", "n", *(numbers.heading(name) for name in shown)),
+        rows=tuple(rows),
+    )
+
+
+def differences_table(cell: Cell, baseline: str, alpha: float) -> TextTable:
+    """Paired differences of all quantities, with intervals."""
+    rows = []
+    for entry in cell.differences:
+        test = entry.test
+        if test.low is not None and test.high is not None:
+            spread = (test.high - test.low) / 2
+            interval = numbers.interval(entry.quantity, test.low, test.high)
+        else:
+            spread, interval = None, "no spread" if test.is_deterministic else "one pair"
+        rows.append(
+            (
+                entry.arm,
+                entry.quantity,
+                numbers.difference(entry.quantity, test.mean, spread=spread),
+                numbers.percent(test.mean / test.baseline_mean) if test.baseline_mean else "-",
+                interval,
+                "-" if test.d_z is None else f"{test.d_z:.2f}",
+                str(test.n),
+            )
+        )
+    return TextTable(
+        name="differences",
+        caption=f"Arm minus {baseline}, paired by seed; {100 * (1 - alpha):g} % t interval of the mean difference.",
+        header=("arm", "quantity", "difference", "relative", "interval", "d_z", "pairs"),
+        rows=tuple(rows),
+        num_text=2,
+    )
+
+
+def described_table(cell: Cell) -> TextTable:
+    """Mean, SD, CV and range of every quantity and arm."""
+    rows = []
+    for arm in cell.arms:
+        for name, d in arm.described.items():
+            rows.append(
+                (
+                    arm.name,
+                    name,
+                    str(d.n),
+                    numbers.plain(d.mean, spread=d.sd),
+                    "-" if d.sd is None else numbers.plain(d.sd, spread=d.sd),
+                    "-" if d.cv is None else numbers.percent(d.cv, sign=False),
+                    f"{numbers.plain(d.low, spread=d.sd)} to {numbers.plain(d.high, spread=d.sd)}",
+                )
+            )
+    return TextTable(
+        name="described",
+        caption="Every quantity, over finished runs. SD with n - 1; CV is SD over mean.",
+        header=("arm", "quantity", "n", "mean", "SD", "CV", "range"),
+        rows=tuple(rows),
+        num_text=2,
+    )
+
+
+def to_markdown(table: TextTable) -> str:
+    """A Markdown table with its caption below."""
+    rule = ["---" if i < table.num_text else "---:" for i in range(len(table.header))]
+    lines = [table.header, tuple(rule), *table.rows]
+    body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return f"{body}\n\n{table.caption}\n"
+
+
+def to_latex(table: TextTable) -> str:
+    """A table environment for booktabs."""
+    align = "".join("l" if i < table.num_text else "r" for i in range(len(table.header)))
+    head = " & ".join(map(_latex, table.header))
+    body = " \\\\\n".join(" & ".join(map(_latex, row)) for row in table.rows)
+    return (
+        "% needs \\usepackage{booktabs}\n"
+        f"\\begin{{table}}\n\\centering\n\\caption{{{_latex(table.caption)}}}\n\\label{{tab:{table.name}}}\n"
+        f"\\begin{{tabular}}{{{align}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body} \\\\\n\\bottomrule\n"
+        f"\\end{{tabular}}\n\\end{{table}}\n"
+    )
+
+
+def runs_csv(comparison: Comparison) -> str:
+    """One line a run, with every quantity in full precision; empty where it was not measured."""
+    names = list(dict.fromkeys(name for run in comparison.runs for name in run.quantities))
+    rows = [
+        [run.arm, run.seed, run.cell_id, run.status, *(run.quantities.get(name, "") for name in names)]
+        for run in comparison.runs
+    ]
+    return _csv(["arm", "seed", "cell", "status", *names], rows)
+
+
+def differences_csv(comparison: Comparison) -> str:
+    """One line a difference, in full precision."""
+    fields = ("n", "mean", "sd", "baseline_mean", "level", "low", "high", "d_z", "p", "p_equivalence", "p_permutation")
+    rows = [
+        [cell.cell_id, d.arm, d.quantity, *(getattr(d.test, name) for name in fields)]
+        for cell in comparison.cells
+        for d in cell.differences
+    ]
+    return _csv(["cell", "arm", "quantity", *fields], rows)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(char, char) for char in text)

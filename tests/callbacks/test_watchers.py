@@ -1,0 +1,113 @@
+"""The watchers, one by one, on small stand-ins for a trainer; together they run in tests/run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from sdpa_exp.callbacks.data_stream import NUM_BATCHES, DataStream, weights_digest
+from sdpa_exp.callbacks.journal import field_names
+from sdpa_exp.callbacks.memory import PeakMemory
+from sdpa_exp.callbacks.phases import PhaseClock
+from sdpa_exp.callbacks.settings import SettingsCheck
+from sdpa_exp.results.events import Journal, read_events
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path)
+
+
+def test_phases_partition_the_time_and_repeat_visits_add_up(journal: Journal) -> None:
+    started_s = time.perf_counter()
+    clock = PhaseClock(journal, started_perf_s=started_s)
+    for phase in ("warmup", "validation", "train", "validation"):
+        clock.enter(phase)
+    clock.close()
+    elapsed_s = time.perf_counter() - started_s
+    assert list(clock.wall_s) == ["setup", "warmup", "validation", "train"]
+    assert 0 < sum(clock.wall_s.values()) <= elapsed_s
+
+
+def test_the_peak_of_one_phase_does_not_leak_into_the_next(journal: Journal) -> None:
+    if PeakMemory(torch.device("cpu")).read()["peak_rss_mib"] is None:
+        pytest.skip("this system has no /proc")
+    clock = PhaseClock(journal, started_perf_s=time.perf_counter())
+    clock.enter("large")
+    block = torch.ones(64 * 2**20, dtype=torch.uint8)
+    del block
+    clock.enter("small")
+    clock.close()
+    large, small = clock.memory["large"]["peak_rss_mib"], clock.memory["small"]["peak_rss_mib"]
+    assert large is not None
+    assert small is not None
+    assert large - small > 32
+
+
+def test_a_phase_is_in_the_journal_as_soon_as_it_ends(journal: Journal, tmp_path: Path) -> None:
+    PhaseClock(journal, started_perf_s=time.perf_counter()).enter("warmup")
+    events = list(read_events(tmp_path))
+    assert [(event["event"], event["name"]) for event in events] == [("phase", "setup")]
+
+
+def test_metric_names_are_the_fields() -> None:
+    given = {"metrics/precision(B)": 1, "metrics/recall(B)": 2, "metrics/mAP50(B)": 3, "metrics/mAP50-95(B)": 4}
+    assert field_names({**given, "train/box_loss": 5}) == {
+        "precision": 1,
+        "recall": 2,
+        "mAP50": 3,
+        "mAP50-95": 4,
+        "train/box_loss": 5,
+    }
+
+
+def test_a_setting_that_ultralytics_changed_is_reported_once_with_both_values(journal: Journal, tmp_path: Path) -> None:
+    check = SettingsCheck(journal, {"workers": 8, "batch": 16, "amp": False})
+    trainer = SimpleNamespace(args=SimpleNamespace(workers=0, batch=16, amp=False), amp=False)
+    for function in check.callbacks().values():
+        function(trainer)
+    assert check.changed == {"workers": [8, 0]}
+    assert [event["message"] for event in read_events(tmp_path)] == [
+        "Ultralytics changed workers from 8 to 0 by itself."
+    ]
+
+
+def test_an_amp_that_switched_itself_off_is_reported(journal: Journal) -> None:
+    check = SettingsCheck(journal, {"amp": True})
+    trainer = SimpleNamespace(args=SimpleNamespace(amp=True), amp=False)
+    check.callbacks()["on_train_start"](trainer)
+    assert check.changed == {"amp": [True, False]}
+
+
+def stream_of(batches: list[dict[str, torch.Tensor]], journal: Journal) -> str:
+    stream = DataStream(journal)
+    callbacks = stream.callbacks()
+    for batch in batches:
+        callbacks["on_train_batch_ready"](SimpleNamespace(last_batch=batch))
+    callbacks["on_train_epoch_end"](None)
+    return stream.digests["data_stream"]
+
+
+def batch_of(value: float) -> dict[str, Any]:
+    return {key: torch.full((2, 3), value) for key in ("img", "cls", "bboxes", "batch_idx")}
+
+
+def test_the_stream_digest_depends_on_content_and_order_of_the_first_batches_only(journal: Journal) -> None:
+    first = [batch_of(float(i)) for i in range(NUM_BATCHES)]
+    assert stream_of(first, journal) == stream_of([*first, batch_of(99.0)], journal)
+    assert stream_of(first, journal) != stream_of(first[::-1], journal)
+
+
+def test_the_weights_digest_sees_a_single_changed_bit() -> None:
+    layer = nn.Linear(2, 2)
+    before = weights_digest(layer)
+    assert weights_digest(layer) == before
+    with torch.no_grad():
+        layer.weight[0, 0] = torch.nextafter(layer.weight[0, 0], torch.tensor(float("inf")))
+    assert weights_digest(layer) != before

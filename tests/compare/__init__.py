@@ -1,0 +1,1 @@
+"""Tests of the comparison, over run folders in the real formats."""

@@ -1,0 +1,202 @@
+"""Builders that write run, sweep and plain Ultralytics folders in the real formats."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from sdpa_exp.config.plan import Job, Plan, write_plan
+from sdpa_exp.config.schema import (
+    AttentionConfig,
+    CompareConfig,
+    HardwareConfig,
+    ModelConfig,
+    PrimaryMetric,
+    SyntheticDataset,
+    TaskConfig,
+    TelemetryConfig,
+    TrackingConfig,
+)
+from sdpa_exp.config.train_schema import TrainConfig
+from sdpa_exp.results.events import Journal
+from sdpa_exp.results.record import Record, Status, write_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KERNELS = {"stock": "explicit softmax (stock)", "eager": "explicit softmax (eager)", "sdpa": "flash", "flash": "flash"}
+STAGES = ("train_forward", "train_backward", "val_forward", "best_pt_forward")
+
+
+@dataclass(kw_only=True)
+class RunSpec:
+    """One run to write. What is None comes from the arm and the seed."""
+
+    arm: str = "stock"
+    seed: int = 0
+    batch: int = 16
+    status: Status = "FINISHED"
+    reason: str | None = None
+    quantities: dict[str, float | None] | None = None
+    curve: list[float] | None = None  # mAP50-95 by epoch
+    kernel: str | None = None
+    digests: dict[str, str] | None = None
+    settings_changed: dict[str, list[Any]] = field(default_factory=dict)
+    warnings: list[dict[str, str]] = field(default_factory=list)
+    telemetry: dict[str, Any] | None = None
+    environment: dict[str, Any] = field(default_factory=lambda: {"versions": {"torch": "2.15.0"}})
+    attestation_ok: bool = True
+    started_at: str = ""
+    ended_at: str = ""
+    has_result: bool = True
+    has_folder: bool = True
+
+
+def make_plan(spec: RunSpec, folder: Path) -> Plan:
+    """A valid plan."""
+    primary = {
+        "accuracy": PrimaryMetric(metric="mAP50-95", margin=0.005, margin_kind="absolute"),
+        "speed": PrimaryMetric(metric="train_s", margin=0.02, margin_kind="relative"),
+        "memory": PrimaryMetric(metric="peak_memory_mib", margin=0.02, margin_kind="relative"),
+    }
+    return Plan(
+        name="field",
+        seed=spec.seed,
+        baseline=None,
+        model=ModelConfig(name="yolo12n", architecture="yolo12n.yaml"),
+        dataset=SyntheticDataset(name="synthetic", num_train_images=64, num_val_images=32, image_px=160),
+        attention=AttentionConfig(name=spec.arm, core=spec.arm),
+        hardware=HardwareConfig(name="cpu", device="cpu", batch=spec.batch, workers=0),
+        train=TrainConfig(name="quick", epochs=4, imgsz=160),
+        task=TaskConfig(name="train"),
+        telemetry=TelemetryConfig(name="default"),
+        tracking=TrackingConfig(name="none", kind="none"),
+        compare=CompareConfig(primary=primary),
+        job=Job(run_dir=str(folder)),
+    )
+
+
+def default_quantities(arm: str, seed: int) -> dict[str, float | None]:
+    """Figures that vary with seed and, in speed and memory, with the arm."""
+    rng = np.random.default_rng([seed, sum(map(ord, arm))])
+    speed = {"stock": 60.0, "eager": 58.0}.get(arm, 52.0)
+    accuracy = float(np.random.default_rng(seed).normal(0.5, 0.02) + rng.normal(0, 0.004))
+    train_s = float(speed + rng.normal(0, 0.3))
+    return {
+        "mAP50": accuracy + 0.25,
+        "mAP50-95": accuracy,
+        "train_s": train_s,
+        "images_per_s": 192 / train_s,
+        "peak_memory_mib": {"stock": 900.0}.get(arm, 810.0) + float(rng.normal(0, 2)),
+        "total_s": train_s + 20,
+    }
+
+
+def write_run(folder: Path, spec: RunSpec) -> Path:
+    """Write one run folder: plan.yaml, events.jsonl, result.json."""
+    if not spec.has_folder:
+        return folder
+    plan = make_plan(spec, folder)
+    write_plan(plan)
+    rng = np.random.default_rng([spec.seed, sum(map(ord, spec.arm)), 7])
+    curve = spec.curve or [float(x) for x in np.linspace(0.1, 0.5, 4) + rng.normal(0, 0.01, 4)]
+    journal = Journal(folder)
+    journal.write("run_started", pid=1, plan_cell_id=plan.cell_id())
+    for epoch, value in enumerate(curve, start=1):
+        metrics = {"mAP50": value + 0.2, "mAP50-95": value, "train/box_loss": 2 - value, "lr/pg0": 0.01}
+        journal.write(
+            "epoch", epoch=epoch, epochs=len(curve), metrics=metrics, train_s=float(rng.normal(13)), val_s=2.0
+        )
+    journal.close()
+    if not spec.has_result:
+        return folder
+    kernel = spec.kernel or KERNELS.get(spec.arm, spec.arm)
+    executed = {stage: {kernel: 8} for stage in STAGES}
+    quantities = default_quantities(spec.arm, spec.seed) if spec.quantities is None else spec.quantities
+    write_record(
+        folder,
+        Record(
+            status=spec.status,
+            arm=spec.arm,
+            seed=spec.seed,
+            cell_id=plan.cell_id(),
+            name="field",
+            task="train",
+            started_at=spec.started_at,
+            ended_at=spec.ended_at,
+            reason=spec.reason,
+            quantities=quantities if spec.status == "FINISHED" else {},
+            phases_s={"setup": 3.0, "warmup": 15.0, "train": 45.0, "validation": 8.0, "final_eval": 2.0},
+            attestation={
+                "ok": spec.attestation_ok,
+                "requested": spec.arm,
+                "num_sites": 8,
+                "executed": executed,
+                "mismatches": [] if spec.attestation_ok else [f"train_forward: asked for {spec.arm}, saw {kernel}"],
+            },
+            digests=spec.digests
+            or {
+                "data_stream": f"stream{spec.seed}",
+                "initial_weights": f"init{spec.seed}",
+                "final_weights": f"final-{spec.arm}-{spec.seed}",
+                "data_set": "field",
+            },
+            environment=spec.environment,
+            settings_changed=spec.settings_changed,
+            warnings=spec.warnings,
+            telemetry=spec.telemetry,
+        ),
+    )
+    return folder
+
+
+def write_sweep(
+    sweep_dir: Path, specs: list[RunSpec], *, baseline: str = "stock", arms: list[str] | None = None
+) -> Path:
+    """Write a sweep folder whose jobs are the runs, in the order given."""
+    jobs = []
+    for num, spec in enumerate(specs):
+        write_run(sweep_dir / str(num), spec)
+        jobs.append({"num": num, "run_dir": str(num), "arm": spec.arm, "seed": spec.seed})
+    content = {
+        "schema_version": 1,
+        "name": "field",
+        "command": "python -m sdpa_exp attention=stock,sdpa seed=0,42 -m",
+        "arms": arms or list(dict.fromkeys(spec.arm for spec in specs)),
+        "seeds": list(dict.fromkeys(spec.seed for spec in specs)),
+        "baseline": baseline,
+        "jobs": jobs,
+        "preflight": {},
+    }
+    sweep_dir.mkdir(parents=True, exist_ok=True)
+    (sweep_dir / "sweep.json").write_text(json.dumps(content), encoding="utf-8")
+    return sweep_dir
+
+
+def crossed(arms: list[str], seeds: list[int], **common: Any) -> list[RunSpec]:
+    """All arms at all seeds, seeds outermost, as a sweep runs them."""
+    return [RunSpec(arm=arm, seed=seed, **common) for seed in seeds for arm in arms]
+
+
+CSV_HEADER = (
+    "epoch,time,train/box_loss,metrics/precision(B),metrics/recall(B),metrics/mAP50(B),metrics/mAP50-95(B),lr/pg0"
+)
+
+
+def write_plain(folder: Path, *, curve: list[float], seconds: float = 10.0, args: dict[str, Any] | None = None) -> Path:
+    """Write results.csv as Ultralytics prints it, and args.yaml unless `args` is an empty dict."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [CSV_HEADER]
+    for index, value in enumerate(curve):
+        row = (index + 1, seconds * (index + 1), 2 - value, 0.8, 0.7, value + 0.2, value, 0.01)
+        lines.append(",".join(f"{number:.6g}" for number in row))
+    (folder / "results.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if args != {}:
+        settings = {"model": "yolo12n.pt", "data": "field.yaml", "epochs": len(curve), "batch": 8, "seed": 0}
+        settings |= {"save_dir": str(folder), "name": folder.name, **(args or {})}
+        (folder / "args.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return folder

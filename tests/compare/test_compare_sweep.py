@@ -1,0 +1,145 @@
+"""A sweep folder in, an answer out: files, verdicts, tables."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from sdpa_exp.compare import Comparison, compare_sweep, render_terminal
+from sdpa_exp.errors import ComparisonError
+from tests.compare.folders import RunSpec, crossed, default_quantities, write_sweep
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ARMS = ["stock", "eager", "sdpa"]
+
+
+def printed(comparison: Comparison, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(render_terminal(comparison))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_speed_up_is_told_with_way_size_and_interval(tmp_path: Path) -> None:
+    comparison = compare_sweep(write_sweep(tmp_path, crossed(ARMS, [0, 1, 2, 3, 4])))
+    verdict = next(v for v in comparison.verdicts if v.arm == "sdpa" and v.question.name == "speed")
+    assert verdict.kind == "different"
+    assert verdict.sentence.startswith("speed: sdpa is faster than stock: train_s -13.")
+    assert "95 % interval" in verdict.sentence
+    assert verdict.num_arms == 2
+
+
+def test_two_seeds_that_cannot_tell_say_how_many_would(tmp_path: Path) -> None:
+    comparison = compare_sweep(write_sweep(tmp_path, crossed(["stock", "sdpa"], [0, 1])))
+    verdict = next(v for v in comparison.verdicts if v.question.name == "accuracy")
+    assert verdict.kind == "can't tell"
+    assert verdict.seeds_needed is not None
+    assert f"(n = 2; about {verdict.seeds_needed} seeds would do)" in verdict.sentence
+
+
+def test_equal_figures_with_noise_are_equivalent_only_inside_the_margin(tmp_path: Path) -> None:
+    specs = crossed(["stock", "sdpa"], list(range(6)))
+    for spec in specs:
+        value = 0.5 + spec.seed / 100 + (0.0002 * (-1) ** spec.seed if spec.arm == "sdpa" else 0)
+        spec.quantities = default_quantities(spec.arm, spec.seed) | {"mAP50-95": value}
+    verdict = next(v for v in compare_sweep(write_sweep(tmp_path, specs)).verdicts if v.question.name == "accuracy")
+    assert verdict.kind == "equivalent"
+    assert "sdpa and stock are equivalent within 0.5 points" in verdict.sentence
+    assert verdict.test is not None
+    assert verdict.test.p_permutation is not None
+
+
+def test_figures_without_spread_are_deterministic_and_not_tested(tmp_path: Path) -> None:
+    specs = crossed(["stock", "sdpa"], [0, 1])
+    for spec in specs:
+        spec.quantities = {"mAP50-95": 0.5 + spec.seed / 10, "train_s": 50.0 + spec.seed - (spec.arm == "sdpa")}
+    verdicts = compare_sweep(write_sweep(tmp_path, specs)).verdicts
+    assert [v.kind for v in verdicts] == ["deterministic", "deterministic", "no pairs"]
+    assert "mAP50-95 is the same in all 2 pairs" in verdicts[0].sentence
+    assert "sdpa minus stock is train_s -2.0 % (-1.00 s) in all 2 pairs" in verdicts[1].sentence
+    assert "deterministic: no noise floor" in verdicts[1].sentence
+
+
+def test_comparison_json_holds_no_nan_and_counts_every_run(tmp_path: Path) -> None:
+    specs = crossed(ARMS, [0, 1])
+    specs[1].status, specs[1].reason = "FAILED", "out of memory"
+    compare_sweep(write_sweep(tmp_path, specs))
+    text = (tmp_path / "comparison.json").read_text(encoding="utf-8")
+    content = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in comparison.json"))
+    assert content["schema_version"] == 1
+    assert len(content["runs"]) == 6
+    assert content["runs"][1]["folder"] == "1"
+    arms = {arm["name"]: (arm["num_finished"], arm["num_planned"]) for arm in content["cells"][0]["arms"]}
+    assert arms == {"stock": (2, 2), "eager": (1, 2), "sdpa": (2, 2)}
+
+
+def test_every_key_of_comparison_json_stands_in_the_schema(tmp_path: Path) -> None:
+    import sdpa_exp.compare.schema as schema
+
+    compare_sweep(write_sweep(tmp_path, crossed(["stock", "sdpa"], [0, 1])))
+    content = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
+    cell = content["cells"][0]
+    parts = [content, cell, cell["arms"][0], cell["differences"][0], cell["verdicts"][0], content["runs"][0]]
+    keys = {key for part in [*parts, cell["differences"][0]["test"]] for key in part}
+    assert [key for key in sorted(keys) if key not in (schema.__doc__ or "")] == []
+
+
+def test_the_terminal_view_fits_80_columns_and_names_everything(tmp_path: Path) -> None:
+    specs = crossed([*ARMS, "flash"], [0, 42])
+    specs[1].status, specs[1].reason = "FAILED", "CUDA out of memory: set hardware.batch=8."
+    text = printed(compare_sweep(write_sweep(tmp_path, specs)), 80)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "…" not in text
+    assert "ERROR" in text
+    assert "eager, seed 0: FAILED, CUDA out of memory: set hardware.batch=8." in text
+    assert "flash (8)" in text
+    assert "1/2" in text
+
+
+def test_comparison_txt_is_plain_text(tmp_path: Path) -> None:
+    compare_sweep(write_sweep(tmp_path, crossed(ARMS, [0, 42])))
+    text = (tmp_path / "comparison.txt").read_text(encoding="utf-8")
+    assert "\x1b" not in text
+    assert "0.50" in text
+    assert text.startswith("Comparison: field\n")
+
+
+def test_a_sweep_where_nothing_finished_still_answers(tmp_path: Path) -> None:
+    specs = [RunSpec(arm=arm, seed=0, has_folder=False) for arm in ("stock", "sdpa")]
+    comparison = compare_sweep(write_sweep(tmp_path, specs))
+    assert [f.code for f in comparison.findings] == ["runs-lost", "runs-lost"]
+    assert "no verdict on sdpa against stock" in printed(comparison, 80)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "sweep.json is missing: expected the folder of a sweep"),
+        ("{", "sweep.json is not JSON"),
+        ('{"schema_version": 7}', "has schema version 7, and this version reads 1"),
+        ('{"schema_version": 1, "jobs": []}', "names no jobs"),
+    ],
+)
+def test_a_folder_that_is_no_sweep_is_refused_in_words(tmp_path: Path, content: str | None, words: str) -> None:
+    if content is not None:
+        (tmp_path / "sweep.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ComparisonError, match=words):
+        compare_sweep(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [('{"schema_version": 9}', "has another schema version than 1"), ('{"schema_ver', "is not JSON")],
+)
+def test_a_result_that_cannot_be_read_is_a_missing_run(tmp_path: Path, result: str, words: str) -> None:
+    write_sweep(tmp_path, crossed(["stock", "sdpa"], [0, 1]))
+    (tmp_path / "3" / "result.json").write_text(result, encoding="utf-8")
+    comparison = compare_sweep(tmp_path)
+    assert words in (comparison.runs[3].reason or "")
+    assert comparison.cells[0].differences[0].test.n == 1

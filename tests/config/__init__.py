@@ -1,0 +1,1 @@
+"""Tests of configuration, sweep expansion and error wording."""

@@ -1,0 +1,133 @@
+"""What a user reads after a mistake on the command line or in a file of their own: the whole way through Hydra."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from sdpa_exp.entry import start
+
+ALL_ATTENTIONS = "expected one of eager, efficient, flash, math, sdpa, stock."
+
+CASES = {
+    "hardware.bach=4": "There is no key hardware.bach: expected perhaps hardware.batch or hardware.cache. hardware has",
+    "train.epchs=3": "There is no key train.epchs: expected perhaps train.epochs. `--cfg job` prints all.",
+    "compare.primary.speed.margn=1": "expected perhaps compare.primary.speed.margin or compare.primary.speed.margin_",
+    "foo=1": "There is no key foo: expected one of name, seed, baseline, model, dataset, attention, hardware, train,",
+    "atention=sdpa": "There is no key atention: expected perhaps attention. The configuration has name, seed,",
+    "foo/bar=1": "There is no key foo/bar: expected one of name, seed,",
+    "~foo": "There is no key foo: expected one of name, seed,",
+    "hydra.foo=1": "There is no key hydra.foo: expected one of run, sweep,",
+    "attention=flsh": f"attention=flsh does not exist: {ALL_ATTENTIONS} Did you mean attention=flash?",
+    "attention=flsh,sdpa -m": f"attention=flsh does not exist: {ALL_ATTENTIONS} Did you mean attention=flash?",
+    "dataset=yolodir": "dataset=yolodir does not exist: expected one of ",
+    "experiment=stck": "experiment=stck does not exist: expected one of image_size, layout_or_kernel,",
+    "seed=abc": "seed=abc has the wrong type: expected a whole number. For instance seed=4.",
+    "seed=1,abc -m": "seed=abc has the wrong type: expected a whole number.",
+    "seed=": "seed= has the wrong type: expected a whole number.",
+    "hardware.batch=foo": "hardware.batch=foo has the wrong type: expected a whole number, or null.",
+    "hardware.batch=": "hardware.batch= has the wrong type: expected a whole number, or null.",
+    "train.epochs=3.5": "train.epochs=3.5 has the wrong type: expected a whole number, or null.",
+    "train.val=maybe": "train.val=maybe has the wrong type: expected true or false, or null.",
+    "train.lr0=fast": "train.lr0=fast has the wrong type: expected a number, or null.",
+    "name=null": "name=null has the wrong type: expected a text.",
+    "compare.primary.speed.margin=x": "compare.primary.speed.margin=x has the wrong type: expected a number.",
+    "hardware.batch=[1]": "hardware.batch=[1] has the wrong type: expected a whole number, or null.",
+    "flash": "'flash' is not a setting: expected key=value, for instance attention=sdpa. See --help.",
+    "name='": "name=' can't be read: expected key=value, where a value with quotes, brackets or = in it is quoted.",
+    "name=a{": "Write name=\"'a{'\".",
+    "name=${foo}": "hydra.run.dir refers to foo, which does not exist: expected a key.",
+    "model.name=???": "model.name is missing: it has no default. Add model.name=VALUE.",
+    "~attention": "attention.name is missing: it has no default. Add attention.name=VALUE.",
+    "attention=null": "attention=null leaves the job without its attention: expected an option's name.",
+    "attention=null,sdpa -m": "attention=null,sdpa leaves the job without its attention",
+    "attention=[flash,sdpa]": "would merge several options into one: expected one. To run them all: attention=flash,sd",
+    "attention=flash,sdpa": "attention=flash,sdpa names several values: expected one, or -m at the end to run them",
+    "seed=range(0,3)": "seed=range(0,3) names several values: expected one, or -m",
+    "seed=0,0 -m": "The sweep has attention=sdpa with seed=0 twice (jobs 0 and 1)",
+    "attention=flash,flash -m": "The sweep has attention=flash with seed=0 twice (jobs 0 and 1)",
+    "hardware.batch=4,-4 -m": "hardware.batch=-4 can't work: expected 1 or more.",
+    "seed=interval(0,9) -m": "does not support sweep type",
+    "attention=flash,sdpa baseline=math -m": "baseline=math is not among the arms: expected one of flash, sdpa.",
+    "hydra.run.dir=a,b -m": "hydra.run.dir=a,b can't be swept: expected a single value for hydra's own keys.",
+    "--config-dir nowhere": "nowhere is not a folder: expected one with groups in it, e.g. hardware/my_box.yaml.",
+    "--config-name nope": "There is no config file nope.yaml: expected one in conf/.",
+    "--multrun": "expected -m, --cfg job, --config-dir DIR or --help. Did you mean --multirun?",
+    "--cfg jobs": "The command line can't be read: argument --cfg/-c: invalid choice: 'jobs'",
+    "--cfg job -m": "--cfg and -m don't go together: expected one of them. Take out -m.",
+    "--resolve": "--resolve does nothing by itself: expected --cfg with it. Add --cfg job.",
+}
+
+
+@pytest.fixture
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Said:
+    monkeypatch.chdir(tmp_path)
+    return Said(monkeypatch, capfd)
+
+
+class Said:
+    """Runs a command line that is to be refused, and hands back what stood on stderr."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capfd = capfd
+
+    def __call__(self, *arguments: str) -> str:
+        self._monkeypatch.setattr(sys, "argv", ["sdpa-exp", *arguments])
+        try:
+            code = start()
+        except SystemExit as leaving:
+            code = leaving.code if isinstance(leaving.code, int) else -1
+        out, err = self._capfd.readouterr()
+        assert code == 2, err
+        assert out == ""
+        assert err.count("\n") == 1, err
+        return err
+
+
+@pytest.mark.parametrize("line", CASES)
+def test_a_mistake_gets_one_clear_sentence_and_leaves_nothing_behind(line: str, said: Said, tmp_path: Path) -> None:
+    sentence = said(*line.split())
+    assert CASES[line] in sentence
+    assert "schema_" not in sentence
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "name: mine\nbach: 4\n",
+            "In hardware/mine.yaml: There is no key hardware.bach: expected perhaps hardware.batch",
+        ),
+        (
+            "name: mine\nbatch: many\n",
+            "In hardware/mine.yaml: hardware.batch=many has the wrong type: expected a whole",
+        ),
+        ("name: mine\nbatch: [4\n", "A config file is not valid YAML: "),
+    ],
+)
+def test_a_mistake_in_a_file_of_ones_own_names_the_file(text: str, sentence: str, said: Said, tmp_path: Path) -> None:
+    (tmp_path / "my" / "hardware").mkdir(parents=True)
+    (tmp_path / "my" / "hardware" / "mine.yaml").write_text(text, encoding="utf-8")
+    assert sentence in said("--config-dir", "my", "hardware=mine")
+
+
+def test_a_private_option_is_offered_beside_ours(said: Said, tmp_path: Path) -> None:
+    (tmp_path / "my" / "hardware").mkdir(parents=True)
+    (tmp_path / "my" / "hardware" / "workstation.yaml").write_text("name: workstation\n", encoding="utf-8")
+    assert "Did you mean hardware=workstation?" in said("--config-dir", "my", "hardware=workstaton")
+
+
+def test_a_user_who_asks_for_the_full_error_gets_traceback_and_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(sys, "argv", ["sdpa-exp", "seed=abc"])
+    assert start() == 2
+    err = capfd.readouterr().err
+    assert "Traceback" in err
+    assert "seed=abc has the wrong type" in err

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import dataclasses
+import shlex
+
+import pytest
+
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.validate import CORES, check_plan, check_sweep
+from sdpa_exp.errors import ConfigError
+from tests.config.composing import compose_plan
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ("hardware.batch=-4", "hardware.batch=-4 can't work: expected 1 or more. Set hardware.batch=8, or null"),
+        ("hardware.batch=0", "hardware.batch=0 can't work: expected 1 or more."),
+        ("hardware.workers=-1", "hardware.workers=-1 can't work: expected 0 or more."),
+        ("hardware.num_threads=0", "hardware.num_threads=0 can't work: expected 1 or more."),
+        (
+            "hardware.precision=fp61",
+            "hardware.precision=fp61 can't work: expected one of fp32, fp16, bf16. Set hardware",
+        ),
+        (
+            "hardware.cache=rma",
+            "hardware.cache=rma can't work: expected one of none, ram, disk. Set hardware.cache=ram.",
+        ),
+        ("hardware.device=gpu", "hardware.device=gpu can't work: expected auto, cpu, mps, cuda or cuda:N."),
+        ("hardware.device='0,1'", "expected one device. Several GPUs in one run are not supported; set cuda:0."),
+        ("hardware.device='cuda:0,cuda:1'", "expected one device."),
+        ("hardware=cpu hardware.precision=fp16", "hardware.precision=fp16 can't work: expected fp32 with device=cpu"),
+        (
+            "attention=flash hardware=a100 hardware.precision=fp32",
+            "attention=flash can't run with hardware.device=cuda and hardware.precision=fp32: the flash kernel takes "
+            "fp16 or bf16 on CUDA. Set hardware.precision=bf16, or use attention=efficient.",
+        ),
+        (
+            "attention=efficient hardware=cpu",
+            "attention=efficient can't run with hardware.device=cpu: PyTorch's memory-efficient kernel needs CUDA. "
+            "Use attention=flash or attention=math, or a GPU.",
+        ),
+        (
+            "attention.core=flsh",
+            "attention.core=flsh can't work: expected one of stock, eager, sdpa, flash, efficient, m",
+        ),
+        ("attention.name=a/b", "attention.name=a/b can't work: expected letters, digits, dots, dashes and underscores"),
+        ("name=my/runs", "as it becomes a folder name. Set name=my_runs."),
+        ("name=..", "name=.. can't work"),
+        ("seed=-1", "seed=-1 can't work: expected 0 or more. Set seed=0."),
+        ("seed=2147483648", "seed=2147483648 can't work: expected at most 2147483647."),
+        ("task.name=trian", "task.name=trian can't work: expected one of train"),
+        ("train.epochs=0", "train.epochs=0 can't work: expected 1 or more."),
+        ("train.imgsz=100", "train.imgsz=100 can't work: expected a multiple of 32 from 32 on. Set train.imgsz=96."),
+        ("train.imgsz=0", "Set train.imgsz=32."),
+        ("train.val=false", "train.val=false can't work: expected true, since accuracy comes from validation."),
+        ("train.save=false", "train.save=false can't work: expected true, since best.pt is what gets evaluated."),
+        ("train.time=0.5", "train.time=0.5 can't work: expected null. Set train.epochs instead"),
+        ("train.optimizer=AdmW", "Set train.optimizer=AdamW."),
+        ("dataset=yolo_dir", "dataset.path is missing: dataset=yolo_dir expects a data.yaml, or a folder with images/"),
+        ("dataset.num_train_images=0", "dataset.num_train_images=0 can't work: expected 1 or more."),
+        ("telemetry.period_s=0.01", "telemetry.period_s=0.01 can't work: expected 0.1 s or more."),
+        (
+            "tracking.kind=mflow",
+            "tracking.kind=mflow can't work: expected one of mlflow, none. Set tracking.kind=mlflow.",
+        ),
+        ("compare.alpha=5", "compare.alpha=5.0 can't work: expected a level between 0 and 1."),
+        ("compare.primary.speed.margin=0", "compare.primary.speed.margin=0.0 can't work: expected more than 0."),
+        ("compare.primary.speed.margin_kind=percent", "expected one of absolute, relative."),
+        (
+            "compare.primary.accuracy.metric=mAP5",
+            "compare.primary.accuracy.metric=mAP5 can't work: expected one of mAP50",
+        ),
+        ("+hardware.foo=1", "hardware.foo would have no effect: no such key. Expected one of hardware.allocator,"),
+        ("+foo=1", "foo would have no effect: no such key."),
+        ("dataset.kind=folder", "dataset.kind=folder is unknown: expected one of synthetic, yolo_dir."),
+    ],
+)
+def test_a_plan_that_cannot_work_is_refused_in_one_sentence(overrides: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose_plan(*_split(overrides))
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        "attention=flash hardware=cpu",
+        "attention=flash hardware=a100",
+        "attention=efficient",
+        "hardware.device=cuda:1",
+        "attention.core=my_package.kernels:Fast attention.name=fast",
+        "train.optimizer=adamw",
+        "seed=2147483647",
+        "compare.primary.memory.margin_kind=absolute compare.primary.memory.margin=50",
+    ],
+)
+def test_what_can_work_is_not_refused(overrides: str) -> None:
+    check_plan(compose_plan(*_split(overrides)))
+
+
+def test_every_core_that_is_accepted_exists() -> None:
+    registry = pytest.importorskip("sdpa_exp.attention.registry")
+    assert set(CORES) == set(registry.CORES)
+
+
+def test_a_sweep_with_the_same_run_twice_is_refused() -> None:
+    plan = compose_plan("attention=flash", "seed=3")
+    with pytest.raises(ConfigError, match=r"The sweep has attention=flash with seed=3 twice \(jobs 0 and 1\)"):
+        check_sweep([plan, plan])
+
+
+def test_two_arms_with_one_name_are_refused() -> None:
+    plans = [compose_plan("attention=flash"), compose_plan("attention=flash", "attention.core=math")]
+    with pytest.raises(ConfigError, match=r"Two arms are called flash: flash and math \(jobs 0 and 1\)\. Give each"):
+        check_sweep(plans)
+
+
+def test_the_same_arm_and_seed_in_another_cell_is_no_repetition() -> None:
+    check_sweep([compose_plan("train.imgsz=320"), compose_plan("train.imgsz=640")])
+
+
+def test_a_baseline_outside_the_sweep_is_refused_with_the_arms() -> None:
+    plans: list[Plan] = [compose_plan(f"attention={arm}", "baseline=math") for arm in ("stock", "sdpa")]
+    with pytest.raises(ConfigError, match="baseline=math is not among the arms: expected one of stock, sdpa"):
+        check_sweep(plans)
+    check_sweep([dataclasses.replace(plan, baseline="sdpa") for plan in plans])
+
+
+def _split(overrides: str) -> list[str]:
+    return shlex.split(overrides, posix=False)

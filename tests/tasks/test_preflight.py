@@ -1,0 +1,75 @@
+"""Preflight says which kernel each arm will run, and which arms are one and the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sdpa_exp.config.plan import Job, Plan
+from sdpa_exp.config.schema import (
+    AttentionConfig,
+    CompareConfig,
+    HardwareConfig,
+    ModelConfig,
+    SyntheticDataset,
+    TaskConfig,
+    TelemetryConfig,
+    TrackingConfig,
+)
+from sdpa_exp.config.train_schema import TrainConfig
+from sdpa_exp.errors import CoreUnavailable, InjectionError
+from sdpa_exp.run.launch import same_kernel_sentence
+from sdpa_exp.tasks.preflight import check_arm, require_core, same_kernel, to_dict
+
+
+def plan_for(core: str, **changes: Any) -> Plan:
+    values: dict[str, Any] = {
+        "name": "test",
+        "seed": 0,
+        "baseline": None,
+        "model": ModelConfig(name="yolo12n", architecture="yolo12n.yaml"),
+        "dataset": SyntheticDataset(name="synthetic", num_train_images=4, num_val_images=2, image_px=96),
+        "attention": AttentionConfig(name=core, core=core),
+        "hardware": HardwareConfig(name="cpu", device="cpu", precision="fp32"),
+        "train": TrainConfig(name="tiny"),
+        "task": TaskConfig(name="train"),
+        "telemetry": TelemetryConfig(name="none", enabled=False),
+        "tracking": TrackingConfig(name="none", kind="none"),
+        "compare": CompareConfig(),
+        "job": Job(run_dir="."),
+    }
+    return Plan(**{**values, **changes})
+
+
+def test_on_a_cpu_sdpa_and_flash_are_one_kernel_and_stock_and_eager_are_not() -> None:
+    checks = [check_arm(plan_for(core)) for core in ("stock", "eager", "sdpa", "flash", "math")]
+    assert [check.kernel for check in checks] == ["softmax", "softmax", "flash", "flash", "math"]
+    assert same_kernel(checks) == [["sdpa", "flash"]]
+
+
+def test_the_note_names_a_line_that_compares_something() -> None:
+    checks = [to_dict(check_arm(plan_for(core))) for core in ("sdpa", "flash")]
+    sentence = same_kernel_sentence(["sdpa", "flash"], checks)
+    assert "run the same kernel here (PyTorch's flash): this sweep compares a model with itself" in sentence
+    assert sentence.endswith("attention=stock,sdpa")
+
+
+def test_an_arm_that_cannot_run_is_refused_with_reasons_and_the_nearest_that_can() -> None:
+    with pytest.raises(
+        CoreUnavailable,
+        match=r"attention=efficient can't run here: it has no CPU kernel .*Nearest that runs here: attention=flash\.",
+    ):
+        require_core(plan_for("efficient"))
+
+
+def test_a_model_without_attention_is_refused_by_name() -> None:
+    model = ModelConfig(name="yolov8n", architecture="yolov8n.yaml")
+    with pytest.raises(InjectionError, match="model=yolov8n has no attention sites"):
+        check_arm(plan_for("sdpa", model=model))
+
+
+def test_an_architecture_that_does_not_exist_is_refused_by_name() -> None:
+    model = ModelConfig(name="yolo99", architecture="yolo99.yaml")
+    with pytest.raises(InjectionError, match=r"model\.architecture=yolo99\.yaml is not an architecture"):
+        check_arm(plan_for("sdpa", model=model))

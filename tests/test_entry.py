@@ -1,0 +1,147 @@
+"""The command line from outside: a process, its exit code, and what the run layer is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.recorded_entry import SINGLE_EXIT_CODE, SWEEP_EXIT_CODE
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    code: int
+    calls: list[dict[str, Any]]
+    err: str
+
+    def names(self) -> list[str]:
+        return [call["call"] for call in self.calls]
+
+    def jobs(self) -> list[tuple[int, str]]:
+        return [(call["plan"]["seed"], call["plan"]["arm"]) for call in self.calls if call["call"] == "run_job"]
+
+
+def ask(*arguments: str, cwd: Path, behaviour: str = "") -> Answer:
+    done = start(["-m", "tests.recorded_entry", *arguments], cwd, RECORDED_LAUNCH=behaviour)
+    calls = [json.loads(line) for line in done.stdout.splitlines()]
+    return Answer(code=done.returncode, calls=calls, err=done.stderr)
+
+
+def start(command: list[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run([sys.executable, *command], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "jobs"),
+    [
+        ("attention=flash,sdpa seed=0,42 -m", [(0, "flash"), (0, "sdpa"), (42, "flash"), (42, "sdpa")]),
+        ("seed=0,42 attention=flash,sdpa -m", [(0, "flash"), (0, "sdpa"), (42, "flash"), (42, "sdpa")]),
+        ("attention=flash,sdpa seed=7 -m", [(7, "flash"), (7, "sdpa")]),
+        ("attention=flash,sdpa -m", [(0, "flash"), (0, "sdpa")]),
+        ("attention=stock,sdpa seeds=pair", [(0, "stock"), (0, "sdpa"), (42, "stock"), (42, "sdpa")]),
+        ("experiment=stock_vs_sdpa seed=3", [(3, "stock"), (3, "sdpa")]),
+    ],
+)
+def test_seeds_are_outermost_so_that_arms_alternate(line: str, jobs: list[tuple[int, str]], tmp_path: Path) -> None:
+    assert ask(*line.split(), cwd=tmp_path).jobs() == jobs
+
+
+def test_a_sweep_is_announced_whole_then_run_then_ended(tmp_path: Path) -> None:
+    answer = ask("attention=flash,sdpa", "seed=0,42", "train.imgsz=320", "-m", cwd=tmp_path)
+    assert answer.names() == ["begin_sweep", *["run_job"] * 4, "end_sweep"]
+    assert answer.code == SWEEP_EXIT_CODE
+    assert answer.err == ""
+    begin, *jobs, end = answer.calls
+    assert begin["plans"] == [job["plan"] for job in jobs]
+    assert begin["sweep_dir"] == end["sweep_dir"] == jobs[0]["plan"]["sweep_dir"]
+    assert Path(begin["sweep_dir"]).parent == tmp_path / "multirun" / "comparison"
+    for num, job in enumerate(jobs):
+        plan = job["plan"]
+        assert plan["run_dir"] == f"{begin['sweep_dir']}/{num}_{plan['arm']}_seed{plan['seed']}"
+        assert (plan["num"], plan["num_jobs"], plan["imgsz"]) == (num, 4, 320)
+        assert plan["command"].endswith("attention=flash,sdpa seed=0,42 train.imgsz=320 -m")
+        assert f"attention={plan['arm']}" in plan["overrides"]
+
+
+def test_everything_lands_below_the_sweep_folder(tmp_path: Path) -> None:
+    sweep_dir = Path(ask("attention=flash,sdpa", "-m", cwd=tmp_path).calls[0]["sweep_dir"])
+    assert [path.name for path in tmp_path.iterdir()] == ["multirun"]
+    assert {path.name for path in sweep_dir.iterdir()} == {"0_flash_seed0", "1_sdpa_seed0", "multirun.yaml"}
+    assert {path.name for path in (sweep_dir / "0_flash_seed0").iterdir()} == {".hydra"}
+
+
+def test_a_command_with_quotes_reaches_the_jobs_as_it_was_typed(tmp_path: Path) -> None:
+    text = "tracking.uri='http://a b/?x=%7B&y=${name}'"
+    calls = ask(text, "hydra.sweep.dir=here", "-m", cwd=tmp_path).calls
+    assert calls[1]["call"] == "run_job"
+    assert calls[0]["command"] == calls[1]["plan"]["command"]
+    assert calls[1]["plan"]["sweep_dir"] == str(tmp_path / "here")
+
+
+def test_a_single_run_hands_its_exit_code_on(tmp_path: Path) -> None:
+    answer = ask("attention=stock", cwd=tmp_path)
+    assert (answer.names(), answer.code, answer.err) == (["run_single"], SINGLE_EXIT_CODE, "")
+    assert answer.calls[0]["plan"]["sweep_dir"] is None
+    assert answer.calls[0]["plan"]["num_jobs"] == 1
+
+
+def test_a_sweep_that_the_run_layer_refuses_ends_with_its_sentence_and_code(tmp_path: Path) -> None:
+    answer = ask("attention=flash,sdpa", "-m", cwd=tmp_path, behaviour="refuse")
+    assert (answer.names(), answer.code) == (["begin_sweep"], 8)
+    assert answer.err == "The store is locked: expected a free one. Stop the other sweep.\n"
+
+
+@pytest.mark.parametrize("line", ["attention=stock", "attention=stock,sdpa -m"])
+def test_ctrl_c_ends_with_130_and_one_line(line: str, tmp_path: Path) -> None:
+    answer = ask(*line.split(), cwd=tmp_path, behaviour="interrupt")
+    assert answer.code == 130
+    assert answer.err == "Interrupted: run folders keep what was measured so far.\n"
+    assert answer.names().count("run_job") <= 1
+    assert "end_sweep" not in answer.names()
+
+
+@pytest.mark.parametrize(("line", "behaviour"), [("seed=1", "crash"), ("seed=1,2 -m", "crash_at_start")])
+def test_a_bug_shows_its_traceback(line: str, behaviour: str, tmp_path: Path) -> None:
+    answer = ask(*line.split(), cwd=tmp_path, behaviour=behaviour)
+    assert answer.code == 1
+    assert "Traceback" in answer.err
+    assert "RuntimeError: a bug in" in answer.err
+
+
+def test_the_parent_stays_free_of_torch_ultralytics_and_mlflow(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.argv = ['sdpa-exp', '--cfg', 'job']\n"
+        "from sdpa_exp.__main__ import main\n"
+        "main(); print(sorted({'torch', 'ultralytics', 'mlflow', 'numpy'} & set(sys.modules)))"
+    )
+    done = start(["-c", script], tmp_path)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    for call in ask("attention=flash,sdpa", "-m", cwd=tmp_path).calls:
+        assert call["heavy"] == []
+
+
+def test_cfg_job_prints_the_configuration_and_runs_nothing(tmp_path: Path) -> None:
+    done = start(["-m", "sdpa_exp", "attention=flash", "hardware.batch=3", "--cfg", "job"], tmp_path)
+    assert done.returncode == 0
+    assert "core: flash" in done.stdout
+    assert "batch: 3" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "words"), [("--info", "Config search path"), ("--hydra-help", "Hydra"), ("--version", "sdpa_exp 0.")]
+)
+def test_hydras_own_options_work(option: str, words: str, tmp_path: Path) -> None:
+    done = start(["-m", "sdpa_exp", option], tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert words in done.stdout

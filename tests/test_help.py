@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from sdpa_exp.config.location import conf_dir
+from sdpa_exp.help import help_text, when_to_choose
+
+
+def test_help_names_every_option_with_its_own_line_of_advice() -> None:
+    text = " ".join(help_text([]).split())
+    for file in conf_dir().glob("*/*.yaml"):
+        assert re.search(rf"\b{file.stem}\*? {re.escape(' '.join(when_to_choose(file).split()))}", text), file
+
+
+def test_help_marks_the_defaults() -> None:
+    text = help_text([])
+    for default in ("sdpa*", "yolo12n*", "synthetic*", "auto*", "quick*", "one*", "train*", "default*", "local*"):
+        assert f"  {default} " in text
+
+
+def test_help_says_what_a_newcomer_needs() -> None:
+    text = help_text([])
+    for words in (
+        "attention=stock,sdpa seed=0,42 -m",
+        "attention=flash,sdpa seed=0,42 -m",
+        "seeds=five -m",
+        "--cfg job",
+        "dataset=yolo_dir dataset.path=",
+        "--config-dir",
+        "multirun/NAME/DATE_TIME/",
+        "It is not the flash-attn package",
+        "Exit codes",
+    ):
+        assert words in text
+
+
+def test_help_lists_the_exit_codes_of_the_error_tree() -> None:
+    text = help_text([])
+    for code, words in (
+        (0, "all runs finished"),
+        (2, "can't work"),
+        (6, "kernels that ran"),
+        (9, "run folders"),
+        (130, ""),
+    ):
+        assert re.search(rf"^  {code} +.*{words}", text, re.M)
+
+
+def test_help_fits_a_terminal() -> None:
+    assert max(len(line) for line in help_text([]).splitlines()) <= 120
+    assert "\n\n\n" not in help_text([])
+
+
+def test_help_offers_private_options(tmp_path: Path) -> None:
+    (tmp_path / "hardware").mkdir()
+    (tmp_path / "hardware" / "my_box.yaml").write_text("# You sit at my desk.\nname: my_box\n", encoding="utf-8")
+    for arguments in (["--config-dir", str(tmp_path)], [f"--config-dir={tmp_path}"]):
+        assert re.search(r"my_box +You sit at my desk\.", help_text(arguments))
+
+
+def test_help_is_answered_before_hydra_or_anything_heavy_is_imported(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.argv = ['sdpa-exp', '--help']\n"
+        "from sdpa_exp.__main__ import main\n"
+        "code = main(); heavy = {'hydra', 'omegaconf', 'yaml', 'torch', 'ultralytics', 'mlflow', 'numpy'}\n"
+        "print(code, sorted(heavy & set(sys.modules)))"
+    )
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "0 []"

@@ -1,0 +1,140 @@
+"""Imports point one way, slow libraries stay where they belong, and files stay short enough to read."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "sdpa_exp"
+FILES = sorted(PACKAGE.rglob("*.py"))
+MAX_LINES = 300
+
+# The arrows of the layout; what a package may import is what can be reached along them. Everyone may import errors.
+ARROWS = {
+    "errors": (),
+    "attention": (),
+    "injection": ("attention",),
+    "evidence": ("injection",),
+    "results": (),
+    "config": ("results",),
+    "callbacks": ("evidence", "results"),
+    "data": ("results", "config"),
+    "telemetry": ("results", "config"),
+    "tracking": ("results", "config"),
+    "compare": ("results", "config"),
+    "tasks": ("callbacks", "data", "compare", "config"),
+    "run": ("tasks", "telemetry", "tracking"),
+    "help": ("config",),
+    "entry": ("run",),
+    "__main__": ("entry", "help"),
+    "__init__": ("evidence", "injection"),
+}
+# Library -> where it may be imported at all.
+PLACES = {
+    "hydra": ("__main__", "entry", "config"),
+    "omegaconf": ("__main__", "entry", "config"),
+    "ultralytics": ("injection", "callbacks", "data", "tasks", "run/process"),  # process: settings of the worker
+    "mlflow": ("tracking",),
+    "pynvml": ("telemetry/nvml",),
+}
+# What the worker reads without Hydra.
+PLAIN_CONFIG = ("__init__", "plan", "schema", "train_schema", "baseline", "validate", "location")
+# Packages that may import torch at their top; the others only inside a function that runs in the worker.
+WITH_TORCH = ("attention", "injection", "evidence", "callbacks", "data", "tasks")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    module: str
+    line: int
+    is_at_top: bool
+
+
+def test_every_package_is_on_the_map() -> None:
+    assert {_part(file) for file in FILES} <= set(ARROWS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_point_one_way(file: Path) -> None:
+    part = _part(file)
+    wrong = [
+        f"{file.name}:{found.line} imports {found.module}"
+        for found in _imports(file)
+        if found.module.startswith("sdpa_exp.")
+        and found.module.split(".")[1] not in {part, "errors", "__version__", *_reachable(part)}
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_slow_libraries_stay_in_their_places(file: Path) -> None:
+    place = file.relative_to(PACKAGE).with_suffix("").as_posix()
+    wrong = []
+    for found in _imports(file):
+        library = found.module.split(".")[0]
+        if library in PLACES and not place.startswith(PLACES[library]):
+            wrong.append(f"{place}:{found.line} imports {found.module}")
+        if library in ("hydra", "omegaconf") and place in [f"config/{name}" for name in PLAIN_CONFIG]:
+            wrong.append(f"{place}:{found.line} imports {found.module}, and the worker reads it")
+        if library in ("torch", "torchvision") and found.is_at_top and _part(file) not in WITH_TORCH:
+            wrong.append(f"{place}:{found.line} imports {found.module} at its top")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_no_file_is_longer_than_one_idea(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_no_file_is_called_utils(file: Path) -> None:
+    assert file.stem not in ("utils", "util", "helpers", "misc", "common")
+
+
+def test_the_checks_see_imports_inside_functions_and_of_submodules(tmp_path: Path) -> None:
+    source = "from sdpa_exp import errors\nfrom sdpa_exp.run import launch\ndef f():\n    import torch.nn\n"
+    (tmp_path / "one.py").write_text(source, encoding="utf-8")
+    found = {(each.module, each.is_at_top) for each in _imports(tmp_path / "one.py")}
+    assert ("sdpa_exp.errors", True) in found
+    assert ("sdpa_exp.run.launch", True) in found
+    assert ("torch.nn", False) in found
+
+
+def _imports(file: Path) -> Iterator[Import]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    at_top = {id(node) for node in _outside_functions(tree)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif not isinstance(node, ast.ImportFrom):
+            continue
+        else:
+            assert node.level == 0, f"{file.name}:{node.lineno}: relative imports hide the direction"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            yield Import(module=name, line=node.lineno, is_at_top=id(node) in at_top)
+
+
+def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes that run at import: not below a function, not below `if TYPE_CHECKING`."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from _outside_functions(child)
+
+
+def _part(file: Path) -> str:
+    return file.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@cache
+def _reachable(part: str) -> frozenset[str]:
+    return frozenset({*ARROWS[part], *(far for near in ARROWS[part] for far in _reachable(near))})
