@@ -43,13 +43,9 @@ def install_dispatcher(cls: type[nn.Module], site_forward: SiteForward) -> None:
         name = getattr(self, ATTRIBUTE, "stock")
         function = get_core(name).function
         if function is None:
-<<<<<<< HEAD
-            return stock(self, x, *args, **kwargs)  # type: ignore[no-any-return]
+            return stock(self, x, *args, **kwargs)
         if args or kwargs:
             _refuse_more_than_x(type(self).__name__, args, kwargs)
-=======
-            return stock(self, x)
->>>>>>> e922c36
         observer = self.__dict__.get(OBSERVER)
         return site_forward(self, x, function if observer is None else observer(function))
 
@@ -64,8 +60,7 @@ def is_installed(cls: type[nn.Module]) -> bool:
 
 def stock_forward(cls: type[nn.Module]) -> Callable[[Any, Tensor], Tensor]:
     """The class's own forward, whether or not a dispatcher is installed."""
-<<<<<<< HEAD
-    return getattr(cls.forward, _STOCK, cls.forward)  # type: ignore[no-any-return]
+    return getattr(cls.forward, _STOCK, cls.forward)
 
 
 def _refuse_more_than_x(cls: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -81,6 +76,3 @@ def _refuse_more_than_x(cls: str, args: tuple[Any, ...], kwargs: dict[str, Any])
             f"{cls} was called with more than its input (argument {', '.join(given)}), such as a mask, which no core "
             "takes: expected the input alone. Use attention=stock for this model."
         )
-=======
-    return getattr(cls.forward, _STOCK, cls.forward)
->>>>>>> e922c36

@@ -107,9 +107,7 @@ def _inject_network(network: nn.Module, core: str, choices: Choices | None) -> I
     return InjectionReport(core=core, sites=tuple(site.name for site in sites))
 
 
-def check_injected(
-    network: nn.Module, core: str, *, expected: tuple[str, ...], choices: Choices | None = None
-) -> None:
+def check_injected(network: nn.Module, core: str, *, expected: tuple[str, ...], choices: Choices | None = None) -> None:
     """Check that a model, or a copy or reload of it, has the core at the expected sites.
 
     Raises:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.callbacks.attach import attach
 from sdpa_exp.callbacks.attestation import AttestTraining
 from sdpa_exp.callbacks.data_stream import DataStream
@@ -15,7 +16,6 @@ from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.callbacks.settings import SettingsCheck
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.injection.trainer import trainer_class
 from sdpa_exp.results.events import Journal
 from sdpa_exp.results.files import write_json_atomic
