@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sdpa_exp.evidence.attest import attest
     from sdpa_exp.injection.inject import inject
+    from sdpa_exp.injection.vit_attention import Attention
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "attest", "inject"]
+__all__ = ["Attention", "__version__", "attest", "inject"]
 
-_LAZY = {"attest": "sdpa_exp.evidence.attest", "inject": "sdpa_exp.injection.inject"}
+_LAZY = {
+    "Attention": "sdpa_exp.injection.vit_attention",
+    "attest": "sdpa_exp.evidence.attest",
+    "inject": "sdpa_exp.injection.inject",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import `attest` and `inject` on first use: the parent process must stay free of torch."""
+    """Import the public names on first use: the parent process must stay free of torch."""
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'sdpa_exp' has no attribute '{name}'; it offers {', '.join(__all__)}.")

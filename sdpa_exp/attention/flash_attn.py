@@ -16,7 +16,7 @@ from sdpa_exp.attention.requirements import HALVES, Package, Requirements
 
 def flash_attn(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:
     """The package's product; it wants tokens before heads, and so do our layouts: the transposes are views."""
-    from flash_attn import flash_attn_func
+    from flash_attn import flash_attn_func  # type: ignore[import-not-found]
 
     out_BNHD: Tensor = flash_attn_func(
         q_BHND.transpose(1, 2),

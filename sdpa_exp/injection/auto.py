@@ -62,7 +62,8 @@ def choose(
         network: not changed; a copy of it is timed.
         setting: device, precision, gradient, determinism and torch.compile; its head_dims are replaced by each site's.
         device: where the model will run.
-        batch, imgsz: of the images, in pixels.
+        batch: number of images.
+        imgsz: their side in pixels.
         channels_last: the images' and weights' memory format.
         driver: version of the GPU driver, a part of what a kept choice is valid for.
         folder: where choices are kept; None keeps and reads none.
@@ -74,7 +75,7 @@ def choose(
         raise InjectionError(f"{describe(network)} has no attention sites, so auto has nothing to choose.")
     trial = copy.deepcopy(network).to(device).train(setting.needs_grad)
     if channels_last:
-        trial = trial.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        trial = trial.to(memory_format=torch.channels_last)
     kinds = _kinds(trial, setting, device, batch=batch, imgsz=imgsz, channels_last=channels_last)
     machine = _machine(device, driver)
     path = folder / f"auto-{_digest(machine, list(kinds))}.json" if folder is not None else None

@@ -16,7 +16,7 @@ _UNFIT: dict[str, tuple[str, frozenset[str]]] = {
 
 def reasons_against_strict(network: nn.Module, device_type: str) -> list[str]:
     """Why a network can't train under strict determinism on a device type; empty when nothing is known against it."""
-    reasons = {}
+    reasons: dict[str, None] = {}
     for module in network.modules():
         found = _UNFIT.get(f"{type(module).__module__}.{type(module).__qualname__}")
         if found is not None and device_type in found[1]:

@@ -56,7 +56,7 @@ def aifi(module: Any, x_BCHW: Tensor, core: CoreFunction) -> Tensor:
     if not is_pre:
         tokens_BNC = module.norm2(tokens_BNC)
 
-    out_BCHW = tokens_BNC.transpose(1, 2).reshape(batch, channels, height, width)
+    out_BCHW: Tensor = tokens_BNC.transpose(1, 2).reshape(batch, channels, height, width)
     return out_BCHW.contiguous() if x_BCHW.is_contiguous() else out_BCHW
 
 

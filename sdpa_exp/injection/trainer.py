@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import torch
@@ -24,7 +24,13 @@ from sdpa_exp.injection.build import is_rtdetr
 from sdpa_exp.injection.inject import Choices, InjectionReport, check_injected, inject
 
 
-class AttentionMixin:
+if TYPE_CHECKING:
+    _Trainer = DetectionTrainer
+else:
+    _Trainer = object
+
+
+class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
     """What turns one of Ultralytics' detection trainers into one of ours; stands before it among the bases.
 
     Besides Ultralytics' events it fires `on_caching_start`, `on_caching_end` (data sets scanned, images cached),
@@ -47,7 +53,7 @@ class AttentionMixin:
         self.injection: InjectionReport | None = None
         self.last_batch: dict[str, Any] | None = None
         self.num_pipelines = 0
-        super().__init__(overrides=overrides)  # type: ignore[call-arg]
+        super().__init__(overrides=overrides)
         if is_strict:  # Ultralytics has seeded in its __init__, and takes determinism back when the training ends
             torch.use_deterministic_algorithms(True, warn_only=False)
 
@@ -57,7 +63,7 @@ class AttentionMixin:
         Raises:
             InjectionError: the model has no sites, or one did not take the core.
         """
-        checkpoint = super().setup_model()  # type: ignore[misc]
+        checkpoint = super().setup_model()
         self.injection = inject(self.model, self.core, choices=self.choices)
         return checkpoint
 

@@ -52,7 +52,7 @@ def vit_attention(module: Any, x_BNC: Tensor, core: CoreFunction) -> Tensor:
         k = module.k_norm(k)
     out_BHND = core(q, k, v, head_dim**-0.5)
     out: Tensor = module.proj(out_BHND.transpose(1, 2).reshape(batch, tokens, heads * head_dim))
-    return module.proj_drop(out) if hasattr(module, "proj_drop") else out  # type: ignore[no-any-return]
+    return module.proj_drop(out) if hasattr(module, "proj_drop") else out
 
 
 class Attention(nn.Module):
