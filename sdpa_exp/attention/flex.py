@@ -29,7 +29,7 @@ def _compiled() -> Callable[..., Any]:
 def flex(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:
     """softmax(q k^T * scale) v by a generated kernel; inside a compiled model it becomes part of that graph."""
     if torch.compiler.is_compiling():
-        return flex_attention(q_BHND, k_BHND, v_BHND, scale=scale)  # type: ignore[return-value]
+        return flex_attention(q_BHND, k_BHND, v_BHND, scale=scale)
     out_BHND: Tensor = _compiled()(q_BHND, k_BHND, v_BHND, scale=scale)
     return out_BHND
 

@@ -223,6 +223,8 @@ def _total(output: Any) -> Tensor:
         return output.float().sum() if output.is_floating_point() else torch.zeros(())
     if isinstance(output, dict):
         output = list(output.values())
+    if not isinstance(output, list | tuple):  # such as RT-DETR's missing denoising part
+        return torch.zeros(())
     if isinstance(output, list | tuple) and output and isinstance(output[0], Tensor) and output[0].requires_grad:
         return _total(output[0]) if output[0].ndim <= 1 else sum((_total(o) for o in output), torch.zeros(()))
-    return sum((_total(o) for o in output if o is not None), torch.zeros(()))
+    return sum((_total(o) for o in output), torch.zeros(()))

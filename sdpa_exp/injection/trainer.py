@@ -23,7 +23,6 @@ from sdpa_exp.errors import InjectionError, RunError
 from sdpa_exp.injection.build import is_rtdetr
 from sdpa_exp.injection.inject import Choices, InjectionReport, check_injected, inject
 
-
 if TYPE_CHECKING:
     _Trainer = DetectionTrainer
 else:
