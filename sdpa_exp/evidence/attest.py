@@ -15,7 +15,7 @@ from sdpa_exp.attention.core import Core, Kernel
 from sdpa_exp.attention.registry import get_core
 from sdpa_exp.errors import AttestationError, InjectionError
 from sdpa_exp.evidence.kernels import LABELS
-from sdpa_exp.evidence.operands import OperandRecorder, ProductCall
+from sdpa_exp.evidence.operands import CORE_CALL, OperandRecorder, ProductCall
 from sdpa_exp.evidence.profile import Seen, profile_sites
 from sdpa_exp.injection.inject import injected_core, site_core
 from sdpa_exp.injection.sites import Site, family_of, find_sites
@@ -199,11 +199,18 @@ def _mismatches(item: SiteEvidence, core: Core, allowed: frozenset[Kernel]) -> l
     if item.core_called != (core.function is not None):
         ran = "the core" if item.core_called else "the module's own forward"
         mismatches.append(f"{where} ran {ran}, which attention={core.name} must not")
-    dtypes = {operand.dtype for call in item.calls for operand in call.operands}
+    calls = [call for call in item.calls if not _is_upcast(item, call)]
+    dtypes = {operand.dtype for call in calls for operand in call.operands}
     if item.dtype_asked is not None and dtypes - {item.dtype_asked}:
         got = ", ".join(sorted(dtypes))
         mismatches.append(f"{where} computed in {got}; the precision asked for is {item.dtype_asked}")
     return mismatches
+
+
+def _is_upcast(item: SiteEvidence, call: ProductCall) -> bool:
+    """PyTorch's math path computes half precisions in fp32 inside (unless allow_fp16_bf16_reduction_math_sdp is on)."""
+    is_inside = item.core_called and call.op != CORE_CALL
+    return is_inside and set(item.kernels) == {"math"} and {operand.dtype for operand in call.operands} == {"fp32"}
 
 
 def _why_math(item: SiteEvidence, wrong: set[Kernel]) -> str:

@@ -18,6 +18,8 @@ from sdpa_exp.injection.dispatch import OBSERVER
 from sdpa_exp.injection.inject import site_core
 from sdpa_exp.injection.sites import Site
 
+CORE_CALL = "core"
+"""Stands for the call of the core itself: what it was handed, before anything inside it."""
 _PRODUCTS = ("aten::_scaled_dot_product", "aten::scaled_dot_product")
 _MATMULS = ("aten::bmm", "aten::baddbmm")
 
@@ -101,10 +103,12 @@ class OperandRecorder(TorchDispatchMode):
         def observe(function: Any) -> Any:
             def counted(*args: Any) -> Any:
                 self.core_calls[site.name] += 1
-                if not is_compiled:
-                    return function(*args)
-                # A dispatch mode would switch compilation off, so flex is watched from outside.
                 operands = tuple(_operand(arg) for arg in args[:3])
+                if not is_compiled:
+                    out = function(*args)
+                    self.calls.append(ProductCall(site=site.name, op=CORE_CALL, operands=operands))
+                    return out
+                # A dispatch mode would switch compilation off, so flex is watched from outside.
                 self.calls.append(ProductCall(site=site.name, op="flex_attention", operands=operands))
                 with _disable_current_modes():
                     return function(*args)

@@ -89,7 +89,7 @@ def test_a_planted_fault_fails_the_run_after_everything_is_written(fault: str, t
     with pytest.raises(EquivalenceError, match=r"8 of 8 sites are wrong\. Look for a wrong scale"):
         run(tmp_path, "attention=eager", "attention.name=planted", core, "verify.precisions=[fp32]")
     report = (tmp_path / "report.txt").read_text()
-    assert "verdict: 8 of 8 sites are WRONG" in report
+    assert "verdict: 8 of 8 sites WRONG" in report
     assert not json.loads((tmp_path / "verify.json").read_text())["ok"]
 
 
@@ -115,3 +115,22 @@ def test_the_table_fits_the_terminal(columns: int, tmp_path: Path, monkeypatch: 
     text = render_verify(content)
     assert max(len(line) for line in text.splitlines()) <= columns
     assert "…" not in text
+
+
+@pytest.mark.parametrize(("model", "num_sites"), [("yolo11n", 1), ("rtdetr_l", 1)])
+def test_other_families_are_verified_with_a_loss_that_is_the_same(model: str, num_sites: int, tmp_path: Path) -> None:
+    _, content = run(tmp_path, f"model={model}", "attention=sdpa", "verify.precisions=[fp32]")
+    assert [site["ok"] for site in content["sites"]] == [True] * num_sites
+    (found,) = content["end_to_end"]
+    assert found["loss_core"] == pytest.approx(found["loss_stock"], rel=1e-4)
+
+
+def test_auto_is_verified_with_what_it_chose(tmp_path: Path) -> None:
+    _, content = run(tmp_path, "attention=auto", "verify.precisions=[fp32]")
+    assert content["ok"]
+    assert content["attestation"]["requested"] == "auto"
+
+
+def test_math_in_bf16_is_attested_although_pytorch_computes_it_in_fp32_inside(tmp_path: Path) -> None:
+    _, content = run(tmp_path, "attention=math", "verify.precisions=[bf16]")
+    assert content["attestation"]["ok"]
