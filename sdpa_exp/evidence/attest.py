@@ -202,7 +202,7 @@ def _mismatches(item: SiteEvidence, core: Core, allowed: frozenset[Kernel]) -> l
     calls = [call for call in item.calls if not _is_upcast(item, call)]
     dtypes = {operand.dtype for call in calls for operand in call.operands}
     if item.dtype_asked is not None and dtypes - {item.dtype_asked}:
-        got = ", ".join(sorted(dtypes))
+        got = ", ".join(sorted(dtypes - {item.dtype_asked}))
         mismatches.append(f"{where} computed in {got}; the precision asked for is {item.dtype_asked}")
     return mismatches
 

@@ -77,7 +77,7 @@ def test_tables_fit_the_terminal(columns: int, matrix: dict[str, Any], monkeypat
     text = render_doctor(content)
     assert max(len(line) for line in text.splitlines()) <= columns
     assert "…" not in text
-    assert "verdict: attention=sdpa model=yolo12n in fp32 on cpu, batch 16 can run here" in text
+    assert f"verdict: attention=sdpa model=yolo12n in fp32 on cpu, batch {matrix['batch']} can run here" in text
 
 
 def doctor(folder: Path, *overrides: str) -> tuple[int, str, Path]:
