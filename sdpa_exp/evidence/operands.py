@@ -18,7 +18,7 @@ from sdpa_exp.injection.dispatch import OBSERVER
 from sdpa_exp.injection.inject import site_core
 from sdpa_exp.injection.sites import Site
 
-_PRODUCTS = ("aten::_scaled_dot_product", "aten::scaled_dot_product")
+_PRODUCTS = ("aten::_scaled_dot_product", "aten::scaled_dot_product", "flash_attn::_flash_attn")
 _MATMULS = ("aten::bmm", "aten::baddbmm")
 
 

@@ -50,5 +50,5 @@ def test_a_break_would_be_counted() -> None:
             return x + 1
 
     torch._dynamo.reset()
-    found = torch._dynamo.explain(nn.Sequential(nn.Linear(2, 2), Broken()))(torch.randn(1, 2))
-    assert found.graph_break_count == 1
+    found = torch._dynamo.explain(nn.Sequential(nn.Linear(2, 2), Broken(), nn.Linear(2, 2)))(torch.randn(1, 2))
+    assert found.graph_break_count > 0
