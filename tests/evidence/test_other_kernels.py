@@ -107,12 +107,16 @@ def test_flex_really_runs_forward_on_a_cpu_and_is_attested() -> None:
     if reasons := refusal(CORES["flex"], setting):
         pytest.skip(f"flex can't run here: {'; '.join(reasons)}")
     network = nn.Sequential(Attention(64, 4, core="flex")).eval()
-    call = torch.no_grad()(lambda: network(X))
-    want = torch.no_grad()(lambda: inject(network, "eager") and network(X))()
+
+    @torch.no_grad()
+    def call() -> Tensor:
+        out: Tensor = network(X)
+        return out
+
+    inject(network, "eager")
+    want = call()
     inject(network, "flex")
     assert torch.allclose(call(), want, atol=1e-6)
-    attestation = judge(
-        attest_call(network, call, stage="val", backward=False, dtype="fp32"), find_sites(network)
-    )
+    attestation = judge(attest_call(network, call, stage="val", backward=False, dtype="fp32"), find_sites(network))
     assert attestation.ok
     assert attestation.executed() == {"val_forward": {"flex (a compiled region)": 1}}

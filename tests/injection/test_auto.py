@@ -17,6 +17,7 @@ from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.auto import choose
 from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.dispatch import ATTRIBUTE
 from sdpa_exp.injection.inject import check_injected
 from sdpa_exp.injection.sites import find_sites
 
@@ -98,7 +99,7 @@ def test_a_copy_that_lost_one_of_autos_choices_is_found(network: nn.Module) -> N
     inject(network, "auto", choices=cores)
     changed = copy.deepcopy(network)
     check_injected(changed, "auto", expected=sites, choices=cores)
-    changed.get_submodule(sites[3]).attn_impl = "stock"
+    setattr(changed.get_submodule(sites[3]), ATTRIBUTE, "stock")
     with pytest.raises(InjectionError, match=rf"auto was injected at 7 of 8 sites of yolo12n; without it: {sites[3]}"):
         check_injected(changed, "auto", expected=sites, choices=cores)
 

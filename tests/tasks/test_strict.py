@@ -90,7 +90,6 @@ def test_other_models_have_nothing_against_it() -> None:
             strict_plan("cudnn", hardware=HardwareConfig(name="h200", device="cuda", precision="bf16")),
             "attention=cudnn can't run with determinism=strict: cuDNN's attention is not deterministic",
         ),
-        (plan_for("identity"), r"attention=identity can't be trained with: identity computes no attention \(out = v\)"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_before_anything_starts(plan: Plan, words: str) -> None:
