@@ -142,11 +142,6 @@ def _check_attention(plan: Plan) -> None:
             "Use attention=flash or attention=math, or a GPU."
         )
 
-    if core == "identity" and plan.task.name == "train":
-        raise ConfigError(
-            f"attention={plan.arm} can't be trained with: identity computes no attention (out = v) and is the floor of "
-            "benchmarks only. Use attention=sdpa."
-        )
 
 
 def _check_determinism(plan: Plan) -> None:

@@ -20,7 +20,7 @@ from sdpa_exp.injection.sites import Site
 
 CORE_CALL = "core"
 """Stands for the call of the core itself: what it was handed, before anything inside it."""
-_PRODUCTS = ("aten::_scaled_dot_product", "aten::scaled_dot_product")
+_PRODUCTS = ("aten::_scaled_dot_product", "aten::scaled_dot_product", "flash_attn::_flash_attn")
 _MATMULS = ("aten::bmm", "aten::baddbmm")
 
 

@@ -18,10 +18,13 @@ def noted(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     return explicit_attention(q, k, v, scale)
 
 
-def operands(head_dim_qk: int, head_dim_v: int) -> list[Tensor]:
+def operands(head_dim_qk: int, head_dim_v: int) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    dims = (head_dim_qk, head_dim_qk, head_dim_v)
-    return [torch.randn(2, 3, 20, dim, generator=generator, dtype=torch.float64, requires_grad=True) for dim in dims]
+
+    def make(head_dim: int) -> Tensor:
+        return torch.randn(2, 3, 20, head_dim, generator=generator, dtype=torch.float64, requires_grad=True)
+
+    return make(head_dim_qk), make(head_dim_qk), make(head_dim_v)
 
 
 @pytest.mark.parametrize(("head_dim_qk", "head_dim_v"), [(16, 32), (32, 16)])

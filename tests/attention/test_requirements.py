@@ -140,7 +140,9 @@ def test_flex_has_no_backward_pass_on_a_cpu_and_runs_forward_where_there_is_a_co
 def test_a_core_without_a_claim_is_refused_in_a_compiled_model() -> None:
     compiled = dataclasses.replace(A100, compiled=True)
     assert reasons("flash", compiled) == []
-    assert reasons("flash_attn", compiled)[-1] == "it does not claim to work with torch.compile, and train.compile is on"
+    assert (
+        reasons("flash_attn", compiled)[-1] == "it does not claim to work with torch.compile, and train.compile is on"
+    )
 
 
 def test_identity_is_for_benchmarks_only() -> None:
@@ -154,7 +156,7 @@ def test_auto_computes_nothing_until_it_has_chosen() -> None:
     function = get_core("auto").function
     assert function is not None
     with pytest.raises(CoreUnavailable, match="attention=auto has not chosen yet: expected a concrete core"):
-        function(*(torch.zeros(1, 1, 2, 4) for _ in range(3)), 1.0)
+        function(torch.zeros(1, 1, 2, 4), torch.zeros(1, 1, 2, 4), torch.zeros(1, 1, 2, 4), 1.0)
 
 
 def test_a_core_that_the_authors_never_ran_on_a_device_says_so() -> None:

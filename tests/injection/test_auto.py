@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -16,6 +17,8 @@ from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.auto import choose
 from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.dispatch import ATTRIBUTE
+from sdpa_exp.injection.inject import check_injected
 from sdpa_exp.injection.sites import find_sites
 
 TRAINING = Setting(device_type="cpu", capability=None, dtype=torch.float32, head_dim_qk=0, head_dim_v=0)
@@ -90,13 +93,15 @@ def test_the_attestation_says_auto_and_what_it_chose_site_by_site(network: nn.Mo
     assert attestation.executed()["train_backward"] == {"math": 4, "flash": 4}
 
 
-def test_a_site_that_does_not_run_what_auto_chose_is_caught(network: nn.Module) -> None:
-    sites = [site.name for site in find_sites(network)]
-    inject(network, "auto", choices=dict.fromkeys(sites, "flash"))
-    network.get_submodule(sites[3]).attn_impl = "stock"
-    attestation = attest(network, IMAGES)
-    assert not attestation.ok or attestation.choices[sites[3]] == "stock"
-    assert attestation.executed()["val_forward"] == {"flash": 7, "explicit softmax (stock)": 1}
+def test_a_copy_that_lost_one_of_autos_choices_is_found(network: nn.Module) -> None:
+    sites = tuple(site.name for site in find_sites(network))
+    cores = dict.fromkeys(sites, "flash")
+    inject(network, "auto", choices=cores)
+    changed = copy.deepcopy(network)
+    check_injected(changed, "auto", expected=sites, choices=cores)
+    setattr(changed.get_submodule(sites[3]), ATTRIBUTE, "stock")
+    with pytest.raises(InjectionError, match=rf"auto was injected at 7 of 8 sites of yolo12n; without it: {sites[3]}"):
+        check_injected(changed, "auto", expected=sites, choices=cores)
 
 
 def test_after_auto_another_core_is_that_core_alone(network: nn.Module) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.vision_transformer import EncoderBlock
+from torchvision.models.vision_transformer import EncoderBlock  # type: ignore[import-untyped]
 from ultralytics.nn.modules.block import Attention as PsaAttention
 from ultralytics.nn.modules.transformer import AIFI
 
@@ -99,7 +99,7 @@ def test_the_output_keeps_the_memory_format_of_the_input(name: str, memory_forma
 def test_each_family_is_attested(name: str) -> None:
     network, x = make(name)
     inject(network, "flash")
-    evidence = [item for item in attest_tokens(network.float(), x.float()).evidence]
+    evidence = attest_tokens(network.float(), x.float()).evidence
     assert [set(item.kernels) for item in evidence] == [{"flash"}] * 3
 
 
@@ -136,7 +136,9 @@ def test_rtdetrs_site_is_its_aifi_and_is_attested_in_the_whole_model() -> None:
     assert type(network).__name__ == "RTDETRDetectionModel"
     assert inject(network, "flash").sites == ("model.11",)
     attestation = attest(network, torch.rand(1, 3, 64, 64), dtype="fp32")
-    assert attestation.executed() == {stage: {"flash": 1} for stage in ("train_forward", "train_backward", "val_forward")}
+    assert attestation.executed() == {
+        stage: {"flash": 1} for stage in ("train_forward", "train_backward", "val_forward")
+    }
 
 
 def test_fusing_yolo11n_keeps_the_core() -> None:
@@ -153,7 +155,9 @@ def test_fusing_yolo11n_keeps_the_core() -> None:
 
 
 def test_looks_alone_are_not_enough() -> None:
-    with pytest.raises(InjectionError, match=r"0 \(DinoAttention\) looks like ViT attention and computes something else"):
+    with pytest.raises(
+        InjectionError, match=r"0 \(DinoAttention\) looks like ViT attention and computes something else"
+    ):
         inject(nn.Sequential(DinoAttention(64, 4, scale=1.0)), "sdpa")
 
 
