@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from benchmarks.interleaved import machine, time_interleaved
 from sdpa_exp import inject
+from sdpa_exp.attention.auto import AUTO
 from sdpa_exp.attention.choice import refusal
 from sdpa_exp.attention.registry import CORES
 from sdpa_exp.attention.requirements import Setting
@@ -81,7 +82,7 @@ def measure(model: str, imgsz: int, format_name: str, options: argparse.Namespac
                 }
                 timing = time_interleaved(calls, rounds=options.rounds, warmup=3, device=device)
                 rows.append({**common, "level": f"module {name}", "what": direction, **figures(timing)})
-    arms = [arm for arm in CORES if not refusals(network, arm, device, dtype)]
+    arms = [arm for arm in CORES if arm != AUTO.name and not refusals(network, arm, device, dtype)]
     if "step" in options.levels:
         calls = {arm: step_call(network, arm, images, dtype) for arm in arms}
         timing = time_interleaved(calls, rounds=options.step_rounds, warmup=1, device=device)
@@ -122,7 +123,7 @@ def module_forwards(site: Site, device: torch.device, dtype: torch.dtype) -> dic
     forwards: dict[str, Callable[[Any, Tensor], Tensor]] = {"stock": stock_forward(type(site.module))}
     forwards["naive"] = naive_port
     for core in CORES.values():
-        if core.function is not None and not refusal(core, setting_of(site, device, dtype)):
+        if core.function not in (None, AUTO.function) and not refusal(core, setting_of(site, device, dtype)):
             forwards[core.name] = partial(area_attention, core=core.function)
     forwards["identity"] = partial(area_attention, core=lambda _q, _k, v, _scale: v)
     return forwards

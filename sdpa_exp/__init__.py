@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from sdpa_exp.evidence.attest import attest
     from sdpa_exp.evidence.equivalence import verify
     from sdpa_exp.injection.inject import inject
+    from sdpa_exp.injection.vit_attention import Attention
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "attest", "inject", "verify"]
+__all__ = ["Attention", "__version__", "attest", "inject", "verify"]
 
 _LAZY = {
+    "Attention": "sdpa_exp.injection.vit_attention",
     "attest": "sdpa_exp.evidence.attest",
     "inject": "sdpa_exp.injection.inject",
     "verify": "sdpa_exp.evidence.equivalence",

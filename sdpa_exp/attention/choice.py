@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import warnings
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sdpa_exp.attention.core import Core, Kernel
+from sdpa_exp.attention.core import FUSED_OR_MATH, Core, Kernel
+from sdpa_exp.attention.padding import PaddedToOneHeadDim
 from sdpa_exp.attention.requirements import Setting, reasons_against
 from sdpa_exp.attention.sdpa import PinnedSdpa
 
@@ -23,9 +25,10 @@ _NAMES: dict[int, Kernel] = {
 def refusal(core: Core, setting: Setting, *, num_heads: int = 2, num_tokens: int = 400) -> list[str]:
     """Why `core` can't run in this setting: our stated reasons first, then PyTorch's own words; empty when it can."""
     reasons = reasons_against(core.requirements, setting)
-    if reasons or not isinstance(core.function, PinnedSdpa):
+    backend = _pinned_backend(core)
+    if reasons or backend is None:
         return reasons
-    chosen, words = _ask_pytorch(core.function.backend, setting, num_heads, num_tokens)
+    chosen, words = _ask_pytorch(backend, _as_called(core, setting), num_heads, num_tokens)
     return [] if chosen in core.kernels else [f"PyTorch refuses it here: {' '.join(words) or 'no reason given'}"]
 
 
@@ -33,7 +36,20 @@ def expected_kernel(core: Core, setting: Setting, *, num_heads: int = 2, num_tok
     """The kernel that `core` will run in this setting; None where the core can't run or can't say."""
     if len(core.kernels) == 1:
         return next(iter(core.kernels))
-    return _ask_pytorch(None, setting, num_heads, num_tokens)[0]
+    return _ask_pytorch(None, setting, num_heads, num_tokens)[0] if core.kernels == FUSED_OR_MATH else None
+
+
+def _pinned_backend(core: Core) -> SDPBackend | None:
+    function = core.function.function if isinstance(core.function, PaddedToOneHeadDim) else core.function
+    return function.backend if isinstance(function, PinnedSdpa) else None
+
+
+def _as_called(core: Core, setting: Setting) -> Setting:
+    """The setting that the kernel inside a core meets: with one head_dim, if the core pads."""
+    if not isinstance(core.function, PaddedToOneHeadDim):
+        return setting
+    head_dim = max(setting.head_dim_qk, setting.head_dim_v)
+    return dataclasses.replace(setting, head_dim_qk=head_dim, head_dim_v=head_dim)
 
 
 def _ask_pytorch(

@@ -23,6 +23,7 @@ EAGER = Core(
     function=explicit_attention,
     kernels=frozenset({"softmax"}),
     requirements=ANYWHERE,
+    executed_on=frozenset({"cpu"}),
 )
 
 STOCK = Core(
@@ -31,4 +32,5 @@ STOCK = Core(
     function=None,
     kernels=frozenset({"softmax"}),
     requirements=ANYWHERE,
+    executed_on=frozenset({"cpu"}),
 )

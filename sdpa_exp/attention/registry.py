@@ -1,16 +1,27 @@
-"""The cores by name, and cores of your own by `package.module:NAME`."""
+"""The cores by name, and cores of your own by `package.module:NAME`.
+
+A new core is a file with a `Core` and a line here; the parity test finds it by itself. FlashAttention 3 and 4, xFormers
+and SageAttention have their place here once a GPU has run them: their requirements and kernel names are known
+(DESIGN.md, evidence/kernels.py), but code that was never executed is not offered. `flash_attn` is the one exception,
+and says so (`Core.executed_on`).
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
 
+from sdpa_exp.attention.auto import AUTO
 from sdpa_exp.attention.core import Core
 from sdpa_exp.attention.eager import EAGER, STOCK
-from sdpa_exp.attention.sdpa import EFFICIENT, FLASH, MATH, SDPA
+from sdpa_exp.attention.flash_attn import FLASH_ATTN
+from sdpa_exp.attention.flex import FLEX
+from sdpa_exp.attention.identity import IDENTITY
+from sdpa_exp.attention.sdpa import CUDNN, EFFICIENT, FLASH, MATH, SDPA
 from sdpa_exp.errors import CoreUnavailable
 
-CORES: dict[str, Core] = {core.name: core for core in (STOCK, EAGER, SDPA, FLASH, EFFICIENT, MATH)}
+_ALL = (STOCK, EAGER, SDPA, FLASH, EFFICIENT, CUDNN, MATH, FLASH_ATTN, FLEX, AUTO, IDENTITY)
+CORES: dict[str, Core] = {core.name: core for core in _ALL}
 
 
 @functools.cache

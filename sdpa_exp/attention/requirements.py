@@ -6,8 +6,13 @@ Sources: aten/src/ATen/native/transformers/cuda/sdp_utils.cpp and .../transforme
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Literal
 
 import torch
 
@@ -32,6 +37,9 @@ class Setting:
         dtype: of q, k and v when they reach the core (under autocast: the autocast dtype).
         head_dim_qk, head_dim_v: last dimension of q and k, and of v.
         needs_grad: whether a backward pass follows.
+        deterministic: whether strict determinism is asked for.
+        compiled: whether the model goes through torch.compile.
+        purpose: a training, or a benchmark that also wants floors.
     """
 
     device_type: str
@@ -40,6 +48,24 @@ class Setting:
     head_dim_qk: int
     head_dim_v: int
     needs_grad: bool = True
+    deterministic: bool = False
+    compiled: bool = False
+    purpose: Literal["train", "benchmark"] = "train"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """A package that a core is made of.
+
+    Attributes:
+        name: of the distribution, as pip knows it.
+        min_version: lowest version that works.
+        install: what to type.
+    """
+
+    name: str
+    min_version: str
+    install: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +77,13 @@ class Requirements:
         min_capability_bf16: the same, for bf16.
         max_head_dim: per head, None for no limit.
         head_dim_multiple: dtype -> divisor of head_dim on CUDA.
-        equal_head_dims: q, k and v need one head_dim.
+        equal_head_dims: q, k and v need one head_dim (padding.py lifts it).
         grad_devices: device types with a backward pass.
+        packages: what must be installed besides torch.
+        compilers: device type -> programs of which one must be found, for code generated at run time.
+        backward_deterministic: gradients are the same, bit by bit, in every run.
+        compiles: a claim that torch.compile traces it without a graph break; a test counts.
+        benchmark_only: it computes no attention, and is refused for training.
     """
 
     dtypes: Mapping[str, frozenset[torch.dtype]]
@@ -62,9 +93,14 @@ class Requirements:
     head_dim_multiple: Mapping[torch.dtype, int] = field(default_factory=dict)
     equal_head_dims: bool = False
     grad_devices: frozenset[str] = frozenset({"cpu", "cuda", "mps"})
+    packages: tuple[Package, ...] = ()
+    compilers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    backward_deterministic: bool = True
+    compiles: bool = False
+    benchmark_only: bool = False
 
 
-ANYWHERE = Requirements(dtypes={"cpu": FLOATS, "cuda": FLOATS, "mps": FLOATS - {torch.float64}})
+ANYWHERE = Requirements(dtypes={"cpu": FLOATS, "cuda": FLOATS, "mps": FLOATS - {torch.float64}}, compiles=True)
 
 
 def reasons_against(requirements: Requirements, setting: Setting) -> list[str]:
@@ -72,7 +108,15 @@ def reasons_against(requirements: Requirements, setting: Setting) -> list[str]:
     device = setting.device_type
     if device not in requirements.dtypes:
         return [f"it has no {device.upper()} kernel (it runs on {', '.join(d.upper() for d in requirements.dtypes)})"]
-    checks = (_dtype_reasons, _capability_reasons, _head_dim_reasons, _grad_reasons)
+    checks = (
+        _package_reasons,
+        _compiler_reasons,
+        _dtype_reasons,
+        _capability_reasons,
+        _head_dim_reasons,
+        _grad_reasons,
+        _use_reasons,
+    )
     return [reason for check in checks for reason in check(requirements, setting)]
 
 
@@ -114,3 +158,52 @@ def _grad_reasons(requirements: Requirements, setting: Setting) -> list[str]:
     if not setting.needs_grad or setting.device_type in requirements.grad_devices:
         return []
     return [f"it has no backward pass on {setting.device_type.upper()}"]
+
+
+def installed_version(package: str) -> str | None:
+    """The version of an installed distribution; None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _package_reasons(requirements: Requirements, setting: Setting) -> list[str]:
+    reasons = []
+    for package in requirements.packages:
+        found = installed_version(package.name)
+        if found is None:
+            reasons.append(
+                f"it needs the {package.name} package from {package.min_version} on, and it is not installed: "
+                f"{package.install}"
+            )
+        elif _release(found) < _release(package.min_version):
+            reasons.append(
+                f"it needs the {package.name} package from {package.min_version} on, and {found} is installed: "
+                f"{package.install}"
+            )
+    return reasons
+
+
+def _compiler_reasons(requirements: Requirements, setting: Setting) -> list[str]:
+    programs = requirements.compilers.get(setting.device_type, ())
+    if not programs or os.environ.get("CXX") or any(shutil.which(program) for program in programs):
+        return []
+    return [f"it generates code on {setting.device_type.upper()}, and none of {', '.join(programs)} is on the path"]
+
+
+def _use_reasons(requirements: Requirements, setting: Setting) -> list[str]:
+    reasons = []
+    if setting.deterministic and setting.needs_grad and not requirements.backward_deterministic:
+        reasons.append("its backward pass is not known to be deterministic, and determinism=strict was asked for")
+    if setting.compiled and not requirements.compiles:
+        reasons.append("it does not claim to work with torch.compile, and train.compile is on")
+    if requirements.benchmark_only and setting.purpose == "train":
+        reasons.append("it computes no attention: it is a floor for benchmarks and can't be trained with")
+    return reasons
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version: 2.8.3.post1 gives (2, 8, 3)."""
+    found = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(int(part) for part in found.group().split(".")) if found else ()

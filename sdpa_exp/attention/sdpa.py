@@ -1,7 +1,10 @@
 """PyTorch's scaled_dot_product_attention: free to choose its kernel, or pinned to one.
 
 `flash` here is PyTorch's built-in kernel, not the flash-attn package. A pinned core raises when its kernel can't run;
-it never falls back.
+it never falls back. `sdpa` is left alone: where q and k have another head_dim than v, PyTorch may choose math.
+
+Sources: aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, PyTorch 2.11 to 2.15. cuDNN takes head_dim up to 128, up
+to 256 on sm90 from cuDNN 9.10 on, and refuses strict determinism; PyTorch itself has the last word (choice.py).
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from torch import Tensor, bfloat16, float16, float32, float64
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sdpa_exp.attention.core import FUSED_OR_MATH, Core
+from sdpa_exp.attention.padding import PaddedToOneHeadDim
 from sdpa_exp.attention.requirements import ANYWHERE, FLOATS, HALVES, Requirements
 
 
@@ -39,19 +43,21 @@ SDPA = Core(
     function=sdpa,
     kernels=FUSED_OR_MATH,
     requirements=ANYWHERE,
+    executed_on=frozenset({"cpu"}),
 )
 
 FLASH = Core(
     name="flash",
     summary="PyTorch's built-in flash kernel (not the flash-attn package)",
-    function=PinnedSdpa(backend=SDPBackend.FLASH_ATTENTION),
+    function=PaddedToOneHeadDim(function=PinnedSdpa(backend=SDPBackend.FLASH_ATTENTION)),
     kernels=frozenset({"flash"}),
     requirements=Requirements(
         dtypes={"cuda": HALVES, "cpu": FLOATS},
         min_capability=(8, 0),
         max_head_dim=256,
-        equal_head_dims=True,
+        compiles=True,
     ),
+    executed_on=frozenset({"cpu"}),
 )
 
 EFFICIENT = Core(
@@ -64,6 +70,22 @@ EFFICIENT = Core(
         min_capability=(5, 0),
         min_capability_bf16=(8, 0),
         head_dim_multiple={float32: 4, float16: 8, bfloat16: 8},
+        compiles=True,
+    ),
+)
+
+CUDNN = Core(
+    name="cudnn",
+    summary="cuDNN's fused attention through PyTorch",
+    function=PinnedSdpa(backend=SDPBackend.CUDNN_ATTENTION),
+    kernels=frozenset({"cudnn"}),
+    requirements=Requirements(
+        dtypes={"cuda": HALVES},
+        min_capability=(8, 0),
+        max_head_dim=256,
+        head_dim_multiple={float16: 8, bfloat16: 8},
+        backward_deterministic=False,
+        compiles=True,
     ),
 )
 
@@ -73,4 +95,5 @@ MATH = Core(
     function=PinnedSdpa(backend=SDPBackend.MATH),
     kernels=frozenset({"math"}),
     requirements=ANYWHERE,
+    executed_on=frozenset({"cpu"}),
 )

@@ -70,6 +70,7 @@ class Plan:
     doctor: DoctorConfig = field(default_factory=DoctorConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)
+    determinism: str = "default"
     job: Job = field(default_factory=lambda: Job(run_dir="."))
 
     @property

@@ -149,6 +149,7 @@ class Config:
     name: str = MISSING
     seed: int = 0
     baseline: Optional[str] = None  # noqa: UP045
+    determinism: str = "default"
     model: ModelConfig = field(default_factory=ModelConfig)
     dataset: Any = MISSING
     attention: AttentionConfig = field(default_factory=AttentionConfig)

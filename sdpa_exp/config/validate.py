@@ -17,7 +17,10 @@ from sdpa_exp.config.schema import YoloDirDataset
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.results.quantities import QUANTITIES
 
-CORES = ("stock", "eager", "sdpa", "flash", "efficient", "math")
+CORES = (
+    "stock", "eager", "sdpa", "flash", "efficient", "cudnn", "math", "flash_attn", "flex", "auto", "identity",
+)  # fmt: skip
+DETERMINISM = ("default", "strict")
 PRECISIONS = ("fp32", "fp16", "bf16")
 CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
@@ -45,6 +48,7 @@ def check_plan(plan: Plan) -> None:
         _refuse("seed", plan.seed, f"at most {_MAX_SEED}", "Set seed=0.")
     _check_hardware(plan)
     _check_attention(plan)
+    _check_determinism(plan)
     _check_train(plan)
     _check_dataset(plan)
     if not plan.telemetry.period_s >= 0.1:
@@ -136,6 +140,21 @@ def _check_attention(plan: Plan) -> None:
         raise ConfigError(
             f"attention={plan.arm} can't run with hardware.device=cpu: PyTorch's memory-efficient kernel needs CUDA. "
             "Use attention=flash or attention=math, or a GPU."
+        )
+
+
+
+def _check_determinism(plan: Plan) -> None:
+    _one_of("determinism", plan.determinism, DETERMINISM)
+    if plan.determinism == "strict" and plan.train.deterministic is False:
+        raise ConfigError(
+            "determinism=strict and train.deterministic=false contradict each other: expected one of them. Take "
+            "train.deterministic out."
+        )
+    if plan.determinism == "strict" and plan.attention.core == "cudnn":
+        raise ConfigError(
+            f"attention={plan.arm} can't run with determinism=strict: cuDNN's attention is not deterministic, and "
+            "PyTorch refuses it then. Use attention=flash, or determinism=default."
         )
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.attention.core import Kernel
+from sdpa_exp.attention.auto import AUTO_NAME
+from sdpa_exp.attention.core import Core, Kernel
 from sdpa_exp.attention.registry import get_core
 from sdpa_exp.errors import AttestationError, InjectionError
 from sdpa_exp.evidence.kernels import LABELS
-from sdpa_exp.evidence.operands import OperandRecorder, ProductCall
+from sdpa_exp.evidence.operands import CORE_CALL, OperandRecorder, ProductCall
 from sdpa_exp.evidence.profile import Seen, profile_sites
-from sdpa_exp.injection.inject import injected_core
-from sdpa_exp.injection.sites import Site, find_sites
+from sdpa_exp.injection.inject import injected_core, site_core
+from sdpa_exp.injection.sites import Site, family_of, find_sites
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +36,16 @@ class SiteEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Attestation:
-    """Requested against executed, site by site. `ok` means that nothing disagrees."""
+    """Requested against executed, site by site. `ok` means that nothing disagrees.
+
+    `choices` is site -> core where `auto` was requested, and empty otherwise.
+    """
 
     requested: str
     evidence: tuple[SiteEvidence, ...]
     mismatches: tuple[str, ...]
     num_sites: int
+    choices: dict[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -53,7 +58,7 @@ class Attestation:
         for item in self.evidence:
             row = table.setdefault(item.stage, {})
             for kernel in item.kernels:
-                label = _label(kernel, self.requested)
+                label = _label(kernel, self.choices.get(item.site, self.requested))
                 row[label] = row.get(label, 0) + 1
         return table
 
@@ -65,6 +70,7 @@ class Attestation:
             "num_sites": self.num_sites,
             "executed": self.executed(),
             "mismatches": list(self.mismatches),
+            **({"choices": self.choices} if self.choices else {}),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -156,31 +162,55 @@ def judge(evidence: list[SiteEvidence], sites: list[Site]) -> Attestation:
     """Compare what ran with what the sites' core stands for.
 
     Raises:
-        InjectionError: no sites, or sites with different cores.
+        InjectionError: no sites, or sites with different cores that `auto` did not choose.
     """
     if not sites:
         raise InjectionError("the model has no attention sites, so there is nothing to attest.")
-    core = get_core(injected_core(sites))
-    mismatches = []
-    for item in evidence:
-        where = f"{item.site} ({item.stage.replace('_', ' ')})"
-        wanted = " or ".join(sorted(LABELS[kernel] for kernel in core.kernels))
-        wrong = set(item.kernels) - core.kernels
-        if wrong:
-            got = ", ".join(sorted(LABELS[kernel] for kernel in wrong))
-            mismatches.append(f"{where} ran {got} instead of {wanted}{_why_math(item, wrong)}")
-        elif not item.kernels:
-            mismatches.append(f"{where} ran no attention kernel that is known; expected {wanted}")
-        if item.core_called != (core.function is not None):
-            ran = "the core" if item.core_called else "the module's own forward"
-            mismatches.append(f"{where} ran {ran}, which attention={core.name} must not")
-        dtypes = {operand.dtype for call in item.calls for operand in call.operands}
-        if item.dtype_asked is not None and dtypes - {item.dtype_asked}:
-            got = ", ".join(sorted(dtypes))
-            mismatches.append(f"{where} computed in {got}; the precision asked for is {item.dtype_asked}")
+    requested = injected_core(sites)
+    cores = {site.name: site_core(site) for site in sites}
+    name = requested if requested == AUTO_NAME else get_core(requested).name
+    own = {site.name: family.stock_kernels for site in sites if (family := family_of(site.module))}
+    mismatches = [
+        text
+        for item in evidence
+        for core in [get_core(cores[item.site])]
+        for text in _mismatches(item, core, own[item.site] if core.function is None else core.kernels)
+    ]
     return Attestation(
-        requested=core.name, evidence=tuple(evidence), mismatches=tuple(mismatches), num_sites=len(sites)
+        requested=name,
+        evidence=tuple(evidence),
+        mismatches=tuple(mismatches),
+        num_sites=len(sites),
+        choices=cores if requested == AUTO_NAME else {},
     )
+
+
+def _mismatches(item: SiteEvidence, core: Core, allowed: frozenset[Kernel]) -> list[str]:
+    """What disagrees at one site in one stage; `allowed` are the kernels that its core may run."""
+    mismatches = []
+    where = f"{item.site} ({item.stage.replace('_', ' ')})"
+    wanted = " or ".join(sorted(LABELS[kernel] for kernel in allowed)) or "no attention"
+    wrong = set(item.kernels) - allowed
+    if wrong:
+        got = ", ".join(sorted(LABELS[kernel] for kernel in wrong))
+        mismatches.append(f"{where} ran {got} instead of {wanted}{_why_math(item, wrong)}")
+    elif not item.kernels and allowed:
+        mismatches.append(f"{where} ran no attention kernel that is known; expected {wanted}")
+    if item.core_called != (core.function is not None):
+        ran = "the core" if item.core_called else "the module's own forward"
+        mismatches.append(f"{where} ran {ran}, which attention={core.name} must not")
+    calls = [call for call in item.calls if not _is_upcast(item, call)]
+    dtypes = {operand.dtype for call in calls for operand in call.operands}
+    if item.dtype_asked is not None and dtypes - {item.dtype_asked}:
+        got = ", ".join(sorted(dtypes - {item.dtype_asked}))
+        mismatches.append(f"{where} computed in {got}; the precision asked for is {item.dtype_asked}")
+    return mismatches
+
+
+def _is_upcast(item: SiteEvidence, call: ProductCall) -> bool:
+    """PyTorch's math path computes half precisions in fp32 inside (unless allow_fp16_bf16_reduction_math_sdp is on)."""
+    is_inside = item.core_called and call.op != CORE_CALL
+    return is_inside and set(item.kernels) == {"math"} and {operand.dtype for operand in call.operands} == {"fp32"}
 
 
 def _why_math(item: SiteEvidence, wrong: set[Kernel]) -> str:
@@ -200,6 +230,8 @@ def _total(output: Any) -> Tensor:
         return output.float().sum() if output.is_floating_point() else torch.zeros(())
     if isinstance(output, dict):
         output = list(output.values())
+    if not isinstance(output, list | tuple):  # such as RT-DETR's missing denoising part
+        return torch.zeros(())
     if isinstance(output, list | tuple) and output and isinstance(output[0], Tensor) and output[0].requires_grad:
         return _total(output[0]) if output[0].ndim <= 1 else sum((_total(o) for o in output), torch.zeros(()))
-    return sum((_total(o) for o in output if o is not None), torch.zeros(()))
+    return sum((_total(o) for o in output), torch.zeros(()))

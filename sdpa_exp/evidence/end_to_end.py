@@ -16,7 +16,10 @@ from torch import Tensor, nn
 
 from sdpa_exp.attention.requirements import dtype_name
 from sdpa_exp.evidence.equivalence import autocast_to
-from sdpa_exp.injection.inject import inject
+from sdpa_exp.injection.inject import Choices, inject
+
+
+_NOISE_SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,9 @@ class EndToEnd:
     mean_plain_error: float
 
 
-def compare_end_to_end(network: nn.Module, core: str, batch: dict[str, Any], *, dtype: torch.dtype) -> EndToEnd:
+def compare_end_to_end(
+    network: nn.Module, core: str, batch: dict[str, Any], *, dtype: torch.dtype, choices: Choices | None = None
+) -> EndToEnd:
     """Compare loss and predictions on one batch.
 
     Args:
@@ -46,8 +51,9 @@ def compare_end_to_end(network: nn.Module, core: str, batch: dict[str, Any], *, 
         core: a name from CORES, or `package.module:NAME`.
         batch: an Ultralytics batch with "img" from 0 to 1 and labels, on the network's device.
         dtype: a half precision runs under autocast.
+        choices: as `inject` takes them, for core="auto".
     """
-    stock, tested = _with(network, "stock"), _with(network, core)
+    stock, tested = _with(network, "stock"), _with(network, core, choices)
     truth = _predictions(_with(network, "stock").double(), batch["img"].double(), torch.float64)
     by_stock, got = (_predictions(model, batch["img"], dtype) for model in (stock, tested))
     diff = (got - by_stock).abs()
@@ -62,9 +68,9 @@ def compare_end_to_end(network: nn.Module, core: str, batch: dict[str, Any], *, 
     )
 
 
-def _with(network: nn.Module, core: str) -> nn.Module:
+def _with(network: nn.Module, core: str, choices: Choices | None = None) -> nn.Module:
     model = copy.deepcopy(network)
-    inject(model, core)
+    inject(model, core, choices=choices)
     return model
 
 
@@ -80,9 +86,14 @@ def _predictions(model: nn.Module, images: Tensor, dtype: torch.dtype) -> Tensor
 
 @torch.no_grad()
 def _loss(model: nn.Module, batch: dict[str, Any], dtype: torch.dtype) -> float | None:
-    """The loss of a training step; None for a model that has none of its own."""
+    """The loss of a training step; None for a model that has none of its own.
+
+    RT-DETR draws noise for its denoising queries: every loss gets the same.
+    """
     if not hasattr(model, "loss"):
         return None
-    with autocast_to(dtype, batch["img"].device.type):
+    devices = [batch["img"].device] if batch["img"].is_cuda else []
+    with torch.random.fork_rng(devices=devices), autocast_to(dtype, batch["img"].device.type):
+        torch.manual_seed(_NOISE_SEED)
         total, _ = model.train()(batch)
     return float(total.double().sum())

@@ -2,7 +2,9 @@
 
 PyTorch 2.11 to 2.15. Operations are the dispatcher's names (`aten::...`); device kernels are the names the CUDA
 profiler reports under an operation. FlashAttention 2, 3 and 4 through torch share operation names; the flash-attn
-package has its own (`flash_attn::`), with device kernels in `flash::` instead of `pytorch_flash::`.
+package has its own (`flash_attn::`), with device kernels in `flash::` instead of `pytorch_flash::`. A compiled
+flex_attention has no operation at all: it is a compiled region inside the site, with none of the operations below in
+it (seen on a CPU; the Triton kernels of a GPU carry "flex_attention" in their names, not yet seen by us).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ FORWARD_OPS: dict[str, Kernel] = {
     "aten::_scaled_dot_product_cudnn_attention": "cudnn",
     "aten::_scaled_dot_product_attention_math": "math",
     "aten::_scaled_dot_product_attention_math_for_mps": "math",
+    "flash_attn::_flash_attn_forward": "flash_attn",
 }
 
 BACKWARD_OPS: dict[str, Kernel] = {
@@ -23,7 +26,11 @@ BACKWARD_OPS: dict[str, Kernel] = {
     "aten::_scaled_dot_product_flash_attention_backward": "flash",
     "aten::_scaled_dot_product_efficient_attention_backward": "efficient",
     "aten::_scaled_dot_product_cudnn_attention_backward": "cudnn",
+    "flash_attn::_flash_attn_backward": "flash_attn",
+    "CompiledFunctionBackward": "flex",
 }
+
+COMPILED_REGION = "Torch-Compiled Region"
 
 SOFTMAX_OPS = frozenset({"aten::_softmax", "aten::_safe_softmax"})
 SOFTMAX_BACKWARD_OP = "aten::_softmax_backward_data"
@@ -38,4 +45,6 @@ LABELS: dict[Kernel, str] = {
     "flash": "flash",
     "efficient": "efficient",
     "cudnn": "cudnn",
+    "flash_attn": "the flash-attn package",
+    "flex": "flex (a compiled region)",
 }

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
+from sdpa_exp.attention.flex import FLEX
+from sdpa_exp.attention.registry import get_core
 from sdpa_exp.attention.requirements import dtype_name
 from sdpa_exp.evidence.kernels import SOFTMAX_OPS
 from sdpa_exp.injection.dispatch import OBSERVER
+from sdpa_exp.injection.inject import site_core
 from sdpa_exp.injection.sites import Site
 
-_PRODUCTS = ("aten::_scaled_dot_product", "aten::scaled_dot_product")
+CORE_CALL = "core"
+"""Stands for the call of the core itself: what it was handed, before anything inside it."""
+_PRODUCTS = ("aten::_scaled_dot_product", "aten::scaled_dot_product", "flash_attn::_flash_attn")
 _MATMULS = ("aten::bmm", "aten::baddbmm")
 
 
@@ -73,7 +78,7 @@ class OperandRecorder(TorchDispatchMode):
         for site in self._sites:
             handles.append(site.module.register_forward_pre_hook(self._enter(site.name)))
             handles.append(site.module.register_forward_hook(self._leave, always_call=True))
-            site.module.__dict__[OBSERVER] = self._count(site.name)
+            site.module.__dict__[OBSERVER] = self._count(site)
         try:
             with self:
                 yield self
@@ -92,11 +97,21 @@ class OperandRecorder(TorchDispatchMode):
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         self._current = None
 
-    def _count(self, name: str) -> Any:
+    def _count(self, site: Site) -> Any:
+        is_compiled = get_core(site_core(site)).kernels == FLEX.kernels
+
         def observe(function: Any) -> Any:
             def counted(*args: Any) -> Any:
-                self.core_calls[name] += 1
-                return function(*args)
+                self.core_calls[site.name] += 1
+                operands = tuple(_operand(arg) for arg in args[:3])
+                if not is_compiled:
+                    out = function(*args)
+                    self.calls.append(ProductCall(site=site.name, op=CORE_CALL, operands=operands))
+                    return out
+                # A dispatch mode would switch compilation off, so flex is watched from outside.
+                self.calls.append(ProductCall(site=site.name, op="flex_attention", operands=operands))
+                with _disable_current_modes():
+                    return function(*args)
 
             return counted
 

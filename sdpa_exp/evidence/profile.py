@@ -13,7 +13,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from sdpa_exp.attention.core import Kernel
-from sdpa_exp.evidence.kernels import BACKWARD_OPS, FORWARD_OPS, SOFTMAX_BACKWARD_OP, SOFTMAX_OPS
+from sdpa_exp.evidence.kernels import BACKWARD_OPS, COMPILED_REGION, FORWARD_OPS, SOFTMAX_BACKWARD_OP, SOFTMAX_OPS
 from sdpa_exp.injection.sites import Site
 
 _LABEL = "sdpa_exp.site/"
@@ -100,8 +100,8 @@ def _read_forward(events: list[Any]) -> tuple[Sightings, dict[int, tuple[str, Ke
         if event.name in FORWARD_OPS or owner is None:
             counts[site][kernel] += 1
             device_kernels[site] |= _device_kernels(event)
-        if event.sequence_nr >= 0:
-            by_sequence[event.sequence_nr] = (site, owner or kernel)
+        family = _family(event) if kernel == "flex" else [event]
+        by_sequence.update({e.sequence_nr: (site, owner or kernel) for e in family if e.sequence_nr >= 0})
     return _sightings(counts, device_kernels), by_sequence
 
 
@@ -125,7 +125,15 @@ def _sightings(counts: dict[str, Counter[Kernel]], device_kernels: dict[str, set
 
 
 def _forward_kernel(event: Any) -> Kernel | None:
+    if event.name.startswith(COMPILED_REGION):
+        is_opaque = not any(e.name in FORWARD_OPS or e.name in SOFTMAX_OPS for e in _family(event))
+        return "flex" if is_opaque else None
     return "softmax" if event.name in SOFTMAX_OPS else FORWARD_OPS.get(event.name)
+
+
+def _family(event: Any) -> list[Any]:
+    """The event and everything inside it."""
+    return [event, *(e for child in event.cpu_children for e in _family(child))]
 
 
 def _owner(event: Any) -> Kernel | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torch import nn
-from ultralytics.nn.tasks import DetectionModel
+from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel, yaml_model_load
 
 from sdpa_exp.errors import InjectionError
 
@@ -19,9 +19,19 @@ def build_network(architecture: str, num_classes: int | None = None) -> nn.Modul
         InjectionError: Ultralytics does not know the architecture.
     """
     try:
-        return DetectionModel(architecture, nc=num_classes, verbose=False)  # type: ignore[no-any-return]
+        cls = RTDETRDetectionModel if is_rtdetr(architecture) else DetectionModel
+        return cls(architecture, nc=num_classes, verbose=False)  # type: ignore[no-any-return]
     except FileNotFoundError as error:
         raise InjectionError(
             f"model.architecture={architecture} is not an architecture that Ultralytics knows: {error}. "
             "Expected a file such as yolo12n.yaml."
         ) from error
+
+
+def is_rtdetr(architecture: str) -> bool:
+    """Whether this architecture ends in RT-DETR's decoder, and so has its own model and trainer classes.
+
+    Raises:
+        FileNotFoundError: Ultralytics does not know the architecture.
+    """
+    return str(yaml_model_load(architecture)["head"][-1][2]) == "RTDETRDecoder"

@@ -8,14 +8,18 @@ swap somewhere on that road.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from torch import Tensor, nn
 
 from sdpa_exp.attention.core import CoreFunction
 from sdpa_exp.attention.registry import get_core
+from sdpa_exp.errors import InjectionError
 
 ATTRIBUTE = "attn_impl"
+REQUESTED = "attn_requested"
+"""Set to "auto" beside a concrete `attn_impl` that `auto` chose; absent otherwise."""
 OBSERVER = "attn_observer"
 """Set on an instance for the length of an attestation: wraps the core function, to see what it is called with."""
 
@@ -34,11 +38,14 @@ def install_dispatcher(cls: type[nn.Module], site_forward: SiteForward) -> None:
         return
     stock: Callable[..., Tensor] = cls.forward
 
-    def forward(self: nn.Module, x: Tensor) -> Tensor:
+    @wraps(stock)
+    def forward(self: nn.Module, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         name = getattr(self, ATTRIBUTE, "stock")
         function = get_core(name).function
         if function is None:
-            return stock(self, x)
+            return stock(self, x, *args, **kwargs)
+        if args or kwargs:
+            _refuse_more_than_x(type(self).__name__, args, kwargs)
         observer = self.__dict__.get(OBSERVER)
         return site_forward(self, x, function if observer is None else observer(function))
 
@@ -54,3 +61,18 @@ def is_installed(cls: type[nn.Module]) -> bool:
 def stock_forward(cls: type[nn.Module]) -> Callable[[Any, Tensor], Tensor]:
     """The class's own forward, whether or not a dispatcher is installed."""
     return getattr(cls.forward, _STOCK, cls.forward)
+
+
+def _refuse_more_than_x(cls: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """A mask given as None or a switch left off changes nothing; anything else would be dropped silently.
+
+    Raises:
+        InjectionError: an argument that a core would ignore.
+    """
+    given = [*map(str, range(2, 2 + sum(bool(a is not None and a is not False) for a in args)))]
+    given += [key for key, value in kwargs.items() if value is not None and value is not False]
+    if given:
+        raise InjectionError(
+            f"{cls} was called with more than its input (argument {', '.join(given)}), such as a mask, which no core "
+            "takes: expected the input alone. Use attention=stock for this model."
+        )

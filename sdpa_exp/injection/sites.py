@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
-from sdpa_exp.injection.area_attention import area_attention
-from sdpa_exp.injection.dispatch import SiteForward
+from sdpa_exp.injection.families import FAMILIES, Family
+
+__all__ = ["FAMILIES", "Family", "Site", "find_sites"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,45 +29,18 @@ class Site:
     head_dim_v: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Family:
-    """How one class of attention modules is recognised, described and computed.
-
-    Attributes:
-        module_class: returns the class; called late, so that only models of that library import it.
-        head_dims: (num_heads, head_dim of q and k, head_dim of v) of an instance.
-    """
-
-    name: str
-    module_class: Callable[[], type[nn.Module]]
-    head_dims: Callable[[Any], tuple[int, int, int]]
-    forward: SiteForward
-
-
-def _area_attention_class() -> type[nn.Module]:
-    from ultralytics.nn.modules.block import AAttn
-
-    return AAttn  # type: ignore[no-any-return]
-
-
-FAMILIES: tuple[Family, ...] = (
-    Family(
-        name="area attention",
-        module_class=_area_attention_class,
-        head_dims=lambda module: (module.num_heads, module.head_dim, module.head_dim),
-        forward=area_attention,
-    ),
-)
-
-
 def find_sites(model: nn.Module) -> list[Site]:
     """All sites of a model in the order of `named_modules`; empty where it has none."""
-    classes = [(family, family.module_class()) for family in FAMILIES]
     sites = []
     for name, module in model.named_modules():
-        for family, cls in classes:
-            if type(module) is cls:
-                heads, qk, v = family.head_dims(module)
-                site = Site(name=name, module=module, family=family.name, num_heads=heads, head_dim_qk=qk, head_dim_v=v)
-                sites.append(site)
+        family = family_of(module)
+        if family is not None:
+            heads, qk, v = family.head_dims(module)
+            site = Site(name=name, module=module, family=family.name, num_heads=heads, head_dim_qk=qk, head_dim_v=v)
+            sites.append(site)
     return sites
+
+
+def family_of(module: nn.Module) -> Family | None:
+    """The family that a module belongs to; None where it is no site."""
+    return next((family for family in FAMILIES if family.recognises(module)), None)

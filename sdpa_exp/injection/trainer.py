@@ -1,4 +1,4 @@
-"""Ultralytics' detection trainer with the core injected where it lasts, and no silent fallbacks.
+"""Ultralytics' trainers with the core injected where it lasts, and no silent fallbacks.
 
 The swap happens in `setup_model`: every process runs it (DDP children too), before EMA, compile and the optimizer
 see the model. A callback would come too late for EMA, validation and best.pt.
@@ -12,28 +12,49 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+import torch
+from ultralytics.models.rtdetr.train import RTDETRTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
 
 from sdpa_exp.errors import InjectionError, RunError
-from sdpa_exp.injection.inject import InjectionReport, check_injected, inject
+from sdpa_exp.injection.build import is_rtdetr
+from sdpa_exp.injection.inject import Choices, InjectionReport, check_injected, inject
+
+if TYPE_CHECKING:
+    _Trainer = DetectionTrainer
+else:
+    _Trainer = object
 
 
-class AttentionTrainer(DetectionTrainer):  # type: ignore[misc]
-    """Trains a detector with a core at every attention site.
+class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
+    """What turns one of Ultralytics' detection trainers into one of ours; stands before it among the bases.
 
     Besides Ultralytics' events it fires `on_caching_start`, `on_caching_end` (data sets scanned, images cached),
     `on_train_batch_ready` (`last_batch` is preprocessed and not yet used) and `on_final_eval_start`.
     """
 
-    def __init__(self, *, core: str, overrides: dict[str, Any]) -> None:
+    def __init__(
+        self, *, core: str, overrides: dict[str, Any], choices: Choices | None = None, is_strict: bool = False
+    ) -> None:
+        """Seed and set up as Ultralytics does.
+
+        Args:
+            core: at every site; "auto" with `choices`.
+            overrides: Ultralytics' training arguments.
+            choices: site -> core, with core="auto".
+            is_strict: deterministic algorithms or an error; Ultralytics' own seeding only warns.
+        """
         self.core = core
+        self.choices = choices
         self.injection: InjectionReport | None = None
         self.last_batch: dict[str, Any] | None = None
         self.num_pipelines = 0
         super().__init__(overrides=overrides)
+        if is_strict:  # Ultralytics has seeded in its __init__, and takes determinism back when the training ends
+            torch.use_deterministic_algorithms(True, warn_only=False)
 
     def setup_model(self) -> Any:
         """Build or load the model, then inject the core.
@@ -42,7 +63,7 @@ class AttentionTrainer(DetectionTrainer):  # type: ignore[misc]
             InjectionError: the model has no sites, or one did not take the core.
         """
         checkpoint = super().setup_model()
-        self.injection = inject(self.model, self.core)
+        self.injection = inject(self.model, self.core, choices=self.choices)
         return checkpoint
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +90,7 @@ class AttentionTrainer(DetectionTrainer):  # type: ignore[misc]
         """
         if self.injection is None:
             raise InjectionError("the trainer has not set up its model yet, so there is no injection to check.")
-        check_injected(network, self.core, expected=self.injection.sites)
+        check_injected(network, self.core, expected=self.injection.sites, choices=self.choices)
 
     def _setup_train(self) -> None:
         with mock.patch("ultralytics.engine.trainer.check_amp", return_value=True):
@@ -97,3 +118,16 @@ class AttentionTrainer(DetectionTrainer):  # type: ignore[misc]
                     f"run ends. Lower train.lr0, or use hardware.precision=bf16 or fp32 (so far: {Path(self.csv)})."
                 )
         return False
+
+
+class AttentionTrainer(AttentionMixin, DetectionTrainer):  # type: ignore[misc]
+    """Trains a YOLO detector with a core at every attention site."""
+
+
+class AttentionRTDETRTrainer(AttentionMixin, RTDETRTrainer):  # type: ignore[misc]
+    """Trains RT-DETR with a core in its AIFI."""
+
+
+def trainer_class(architecture: str) -> type[AttentionMixin]:
+    """The trainer that Ultralytics' architecture file wants."""
+    return AttentionRTDETRTrainer if is_rtdetr(architecture) else AttentionTrainer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 from sdpa_exp.config.plan import Plan, from_dict
@@ -41,26 +42,19 @@ def first_call(plan: Plan, core: str) -> dict[str, Any]:
 
     from sdpa_exp.attention.choice import refusal
     from sdpa_exp.attention.registry import get_core
-    from sdpa_exp.attention.requirements import Setting
     from sdpa_exp.evidence.attest import judge
     from sdpa_exp.evidence.training_step import attest_training_step
     from sdpa_exp.injection.build import build_network
     from sdpa_exp.injection.inject import inject
     from sdpa_exp.injection.sites import find_sites
-    from sdpa_exp.tasks.hardware import DTYPES, capability_of
+    from sdpa_exp.tasks.auto import base_setting
 
     device = torch.device(plan.hardware.device)
     precision = plan.hardware.precision or "fp32"
     network = build_network(plan.model.architecture)
     reasons: dict[str, None] = {}
     for site in find_sites(network):
-        setting = Setting(
-            device_type=device.type,
-            capability=capability_of(device),
-            dtype=DTYPES[precision],
-            head_dim_qk=site.head_dim_qk,
-            head_dim_v=site.head_dim_v,
-        )
+        setting = replace(base_setting(plan), head_dim_qk=site.head_dim_qk, head_dim_v=site.head_dim_v)
         reasons.update(dict.fromkeys(refusal(get_core(core), setting)))
     if reasons:
         raise CoreUnavailable(f"attention={core} can't run here: {'; '.join(reasons)}. See task=doctor.")

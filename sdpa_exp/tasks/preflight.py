@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import nn
 
+from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.attention.choice import expected_kernel, refusal
 from sdpa_exp.attention.registry import CORES, get_core
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import CoreUnavailable, InjectionError
 from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.determinism import reasons_against_strict
 from sdpa_exp.injection.sites import Site, find_sites
-from sdpa_exp.tasks.hardware import capability_of, dtype_of
+from sdpa_exp.tasks.auto import base_setting, resolve_auto
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +52,18 @@ def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
     settings = {_setting(plan, site): site for site in sites}
     core = get_core(plan.attention.core)
     reasons = {reason: None for setting in settings for reason in refusal(core, setting)}
-    kernels = {expected_kernel(core, setting, num_heads=site.num_heads) for setting, site in settings.items()}
+    strict = reasons_against_strict(network, base_setting(plan).device_type) if plan.determinism == "strict" else []
+    chosen = resolve_auto(plan, network).cores if core.name == AUTO_NAME and not strict else {}
+    kernels = {
+        expected_kernel(get_core(chosen.get(site.name, core.name)), setting, num_heads=site.num_heads)
+        for setting, site in settings.items()
+    }
     return ArmCheck(
         arm=plan.arm,
         core=plan.attention.core,
-        reasons=tuple(reasons),
+        reasons=(*reasons, *strict),
         kernel=" and ".join(sorted(kernel for kernel in kernels if kernel)) or None,
-        nearest=_nearest(list(settings)) if reasons else None,
+        nearest=_nearest(list(settings)) if reasons and not strict else None,
     )
 
 
@@ -82,14 +88,7 @@ def same_kernel(checks: list[ArmCheck]) -> list[list[str]]:
 
 
 def _setting(plan: Plan, site: Site) -> Setting:
-    device = torch.device(plan.hardware.device)
-    return Setting(
-        device_type=device.type,
-        capability=capability_of(device),
-        dtype=dtype_of(plan.hardware.precision),
-        head_dim_qk=site.head_dim_qk,
-        head_dim_v=site.head_dim_v,
-    )
+    return replace(base_setting(plan), head_dim_qk=site.head_dim_qk, head_dim_v=site.head_dim_v)
 
 
 def _nearest(settings: list[Setting]) -> str | None:

@@ -129,10 +129,9 @@ def attempt(implementation: Implementation, plan: Plan) -> Trial:
             if steps["environment"].returncode != 0:
                 return _trial(implementation, steps, "not installed", log)
             pip = [str(python), "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check"]
-            for step, arguments in (
-                ("build_tools", implementation.build_packages),
-                ("install", (*implementation.pip_options, *implementation.packages)),
-            ):
+            tools, options = implementation.build_packages, implementation.pip_options
+            installs = [("build_tools", tools)] if tools else []
+            for step, arguments in [*installs, ("install", (*options, *implementation.packages))]:
                 steps[step] = run_logged([*pip, *arguments], log=log, time_limit_s=left_s(), folder=folder)
                 if steps[step].returncode != 0:
                     return _trial(implementation, steps, "not installed", log)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.callbacks.attach import attach
 from sdpa_exp.callbacks.attestation import AttestTraining
 from sdpa_exp.callbacks.data_stream import DataStream
@@ -15,14 +16,16 @@ from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.callbacks.settings import SettingsCheck
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.injection.trainer import AttentionTrainer
+from sdpa_exp.injection.trainer import trainer_class
 from sdpa_exp.results.events import Journal
 from sdpa_exp.results.files import write_json_atomic
 from sdpa_exp.tasks.arguments import train_arguments
+from sdpa_exp.tasks.auto import resolve_auto
 from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.preflight import require_core
 
 ATTESTATION_FILE = "attestation.json"
+AUTO_FILE = "auto_choice.json"
 
 
 def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
@@ -53,7 +56,12 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
     arguments = train_arguments(plan, prepared.yaml_path)
     settings = SettingsCheck(journal, arguments)
     attest = AttestTraining(journal, precision=plan.hardware.precision or "fp32")
-    trainer = AttentionTrainer(core=plan.attention.core, overrides=arguments)
+    trainer: Any = trainer_class(plan.model.architecture)(
+        core=plan.attention.core,
+        overrides=arguments,
+        choices=_choices(plan),
+        is_strict=plan.determinism == "strict",
+    )
     torch.set_num_threads(plan.hardware.num_threads or 1)  # here, since building a trainer sets it too
     clock.set_device(trainer.device)
     attach(trainer, clock, epochs, stream, settings, attest)
@@ -72,6 +80,15 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
         outcome.attestation = attest.attestation.summary()
         write_json_atomic(plan.run_dir / ATTESTATION_FILE, attest.attestation.to_dict())
         attest.attestation.raise_if_wrong()
+
+
+def _choices(plan: Plan) -> dict[str, str] | None:
+    """What `auto` chose, written into the run folder with its evidence; None for any other arm."""
+    if plan.attention.core != AUTO_NAME:
+        return None
+    choice = resolve_auto(plan)
+    write_json_atomic(plan.run_dir / AUTO_FILE, choice.to_dict())
+    return choice.cores
 
 
 def _set_backends(plan: Plan) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import time
 
 import torch
 from torch import nn
 
+from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.attention.choice import refusal
 from sdpa_exp.attention.registry import get_core
-from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.real_batch import real_batch
@@ -25,12 +26,13 @@ from sdpa_exp.evidence.equivalence import (
 )
 from sdpa_exp.evidence.training_step import attest_training_step
 from sdpa_exp.injection.build import build_network
-from sdpa_exp.injection.inject import inject
+from sdpa_exp.injection.inject import Choices, inject
 from sdpa_exp.injection.sites import Site, find_sites
 from sdpa_exp.results.events import Journal
 from sdpa_exp.results.files import write_json_atomic, write_text_atomic
+from sdpa_exp.tasks.auto import base_setting, resolve_auto
 from sdpa_exp.tasks.dispatch import REPORT_FILE
-from sdpa_exp.tasks.hardware import DTYPES, capability_of
+from sdpa_exp.tasks.hardware import DTYPES
 from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.val_accuracy import val_accuracy
 from sdpa_exp.tasks.verify_report import render_verify
@@ -72,24 +74,27 @@ def verify(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: fl
         words = "; ".join(f"in {name}: {reason}" for name, reason in refused.items())
         raise CoreUnavailable(f"attention={plan.arm} can't be verified here: {words}. See task=doctor.")
 
+    core = plan.attention.core
+    choices = resolve_auto(plan, network).cores if core == AUTO_NAME else None
+    tested = _with(network, core, choices)
     calls = capture_calls(network, batch["img"])
     found: list[SiteEquivalence] = []
     end_to_end: list[EndToEnd] = []
     evidence = []
     for name in precisions:
         dtype = DTYPES[name]
-        found += compare_sites(network, plan.attention.core, calls, dtype=dtype, max_ratio=plan.verify.max_ratio)
-        end_to_end.append(compare_end_to_end(network, plan.attention.core, batch, dtype=dtype))
+        found += compare_sites(network, core, calls, dtype=dtype, max_ratio=plan.verify.max_ratio, choices=choices)
+        end_to_end.append(compare_end_to_end(network, core, batch, dtype=dtype, choices=choices))
         # A core that is never called would be perfectly equal to stock.
-        evidence += attest_training_step(_with(network, plan.attention.core), batch["img"], precision=name)
-    equivalence = Equivalence(core=plan.attention.core, max_ratio=plan.verify.max_ratio, sites=tuple(found))
-    attestation = judge(evidence, find_sites(_with(network, plan.attention.core)))
+        evidence += attest_training_step(tested, batch["img"], precision=name)
+    equivalence = Equivalence(core=core, max_ratio=plan.verify.max_ratio, sites=tuple(found))
+    attestation = judge(evidence, find_sites(tested))
 
     accuracy: dict[str, dict[str, float]] | None = None
     if _has_trained_weights(plan):
         accuracy = {
-            core: val_accuracy(_with(network, core), plan, prepared.yaml_path, imgsz=imgsz)
-            for core in dict.fromkeys(("stock", plan.attention.core))
+            name: val_accuracy(model, plan, prepared.yaml_path, imgsz=imgsz)
+            for name, model in {"stock": _with(network, "stock"), plan.arm: copy.deepcopy(tested)}.items()
         }
     else:
         outcome.warn(journal, "accuracy_not_compared", _NO_ACCURACY)
@@ -129,6 +134,7 @@ def _network(plan: Plan, num_classes: int, images: torch.Tensor) -> nn.Module:
         network = build_network(plan.model.architecture, num_classes)
         _settle_batch_statistics(network, images.cpu())
     network.args = get_cfg(overrides={"task": "detect"})
+    network.nc = num_classes  # RT-DETR's loss asks the model; Ultralytics' trainer sets it too
     network.names = getattr(network, "names", None) or {index: str(index) for index in range(num_classes)}
     for parameter in network.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
@@ -151,9 +157,9 @@ def _has_trained_weights(plan: Plan) -> bool:
     return bool(plan.verify.weights or plan.model.weights)
 
 
-def _with(network: nn.Module, core: str) -> nn.Module:
+def _with(network: nn.Module, core: str, choices: Choices | None = None) -> nn.Module:
     model = copy.deepcopy(network)
-    inject(model, core)
+    inject(model, core, choices=choices)
     return model
 
 
@@ -172,12 +178,12 @@ def _refused(plan: Plan, sites: list[Site], device: torch.device) -> dict[str, s
     refused = {}
     for name in _precisions(plan, device):
         settings = {
-            Setting(
-                device_type=device.type,
-                capability=capability_of(device),
+            dataclasses.replace(
+                base_setting(plan),
                 dtype=DTYPES[name],
                 head_dim_qk=site.head_dim_qk,
                 head_dim_v=site.head_dim_v,
+                compiled=False,
             )
             for site in sites
         }

@@ -94,9 +94,9 @@ def _conclusion(content: dict[str, Any]) -> str:
     wrong = {site["site"] for site in content["sites"] if not site["ok"]}
     sites = {site["site"] for site in content["sites"]}
     lines.append(
-        f"verdict: {len(wrong)} of {len(sites)} sites are WRONG"
+        f"verdict: {len(wrong)} of {len(sites)} sites WRONG"
         if wrong
-        else f"verdict: all {len(sites)} sites compute what stock computes, up to rounding"
+        else f"verdict: {len(sites)} of {len(sites)} sites compute what stock computes, up to rounding"
     )
     return "\n".join(lines)
 

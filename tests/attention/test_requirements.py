@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from importlib import metadata
 
 import pytest
 import torch
 
 from sdpa_exp.attention.choice import expected_kernel, refusal
 from sdpa_exp.attention.registry import CORES, get_core
-from sdpa_exp.attention.requirements import Setting, reasons_against
+from sdpa_exp.attention.requirements import FLOATS, HALVES, Package, Requirements, Setting, reasons_against
 from sdpa_exp.errors import CoreUnavailable
 
 CPU = Setting(device_type="cpu", capability=None, dtype=torch.float32, head_dim_qk=32, head_dim_v=32)
@@ -44,10 +45,17 @@ def test_efficient_has_no_cpu_kernel() -> None:
 
 def test_unequal_and_large_head_dims_are_each_a_reason() -> None:
     setting = dataclasses.replace(A100, head_dim_qk=32, head_dim_v=512)
-    assert reasons("flash", setting) == [
+    unpadded = Requirements(dtypes={"cuda": HALVES}, max_head_dim=256, equal_head_dims=True)
+    assert reasons_against(unpadded, setting) == [
         "it needs one head_dim for q, k and v, and the model has 32 for q, k and 512 for v",
         "it takes head_dim up to 256, and the model has 512",
     ]
+
+
+def test_flash_pads_unequal_head_dims_and_pytorch_confirms_it() -> None:
+    psa = dataclasses.replace(CPU, head_dim_qk=32, head_dim_v=64)
+    assert refusal(CORES["flash"], psa) == []
+    assert expected_kernel(CORES["flash"], psa) == "flash"
 
 
 def test_head_dim_multiple_depends_on_the_dtype() -> None:
@@ -84,3 +92,73 @@ def test_a_name_that_is_no_core_is_refused() -> None:
         get_core("sdpa_exp.attention.eager:explicit_attention")
     with pytest.raises(CoreUnavailable, match="can't be imported"):
         get_core("no_such_package:CORE")
+
+
+def test_an_uninstalled_package_is_a_reason_with_the_step_that_installs_it() -> None:
+    (reason,) = reasons("flash_attn", A100)
+    assert reason.startswith("it needs the flash-attn package from 2.7 on, and it is not installed: pip install flash")
+
+
+def test_a_package_that_is_too_old_is_a_reason_with_the_version_found() -> None:
+    package = Package(name="torch", min_version="99.1", install="pip install -U torch")
+    requirements = Requirements(dtypes={"cpu": FLOATS}, packages=(package,))
+    (reason,) = reasons_against(requirements, CPU)
+    assert reason == (
+        f"it needs the torch package from 99.1 on, and {metadata.version('torch')} is installed: pip install -U torch"
+    )
+    new_enough = dataclasses.replace(requirements, packages=(dataclasses.replace(package, min_version="2.9.10"),))
+    assert reasons_against(new_enough, CPU) == []
+
+
+def test_flash_attn_without_a_gpu_names_the_gpu_first() -> None:
+    assert reasons("flash_attn", CPU) == ["it has no CPU kernel (it runs on CUDA)"]
+
+
+def test_cudnn_is_refused_under_strict_determinism_only() -> None:
+    strict = dataclasses.replace(A100, deterministic=True)
+    assert reasons("cudnn", A100) == []
+    assert reasons("cudnn", strict) == [
+        "its backward pass is not known to be deterministic, and determinism=strict was asked for"
+    ]
+    assert reasons("cudnn", dataclasses.replace(strict, needs_grad=False)) == []
+    assert reasons("flash", strict) == []
+
+
+def test_flex_has_no_backward_pass_on_a_cpu_and_runs_forward_where_there_is_a_compiler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CXX", "g++")
+    assert reasons("flex", CPU) == ["it has no backward pass on CPU"]
+    assert reasons("flex", dataclasses.replace(CPU, needs_grad=False)) == []
+    monkeypatch.delenv("CXX")
+    monkeypatch.setenv("PATH", "")
+    assert reasons("flex", dataclasses.replace(CPU, needs_grad=False)) == [
+        "it generates code on CPU, and none of g++, clang++ is on the path"
+    ]
+
+
+def test_a_core_without_a_claim_is_refused_in_a_compiled_model() -> None:
+    compiled = dataclasses.replace(A100, compiled=True)
+    assert reasons("flash", compiled) == []
+    assert (
+        reasons("flash_attn", compiled)[-1] == "it does not claim to work with torch.compile, and train.compile is on"
+    )
+
+
+def test_identity_is_for_benchmarks_only() -> None:
+    assert reasons("identity", CPU) == [
+        "it computes no attention: it is a floor for benchmarks and can't be trained with"
+    ]
+    assert reasons("identity", dataclasses.replace(CPU, purpose="benchmark")) == []
+
+
+def test_auto_computes_nothing_until_it_has_chosen() -> None:
+    function = get_core("auto").function
+    assert function is not None
+    with pytest.raises(CoreUnavailable, match="attention=auto has not chosen yet: expected a concrete core"):
+        function(torch.zeros(1, 1, 2, 4), torch.zeros(1, 1, 2, 4), torch.zeros(1, 1, 2, 4), 1.0)
+
+
+def test_a_core_that_the_authors_never_ran_on_a_device_says_so() -> None:
+    assert CORES["flash"].caveat("cpu") is None
+    assert CORES["flash_attn"].caveat("cuda") == "not yet run by the authors on this device"

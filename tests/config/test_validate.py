@@ -42,7 +42,7 @@ from tests.config.composing import compose_plan
         ),
         (
             "attention.core=flsh",
-            "attention.core=flsh can't work: expected one of stock, eager, sdpa, flash, efficient, m",
+            "attention.core=flsh can't work: expected one of stock, eager, sdpa, flash, efficient, c",
         ),
         ("attention.name=a/b", "attention.name=a/b can't work: expected letters, digits, dots, dashes and underscores"),
         ("name=my/runs", "as it becomes a folder name. Set name=my_runs."),

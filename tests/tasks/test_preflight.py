@@ -73,3 +73,24 @@ def test_an_architecture_that_does_not_exist_is_refused_by_name() -> None:
     model = ModelConfig(name="yolo99", architecture="yolo99.yaml")
     with pytest.raises(InjectionError, match=r"model\.architecture=yolo99\.yaml is not an architecture"):
         check_arm(plan_for("sdpa", model=model))
+
+
+@pytest.mark.parametrize(
+    ("core", "reason"),
+    [
+        ("identity", "it computes no attention: it is a floor for benchmarks and can't be trained with"),
+        ("flash_attn", r"it has no CPU kernel \(it runs on CUDA\)"),
+        ("cudnn", r"it has no CPU kernel \(it runs on CUDA\)"),
+        ("flex", "it has no backward pass on CPU"),
+    ],
+)
+def test_each_core_that_cannot_train_here_gives_its_reason(core: str, reason: str) -> None:
+    words = rf"attention={core} can't run here: {reason}\. Nearest that runs here: attention=flash\."
+    with pytest.raises(CoreUnavailable, match=words):
+        require_core(plan_for(core))
+
+
+def test_a_psa_model_runs_flash_padded_while_sdpa_is_math_there() -> None:
+    model = ModelConfig(name="yolo11n", architecture="yolo11n.yaml")
+    checks = [check_arm(plan_for(core, model=model)) for core in ("sdpa", "flash")]
+    assert [check.kernel for check in checks] == ["math", "flash"]

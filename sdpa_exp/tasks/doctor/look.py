@@ -212,7 +212,7 @@ def ask_store(tracking: TrackingConfig) -> str | None:
 
 def ask_index() -> subprocess.Popen[str]:
     """Ask pip, with all its own settings, whether its index answers; goes on while other facts are gathered."""
-    command = [sys.executable, "-m", "pip", "index", "versions", "--timeout", "3", "--retries", "0", "pip"]
+    command = [sys.executable, "-m", "pip", "index", "versions", "--timeout", "2", "--retries", "1", "pip"]
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

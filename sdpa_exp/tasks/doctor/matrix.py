@@ -10,16 +10,16 @@ import torch
 from sdpa_exp.attention.choice import expected_kernel, refusal
 from sdpa_exp.attention.core import Core
 from sdpa_exp.attention.registry import CORES, get_core
-from sdpa_exp.attention.requirements import Setting, reasons_against
+from sdpa_exp.attention.requirements import Package, Setting, reasons_against
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.tasks.auto import base_setting
 from sdpa_exp.tasks.hardware import DTYPES, capability_of, resolve_hardware
 
 # GPUs in the order of how likely someone has one: the first whose capability suffices is the answer.
 _GPUS = (((7, 5), "a T4 or RTX 20"), ((8, 0), "an A100, RTX 30 or newer"), ((9, 0), "an H100 or newer"))
-_NOT_YET_RUN = "not yet run by the authors on this device"
 
 
 def availability(plan: Plan) -> dict[str, Any]:
@@ -43,14 +43,9 @@ def availability(plan: Plan) -> dict[str, Any]:
             "Choose a model with attention, such as model=yolo12n."
         )
     shapes = list(dict.fromkeys((site.num_heads, site.head_dim_qk, site.head_dim_v) for site in sites))
+    base = base_setting(dataclasses.replace(plan, hardware=hardware))
     settings = [
-        Setting(
-            device_type=device.type,
-            capability=capability_of(device),
-            dtype=torch.float32,
-            head_dim_qk=head_dim_qk,
-            head_dim_v=head_dim_v,
-        )
+        dataclasses.replace(base, dtype=torch.float32, head_dim_qk=head_dim_qk, head_dim_v=head_dim_v)
         for head_dim_qk, head_dim_v in dict.fromkeys(shape[1:] for shape in shapes)
     ]
     chosen = get_core(plan.attention.core)
@@ -64,7 +59,7 @@ def availability(plan: Plan) -> dict[str, Any]:
         "model": plan.model.name,
         "num_sites": len(sites),
         "shapes": [list(shape) for shape in shapes],
-        "untrainable": _untrainable(device),
+        "untrainable": _untrainable(device.type, capability_of(device)),
         "cores": table,
         "chosen": {
             "arm": plan.arm,
@@ -81,11 +76,10 @@ def step_for(core: Core, settings: list[Setting]) -> str | None:
         return None
     packages = _missing_packages(core)
     if packages and settings[0].device_type in core.requirements.dtypes:
-        return packages[0].install  # type: ignore[no-any-return]
+        return packages[0].install
+    hopeless = _untrainable(settings[0].device_type, settings[0].capability)
     for name in DTYPES:
-        if name not in _untrainable(torch.device(settings[0].device_type)) and not _reasons(
-            core, [_in(setting, name) for setting in settings]
-        ):
+        if name not in hopeless and not _reasons(core, [_in(setting, name) for setting in settings]):
             return f"hardware.precision={name}"
     for capability, words in _GPUS:
         for name, in_words in (("fp32", ""), ("bf16", " in bf16 or fp16"), ("fp16", " in fp16")):
@@ -97,14 +91,13 @@ def step_for(core: Core, settings: list[Setting]) -> str | None:
     return None
 
 
-def _missing_packages(core: Core) -> list[Any]:
+def _missing_packages(core: Core) -> list[Package]:
     """What a core is made of and is not installed, or is too old."""
     ideal = Setting(
         device_type="cuda", capability=(9, 0), dtype=torch.bfloat16, head_dim_qk=64, head_dim_v=64, needs_grad=False
     )
     reasons = reasons_against(core.requirements, ideal)
-    packages = getattr(core.requirements, "packages", ())
-    return [package for package in packages if any(package.name in reason for reason in reasons)]
+    return [package for package in core.requirements.packages if any(package.name in reason for reason in reasons)]
 
 
 def _row(core: Core, settings: list[Setting]) -> dict[str, Any]:
@@ -116,20 +109,19 @@ def _row(core: Core, settings: list[Setting]) -> dict[str, Any]:
         kernels = sorted({str(k) for k in (expected_kernel(core, setting) for setting in here) if k})
         precisions[name] = {"reasons": reasons, "kernel": None if reasons else " and ".join(kernels) or None}
     runs = any(not entry["reasons"] for entry in precisions.values())  # even where no training has that precision
-    executed_on = getattr(core, "executed_on", frozenset({"cpu"}))
     return {
         "summary": core.summary,
-        "caveat": _NOT_YET_RUN if runs and core.name in CORES and device_type not in executed_on else None,
+        "caveat": core.caveat(device_type) if runs and core.name in CORES else None,
         "step": None if runs else step_for(core, [_in(setting, "fp32") for setting in settings]),
         "precisions": precisions,
     }
 
 
-def _untrainable(device: torch.device) -> dict[str, str]:
-    """Precisions that no training has on this device, whatever the core: hardware.py refuses them."""
-    if device.type == "cpu":
+def _untrainable(device_type: str, capability: tuple[int, int] | None) -> dict[str, str]:
+    """Precisions that no training has on such a device, whatever the core: hardware.py refuses them."""
+    if device_type == "cpu":
         return {"fp16": "fp16 can't train on a CPU (no gradient scaling there)"}
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+    if capability is not None and capability < (8, 0):
         return {"bf16": "bf16 is only emulated before compute capability 8.0"}
     return {}
 

@@ -63,7 +63,7 @@ def _torch_facts() -> dict[str, Any]:
         "why_not": " ".join(str(warning.message) for warning in caught) or None,
         "architectures": torch.cuda.get_arch_list() if is_available else [],
         "gpus": gpus,
-        "cudnn": torch.backends.cudnn.version() if is_available else None,  # type: ignore[no-untyped-call]
+        "cudnn": torch.backends.cudnn.version() if is_available else None,
     }
 
 

@@ -18,9 +18,9 @@ def render_doctor(content: dict[str, Any]) -> str:
     console = Console(file=StringIO(), color_system=None)
     matrix = content["matrix"]
     if matrix is not None:
-        shapes = _shapes(matrix["shapes"])
+        sites = f"{_count(matrix['num_sites'])}; {_shapes(matrix['shapes'])}"
         console.print(
-            f"Which attention runs here: {matrix['model']} ({matrix['num_sites']} sites; {shapes}), {matrix['device']}",
+            f"Which attention runs here: {matrix['model']} ({sites}), {matrix['device']}",
             highlight=False,
         )
         console.print(_matrix(matrix))
@@ -96,3 +96,7 @@ def _shapes(shapes: list[list[int]]) -> str:
         dims = f"head_dim {head_dim_v}" if same else f"head_dim {head_dim_qk} for q, k and {head_dim_v} for v"
         by_dims.setdefault(dims, []).append(heads)
     return "; ".join(f"{' and '.join(map(str, sorted(set(heads))))} heads, {dims}" for dims, heads in by_dims.items())
+
+
+def _count(num_sites: int) -> str:
+    return "1 site" if num_sites == 1 else f"{num_sites} sites"

@@ -24,7 +24,7 @@ LOGS = {
     "binary_mismatch": [
         "ImportError: flash_attn_2_cuda.so: undefined symbol: _ZN3c104cuda9SetDeviceEi",
         "/lib/libc.so.6: version `GLIBC_2.32' not found (required by flash_attn_2_cuda.so)",
-        "RuntimeError: The detected CUDA version (11.8) mismatches the version that was used to compile PyTorch (12.8).",
+        "RuntimeError: The detected CUDA version (11.8) mismatches the version used to compile PyTorch (12.8).",
         "ERROR: flash_attn-2.8.3-cp39.whl is not a supported wheel on this platform.",
         "ImportError: libcudart.so.11.0: cannot open shared object file: No such file or directory",
     ],

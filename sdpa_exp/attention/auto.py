@@ -1,0 +1,121 @@
+"""`auto`: the one arm that chooses. What it chose, from which timings, and how that is kept.
+
+The choice is made before a training and is concrete from then on: every site gets a core's name. How the timings are
+made is injection/auto.py's business, since they need a model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sdpa_exp.attention.core import FUSED_OR_MATH, Core
+from sdpa_exp.attention.requirements import ANYWHERE
+from sdpa_exp.errors import CoreUnavailable
+
+AUTO_NAME = "auto"
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """One core at one kind of site: medians over interleaved rounds, in milliseconds.
+
+    `step_ms` is forward and backward; None where no gradient is needed or the core has none on this device.
+    """
+
+    core: str
+    forward_ms: float
+    step_ms: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyChoice:
+    """One kind of site: what it is called with, who was timed, who was refused and why, and the choice.
+
+    Attributes:
+        key: family, heads, head_dims, input shape, layout, dtype and gradient, as text.
+        sites: names of the sites of this kind.
+        refused: core -> reasons.
+    """
+
+    key: str
+    sites: tuple[str, ...]
+    core: str
+    timings: tuple[Timing, ...]
+    refused: dict[str, list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoChoice:
+    """The choice for a whole model on one machine.
+
+    Attributes:
+        machine: device name, capability, torch, driver, threads: what the timings are valid for.
+        keys: the evidence, one entry for each kind of site.
+        was_kept: whether it was read from the cache folder instead of measured now.
+    """
+
+    machine: dict[str, Any]
+    keys: tuple[KeyChoice, ...]
+    was_kept: bool = False
+
+    @property
+    def cores(self) -> dict[str, str]:
+        """Site -> core."""
+        return {site: choice.core for choice in self.keys for site in choice.sites}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"schema_version": _SCHEMA_VERSION, "cores": self.cores, **asdict(self)}
+
+
+def read_choice(path: Path) -> AutoChoice | None:
+    """A kept choice; None where there is none, or one of another version: it is measured again then."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    if not isinstance(content, dict) or content.get("schema_version") != _SCHEMA_VERSION:
+        return None
+    keys = tuple(
+        KeyChoice(
+            key=entry["key"],
+            sites=tuple(entry["sites"]),
+            core=entry["core"],
+            timings=tuple(Timing(**timing) for timing in entry["timings"]),
+            refused=entry["refused"],
+        )
+        for entry in content["keys"]
+    )
+    return AutoChoice(machine=content["machine"], keys=keys, was_kept=True)
+
+
+def write_choice(path: Path, choice: AutoChoice) -> None:
+    """Keep a choice, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(choice.to_dict(), indent=1), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _unresolved(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:
+    raise CoreUnavailable(
+        "attention=auto has not chosen yet: expected a concrete core at every site. "
+        "Call sdpa_exp.injection.auto.choose first, and inject with its choice."
+    )
+
+
+AUTO = Core(
+    name=AUTO_NAME,
+    summary="times every core that can run here on the model's real shapes, and takes the fastest for each",
+    function=_unresolved,
+    kernels=FUSED_OR_MATH | {"softmax", "flash_attn", "flex"},
+    requirements=ANYWHERE,
+    executed_on=frozenset({"cpu"}),
+)

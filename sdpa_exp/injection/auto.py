@@ -1,0 +1,245 @@
+"""Chooses a core for every site of a model by timing the sites themselves, before a training.
+
+A kind of site is timed as a whole module (convolutions, copies and product), since layouts cost time too: with each
+core that can run there, stock included, forward and forward+backward, interleaved round by round after a warm-up, and
+the medians compared. `sdpa` is left out where the kernel it would pick is timed pinned: two names for one kernel would
+only let noise choose.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sdpa_exp.attention.auto import AUTO_NAME, AutoChoice, KeyChoice, Timing, read_choice, write_choice
+from sdpa_exp.attention.choice import expected_kernel, refusal
+from sdpa_exp.attention.registry import CORES
+from sdpa_exp.attention.requirements import Setting, dtype_name
+from sdpa_exp.errors import InjectionError
+from sdpa_exp.injection.dispatch import ATTRIBUTE, install_dispatcher
+from sdpa_exp.injection.inject import describe
+from sdpa_exp.injection.sites import Site, family_of, find_sites
+
+MIN_ROUNDS, MAX_ROUNDS = 3, 30
+BUDGET_S = 2.0
+"""Per kind of site, all its cores together: decides the number of rounds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Input:
+    """What a site is called with."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+
+def choose(
+    network: nn.Module,
+    setting: Setting,
+    *,
+    device: torch.device,
+    batch: int,
+    imgsz: int,
+    channels_last: bool = False,
+    driver: str | None = None,
+    folder: Path | None = None,
+) -> AutoChoice:
+    """The fastest core for every site of a network, with the timings that say so.
+
+    Args:
+        network: not changed; a copy of it is timed.
+        setting: device, precision, gradient, determinism and torch.compile; its head_dims are replaced by each site's.
+        device: where the model will run.
+        batch: number of images.
+        imgsz: their side in pixels.
+        channels_last: the images' and weights' memory format.
+        driver: version of the GPU driver, a part of what a kept choice is valid for.
+        folder: where choices are kept; None keeps and reads none.
+
+    Raises:
+        InjectionError: the network has no sites.
+    """
+    if not find_sites(network):
+        raise InjectionError(f"{describe(network)} has no attention sites, so auto has nothing to choose.")
+    trial = copy.deepcopy(network).to(device).train(setting.needs_grad)
+    if channels_last:
+        trial = trial.to(memory_format=torch.channels_last)
+    kinds = _kinds(trial, setting, device, batch=batch, imgsz=imgsz, channels_last=channels_last)
+    machine = _machine(device, driver)
+    path = folder / f"auto-{_digest(machine, list(kinds))}.json" if folder is not None else None
+    kept = read_choice(path) if path is not None else None
+    names = {site.name for sites in kinds.values() for site, _ in sites}
+    if kept is not None and set(kept.cores) == names:
+        return kept
+    choice = AutoChoice(
+        machine=machine, keys=tuple(_choose_one(key, sites, setting, device) for key, sites in kinds.items())
+    )
+    if path is not None:
+        write_choice(path, choice)
+    return choice
+
+
+def _kinds(
+    network: nn.Module, setting: Setting, device: torch.device, *, batch: int, imgsz: int, channels_last: bool
+) -> dict[str, list[tuple[Site, _Input]]]:
+    """The sites by kind: same family, dimensions and input."""
+    inputs: dict[str, _Input] = {}
+    sites = find_sites(network)
+    handles = [site.module.register_forward_pre_hook(_note(inputs, site.name)) for site in sites]
+    images = torch.rand(batch, 3, imgsz, imgsz, device=device)
+    if channels_last:
+        images = images.contiguous(memory_format=torch.channels_last)
+    with torch.no_grad(), _autocast(setting, device):
+        network(images)
+    for handle in handles:
+        handle.remove()
+    kinds: dict[str, list[tuple[Site, _Input]]] = {}
+    for site in sites:
+        kinds.setdefault(_key(site, inputs[site.name], setting), []).append((site, inputs[site.name]))
+    return kinds
+
+
+def _note(inputs: dict[str, _Input], name: str) -> Callable[[nn.Module, Any], None]:
+    def hook(module: nn.Module, args: Any) -> None:
+        x = args[0]
+        inputs[name] = _Input(shape=tuple(x.shape), stride=tuple(x.stride()), dtype=x.dtype)
+
+    return hook
+
+
+def _key(site: Site, x: _Input, setting: Setting) -> str:
+    areas = getattr(site.module, "area", 1)
+    uses = [word for word in ("deterministic", "compiled") if getattr(setting, word)]
+    return " ".join(
+        [
+            site.family,
+            f"heads={site.num_heads} head_dim={site.head_dim_qk}/{site.head_dim_v} areas={areas}",
+            f"input={'x'.join(map(str, x.shape))} strides={'x'.join(map(str, x.stride))}",
+            f"dtype={dtype_name(setting.dtype)} {'grad' if setting.needs_grad else 'no grad'}",
+            *uses,
+        ]
+    )
+
+
+def _choose_one(key: str, sites: list[tuple[Site, _Input]], setting: Setting, device: torch.device) -> KeyChoice:
+    site, x = sites[0]
+    here = replace(setting, head_dim_qk=site.head_dim_qk, head_dim_v=site.head_dim_v)
+    refused = {
+        name: reasons
+        for name, core in CORES.items()
+        if name != AUTO_NAME and (reasons := refusal(core, here, num_heads=site.num_heads))
+    }
+    able = [name for name in CORES if name != AUTO_NAME and name not in refused]
+    chosen_by_pytorch = expected_kernel(CORES["sdpa"], here, num_heads=site.num_heads)
+    if "sdpa" in able and chosen_by_pytorch in able:
+        able.remove("sdpa")
+        refused["sdpa"] = [f"it is {chosen_by_pytorch} here, which is timed under that name"]
+    timings = _time(site, x, able, setting, device)
+    best = min(timings, key=lambda timing: timing.step_ms if timing.step_ms is not None else timing.forward_ms)
+    return KeyChoice(
+        key=key, sites=tuple(site.name for site, _ in sites), core=best.core, timings=tuple(timings), refused=refused
+    )
+
+
+def _time(site: Site, x: _Input, cores: list[str], setting: Setting, device: torch.device) -> list[Timing]:
+    """Medians of all cores at one site, interleaved; each core starts a round in turn."""
+    module = site.module
+    family = family_of(module)
+    assert family is not None
+    install_dispatcher(type(module), family.forward)
+    values = torch.randn(x.shape, device=device, dtype=x.dtype)
+    data = torch.empty_strided(x.shape, x.stride, device=device, dtype=x.dtype).copy_(values)
+
+    def forward() -> Tensor:
+        with torch.no_grad(), _autocast(setting, device):
+            return module(data)  # type: ignore[no-any-return]
+
+    def step() -> None:
+        leaf = data.detach().requires_grad_()
+        with _autocast(setting, device):
+            out = module(leaf)
+        out.backward(torch.ones_like(out))
+        module.zero_grad(set_to_none=True)
+
+    calls: dict[str, Callable[[], Any]] = {"forward": forward, **({"step": step} if setting.needs_grad else {})}
+    seconds: dict[tuple[str, str], list[float]] = {(core, call): [] for core in cores for call in calls}
+    rounds = MAX_ROUNDS
+    for number in range(1 + MAX_ROUNDS):  # the first is warm-up: compilation, allocation, autotuning
+        started_s = time.perf_counter()
+        for offset in range(len(cores)):
+            core = cores[(number + offset) % len(cores)]
+            setattr(module, ATTRIBUTE, core)
+            for name, call in calls.items():
+                seconds[core, name].append(_seconds(call, device))
+        if number == 1:
+            rounds = max(MIN_ROUNDS, min(MAX_ROUNDS, int(BUDGET_S / (time.perf_counter() - started_s))))
+        if number >= rounds:
+            break
+    delattr(module, ATTRIBUTE)
+
+    def median_ms(core: str, call: str) -> float:
+        return 1e3 * statistics.median(seconds[core, call][1:])
+
+    return [
+        Timing(
+            core=core,
+            forward_ms=median_ms(core, "forward"),
+            step_ms=median_ms(core, "step") if "step" in calls else None,
+        )
+        for core in cores
+    ]
+
+
+def _seconds(call: Callable[[], Any], device: torch.device) -> float:
+    _synchronize(device)
+    started_s = time.perf_counter()
+    call()
+    _synchronize(device)
+    return time.perf_counter() - started_s
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _autocast(setting: Setting, device: torch.device) -> torch.autocast:
+    is_half = setting.dtype in (torch.float16, torch.bfloat16)
+    return torch.autocast(device.type, dtype=setting.dtype if is_half else None, enabled=is_half)
+
+
+def _machine(device: torch.device, driver: str | None) -> dict[str, Any]:
+    is_cuda = device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if is_cuda else _cpu_name(),
+        "capability": list(torch.cuda.get_device_capability(device)) if is_cuda else None,
+        "torch": torch.__version__,
+        "driver": driver,
+        "num_threads": torch.get_num_threads(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _digest(machine: dict[str, Any], keys: list[str]) -> str:
+    text = json.dumps([machine, keys, list(CORES)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,54 @@
+"""Sites that can't take a core: with dropout inside the product, or other mathematics than their looks promise."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from sdpa_exp.attention.eager import explicit_attention
+from sdpa_exp.errors import InjectionError
+from sdpa_exp.injection.dispatch import stock_forward
+from sdpa_exp.injection.families import Family
+from sdpa_exp.injection.sites import Site, family_of
+
+_NUM_TOKENS = 5
+_TOLERANCE = 1e-9  # relative, in fp64: rounding is 1e-15
+
+
+def refuse_unfit(sites: list[Site]) -> None:
+    """Refuse sites whose own computation a core would change.
+
+    Raises:
+        InjectionError: names the first such site and what it does.
+    """
+    for site in sites:
+        family = family_of(site.module)
+        assert family is not None
+        dropout = family.dropout(site.module)
+        if dropout:
+            raise InjectionError(
+                f"{site.name} drops attention weights with probability {dropout}, which no core does: expected 0. "
+                "Set its dropout to 0, or use attention=stock."
+            )
+        if family.is_proved and not _equals_stock(site.module, family):
+            raise InjectionError(
+                f"{site.name} ({type(site.module).__name__}) looks like {family.name} and computes something else: its "
+                "own forward differs from softmax(q k^T / sqrt(d)) v between its two Linears. It can't take a core; "
+                "use attention=stock."
+            )
+
+
+def _equals_stock(module: nn.Module, family: Family) -> bool:
+    """Whether the family's forward gives what the module's own gives, in fp64 on random tokens."""
+    probe = copy.deepcopy(module).eval().double().cpu()
+    generator = torch.Generator().manual_seed(0)
+    channels = probe.get_submodule("qkv").in_features
+    x_BNC = torch.randn(2, _NUM_TOKENS, channels, generator=generator, dtype=torch.float64)  # type: ignore[call-overload]
+    with torch.no_grad():
+        own = stock_forward(type(module))(probe, x_BNC)
+        ours = family.forward(probe, x_BNC, explicit_attention)
+    if own.shape != ours.shape:
+        return False
+    return float((own - ours).abs().max()) <= _TOLERANCE * float(own.abs().max())

@@ -1,0 +1,55 @@
+"""Resolves attention=auto for a plan: made once on a machine, kept in the cache folder, and shared by all its runs."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from sdpa_exp.attention.auto import AutoChoice
+from sdpa_exp.attention.requirements import Setting
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.data.cache import cache_root
+from sdpa_exp.injection.auto import choose
+from sdpa_exp.injection.build import build_network
+from sdpa_exp.results.environment import collect_environment
+from sdpa_exp.tasks.hardware import capability_of, dtype_of
+
+FOLDER = "auto"
+_DEFAULT_IMGSZ = 640  # Ultralytics' own
+
+
+def resolve_auto(plan: Plan, network: nn.Module | None = None) -> AutoChoice:
+    """The core of every site of the plan's model; measured on first use, then read.
+
+    Args:
+        plan: resolved (no `None` or `auto` left in the hardware group).
+        network: built from the plan's architecture; None builds it.
+
+    Raises:
+        InjectionError: the model has no attention sites.
+    """
+    device = torch.device(plan.hardware.device)
+    return choose(
+        build_network(plan.model.architecture) if network is None else network,
+        base_setting(plan),
+        device=device,
+        batch=plan.hardware.batch or 1,
+        imgsz=plan.train.imgsz or _DEFAULT_IMGSZ,
+        channels_last=bool(plan.hardware.channels_last),
+        driver=collect_environment()["driver"],
+        folder=cache_root() / FOLDER,
+    )
+
+
+def base_setting(plan: Plan) -> Setting:
+    """The plan's setting without a site's head_dims."""
+    device = torch.device(plan.hardware.device)
+    return Setting(
+        device_type=device.type,
+        capability=capability_of(device),
+        dtype=dtype_of(plan.hardware.precision),
+        head_dim_qk=0,
+        head_dim_v=0,
+        deterministic=plan.determinism == "strict",
+        compiled=bool(plan.train.compile),
+    )

@@ -1,0 +1,122 @@
+"""The flash-attn package is told from PyTorch's flash by its operations, and flex by its compiled region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sdpa_exp import Attention, attest, inject
+from sdpa_exp.attention.choice import refusal
+from sdpa_exp.attention.core import Core
+from sdpa_exp.attention.eager import explicit_attention
+from sdpa_exp.attention.registry import CORES
+from sdpa_exp.attention.requirements import ANYWHERE, Setting
+from sdpa_exp.evidence.attest import attest_call, judge
+from sdpa_exp.injection.sites import find_sites
+
+X = torch.randn(2, 30, 64, generator=torch.Generator().manual_seed(0))
+
+
+def _no_softmax(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    weights = torch.exp((q * scale) @ k.transpose(-2, -1))
+    return (weights / weights.sum(dim=-1, keepdim=True)) @ v
+
+
+def _package(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    return torch.ops.flash_attn._flash_attn_forward(q, k, v, scale)  # type: ignore[no-any-return]
+
+
+def _core(name: str, function: Any, kernel: Any) -> Core:
+    return Core(name=name, summary="", function=function, kernels=frozenset({kernel}), requirements=ANYWHERE)
+
+
+COMPILED = _core("compiled", torch.compile(_no_softmax, backend="aot_eager", fullgraph=True), "flex")
+PACKAGE = _core("package", _package, "flash_attn")
+PACKAGE_AS_FLASH = _core("package_as_flash", _package, "flash")
+
+
+@pytest.fixture
+def _package_operations() -> Iterator[None]:
+    """Operations with the package's names and explicit softmax inside, since the package needs a GPU."""
+    with torch.library._scoped_library("flash_attn", "DEF") as library:
+        library.define("_flash_attn_forward(Tensor q, Tensor k, Tensor v, float scale) -> Tensor")
+        library.define("_flash_attn_backward(Tensor g, Tensor q, Tensor k, Tensor v, float scale) -> Tensor[]")
+
+        def gradients(g: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float) -> list[Tensor]:
+            weights = ((q * scale) @ k.transpose(-2, -1)).softmax(dim=-1)
+            d_weights = g @ v.transpose(-2, -1)
+            d_scores = scale * weights * (d_weights - (d_weights * weights).sum(dim=-1, keepdim=True))
+            return [d_scores @ k, d_scores.transpose(-2, -1) @ q, weights.transpose(-2, -1) @ g]
+
+        library.impl("_flash_attn_forward", explicit_attention, "CPU")
+        library.impl("_flash_attn_backward", gradients, "CPU")
+
+        def remember(ctx: Any, inputs: Any, output: Any) -> None:
+            ctx.save_for_backward(*inputs[:3])
+            ctx.scale = inputs[3]
+
+        def backward(ctx: Any, g: Tensor) -> Any:
+            return (*torch.ops.flash_attn._flash_attn_backward(g, *ctx.saved_tensors, ctx.scale), None)
+
+        torch.library.register_autograd(
+            "flash_attn::_flash_attn_forward", backward, setup_context=remember, lib=library
+        )
+        yield
+
+
+@pytest.mark.usefixtures("_package_operations")
+def test_the_flash_attn_package_is_told_from_pytorchs_flash() -> None:
+    network = nn.Sequential(Attention(64, 4, core=f"{__name__}:PACKAGE"))
+    attestation = attest(network, X)
+    assert attestation.executed() == {
+        stage: {"the flash-attn package": 1} for stage in ("train_forward", "train_backward", "val_forward")
+    }
+    assert attestation.ok
+    inject(network, f"{__name__}:PACKAGE_AS_FLASH")
+    assert any("ran the flash-attn package instead of flash" in text for text in attest(network, X).mismatches)
+
+
+def test_a_compiled_region_is_found_forward_and_backward() -> None:
+    network = nn.Sequential(Attention(64, 4, core=f"{__name__}:COMPILED"))
+    attestation = attest(network, X, dtype="fp32")
+    assert {stage: list(row) for stage, row in attestation.executed().items()} == {
+        "train_forward": ["flex (a compiled region)"],
+        "train_backward": ["flex (a compiled region)"],
+        "val_forward": ["flex (a compiled region)"],
+    }
+    assert attestation.ok
+    assert attestation.evidence[0].calls[0].op == "flex_attention"
+
+
+def test_identity_is_attested_as_no_attention_at_all() -> None:
+    network = nn.Sequential(Attention(64, 4, core="identity"))
+    attestation = attest(network, X)
+    assert attestation.ok
+    assert attestation.executed() == {"train_forward": {}, "train_backward": {}, "val_forward": {}}
+
+
+@pytest.mark.slow
+def test_flex_really_runs_forward_on_a_cpu_and_is_attested() -> None:
+    setting = Setting(
+        device_type="cpu", capability=None, dtype=torch.float32, head_dim_qk=16, head_dim_v=16, needs_grad=False
+    )
+    if reasons := refusal(CORES["flex"], setting):
+        pytest.skip(f"flex can't run here: {'; '.join(reasons)}")
+    network = nn.Sequential(Attention(64, 4, core="flex")).eval()
+
+    @torch.no_grad()
+    def call() -> Tensor:
+        out: Tensor = network(X)
+        return out
+
+    inject(network, "eager")
+    want = call()
+    inject(network, "flex")
+    assert torch.allclose(call(), want, atol=1e-6)
+    attestation = judge(attest_call(network, call, stage="val", backward=False, dtype="fp32"), find_sites(network))
+    assert attestation.ok
+    assert attestation.executed() == {"val_forward": {"flex (a compiled region)": 1}}

@@ -1,0 +1,212 @@
+"""Every family: our forward equals the module's own, in output and gradients, and looks alone convince nobody."""
+
+from __future__ import annotations
+
+import copy
+import io
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.vision_transformer import EncoderBlock  # type: ignore[import-untyped]
+from ultralytics.nn.modules.block import Attention as PsaAttention
+from ultralytics.nn.modules.transformer import AIFI
+
+import sdpa_exp
+from sdpa_exp import attest, inject
+from sdpa_exp.errors import CoreUnavailable, InjectionError
+from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.dispatch import stock_forward
+from sdpa_exp.injection.sites import find_sites
+
+
+class DinoAttention(nn.Module):
+    """ViT attention as many projects write it."""
+
+    def __init__(self, dim: int, num_heads: int, *, scale: float | None = None) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.scale = scale or (dim // num_heads) ** -0.5
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.attn_drop = nn.Dropout(0.0)
+        self.proj = nn.Linear(dim, dim)
+        self.proj_drop = nn.Dropout(0.0)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        b, n, c = x.shape
+        q, k, v = self.qkv(x).reshape(b, n, 3, self.num_heads, c // self.num_heads).permute(2, 0, 3, 1, 4)
+        weights = (q @ k.transpose(-2, -1)) * self.scale
+        weights = weights if mask is None else weights + mask
+        out: Tensor = self.attn_drop(weights.softmax(dim=-1)) @ v
+        out = self.proj(out.transpose(1, 2).reshape(b, n, c))
+        return self.proj_drop(out)  # type: ignore[no-any-return]
+
+
+IMAGE, TOKENS = (2, 64, 6, 5), (2, 30, 64)
+MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "PSA": (lambda: PsaAttention(64, 2), IMAGE),
+    "AIFI": (lambda: AIFI(64, 96, 4), IMAGE),
+    "AIFI, normalised before": (lambda: AIFI(64, 96, 4, normalize_before=True), IMAGE),
+    "torchvision": (lambda: EncoderBlock(4, 64, 96, 0.0, 0.0), TOKENS),
+    "DINO": (lambda: DinoAttention(64, 4), TOKENS),
+    "drop-in": (lambda: sdpa_exp.Attention(64, 4), TOKENS),
+}
+FORMATS = (torch.contiguous_format, torch.channels_last)
+
+
+def make(name: str) -> tuple[nn.Sequential, Tensor]:
+    build, shape = MODULES[name]
+    torch.manual_seed(0)
+    network = nn.Sequential(build()).double().train()
+    for parameter in network.parameters():  # biases start at zero, where mistakes in them would not show
+        nn.init.normal_(parameter, std=0.2)
+    return network, torch.randn(shape, dtype=torch.float64)
+
+
+def run(forward: Callable[[Tensor], Tensor], module: nn.Module, x: Tensor) -> list[Tensor]:
+    x = x.detach().requires_grad_()
+    out = forward(x)
+    weights = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).reshape(out.shape)
+    return [out, *torch.autograd.grad((out * weights).sum(), [x, *module.parameters()])]
+
+
+@pytest.mark.parametrize("core", ["eager", "sdpa", "flash"])
+@pytest.mark.parametrize("name", MODULES)
+def test_output_and_gradients_equal_the_modules_own(name: str, core: str) -> None:
+    network, x = make(name)
+    own = run(lambda x: stock_forward(type(network[0]))(network[0], x), network, x)
+    inject(network, core)
+    ours = run(network, network, x)
+    largest = max(float(gradient.abs().max()) for gradient in own[1:])
+    assert float((ours[0] - own[0]).abs().max()) < 1e-10
+    assert max(float((a - b).abs().max()) for a, b in zip(ours[1:], own[1:], strict=True)) < 1e-10 * largest
+
+
+@pytest.mark.parametrize("memory_format", FORMATS, ids=str)
+@pytest.mark.parametrize("name", ["PSA", "AIFI"])
+def test_the_output_keeps_the_memory_format_of_the_input(name: str, memory_format: torch.memory_format) -> None:
+    network, x = make(name)
+    inject(network, "flash")
+    network = network.to(memory_format=memory_format)
+    assert network(x.contiguous(memory_format=memory_format)).is_contiguous(memory_format=memory_format)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_family_is_attested(name: str) -> None:
+    network, x = make(name)
+    inject(network, "flash")
+    evidence = attest_tokens(network.float(), x.float()).evidence
+    assert [set(item.kernels) for item in evidence] == [{"flash"}] * 3
+
+
+def attest_tokens(network: nn.Module, x: Tensor) -> Any:
+    attestation = attest(network, x)
+    attestation.raise_if_wrong()
+    return attestation
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_stock_is_attested_too(name: str) -> None:
+    network, x = make(name)
+    inject(network, "stock")
+    assert attest_tokens(network.float(), x.float()).ok
+
+
+@pytest.mark.parametrize(
+    ("architecture", "family", "dims", "names"),
+    [
+        ("yolo11n.yaml", "PSA attention", (2, 32, 64), ["model.10.m.0.attn"]),
+        ("yolo26n.yaml", "PSA attention", (2, 32, 64), ["model.10.m.0.attn", "model.22.m.0.1.attn"]),
+        ("yolov10n.yaml", "PSA attention", (2, 32, 64), ["model.10.attn"]),
+    ],
+)
+def test_psa_models_have_these_sites(architecture: str, family: str, dims: tuple[int, ...], names: list[str]) -> None:
+    sites = find_sites(build_network(architecture, 3))
+    assert [site.name for site in sites] == names
+    assert {(site.num_heads, site.head_dim_qk, site.head_dim_v) for site in sites} == {dims}
+    assert {site.family for site in sites} == {family}
+
+
+def test_rtdetrs_site_is_its_aifi_and_is_attested_in_the_whole_model() -> None:
+    network = build_network("rtdetr-l.yaml", 3)
+    assert type(network).__name__ == "RTDETRDetectionModel"
+    assert inject(network, "flash").sites == ("model.11",)
+    attestation = attest(network, torch.rand(1, 3, 64, 64), dtype="fp32")
+    assert attestation.executed() == {
+        stage: {"flash": 1} for stage in ("train_forward", "train_backward", "val_forward")
+    }
+
+
+def test_fusing_yolo11n_keeps_the_core() -> None:
+    torch.manual_seed(0)
+    network = build_network("yolo11n.yaml", 3).eval()
+    inject(network, "stock")
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        own = network(image)[0]
+        inject(network, "flash")
+        fused: Any = copy.deepcopy(network)
+        assert torch.allclose(fused.fuse(verbose=False)(image)[0], own, atol=1e-3)
+    assert attest(fused, image).executed()["val_forward"] == {"flash": 1}
+
+
+def test_looks_alone_are_not_enough() -> None:
+    with pytest.raises(
+        InjectionError, match=r"0 \(DinoAttention\) looks like ViT attention and computes something else"
+    ):
+        inject(nn.Sequential(DinoAttention(64, 4, scale=1.0)), "sdpa")
+
+
+def test_a_module_with_parameters_of_its_own_is_no_site() -> None:
+    module = DinoAttention(64, 4)
+    module.relative_position_bias = nn.Parameter(torch.zeros(4, 30, 30))
+    assert find_sites(nn.Sequential(module)) == []
+
+
+def test_a_mask_is_refused_instead_of_dropped() -> None:
+    network, x = make("DINO")
+    inject(network, "sdpa")
+    assert network[0](x, None).shape == x.shape
+    with pytest.raises(InjectionError, match=r"DinoAttention was called with more than its input \(argument mask\)"):
+        network[0](x, mask=torch.zeros(30, 30))
+
+
+def test_dropped_attention_weights_are_refused() -> None:
+    with pytest.raises(InjectionError, match=r"0 drops attention weights with probability 0\.1, which no core does"):
+        inject(nn.Sequential(AIFI(64, 96, 4, dropout=0.1)), "sdpa")
+
+
+def test_the_drop_in_module_checks_what_it_is_given() -> None:
+    with pytest.raises(CoreUnavailable, match="'flsh' is unknown"):
+        sdpa_exp.Attention(64, 4, core="flsh")
+    with pytest.raises(ValueError, match="dim=64 can't be split into num_heads=5"):
+        sdpa_exp.Attention(64, 5)
+
+
+def test_the_drop_in_module_computes_like_plain_sdpa_and_survives_a_pickle() -> None:
+    module = sdpa_exp.Attention(64, 4, core="flash")
+    x = torch.randn(2, 30, 64)
+    q, k, v = module.qkv(x).view(2, 30, 3, 4, 16).permute(2, 0, 3, 1, 4)
+    want = module.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(2, 30, 64))
+    assert torch.allclose(module(x), want, atol=1e-6)
+    buffer = io.BytesIO()
+    torch.save(module, buffer)
+    buffer.seek(0)
+    loaded = torch.load(buffer, weights_only=False)
+    assert torch.equal(loaded(x), module(x))
+    assert attest(nn.Sequential(loaded), x).requested == "flash"
+
+
+def test_recognising_sites_imports_no_model_library() -> None:
+    import subprocess
+
+    code = (
+        "import sys, torch\nfrom sdpa_exp import inject, Attention\n"
+        "inject(torch.nn.Sequential(Attention(8, 2)), 'sdpa')\n"
+        "assert not {'ultralytics', 'torchvision', 'timm'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,136 @@
+"""task=verify on a real model and real (rendered) images: honest arms pass, planted ones fail, all of it is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sdpa_exp.errors import AttestationError, CoreUnavailable, EquivalenceError
+from sdpa_exp.injection.build import build_network
+from sdpa_exp.results.events import Journal
+from sdpa_exp.tasks.hardware import resolve_hardware
+from sdpa_exp.tasks.outcome import Outcome
+from sdpa_exp.tasks.verify import verify
+from sdpa_exp.tasks.verify_report import render_verify
+from tests.tasks.planning import plan_of
+
+PLANTED = "tests.evidence.test_equivalence"
+TINY = (
+    "task=verify",
+    "hardware=cpu",
+    "hardware.batch=4",
+    "hardware.num_threads=1",
+    "dataset.num_train_images=2",
+    "dataset.num_val_images=4",
+    "dataset.image_px=96",
+    "train.imgsz=64",
+    "verify.num_images=2",
+)
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDPA_EXP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def run(folder: Path, *overrides: str) -> tuple[Outcome, dict[str, Any]]:
+    plan = plan_of(*TINY, *overrides, run_dir=folder)
+    plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
+    outcome = Outcome()
+    journal = Journal(folder)
+    try:
+        verify(plan, journal, outcome, started_perf_s=time.perf_counter())
+    finally:
+        journal.close()
+    return outcome, json.loads((folder / "verify.json").read_text())
+
+
+def test_an_honest_arm_passes_per_site_and_precision_and_end_to_end(tmp_path: Path) -> None:
+    outcome, content = run(tmp_path, "attention=flash")
+    assert content["ok"]
+    assert {(site["precision"]) for site in content["sites"]} == {"fp32", "bf16"}
+    assert len(content["sites"]) == 2 * 8
+    assert [part["name"] for part in content["sites"][0]["parts"]] == ["forward", "grad_input", "grad_params"]
+    fp32, bf16 = content["end_to_end"]
+    assert fp32["loss_core"] == pytest.approx(fp32["loss_stock"], rel=1e-4)
+    assert fp32["loss_stock"] > 0
+    assert bf16["mean_plain_error"] > 10 * fp32["mean_plain_error"]
+    assert content["attestation"]["executed"]["fp32_backward"] == {"flash": 8}
+    assert outcome.quantities["error_ratio"] == pytest.approx(
+        max(part["ratio"] for site in content["sites"] for part in site["parts"])
+    )
+    assert content["accuracy"] is None
+    assert "verify.weights=path/to/best.pt" in content["accuracy_reason"]
+    assert outcome.warnings[0]["code"] == "accuracy_not_compared"
+
+
+def test_given_weights_are_evaluated_with_both_arms(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = build_network("yolo12n.yaml", 4)
+    vars(network)["names"] = dict(enumerate("abcd"))
+    torch.save({"model": network, "train_args": {}}, tmp_path / "best.pt")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    _, content = run(folder, "attention=sdpa", f"verify.weights={tmp_path / 'best.pt'}", "verify.precisions=[fp32]")
+    assert set(content["accuracy"]) == {"stock", "sdpa"}
+    assert set(content["accuracy"]["sdpa"]) == {"mAP50", "mAP50-95", "precision", "recall"}
+    assert content["weights"] == str(tmp_path / "best.pt")
+
+
+@pytest.mark.parametrize("fault", ["WRONG_SCALE", "TRANSPOSED", "SILENT_CAST"])
+def test_a_planted_fault_fails_the_run_after_everything_is_written(fault: str, tmp_path: Path) -> None:
+    core = f"attention.core='{PLANTED}:{fault}'"
+    with pytest.raises(EquivalenceError, match=r"8 of 8 sites are wrong\. Look for a wrong scale"):
+        run(tmp_path, "attention=eager", "attention.name=planted", core, "verify.precisions=[fp32]")
+    report = (tmp_path / "report.txt").read_text()
+    assert "verdict: 8 of 8 sites WRONG" in report
+    assert not json.loads((tmp_path / "verify.json").read_text())["ok"]
+
+
+def test_a_core_that_is_equal_because_it_is_another_one_is_caught(tmp_path: Path) -> None:
+    with pytest.raises(AttestationError, match="ran explicit softmax instead of flash"):
+        run(
+            tmp_path,
+            "attention=flash",
+            "attention.core='tests.evidence.test_attest:EXPLICIT'",
+            "verify.precisions=[fp32]",
+        )
+
+
+def test_an_arm_that_cannot_run_in_any_precision_is_refused_with_reasons(tmp_path: Path) -> None:
+    with pytest.raises(CoreUnavailable, match=r"can't be verified here: in fp32: it has no CPU kernel"):
+        run(tmp_path, "hardware=auto", "attention=efficient", "hardware.device=auto")
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_the_table_fits_the_terminal(columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, content = run(tmp_path, "attention=eager", "verify.precisions=[fp32]")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = render_verify(content)
+    assert max(len(line) for line in text.splitlines()) <= columns
+    assert "…" not in text
+
+
+@pytest.mark.parametrize(("model", "num_sites"), [("yolo11n", 1), ("rtdetr_l", 1)])
+def test_other_families_are_verified_with_a_loss_that_is_the_same(model: str, num_sites: int, tmp_path: Path) -> None:
+    _, content = run(tmp_path, f"model={model}", "attention=sdpa", "verify.precisions=[fp32]")
+    assert [site["ok"] for site in content["sites"]] == [True] * num_sites
+    (found,) = content["end_to_end"]
+    assert found["loss_core"] == pytest.approx(found["loss_stock"], rel=1e-4)
+
+
+def test_auto_is_verified_with_what_it_chose(tmp_path: Path) -> None:
+    _, content = run(tmp_path, "attention=auto", "verify.precisions=[fp32]")
+    assert content["ok"]
+    assert content["attestation"]["requested"] == "auto"
+
+
+def test_math_in_bf16_is_attested_although_pytorch_computes_it_in_fp32_inside(tmp_path: Path) -> None:
+    _, content = run(tmp_path, "attention=math", "verify.precisions=[bf16]")
+    assert content["attestation"]["ok"]
