@@ -46,6 +46,13 @@ def wheel(folder: Path, *, core: str) -> Implementation:
     return Implementation(name="planted", core=core, packages=(str(path),), pip_options=("--no-index",))
 
 
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests on this machine leave theirs to themselves."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+
+
 def trial_folders() -> set[str]:
     return {path.name for path in Path(tempfile.gettempdir()).glob("sdpa_exp_trial_*")}
 

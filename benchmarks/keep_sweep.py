@@ -1,0 +1,48 @@
+"""Keeps the figures of a sweep: one JSON from its run folders, small enough to commit.
+
+python -m benchmarks.keep_sweep multirun/comparison/DATE_TIME benchmarks/results/NAME.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sdpa_exp.results.record import Record, read_record
+
+_ENVIRONMENT = ("python", "cpu", "num_cpus", "gpu", "driver", "cuda", "versions", "git")
+
+
+def main() -> None:
+    """Read the folder, write the file, both from the command line."""
+    sweep_dir, out = Path(sys.argv[1]), Path(sys.argv[2])
+    sweep = json.loads((sweep_dir / "sweep.json").read_text(encoding="utf-8"))
+    records = [read_record(sweep_dir / job["run_dir"]) for job in sweep["jobs"]]
+    started, ended = (datetime.fromisoformat(t) for t in (records[0].started_at, records[-1].ended_at))
+    comparison = json.loads((sweep_dir / "comparison.json").read_text(encoding="utf-8"))
+    content = {
+        "command": sweep["command"],
+        "wall_s_first_start_to_last_end": (ended - started).total_seconds(),
+        "headline": comparison["headline"],
+        "environment": {key: records[0].environment.get(key) for key in _ENVIRONMENT},
+        "runs": [_run(record) for record in records],
+    }
+    out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _run(record: Record) -> dict[str, Any]:
+    return {
+        "arm": record.arm,
+        "seed": record.seed,
+        "status": record.status,
+        "quantities": record.quantities,
+        "phases_s": record.phases_s,
+        "executed": (record.attestation or {}).get("executed"),
+    }
+
+
+if __name__ == "__main__":
+    main()
