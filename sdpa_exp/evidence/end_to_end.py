@@ -18,7 +18,6 @@ from sdpa_exp.attention.requirements import dtype_name
 from sdpa_exp.evidence.equivalence import autocast_to
 from sdpa_exp.injection.inject import Choices, inject
 
-
 _NOISE_SEED = 0
 
 
