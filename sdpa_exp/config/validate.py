@@ -143,7 +143,6 @@ def _check_attention(plan: Plan) -> None:
         )
 
 
-
 def _check_determinism(plan: Plan) -> None:
     _one_of("determinism", plan.determinism, DETERMINISM)
     if plan.determinism == "strict" and plan.train.deterministic is False:
