@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,22 +25,12 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.attention.requirements import dtype_name
-from sdpa_exp.errors import EquivalenceError, InjectionError
+from sdpa_exp.errors import InjectionError
+from sdpa_exp.evidence.rule import MAX_RATIO, PARTS, Equivalence, Part, SiteEquivalence
 from sdpa_exp.injection.inject import Choices, inject, injected_core, site_core
 from sdpa_exp.injection.sites import find_sites
 
-MAX_RATIO = 2.0
-PARTS = ("forward", "grad_input", "grad_params")
-_WORDS = {
-    "forward": "output is",
-    "grad_input": "gradients of the input are",
-    "grad_params": "gradients of the parameters are",
-}
 _UPSTREAM_SEED = 0
-# Some roundings of the largest value in fp32: a largest error is one element's luck, on both sides. Measured on a CPU:
-# without this, PyTorch's flash breaks the rule in the gradient of the input at one site in 16, by 4 roundings (its root
-# mean square error is 1.3 times the plain one's there). A cast to a half precision is a thousand times as much.
-_ROUNDING = 16 * torch.finfo(torch.float32).eps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,114 +39,6 @@ class SiteCall:
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One quantity of a site: its output, or its gradients of inputs or of parameters.
-
-    Attributes:
-        max_diff, mean_diff: |tested - plain|, in the quantity's own units.
-        rms_error, plain_rms_error: root mean square of x - truth over the largest |truth|, tested and plain.
-        error, plain_error: the largest |x - truth| over the largest |truth|. The plain computation's errors are the
-            larger ones of its two memory formats.
-        max_ratio: the rule's factor.
-    """
-
-    name: str
-    max_diff: float
-    mean_diff: float
-    rms_error: float
-    plain_rms_error: float
-    error: float
-    plain_error: float
-    max_ratio: float
-
-    @property
-    def ratio(self) -> float:
-        """The root mean square error in units of the plain one's; infinite where that is exact and this isn't."""
-        if self.plain_rms_error > 0:
-            return self.rms_error / self.plain_rms_error
-        return 1.0 if self.rms_error == 0 else float("inf")
-
-    @property
-    def ok(self) -> bool:
-        """Whether the rule holds for both errors; a NaN never holds."""
-        return (
-            self.rms_error <= self.max_ratio * self.plain_rms_error + _ROUNDING
-            and self.error <= self.max_ratio * self.plain_error + _ROUNDING
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SiteEquivalence:
-    """One site in one precision."""
-
-    site: str
-    precision: str
-    parts: tuple[Part, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether the rule holds for the output and all gradients."""
-        return all(part.ok for part in self.parts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Equivalence:
-    """A core against stock, at all sites, in one or more precisions."""
-
-    core: str
-    max_ratio: float
-    sites: tuple[SiteEquivalence, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether the rule holds everywhere; False where nothing was compared."""
-        return bool(self.sites) and all(site.ok for site in self.sites)
-
-    @property
-    def worst_ratio(self) -> float:
-        """The largest ratio of any site, quantity and precision."""
-        return max((part.ratio for site in self.sites for part in site.parts), default=float("nan"))
-
-    @property
-    def max_diff(self) -> float:
-        """The largest difference of any site's output from stock's."""
-        return max((part.max_diff for site in self.sites for part in site.parts[:1]), default=float("nan"))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values."""
-        sites = [
-            {
-                "site": site.site,
-                "precision": site.precision,
-                "ok": site.ok,
-                "parts": [{**asdict(part), "ratio": part.ratio, "ok": part.ok} for part in site.parts],
-            }
-            for site in self.sites
-        ]
-        return {"core": self.core, "ok": self.ok, "max_ratio": self.max_ratio, "sites": sites}
-
-    def raise_if_wrong(self) -> None:
-        """Raise when the rule is broken anywhere.
-
-        Raises:
-            EquivalenceError: naming the first site and how far off it is.
-        """
-        wrong = [(site, part) for site in self.sites for part in site.parts if not part.ok]
-        if not wrong:
-            return
-        site, part = wrong[0]
-        names = {site.site for site, _ in wrong}
-        raise EquivalenceError(
-            f"attention={self.core} doesn't compute what stock computes: at {site.site} in {site.precision} its "
-            f"{_WORDS[part.name]} off by up to {part.error:.2g} of the largest value, where the plain computation is "
-            f"off by {part.plain_error:.2g} (root mean square: {part.ratio:.3g} times the plain one's); expected at "
-            f"most {self.max_ratio:g} times. "
-            f"{len(names)} of {len({s.site for s in self.sites})} sites are wrong. Look for a wrong scale, a "
-            "transposed layout or a cast to a lower precision in that core."
-        )
 
 
 def verify(

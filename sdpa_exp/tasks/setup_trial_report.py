@@ -23,18 +23,16 @@ def render_setup_trial(content: dict[str, Any]) -> str:
     table.add_column("outcome", no_wrap=True)
     for name in ("venv s", "tools s", "install s", "call s", "all s"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("class", overflow="fold")
     for trial in content["trials"]:
         seconds = (trial[key] for key in ("environment_s", "build_tools_s", "install_s", "first_call_s", "setup_s"))
-        failed = trial["outcome"] != "works"
-        kind = trial["error_class"] or ("unknown" if failed else "-")
-        table.add_row(trial["implementation"], trial["outcome"], *map(_seconds, seconds), kind)
+        table.add_row(trial["implementation"], trial["outcome"], *map(_seconds, seconds))
     console.print(table)
     for trial in content["trials"]:
         if trial["outcome"] == "works":
             console.print(f"{trial['implementation']} ran {', '.join(trial['kernels'])}", highlight=False, markup=False)
             continue
-        lines = [f"{trial['implementation']}: {trial['error'] or 'no words in its log'}"]
+        kind = trial["error_class"] or "an unknown kind of fault"
+        lines = [f"{trial['implementation']} ({kind}): {trial['error'] or 'no words in its log'}"]
         if trial["next_step"]:
             lines.append(f"  next step: {trial['next_step']}")
         lines.append(f"  whole log: {trial['log']} in the run folder")

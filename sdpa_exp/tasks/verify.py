@@ -18,12 +18,8 @@ from sdpa_exp.data.real_batch import real_batch
 from sdpa_exp.errors import CoreUnavailable
 from sdpa_exp.evidence.attest import Attestation, judge
 from sdpa_exp.evidence.end_to_end import EndToEnd, compare_end_to_end
-from sdpa_exp.evidence.equivalence import (
-    Equivalence,
-    SiteEquivalence,
-    capture_calls,
-    compare_sites,
-)
+from sdpa_exp.evidence.equivalence import capture_calls, compare_sites
+from sdpa_exp.evidence.rule import Equivalence, SiteEquivalence
 from sdpa_exp.evidence.training_step import attest_training_step
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.inject import Choices, inject

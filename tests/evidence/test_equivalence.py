@@ -14,7 +14,8 @@ from sdpa_exp.attention.core import Core
 from sdpa_exp.attention.eager import explicit_attention
 from sdpa_exp.attention.requirements import ANYWHERE
 from sdpa_exp.errors import EquivalenceError, InjectionError
-from sdpa_exp.evidence.equivalence import Equivalence, Part, capture_calls, compare_site
+from sdpa_exp.evidence.equivalence import capture_calls, compare_site
+from sdpa_exp.evidence.rule import Equivalence, Part
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.sites import find_sites
 

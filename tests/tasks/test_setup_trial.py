@@ -130,5 +130,5 @@ def test_the_task_writes_results_and_counts_a_failure_as_one(tmp_path: Path, mon
         "not installed",
     ]
     report = (plan.run_dir / "report.txt").read_text()
-    assert "flash_attn: nvcc was not found" in report
+    assert "flash_attn (nvcc): nvcc was not found" in report
     assert "pytorch ran flash" in report
