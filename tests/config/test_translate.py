@@ -15,7 +15,7 @@ CASES = {
     "hardware.bach=4": "There is no key hardware.bach: expected perhaps hardware.batch or hardware.cache. hardware has",
     "train.epchs=3": "There is no key train.epchs: expected perhaps train.epochs. `--cfg job` prints all.",
     "compare.primary.speed.margn=1": "expected perhaps compare.primary.speed.margin or compare.primary.speed.margin_",
-    "foo=1": "There is no key foo: expected one of name, seed, baseline, determinism, model, dataset, attention, hardware,",
+    "foo=1": "There is no key foo: expected one of name, seed, baseline, determinism, model, dataset,",
     "atention=sdpa": "There is no key atention: expected perhaps attention. The configuration has name, seed,",
     "foo/bar=1": "There is no key foo/bar: expected one of name, seed,",
     "~foo": "There is no key foo: expected one of name, seed,",
