@@ -1,9 +1,8 @@
 """The cores by name, and cores of your own by `package.module:NAME`.
 
 A new core is a file with a `Core` and a line here; the parity test finds it by itself. FlashAttention 3 and 4, xFormers
-and SageAttention have their place here once a GPU has run them: their requirements and kernel names are known
-(DESIGN.md, evidence/kernels.py), but code that was never executed is not offered. `flash_attn` is the one exception,
-and says so (`Core.executed_on`).
+and SageAttention have their place here once a GPU has run them: code that was never executed is not offered.
+`flash_attn` is the one exception, and says so (`Core.executed_on`).
 """
 
 from __future__ import annotations
