@@ -47,8 +47,10 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--step-rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads; trainings here use one on two cores")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     rows = []
     for model in options.models:
         for imgsz in options.imgsz:
