@@ -41,6 +41,8 @@ Examples
   python -m sdpa_exp task=doctor attention=flash              can it run here, and what is wrong with this machine?
   python -m sdpa_exp task=verify attention=flash,sdpa -m      do they compute what stock computes?
   python -m sdpa_exp task=setup_trial                         how long does it take to get the flash-attn package?
+  python -m sdpa_exp task=compare 'compare.runs=[a,b]'        any run, sweep or plain Ultralytics folders, results.csv
+  python -m sdpa_exp task=sync                                send runs that the tracking store has missed
   python -m sdpa_exp hardware.batch=4 train.imgsz=320 --cfg job          print the configuration, run nothing
   python -m sdpa_exp --config-dir my_conf hardware=my_box     your own my_conf/hardware/my_box.yaml
 

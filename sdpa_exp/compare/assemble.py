@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sdpa_exp.compare.caveats import with_caveats
 from sdpa_exp.compare.comparison import ArmSummary, Cell, Comparison, Difference
 from sdpa_exp.compare.finding import Finding, by_severity, listed
 from sdpa_exp.compare.findings import find
@@ -51,6 +52,7 @@ def assemble(
     ]
     findings = (*swaps, *warned, *find(cells, baseline))
     compared = tuple(_compare_cell(cell, baseline, asked, alpha) for cell in cells)
+    compared = tuple(with_caveats(cell, findings) for cell in compared)
     return Comparison(
         name=name,
         folder=folder,

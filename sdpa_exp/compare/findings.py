@@ -23,6 +23,7 @@ def _all(cells: Sequence[CellRuns], baseline: str) -> Iterator[Finding]:
     yield from findings_conditions.arm_counts(cells, baseline)
     for cell in cells:
         yield from findings_null.same_kernels(cell)
+        yield from findings_null.nothing_learnt(cell)
         yield from findings_null.identical_curves(cell)
         yield from findings_null.identical_weights(cell)
         yield from findings_null.idle_seeds(cell)

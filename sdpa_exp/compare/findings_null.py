@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sdpa_exp.compare.caveats import NOTHING_LEARNT
 from sdpa_exp.compare.curves import TIME_COLUMNS, match_curves
 from sdpa_exp.compare.finding import Finding, listed
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.pair import CellRuns
     from sdpa_exp.compare.runs import Run
 
+_ACCURACIES = ("mAP50-95", "mAP50")
 _TRAINING_STAGES = ("train_forward", "train_backward")
 
 
@@ -37,9 +39,26 @@ def same_kernels(cell: CellRuns) -> Iterator[Finding]:
                 code="same-kernels",
                 severity="error",
                 sentence=f"{listed(arms)} ran the same attention kernels in training ({what}): "
-                f"a difference between them is noise or something else than attention.",
+                f"a difference between them is noise or something else than attention. "
+                f"To compare something: attention=stock,{'sdpa' if 'stock' in arms else next(iter(arms))}",
                 evidence={"arms": list(arms), "kernels": kernels},
             )
+
+
+def nothing_learnt(cell: CellRuns) -> Iterator[Finding]:
+    """Accuracy that is 0 in every finished run: equal zeros are no evidence that arms are alike."""
+    finished = [run for run in cell.runs if run.is_finished]
+    measured = {name: [run.quantities[name] for run in finished if name in run.quantities] for name in _ACCURACIES}
+    zero = [name for name, values in measured.items() if values and not any(values)]
+    if zero:
+        num = max(len(measured[name]) for name in zero)
+        yield Finding(
+            code=NOTHING_LEARNT,
+            severity="warning",
+            sentence=f"Nothing was learnt: {listed(zero)} {'is' if len(zero) == 1 else 'are'} 0 in all {num} finished "
+            f"runs, so accuracy says nothing about any arm. Train longer (train.epochs=20) or on more images.",
+            evidence={"metrics": zero, "runs": num},
+        )
 
 
 def identical_curves(cell: CellRuns) -> Iterator[Finding]:

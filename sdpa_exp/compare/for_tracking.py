@@ -6,15 +6,40 @@ which MLflow accepts; an arm with other characters has them replaced by `-`.
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.tables import arms_table, to_markdown
+from sdpa_exp.results.files import write_json_atomic
 
 if TYPE_CHECKING:
     from sdpa_exp.compare.comparison import Comparison
 
+HEADLINE_FILE = "headline.json"
 MAX_TAG = 5000  # MLflow's limit on the length of a tag's value
+
+
+def write_headline(comparison: Comparison) -> None:
+    """Write headline.json beside comparison.json, for trackers; an unchanged answer keeps its time and its file.
+
+    The file: {schema_version, time_unix_ms, metrics, tags, note}. MLflow drops a metric that it has at that time
+    already, so sending the file again changes nothing, and a new answer wins over an old one.
+    """
+    path = comparison.folder / HEADLINE_FILE
+    content: dict[str, Any] = {
+        "schema_version": 1,
+        "metrics": parent_metrics(comparison),
+        "tags": parent_tags(comparison),
+        "note": parent_note(comparison),
+    }
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = {}
+    if not isinstance(before, dict) or {**before, **content} != before:
+        write_json_atomic(path, {**content, "time_unix_ms": round(time.time() * 1000)})
 
 
 def parent_metrics(comparison: Comparison) -> dict[str, float]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare import numbers
+from sdpa_exp.compare.caveats import is_unlearnt
 from sdpa_exp.compare.finding import listed
 from sdpa_exp.compare.runs import CSV_TIME
 from sdpa_exp.compare.verdict import way
@@ -36,7 +37,11 @@ def headline(cells: Sequence[Cell], findings: Sequence[Finding], baseline: str) 
         if others:
             for index, name in enumerate(dict.fromkeys(verdict.question.name for verdict in others)):
                 against = "" if index else f" against {baseline}{where}"
-                told = "; ".join(_of_question([v for v in others if v.question.name == name]))
+                asked = [verdict for verdict in others if verdict.question.name == name]
+                if is_unlearnt(asked[0], findings):
+                    told = f"nothing was learnt ({asked[0].question.metric} is 0 in every run), so it says nothing"
+                else:
+                    told = "; ".join(_of_question(asked))
                 parts.append(f"{name[:1].upper()}{name[1:]}{against}: {told}.")
     if not parts:
         return "Nothing could be compared; the findings say why."

@@ -79,15 +79,23 @@ def run_links(runs: Sequence[Run], base: Path) -> str:
 def run_link(run: Run, base: Path) -> str:
     """A link to the run folder, relative, and to the MLflow run where its address is known."""
     link = f'<a href="{quote(relative_path(run.folder, base))}/">{escape(run.label)}</a>'
-    address = mlflow_address(run)
-    return f'{link} (<a href="{escape(address)}">MLflow</a>)' if address else link
+    page = mlflow_page(run)
+    return f'{link} (<a href="{escape(page[0])}">{page[1]}</a>)' if page else link
 
 
-def mlflow_address(run: Run) -> str | None:
-    """What tracking.json gives as the address of the run in the MLflow UI, if it is one."""
+def mlflow_page(run: Run) -> tuple[str, str] | None:
+    """The address of the run in the MLflow UI after tracking.json, and words for the link; a server comes first.
+
+    A local store has a page only while its UI runs, which the words say.
+    """
     try:
         content = json.loads((run.folder / TRACKING_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    address = content.get("ui_url") if isinstance(content, dict) else None
-    return address if isinstance(address, str) and address.startswith(("http://", "https://")) else None
+    stores = content.get("stores") if isinstance(content, dict) else None
+    found: list[tuple[str, str]] = []
+    for uri, progress in stores.items() if isinstance(stores, dict) else ():
+        page = progress.get("page") if isinstance(progress, dict) else None
+        if isinstance(page, str) and page.startswith(("http://", "https://")):
+            found.append((page, "MLflow, while mlflow ui runs" if uri.startswith("sqlite:") else "MLflow"))
+    return min(found, key=lambda entry: len(entry[1]), default=None)

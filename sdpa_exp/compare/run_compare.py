@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare.assemble import assemble
+from sdpa_exp.compare.for_tracking import write_headline
 from sdpa_exp.compare.load import read_plan_if_any, read_sweep
 from sdpa_exp.compare.markdown import report_markdown
 from sdpa_exp.compare.questions import from_config
@@ -35,7 +36,9 @@ def compare_sweep(sweep_dir: Path) -> Comparison:
     Raises:
         ComparisonError: the folder has no readable sweep.json, or a declared margin makes no sense.
     """
-    return _write(read_and_compare(sweep_dir))
+    comparison = _write(read_and_compare(sweep_dir))
+    write_headline(comparison)
+    return comparison
 
 
 def read_and_compare(sweep_dir: Path) -> Comparison:

@@ -82,6 +82,8 @@ def _make_paths_absolute(content: dict[str, Any]) -> None:
     weights = (content.get("verify") or {}).get("weights")
     if weights:
         content["verify"]["weights"] = _absolute(weights)
+    content["compare"]["runs"] = [_absolute(path) for path in content["compare"]["runs"]]
+    content["sync"]["folder"] = _absolute(content["sync"]["folder"])
     uri = content["tracking"].get("uri")
     if uri and uri.startswith(_SQLITE) and not uri.startswith(f"{_SQLITE}:memory:"):
         path, mark, query = uri.removeprefix(_SQLITE).partition("?")

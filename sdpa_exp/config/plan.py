@@ -19,6 +19,7 @@ from sdpa_exp.config.schema import (
     ModelConfig,
     PrimaryMetric,
     SetupTrialConfig,
+    SyncConfig,
     SyntheticDataset,
     TaskConfig,
     TelemetryConfig,
@@ -36,7 +37,7 @@ SCHEMA_VERSION = 1
 # What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
 _OUTSIDE_CELL = ("attention", "seed", "baseline", "name", "tracking", "compare", "job")
 # Options of one task each: they belong to the cell of that task's runs, and say nothing about the others.
-_TASK_BLOCKS = ("doctor", "verify", "setup_trial")
+_TASK_BLOCKS = ("doctor", "verify", "setup_trial", "sync")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,7 @@ class Plan:
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)
     determinism: str = "default"
+    sync: SyncConfig = field(default_factory=SyncConfig)
     job: Job = field(default_factory=lambda: Job(run_dir="."))
 
     @property
@@ -145,6 +147,7 @@ def from_dict(content: dict[str, Any]) -> Plan:
         "doctor": DoctorConfig,
         "verify": VerifyConfig,
         "setup_trial": SetupTrialConfig,
+        "sync": SyncConfig,
         "job": Job,
     }
     values = dict(content)

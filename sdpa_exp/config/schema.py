@@ -143,6 +143,13 @@ class SetupTrialConfig:
 
 
 @dataclass
+class SyncConfig:
+    """What task=sync sends to the tracking store."""
+
+    folder: str = "multirun"
+
+
+@dataclass
 class Config:
     """The whole configuration, as `--cfg job` prints it."""
 
@@ -162,6 +169,7 @@ class Config:
     doctor: DoctorConfig = field(default_factory=DoctorConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)
+    sync: SyncConfig = field(default_factory=SyncConfig)
 
 
 DATASETS: dict[str, type[SyntheticDataset] | type[YoloDirDataset]] = {

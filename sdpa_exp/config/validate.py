@@ -25,7 +25,8 @@ PRECISIONS = ("fp32", "fp16", "bf16")
 CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
 TRACKERS = ("mlflow", "none")
-TASKS = ("train", "verify", "doctor", "setup_trial")
+TASKS = ("train", "verify", "doctor", "setup_trial", "compare", "sync")
+ONCE = ("compare", "sync")  # tasks that are one job: they read folders
 IMPLEMENTATIONS = ("pytorch", "flash_attn")
 # Source: ultralytics/engine/trainer.py build_optimizer, 8.4.190; it compares without regard to case.
 OPTIMIZERS = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD", "MuSGD", "auto")
@@ -71,8 +72,13 @@ def check_sweep(plans: Sequence[Plan]) -> None:
     """Check the jobs of a sweep against each other.
 
     Raises:
-        ConfigError: two jobs are the same run, or the baseline is not among the arms.
+        ConfigError: two jobs are the same run, the baseline is not among the arms, or the task can't be swept.
     """
+    for task in dict.fromkeys(plan.task.name for plan in plans if plan.task.name in ONCE):
+        raise ConfigError(
+            f"task={task} can't be a sweep: it reads folders once, whatever the arm or seed. Leave out -m, lists of "
+            f"values and presets with arms, and name all folders in one line; see --help."
+        )
     seen: dict[tuple[str, str, str, int], tuple[int, Plan]] = {}
     for num, plan in enumerate(plans):
         key = (plan.name, plan.cell_id(), plan.arm, plan.seed)

@@ -47,8 +47,12 @@ def run_single(plan: Plan) -> int:
 
     Raises:
         TrackingError: the store can't be used; nothing was started.
+        ComparisonError: task=compare has nothing it can compare.
         KeyboardInterrupt: Ctrl-C, after the run was ended in order.
     """
+    task = get_task(plan.task.name)
+    if task.in_parent:
+        return int(task.load()(plan))
     console = Console()
     tracker = _checked_tracker(plan)
     record = supervise(plan, tracker, RunProgress(console, _title(plan)))

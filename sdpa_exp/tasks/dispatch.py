@@ -15,9 +15,6 @@ from sdpa_exp.errors import ConfigError
 REPORT_FILE = "report.txt"
 """What a task wants people to read, in its run folder; the parent prints it when the run has ended."""
 
-TaskFunction = Callable[..., None]
-"""task(plan, journal, outcome, *, started_perf_s): see tasks/train.py."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
@@ -29,18 +26,21 @@ class Task:
         needs_arm: the arm must be able to run here, which preflight finds out before a sweep starts.
         examines: it looks at an installation that may be broken, so that nothing heavy is imported on its behalf, no
             hardware is resolved beforehand, and no tracking store is asked or waited for.
+        in_parent: it reads folders and trains nothing, so that it gets no worker and can't be swept; its function takes
+            the plan and returns an exit code.
     """
 
     entry: str
     is_compared: bool = False
     needs_arm: bool = True
     examines: bool = False
+    in_parent: bool = False
 
-    def load(self) -> TaskFunction:
-        """Import the function."""
+    def load(self) -> Callable[..., Any]:
+        """Import the function: `task(plan, journal, outcome, *, started_perf_s)`, as in tasks/train.py."""
         module, _, name = self.entry.partition(":")
-        function: Any = getattr(importlib.import_module(module), name)
-        return function  # type: ignore[no-any-return]
+        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return function
 
 
 TASKS: dict[str, Task] = {
@@ -48,6 +48,8 @@ TASKS: dict[str, Task] = {
     "verify": Task(entry="sdpa_exp.tasks.verify:verify"),
     "doctor": Task(entry="sdpa_exp.tasks.doctor.task:doctor", needs_arm=False, examines=True),
     "setup_trial": Task(entry="sdpa_exp.tasks.setup_trial:setup_trial", needs_arm=False),
+    "compare": Task(entry="sdpa_exp.run.in_parent:compare", needs_arm=False, in_parent=True),
+    "sync": Task(entry="sdpa_exp.run.in_parent:sync", needs_arm=False, in_parent=True),
 }
 
 

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PICTURES = (".png", ".jpg", ".jpeg")
-_TEXTS = (".yaml", ".json", ".log", ".txt", ".csv", ".html", ".md")
+_TEXTS = (".tex", ".yaml", ".json", ".log", ".txt", ".csv", ".html", ".md")
 _RUN_FILES = ("plan.yaml", "result.json", "attestation.json", "worker.log", "events.jsonl")
 _TASK_FILES = ("report.txt", "verify.json", "doctor.json", "setup_trial.json")
-_SWEEP_FILES = ("sweep.json", "comparison.json", "comparison.txt", "report.html", "report.md")
+_SWEEP_FILES = ("sweep.json", "comparison.json", "comparison.txt", "headline.json", "report.html", "report.md")
 _HAS_CREDENTIALS = re.compile(r"://[^/\s@'\"]+@")
 
 
@@ -57,8 +57,9 @@ def run_artifacts(run_dir: Path, *, with_checkpoint: bool) -> list[Artifact]:
 
 
 def sweep_artifacts(sweep_dir: Path) -> list[Artifact]:
-    """The comparison and its report."""
+    """The comparison, its report and the tables for papers."""
     found = [Artifact(path=sweep_dir / name, folder="") for name in _SWEEP_FILES]
+    found += [Artifact(path=path, folder="tables") for path in sorted((sweep_dir / "tables").glob("*.*"))]
     found += [Artifact(path=path, folder="pictures") for path in _pictures(sweep_dir)]
     return _existing(found)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SQLITE = "sqlite:///"
+LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` serves a local store by default, once it is started
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
 
 
@@ -39,6 +40,15 @@ class Location:
     def is_server(self) -> bool:
         """Whether the store is behind HTTP."""
         return self.database is None
+
+    @property
+    def ui(self) -> str:
+        """The start of all pages; of a local store, only while its UI runs."""
+        return self.uri if self.is_server else LOCAL_UI
+
+    def run_page(self, experiment_id: str, run_id: str) -> str:
+        """The page of one run."""
+        return f"{self.ui}/#/experiments/{experiment_id}/runs/{run_id}"
 
     @property
     def artifact_root(self) -> Path | None:

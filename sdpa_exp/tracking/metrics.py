@@ -75,6 +75,11 @@ def record_points(record: Record) -> list[Point]:
     return _points(values, unix_ms(record.ended_at), 0)
 
 
+def headline_points(headline: Mapping[str, Any]) -> list[Point]:
+    """The figures of a sweep's headline.json, with the time written in it."""
+    return _points(headline.get("metrics") or {}, int(headline.get("time_unix_ms", 0)), 0)
+
+
 def _points(values: Mapping[str, Any], time_unix_ms: int, step: int) -> list[Point]:
     return [
         Point(name=metric_name(name), value=float(value), time_unix_ms=time_unix_ms, step=step)

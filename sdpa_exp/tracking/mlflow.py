@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LOCAL_UI = "http://127.0.0.1:5000"  # the default of `mlflow ui`
-
 
 class MlflowTracker:
     """Shows run folders in an MLflow store; see `Tracker` for what each method promises."""
@@ -116,10 +114,9 @@ class MlflowTracker:
 
     def ui_page(self) -> str | None:
         """Our experiment's runs; without the last parameter MLflow 3.17 opens its pages for language models."""
-        server = self._location.uri if self._location.is_server else _LOCAL_UI
         experiment_id = self._store.known_experiment_id(self._experiment)
         page = "experiments" if experiment_id is None else f"experiments/{experiment_id}/runs"
-        return f"{server}/#/{page}?workflowType=machine_learning"
+        return f"{self._location.ui}/#/{page}?workflowType=machine_learning"
 
     def close(self) -> None:
         """Stop the thread."""

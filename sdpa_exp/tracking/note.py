@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.results.quantities import QUANTITIES
 from sdpa_exp.tracking.location import redact
+from sdpa_exp.tracking.tags import MAX_VALUE_LENGTH
 
 if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan
@@ -34,16 +35,40 @@ def run_note(plan: Plan, record: Record) -> str:
     return redact("\n".join(lines))
 
 
-def sweep_note(sweep: Mapping[str, Any], comparison: Mapping[str, Any] | None) -> str:
-    """The answer of a sweep, or what it asks while it runs."""
-    lines: list[str] = []
-    if comparison and comparison.get("headline"):
-        lines.append(f"**{comparison['headline']}**\n")
+def sweep_note(
+    sweep: Mapping[str, Any],
+    comparison: Mapping[str, Any] | None,
+    *,
+    answer: str | None = None,
+    sweep_dir: str | None = None,
+) -> str:
+    """The answer of a sweep, or what it asks while it runs.
+
+    Args:
+        sweep: content of sweep.json.
+        comparison: content of comparison.json, if there is one.
+        answer: Markdown that tells the comparison; without it, headline and findings are taken from `comparison`.
+        sweep_dir: the folder with the report.
+    """
     arms = ", ".join(str(arm) for arm in sweep.get("arms", ()))
     seeds = ", ".join(str(seed) for seed in sweep.get("seeds", ()))
-    lines.append(f"Arms: {arms}; seeds: {seeds}; baseline: {sweep.get('baseline')}; runs: {len(sweep.get('jobs', ()))}")
-    findings = [finding for finding in (comparison or {}).get("findings") or () if isinstance(finding, Mapping)]
-    lines += [f"- {f.get('severity', 'finding')}: {f.get('sentence', f.get('code', ''))}" for f in findings]
+    about = [
+        "",
+        f"Arms: {arms}; seeds: {seeds}; baseline: {sweep.get('baseline')}; runs: {len(sweep.get('jobs', ()))}",
+    ]
     if sweep.get("command"):
-        lines.append(f"\n`{sweep['command']}`")
-    return redact("\n".join(lines))
+        about.append(f"\n`{sweep['command']}`")
+    if sweep_dir:
+        about.append(f"\nSweep folder: `{sweep_dir}`" + ("; report.html is among the artifacts" if comparison else ""))
+    tail = redact("\n".join(about))
+    told = redact(answer or "\n".join(_told(comparison or {})))
+    room = MAX_VALUE_LENGTH - len(tail)
+    return (told if len(told) <= room else told[: max(0, room - 3)] + "...") + (tail if told else tail.lstrip("\n"))
+
+
+def _told(comparison: Mapping[str, Any]) -> Iterator[str]:
+    if comparison.get("headline"):
+        yield f"**{comparison['headline']}**\n"
+    for finding in comparison.get("findings") or ():
+        if isinstance(finding, Mapping):
+            yield f"- {finding.get('severity', 'finding')}: {finding.get('sentence', finding.get('code', ''))}"

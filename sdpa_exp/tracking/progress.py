@@ -29,6 +29,7 @@ class Progress:
     """How far one store is with one folder. Mutable: it is the one thing here that changes.
 
     Attributes:
+        page: the run's page in the store's UI, for links.
         num_creations: attempts to create the MLflow run; after more than one there may be strays to delete.
         has_params: the plan's params, tags and file are there.
         events_offset, samples_offset: bytes of events.jsonl and telemetry.jsonl that are there.
@@ -41,6 +42,7 @@ class Progress:
     """
 
     run_id: str | None = None
+    page: str | None = None
     num_creations: int = 0
     has_params: bool = False
     events_offset: int = 0

@@ -36,6 +36,7 @@ def ensure_run(
     found = store.find_runs(experiment_id, key)
     if found:
         progress.run_id = found[0]
+        progress.page = store.location.run_page(experiment_id, found[0])
         file.write(progress)
         _delete_strays(store, experiment_id, key, progress, file)
         return 0
@@ -44,6 +45,7 @@ def ensure_run(
     progress.run_id = store.create_run(
         experiment_id, name=name, start_unix_ms=start_unix_ms, tags={**tags, KEY_TAG: key}
     )
+    progress.page = store.location.run_page(experiment_id, progress.run_id)
     file.write(progress)
     return 1
 
@@ -58,7 +60,7 @@ def _delete_strays(store: MlflowStore, experiment_id: str, key: str, progress: P
 
 
 def _forget(progress: Progress) -> None:
-    progress.run_id, progress.has_params = None, False
+    progress.run_id, progress.page, progress.has_params = None, None, False
     progress.events_offset = progress.samples_offset = progress.num_samples = progress.num_creations = 0
     progress.artifacts = {}
     progress.result = progress.status = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from sdpa_exp.tracking.artifacts import sweep_artifacts
+from sdpa_exp.tracking.metrics import headline_points
 from sdpa_exp.tracking.note import sweep_note
 from sdpa_exp.tracking.progress import LOCK_FILE, ProgressFile
 from sdpa_exp.tracking.run_identity import ensure_run
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SWEEP_FILE = "sweep.json"
 OWNER_LOCK_FILE = ".sweep.lock"  # held while the process that runs the sweep lives
 COMPARISON_FILE = "comparison.json"
+HEADLINE_FILE = "headline.json"  # {time_unix_ms, metrics, tags, note}: the answer as a tracker shows it
 
 
 class SweepSender:
@@ -55,7 +57,7 @@ class SweepSender:
                 progress=progress,
                 file=self._file,
                 start_unix_ms=self._start_unix_ms(),
-                tags={**sweep_tags(sweep), NOTE_TAG: sweep_note(sweep, None)},
+                tags={**sweep_tags(sweep), NOTE_TAG: sweep_note(sweep, None, sweep_dir=str(self._dir))},
             )
             assert progress.run_id is not None
             return progress.run_id
@@ -66,11 +68,13 @@ class SweepSender:
         with FileLock(self._dir / LOCK_FILE):
             _, progress = self._file.read()
             num = 0
+            answer_file = HEADLINE_FILE if (self._dir / HEADLINE_FILE).exists() else COMPARISON_FILE
             for artifact in sweep_artifacts(self._dir):
                 version = artifact.version()
                 if progress.artifacts.get(artifact.name) != version:
-                    if artifact.name == COMPARISON_FILE:
-                        num += self._store.log(run_id, tags=self._answer_tags())
+                    if artifact.name == answer_file:
+                        points = headline_points(self._read(HEADLINE_FILE) or {})
+                        num += self._store.log(run_id, points=points, tags=self._answer_tags())
                     self._store.log_artifact(run_id, artifact)
                     progress.artifacts[artifact.name] = version
                     self._file.write(progress)
@@ -95,13 +99,16 @@ class SweepSender:
         return progress.wanted_status
 
     def _answer_tags(self) -> dict[str, str]:
-        comparison = self._read(COMPARISON_FILE) or {}
+        comparison, headline = self._read(COMPARISON_FILE) or {}, self._read(HEADLINE_FILE) or {}
         findings = [f.get("code", "") for f in comparison.get("findings") or () if isinstance(f, dict)]
         return clean(
             {
                 "headline": comparison.get("headline"),
                 "findings": ", ".join(findings),
-                NOTE_TAG: sweep_note(self._read(SWEEP_FILE) or {}, comparison),
+                **(headline.get("tags") or {}),
+                NOTE_TAG: sweep_note(
+                    self._read(SWEEP_FILE) or {}, comparison, answer=headline.get("note"), sweep_dir=str(self._dir)
+                ),
             }
         )
 

@@ -24,7 +24,30 @@ def test_two_arms_with_the_same_kernels_compare_nothing(tmp_path: Path) -> None:
     comparison = read_and_compare(write_sweep(tmp_path, crossed(["stock", "sdpa", "flash"], SEEDS)))
     sentence = only(comparison, "same-kernels", "error")
     assert sentence.startswith("sdpa and flash ran the same attention kernels in training (flash at 8 sites)")
+    assert sentence.endswith("To compare something: attention=stock,sdpa")
     assert comparison.headline.endswith("Errors among the findings: same-kernels.")
+
+
+def test_a_clear_test_between_arms_with_one_kernel_is_no_effect_of_attention(tmp_path: Path) -> None:
+    specs = crossed(["stock", "sdpa"], SEEDS, kernel="flash")
+    speed = next(v for v in read_and_compare(write_sweep(tmp_path, specs)).verdicts if v.question.name == "speed")
+    assert speed.kind == "different"
+    assert speed.sentence.endswith("Both ran the same attention, so this can't be its effect.")
+
+
+def test_accuracy_of_0_everywhere_is_nothing_learnt_and_gets_no_verdict(tmp_path: Path) -> None:
+    specs = crossed(["stock", "sdpa"], SEEDS)
+    for spec in specs:
+        spec.quantities = {"mAP50": 0.0, "mAP50-95": 0.0, "train_s": 10.0 + spec.seed + len(spec.arm) ** 2 / 9}
+    comparison = read_and_compare(write_sweep(tmp_path, specs))
+    ((severity, sentence),) = found(comparison, "nothing-learnt")
+    assert severity == "warning"
+    assert "mAP50-95 and mAP50 are 0 in all 4 finished runs, so accuracy says nothing about any arm." in sentence
+    assert sentence.endswith("Train longer (train.epochs=20) or on more images.")
+    assert comparison.headline.startswith("Accuracy against stock: nothing was learnt (mAP50-95 is 0 in every run)")
+    accuracy = next(v for v in comparison.verdicts if v.question.name == "accuracy")
+    assert (accuracy.kind, "no verdict on sdpa" in accuracy.sentence) == ("no test", True)
+    assert "no noise floor for sdpa (0 points)" not in comparison.headline
 
 
 def test_identical_curves_are_a_model_compared_with_itself(tmp_path: Path) -> None:

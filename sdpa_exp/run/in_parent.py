@@ -1,0 +1,64 @@
+"""Tasks that read run folders and train nothing: they run in the parent, without a worker and without torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from sdpa_exp.errors import TrackingError
+from sdpa_exp.tracking.tracker import make_tracker
+
+if TYPE_CHECKING:
+    from sdpa_exp.config.plan import Plan
+
+
+def compare(plan: Plan) -> int:
+    """Compare the folders named in `compare.runs`, write the answer into the run folder, and print it.
+
+    Raises:
+        ComparisonError: a folder is missing or holds nothing to compare, or the baseline is not among the arms.
+    """
+    from sdpa_exp.compare import compare_runs, render_terminal  # scipy and matplotlib are slow to import
+
+    comparison = compare_runs(
+        [Path(path) for path in plan.compare.runs], baseline=plan.baseline, config=plan.compare, out_dir=plan.run_dir
+    )
+    Console().print(render_terminal(comparison))
+    return 0
+
+
+def sync(plan: Plan) -> int:
+    """Send what the store lacks of all runs and sweeps below `sync.folder`, and say how much that was.
+
+    Raises:
+        TrackingError: the folder is missing or holds no runs, or the store can't be reached or refuses us.
+    """
+    folder = Path(plan.sync.folder)
+    if plan.tracking.kind == "none":
+        raise TrackingError("task=sync has no store to send to with tracking=none. Use tracking=local or =server.")
+    if not folder.is_dir():
+        raise TrackingError(
+            f"sync.folder={folder} is not there: expected a run folder, a sweep folder or a folder above such. "
+            f"Give its path with sync.folder=..."
+        )
+    tracker = make_tracker(plan.tracking, experiment=plan.name)
+    tracker.check()
+    num_sent = tracker.sync(folder)
+    tracker.close()
+    _say(f"{_shown(folder)}: " + (f"{num_sent} requests sent" if num_sent else "nothing was missing in the store"))
+    command, page = tracker.ui_command(), tracker.ui_page()
+    if command is not None:
+        _say(f"see the runs:  {command}" + (f"\n     then open:  {page}" if page != command else ""))
+    return 0
+
+
+def _shown(folder: Path) -> str:
+    """Relative to the working directory where that is shorter."""
+    return min(str(folder), os.path.relpath(folder), key=len)
+
+
+def _say(message: str) -> None:
+    Console().print(message, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,34 @@
+"""task=sync with a real sqlite store."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from sdpa_exp.config.schema import SyncConfig
+from sdpa_exp.run.launch import run_single
+from tests.tracking.conftest import only_run
+from tests.tracking.folders import plan_for, whole_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from sdpa_exp.config.schema import TaskConfig, TrackingConfig
+
+
+def test_sync_sends_what_the_store_lacks_once_and_says_how_much(
+    config: TrackingConfig, client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole_run(tmp_path / "runs" / "one", arm="stock")
+    plan = plan_for(tmp_path / "out")
+    task: TaskConfig = dataclasses.replace(plan.task, name="sync")
+    plan = dataclasses.replace(plan, task=task, tracking=config, sync=SyncConfig(folder=str(tmp_path / "runs")))
+    assert run_single(plan) == 0
+    said = capsys.readouterr().out
+    assert "requests sent" in said
+    assert "mlflow ui" in said
+    assert only_run(client, arm="stock").info.status == "FINISHED"
+    assert run_single(plan) == 0
+    assert "nothing was missing in the store" in capsys.readouterr().out
