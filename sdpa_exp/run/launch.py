@@ -15,14 +15,15 @@ from rich.console import Console
 
 from sdpa_exp import errors
 from sdpa_exp.config.baseline import resolve_baseline
-from sdpa_exp.config.plan import Plan, read_plan, to_dict, write_plan
+from sdpa_exp.config.plan import Plan, read_plan, to_dict
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import CoreUnavailable, RunError, SdpaExpError
-from sdpa_exp.results.events import Journal
 from sdpa_exp.results.files import write_json_atomic
-from sdpa_exp.results.record import Record, read_record, write_record
+from sdpa_exp.results.record import Record, read_record
+from sdpa_exp.run.announce import say, say_outcomes, say_preflight, say_report, say_where, short
+from sdpa_exp.run.ended import record_unstarted
 from sdpa_exp.run.preflight import ANSWER_FILE, REQUEST_FILE
-from sdpa_exp.run.progress import RunProgress, closing_line
+from sdpa_exp.run.progress import RunProgress
 from sdpa_exp.run.supervise import supervise
 from sdpa_exp.run.sweep import (
     describe_sweep,
@@ -32,8 +33,7 @@ from sdpa_exp.run.sweep import (
     refusal_of,
     write_sweep,
 )
-from sdpa_exp.run.worker import now
-from sdpa_exp.tasks.dispatch import REPORT_FILE, get_task
+from sdpa_exp.tasks.dispatch import get_task
 from sdpa_exp.tracking.none import NoTracker
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
 
@@ -56,9 +56,9 @@ def run_single(plan: Plan) -> int:
     console = Console()
     tracker = _checked_tracker(plan)
     record = supervise(plan, tracker, RunProgress(console, _title(plan)))
-    _say_report(console, plan.run_dir)
-    _say(console, f"run folder: {_short(plan.run_dir)}")
-    _say_where(console, tracker)
+    say_report(console, plan.run_dir)
+    say(console, f"run folder: {short(plan.run_dir)}")
+    say_where(console, tracker)
     return record.exit_code
 
 
@@ -82,17 +82,17 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
         write_sweep(sweep_dir, sweep)
         return
     tracker = _checked_tracker(plans[0])
-    _say(
+    say(
         console,
         f"{len(plans)} runs: {', '.join(arms)} x seeds {', '.join(str(seed) for seed in sweep['seeds'])}, "
-        f"baseline {baseline}, in {_short(sweep_dir)}",
+        f"baseline {baseline}, in {short(sweep_dir)}",
     )
     with_arms = [plan for plan in plans if get_task(plan.task.name).needs_arm]
     sweep["preflight"] = _preflight(with_arms, sweep_dir) if with_arms else {}
     write_sweep(sweep_dir, sweep)
     tracker.open_sweep(sweep_dir)
     if with_arms:
-        _say_preflight(console, sweep)
+        say_preflight(console, sweep["preflight"])
 
 
 def run_job(plan: Plan) -> None:
@@ -107,14 +107,14 @@ def run_job(plan: Plan) -> None:
         sentence = refusal_of(sweep, plan)
         if sentence is None:
             supervise(plan, tracker, RunProgress(console, title))
-            _say_report(console, plan.run_dir)
+            say_report(console, plan.run_dir)
             return
         record_unstarted(plan, CoreUnavailable(sentence))
         tracker.follow(plan.run_dir)
         tracker.finish(plan.run_dir, timeout_s=plan.tracking.timeout_s)
-        _say(console, f"{title}: not started: {sentence}")
+        say(console, f"{title}: not started: {sentence}")
     except (SdpaExpError, OSError) as error:
-        _say(console, f"{title}: failed: {error}")
+        say(console, f"{title}: failed: {error}")
         record_unstarted(plan, error)
     except KeyboardInterrupt:
         tracker.close_sweep(sweep_dir, "KILLED")
@@ -131,44 +131,20 @@ def end_sweep(sweep_dir: Path) -> int:
         exit_code = exit_code or RunError.exit_code
     plan = _any_plan(sweep)
     if plan is not None and not get_task(plan.task.name).is_compared:
-        _say_outcomes(console, sweep, records)
+        say_outcomes(console, sweep, records)
     elif plan is None or plan.compare.after_sweep:
         from sdpa_exp.compare import compare_sweep, render_terminal  # scipy and matplotlib are slow to import
 
         try:
             console.print(render_terminal(compare_sweep(sweep_dir)))
         except SdpaExpError as error:
-            _say(console, f"no comparison: {error}")
+            say(console, f"no comparison: {error}")
             exit_code = exit_code or error.exit_code
     if plan is not None:
         tracker = _tracker_of(plan)
         tracker.close_sweep(sweep_dir, "FINISHED" if exit_code == 0 else "FAILED")
-        _say_where(console, tracker)
+        say_where(console, tracker)
     return exit_code
-
-
-def record_unstarted(plan: Plan, error: Exception) -> Record:
-    """Give a run that never started a folder with plan, journal and record, so that it is counted."""
-    write_plan(plan)
-    record = Record(
-        status="FAILED",
-        reason=str(error),
-        error=type(error).__name__,
-        exit_code=error.exit_code if isinstance(error, SdpaExpError) else RunError.exit_code,
-        arm=plan.arm,
-        seed=plan.seed,
-        cell_id=plan.cell_id(),
-        name=plan.name,
-        task=plan.task.name,
-        started_at=now(),
-        ended_at=now(),
-    )
-    journal = Journal(plan.run_dir)
-    journal.write("error", error=record.error, message=record.reason)
-    journal.write("run_finished", status=record.status)
-    journal.close()
-    write_record(plan.run_dir, record)
-    return record
 
 
 def _checked_tracker(plan: Plan) -> Tracker:
@@ -188,21 +164,6 @@ def _checked_tracker(plan: Plan) -> Tracker:
 def _title(plan: Plan) -> str:
     task = "" if plan.task.name == "train" else f"{plan.task.name} "
     return f"{task}{plan.arm} seed {plan.seed}"
-
-
-def _say_report(console: Console, run_dir: Path) -> None:
-    """Print what the task wrote for people, if it did; its lines already fit this terminal."""
-    report = run_dir / REPORT_FILE
-    if report.exists():
-        _say(console, report.read_text(encoding="utf-8").rstrip("\n"))
-
-
-def _say_outcomes(console: Console, sweep: dict[str, Any], records: list[Record | None]) -> None:
-    """One line a job, where there is no comparison: how it ended."""
-    _say(console, "")
-    for job, record in zip(sweep["jobs"], records, strict=True):
-        state = "no result" if record is None else closing_line(record)
-        _say(console, f"{job['arm']} seed {job['seed']}: {state}")
 
 
 def _tracker_of(plan: Plan) -> Tracker:
@@ -236,35 +197,6 @@ def _preflight(plans: list[Plan], sweep_dir: Path) -> dict[str, Any]:
     return answer  # type: ignore[no-any-return]
 
 
-def _say_preflight(console: Console, sweep: dict[str, Any]) -> None:
-    preflight = sweep["preflight"]
-    for entry in preflight["hardware"]:
-        h = entry["resolved"]
-        _say(console, f"hardware: {h['device']}, {h['precision']}, batch {h['batch']}, {h['num_threads']} CPU threads")
-    for message in preflight["warnings"]:
-        _say(console, f"data set: {message}")
-    for entry in preflight["arms"]:
-        if entry["sentence"]:
-            _say(console, f"can't run: {entry['sentence']}")
-    for group in preflight["same_kernel"]:
-        _say(console, same_kernel_sentence(group["arms"], preflight["arms"]))
-
-
-def same_kernel_sentence(arms: list[str], checks: list[dict[str, Any]]) -> str:
-    """Says that arms are one and the same here, and names a line that compares something."""
-    kernel = next(check["kernel"] for check in checks if check["arm"] == arms[0])
-    return (
-        f"NOTE: {' and '.join(arms)} all run the same kernel here (PyTorch's {kernel}): this sweep compares a model "
-        f"with itself, and any difference is noise. To compare something: attention=stock,{arms[0]}"
-    )
-
-
-def _say_where(console: Console, tracker: Tracker) -> None:
-    command, page = tracker.ui_command(), tracker.ui_page()
-    if command is not None:
-        _say(console, f"see the runs:  {command}" + (f"\n     then open:  {page}" if page != command else ""))
-
-
 def _record_of(run_dir: Path) -> Record | None:
     try:
         return read_record(run_dir)
@@ -279,15 +211,3 @@ def _any_plan(sweep: dict[str, Any]) -> Plan | None:
         except SdpaExpError:
             continue
     return None
-
-
-def _short(path: Path) -> str:
-    """Relative to the working directory where that is shorter."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-def _say(console: Console, message: str) -> None:
-    console.print(message, highlight=False, markup=False, soft_wrap=True)

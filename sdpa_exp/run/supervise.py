@@ -19,6 +19,7 @@ from sdpa_exp.config.plan import Plan, read_plan, write_plan
 from sdpa_exp.errors import RunError
 from sdpa_exp.results.events import EventTail, read_events
 from sdpa_exp.results.record import RESULT_FILE, Record, read_record, write_record
+from sdpa_exp.run.ended import now, record_of
 from sdpa_exp.run.progress import RunProgress
 from sdpa_exp.telemetry.make import gpu_probe, host_probe
 from sdpa_exp.telemetry.sampler import Sampler
@@ -63,6 +64,7 @@ def supervise(plan: Plan, tracker: Tracker, progress: RunProgress) -> Record:
 
 
 def _watch(plan: Plan, progress: RunProgress) -> Record:
+    started_at = now()
     with (plan.run_dir / LOG_FILE).open("ab") as log:
         worker = subprocess.Popen(
             [sys.executable, "-m", "sdpa_exp.run.worker", str(plan.run_dir)],
@@ -86,7 +88,7 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
     _show(tail, plan, sampler, worker.pid, progress)
     if sampler is not None:
         sampler.stop()
-    record = _completed(plan, worker.returncode, interrupted=interrupted)
+    record = _completed(plan, worker.returncode, interrupted=interrupted, started_at=started_at)
     progress.finish(record)
     if interrupted:
         raise KeyboardInterrupt
@@ -126,38 +128,31 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
         worker.wait()
 
 
-def _completed(plan: Plan, returncode: int, *, interrupted: bool) -> Record:
+def _completed(plan: Plan, returncode: int, *, interrupted: bool, started_at: str) -> Record:
     """The worker's record with the telemetry's summary; ours, where the worker died without one."""
     if (plan.run_dir / RESULT_FILE).exists():
         record = read_record(plan.run_dir)
     else:
-        record = _record_of_dead_worker(plan, returncode, interrupted=interrupted)
+        record = _record_of_dead_worker(plan, returncode, interrupted=interrupted, started_at=started_at)
     record = dataclasses.replace(record, telemetry=_telemetry(plan))
     write_record(plan.run_dir, record)
     return record
 
 
-def _record_of_dead_worker(plan: Plan, returncode: int, *, interrupted: bool) -> Record:
-    from sdpa_exp.run.worker import now
-
+def _record_of_dead_worker(plan: Plan, returncode: int, *, interrupted: bool, started_at: str) -> Record:
     plan = read_plan(plan.run_dir)
     reason = "the run was interrupted"
     if not interrupted:
         how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
         hint = " (often the system ran out of memory: see dmesg)" if returncode == -signal.SIGKILL else ""
         reason = f"the worker process ended by {how}{hint} without a result. Its log: {plan.run_dir / LOG_FILE}"
-    return Record(
+    return record_of(
+        plan,
         status="KILLED" if interrupted or returncode < 0 else "FAILED",
+        started_at=started_at,
         reason=reason,
-        error="RunError",
+        error=RunError.__name__,
         exit_code=RunError.exit_code,
-        arm=plan.arm,
-        seed=plan.seed,
-        cell_id=plan.cell_id(),
-        name=plan.name,
-        task=plan.task.name,
-        started_at=now(),
-        ended_at=now(),
     )
 
 

@@ -6,13 +6,13 @@ import dataclasses
 import logging
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
 from sdpa_exp.errors import RunError, SdpaExpError
 from sdpa_exp.results.events import Journal
 from sdpa_exp.results.record import Record, Status, write_record
+from sdpa_exp.run.ended import now, record_of
 from sdpa_exp.run.process import (
     Killed,
     end_on_signal,
@@ -85,25 +85,9 @@ def _run(plan: Plan, journal: Journal, outcome: Outcome, started_perf_s: float) 
 def to_record(plan: Plan, outcome: Outcome, *, status: Status, error: BaseException | None, started_at: str) -> Record:
     """The record of a run that has come to its end, one way or another."""
     values = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
-    return Record(
-        status=status,
-        reason=str(error) if error is not None else None,
-        error=type(error).__name__ if error is not None else None,
-        exit_code=_exit_code(status, error),
-        arm=plan.arm,
-        seed=plan.seed,
-        cell_id=plan.cell_id(),
-        name=plan.name,
-        task=plan.task.name,
-        started_at=started_at,
-        ended_at=now(),
-        **values,
-    )
-
-
-def now() -> str:
-    """The time in UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat()
+    if error is not None:
+        values |= {"reason": str(error), "error": type(error).__name__}
+    return record_of(plan, status=status, started_at=started_at, exit_code=_exit_code(status, error), **values)
 
 
 def _exit_code(status: Status, error: BaseException | None) -> int:

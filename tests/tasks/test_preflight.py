@@ -19,7 +19,7 @@ from sdpa_exp.config.schema import (
 )
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import CoreUnavailable, InjectionError
-from sdpa_exp.run.launch import same_kernel_sentence
+from sdpa_exp.run.announce import same_kernel_sentence
 from sdpa_exp.tasks.preflight import check_arm, require_core, same_kernel, to_dict
 
 

@@ -1,0 +1,71 @@
+"""What the terminal says around runs: what is coming, what was refused, where the results are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from sdpa_exp.results.record import Record
+from sdpa_exp.run.progress import closing_line
+from sdpa_exp.tasks.dispatch import REPORT_FILE
+from sdpa_exp.tracking.tracker import Tracker
+
+
+def say(console: Console, message: str) -> None:
+    """Print a line as it is."""
+    console.print(message, highlight=False, markup=False, soft_wrap=True)
+
+
+def say_preflight(console: Console, preflight: dict[str, Any]) -> None:
+    """The frozen hardware, warnings about the data, arms that can't run, arms that are one and the same."""
+    for entry in preflight["hardware"]:
+        h = entry["resolved"]
+        say(console, f"hardware: {h['device']}, {h['precision']}, batch {h['batch']}, {h['num_threads']} CPU threads")
+    for message in preflight["warnings"]:
+        say(console, f"data set: {message}")
+    for entry in preflight["arms"]:
+        if entry["sentence"]:
+            say(console, f"can't run: {entry['sentence']}")
+    for group in preflight["same_kernel"]:
+        say(console, same_kernel_sentence(group["arms"], preflight["arms"]))
+
+
+def same_kernel_sentence(arms: list[str], checks: list[dict[str, Any]]) -> str:
+    """Says that arms are one and the same here, and names a line that compares something."""
+    kernel = next(check["kernel"] for check in checks if check["arm"] == arms[0])
+    return (
+        f"NOTE: {' and '.join(arms)} run the same kernel here (PyTorch's {kernel}): this sweep compares a model "
+        f"with itself, and any difference is noise. To compare something: attention=stock,{arms[0]}"
+    )
+
+
+def say_report(console: Console, run_dir: Path) -> None:
+    """Print what the task wrote for people, if it did; its lines already fit this terminal."""
+    report = run_dir / REPORT_FILE
+    if report.exists():
+        say(console, report.read_text(encoding="utf-8").rstrip("\n"))
+
+
+def say_outcomes(console: Console, sweep: dict[str, Any], records: list[Record | None]) -> None:
+    """One line a job, where there is no comparison: how it ended."""
+    say(console, "")
+    for job, record in zip(sweep["jobs"], records, strict=True):
+        state = "no result" if record is None else closing_line(record)
+        say(console, f"{job['arm']} seed {job['seed']}: {state}")
+
+
+def say_where(console: Console, tracker: Tracker) -> None:
+    """The command that opens the runs in a browser, and the page to open."""
+    command, page = tracker.ui_command(), tracker.ui_page()
+    if command is not None:
+        say(console, f"see the runs:  {command}" + (f"\n     then open:  {page}" if page != command else ""))
+
+
+def short(path: Path) -> str:
+    """Relative to the working directory where that is shorter."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,46 @@
+"""Records of runs that ended, died, or never began."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sdpa_exp.config.plan import Plan, write_plan
+from sdpa_exp.errors import RunError, SdpaExpError
+from sdpa_exp.results.events import Journal
+from sdpa_exp.results.record import Record, Status, write_record
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat()
+
+
+def record_of(plan: Plan, *, status: Status, started_at: str, **values: Any) -> Record:
+    """The record of a plan's run that ends now; `values` are further fields of Record."""
+    return Record(
+        status=status,
+        arm=plan.arm,
+        seed=plan.seed,
+        cell_id=plan.cell_id(),
+        name=plan.name,
+        task=plan.task.name,
+        started_at=started_at,
+        ended_at=now(),
+        **values,
+    )
+
+
+def record_unstarted(plan: Plan, error: Exception) -> Record:
+    """Give a run that never started a folder with plan, journal and record, so that it is counted."""
+    write_plan(plan)
+    exit_code = error.exit_code if isinstance(error, SdpaExpError) else RunError.exit_code
+    record = record_of(
+        plan, status="FAILED", started_at=now(), reason=str(error), error=type(error).__name__, exit_code=exit_code
+    )
+    journal = Journal(plan.run_dir)
+    journal.write("error", error=record.error, message=record.reason)
+    journal.write("run_finished", status=record.status)
+    journal.close()
+    write_record(plan.run_dir, record)
+    return record
