@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import sys
@@ -27,10 +28,11 @@ from sdpa_exp.config.plan import Job, Plan
 from sdpa_exp.config.sweep import expand_sweep, is_enumerable, sweep_dir
 from sdpa_exp.config.translate import translate
 from sdpa_exp.config.validate import check_sweep
-from sdpa_exp.errors import SdpaExpError
+from sdpa_exp.errors import RunError, SdpaExpError
 
 INTERRUPTED = 130
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 T = TypeVar("T")
 
 
@@ -158,6 +160,12 @@ def _or_exit(action: Callable[[], T]) -> T:
 
 
 def _expected(error: Exception) -> SdpaExpError | None:
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        where = f"{error.filename} can't be written" if error.filename else "a file can't be written"
+        return RunError(
+            f"{where}: {error.strerror}. What was recorded so far stays. Free some space or fix the permissions, or "
+            "write elsewhere with hydra.run.dir=... (single runs) or hydra.sweep.dir=... (sweeps)."
+        )
     return error if isinstance(error, SdpaExpError) else translate(error)
 
 

@@ -147,3 +147,12 @@ def test_hydras_own_options_work(option: str, words: str, tmp_path: Path) -> Non
     done = start(["-m", "sdpa_exp", option], tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert words in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a folder that this user can't write to")
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    answer = ask("hydra.run.dir=closed/run", cwd=tmp_path)
+    assert answer.code == 7
+    assert "Permission denied. What was recorded so far stays." in answer.err
+    assert "Traceback" not in answer.err

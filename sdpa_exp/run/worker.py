@@ -52,10 +52,13 @@ def main() -> int:
         status, error = "FAILED", unexpected
         logger.exception("the run failed")
     record = to_record(plan, outcome, status=status, error=error, started_at=started_at)
-    if error is not None:
-        journal.write("error", error=record.error, message=record.reason)
-    journal.write("run_finished", status=status)
-    write_record(plan.run_dir, record)
+    try:
+        if error is not None:
+            journal.write("error", error=record.error, message=record.reason)
+        journal.write("run_finished", status=status)
+        write_record(plan.run_dir, record)
+    except OSError:  # a full disk: the parent sees a run without a record, and says so
+        logger.exception("the end of the run can't be recorded")
     return record.exit_code
 
 
