@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ultralytics import YOLO, settings
+from ultralytics import YOLO
 
 from sdpa_exp import inject
 from sdpa_exp.config.schema import SyntheticDataset
@@ -14,8 +14,7 @@ from sdpa_exp.injection.sites import find_sites
 from tests.injection.test_inject import CALLS, NOTED_NAME
 
 
-def test_a_yolo_object_trains_validates_and_reloads_with_its_core(tmp_path: Path) -> None:
-    settings.update({"mlflow": False, "sync": False})
+def test_a_yolo_object_trains_validates_and_reloads_with_its_core(tmp_path: Path, no_trackers: None) -> None:
     data = prepare(SyntheticDataset(name="tiny", num_train_images=8, num_val_images=4, image_px=96))
     yolo = YOLO("yolo12n.yaml")
     inject(yolo, NOTED_NAME)

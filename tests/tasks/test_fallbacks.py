@@ -17,7 +17,7 @@ from tests.tasks.test_preflight import plan_for
 
 
 @pytest.fixture
-def trainer(tmp_path: Path) -> AttentionTrainer:
+def trainer(tmp_path: Path, no_trackers: None) -> AttentionTrainer:
     plan = plan_for("sdpa", job=Job(run_dir=str(tmp_path)))
     plan.train.imgsz, plan.train.epochs, plan.train.plots = 96, 1, False
     plan.hardware.batch, plan.hardware.workers = 4, 0

@@ -50,7 +50,7 @@ def train_two_steps(folder: Path, core: str) -> tuple[str, tuple[bool, bool]]:
     return digests[0], states[-1]
 
 
-def test_two_strict_trainings_with_one_seed_end_with_the_same_bits(tmp_path: Path) -> None:
+def test_two_strict_trainings_with_one_seed_end_with_the_same_bits(tmp_path: Path, no_trackers: None) -> None:
     first, state = train_two_steps(tmp_path / "first", "flash")
     second, _ = train_two_steps(tmp_path / "second", "flash")
     assert state == (True, True)
