@@ -39,7 +39,7 @@ def main() -> None:
     """Measure what the command line asks for, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["yolo12n", "yolo12s"])
-    parser.add_argument("--levels", nargs="+", default=["module", "step", "inference"])
+    parser.add_argument("--levels", nargs="+", default=["core", "module", "step", "inference"])
     parser.add_argument("--formats", nargs="+", default=list(FORMATS), choices=list(FORMATS))
     parser.add_argument("--imgsz", nargs="+", type=int, default=[640])
     parser.add_argument("--batch", type=int, default=8)
@@ -75,6 +75,20 @@ def measure(model: str, imgsz: int, format_name: str, options: argparse.Namespac
     images = torch.rand(options.batch, 3, imgsz, imgsz, device=device).contiguous(memory_format=memory_format)
     common = {"model": model, "imgsz": imgsz, "format": format_name, "dtype": options.dtype, "batch": options.batch}
     rows = []
+    if "core" in options.levels:
+        for name, site, x in distinct_sites(network, images, dtype):
+            qkv = operands_of(site, x, dtype)
+            for direction in ("forward", "forward+backward"):
+                calls = {
+                    core.name: core_call(core.function, qkv, backward=direction != "forward")
+                    for core in CORES.values()
+                    if core.function is not None
+                    and core is not AUTO
+                    and not refusal(core, setting_of(site, device, dtype))
+                }
+                timing = time_interleaved(calls, rounds=options.rounds, warmup=3, device=device)
+                row = {**common, "level": f"core {name}", "what": direction, "shape_BHND": list(qkv[0].shape)}
+                rows.append({**row, **figures(timing, "eager")})
     if "module" in options.levels:
         for name, site, x in distinct_sites(network, images, dtype):
             for direction in ("forward", "forward+backward"):
@@ -118,6 +132,32 @@ def distinct_sites(network: nn.Module, images: Tensor, dtype: torch.dtype) -> li
         stride = images.shape[-1] // inputs[site.name].shape[-1]
         kinds.setdefault(f"P{stride.bit_length() - 1}", (f"P{stride.bit_length() - 1}", site, inputs[site.name]))
     return list(kinds.values())
+
+
+def operands_of(site: Site, x: Tensor, dtype: torch.dtype) -> list[Tensor]:
+    """q, k, v as the layout-aware forward hands them to a core, detached."""
+    seen: list[Tensor] = []
+
+    def note(q: Tensor, k: Tensor, v: Tensor, _scale: float) -> Tensor:
+        seen.extend(part.detach() for part in (q, k, v))
+        return v
+
+    with torch.no_grad(), autocast(x.device, dtype):
+        area_attention(site.module, x, note)
+    return seen
+
+
+def core_call(function: Any, qkv: list[Tensor], *, backward: bool) -> Callable[[], None]:
+    """One call of a core: forward, or forward and backward."""
+    upstream = torch.randn_like(qkv[2])
+
+    def call() -> None:
+        leaves = [part.requires_grad_() for part in (tensor.detach() for tensor in qkv)]
+        out = function(*leaves, leaves[0].shape[-1] ** -0.5)
+        if backward:
+            torch.autograd.grad(out, leaves, upstream)
+
+    return call
 
 
 def module_forwards(site: Site, device: torch.device, dtype: torch.dtype) -> dict[str, Callable[[Any, Tensor], Tensor]]:
@@ -217,19 +257,21 @@ def tensors_in(output: Any) -> list[Tensor]:
     return [tensor for value in values for tensor in tensors_in(value)]
 
 
-def figures(timing: Any) -> dict[str, Any]:
-    """Medians, and speed-ups over stock with intervals."""
+def figures(timing: Any, reference: str = "stock") -> dict[str, Any]:
+    """Medians, and speed-ups over the reference with intervals."""
     return {
         "median_ms": {name: round(timing.median_s(name) * 1e3, 3) for name in timing.seconds},
-        "speedup_over_stock": {name: [round(x, 3) for x in timing.speedup(name, "stock")] for name in timing.seconds},
+        "reference": reference,
+        "speedup": {name: [round(x, 3) for x in timing.speedup(name, reference)] for name in timing.seconds},
     }
 
 
 def line(row: dict[str, Any]) -> str:
     """One row for the terminal."""
     head = f"{row['model']} {row['imgsz']} {row['format']:<13} {row['dtype']} b{row['batch']} {row['level']:<13}"
-    speeds = "  ".join(f"{name} {ratio[0]:.2f}" for name, ratio in row["speedup_over_stock"].items() if name != "stock")
-    return f"{head} {row['what']:<16} stock {row['median_ms']['stock']:.1f} ms; times faster: {speeds}"
+    reference = row["reference"]
+    speeds = "  ".join(f"{name} {ratio[0]:.2f}" for name, ratio in row["speedup"].items() if name != reference)
+    return f"{head} {row['what']:<16} {reference} {row['median_ms'][reference]:.1f} ms; times faster: {speeds}"
 
 
 if __name__ == "__main__":
