@@ -62,7 +62,9 @@ class RunSender:
         num = self._ensure_run(plan, has_ended=has_ended)
         num += self._send_params(plan)
         num_events = self._send_events()
-        num += num_events + self._send_samples(is_worth_it=has_ended or self._has_epoch)
+        num += num_events
+        if has_ended or self._has_epoch:
+            num += self._send_samples(is_worth_it=has_ended or num_events > 0)
         if not has_ended:
             return num
         return num + (self._send_result(plan) if (self._run_dir / RESULT_FILE).exists() else self._end_without_result())
