@@ -126,7 +126,7 @@ def test_the_store_is_asked(tmp_path: Path) -> None:
 
 def test_an_index_that_does_not_answer_is_a_fault_of_the_network() -> None:
     command = [sys.executable, "-m", "pip", "index", "versions", "--timeout", "2", "--retries", "1", "pip"]
-    env = {**os.environ, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull}
+    env = {**os.environ, "PIP_INDEX_URL": "http://127.0.0.1:9/index", "PIP_CONFIG_FILE": os.devnull}
     env = {key: value for key, value in env.items() if key not in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")}
     asked = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
     said = index_error(asked, timeout_s=60)
