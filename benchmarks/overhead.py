@@ -97,7 +97,9 @@ def plain(folder: Path, arguments: dict[str, Any]) -> float:
     (folder / "arguments.json").write_text(json.dumps({**given, "project": str(folder)}), encoding="utf-8")
     environment = {**os.environ, "YOLO_OFFLINE": "true", "YOLO_CONFIG_DIR": str(folder.parent / "ultralytics")}
     command = [sys.executable, "-c", _PLAIN, str(folder / "arguments.json"), str(folder / "seconds.json")]
-    subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     return float(json.loads((folder / "seconds.json").read_text(encoding="utf-8")))
 
 
