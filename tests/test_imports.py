@@ -43,7 +43,10 @@ PLACES = {
     "pynvml": ("telemetry/nvml",),
 }
 # What the worker reads without Hydra.
-PLAIN_CONFIG = ("__init__", "plan", "schema", "train_schema", "baseline", "validate", "location")
+PLAIN_CONFIG = (
+    "__init__", "plan", "schema", "task_schema", "train_schema", "baseline", "refusing", "validate", "validate_tasks",
+    "location",
+)  # fmt: skip
 # Packages that may import torch at their top; the others only inside a function that runs in the worker.
 WITH_TORCH = ("attention", "injection", "evidence", "callbacks", "data", "tasks")
 

@@ -14,19 +14,16 @@ from sdpa_exp.config.schema import (
     DATASETS,
     AttentionConfig,
     CompareConfig,
-    DoctorConfig,
     HardwareConfig,
     ModelConfig,
     PrimaryMetric,
-    SetupTrialConfig,
-    SyncConfig,
     SyntheticDataset,
     TaskConfig,
     TelemetryConfig,
     TrackingConfig,
-    VerifyConfig,
     YoloDirDataset,
 )
+from sdpa_exp.config.task_schema import TASK_BLOCKS, DoctorConfig, SetupTrialConfig, SyncConfig, VerifyConfig
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.results.files import write_text_atomic
@@ -36,8 +33,6 @@ SCHEMA_VERSION = 1
 
 # What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
 _OUTSIDE_CELL = ("attention", "seed", "baseline", "name", "tracking", "compare", "job")
-# Options of one task each: they belong to the cell of that task's runs, and say nothing about the others.
-_TASK_BLOCKS = ("doctor", "verify", "setup_trial", "sync")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +82,7 @@ class Plan:
 
     def cell(self) -> dict[str, Any]:
         """All settings that must be equal for two arms to be compared."""
-        outside = {*_OUTSIDE_CELL, *(block for block in _TASK_BLOCKS if block != self.task.name)}
+        outside = {*_OUTSIDE_CELL, *(block for block in TASK_BLOCKS if block != self.task.name)}
         return {key: value for key, value in to_dict(self).items() if key not in outside}
 
     def cell_id(self) -> str:
@@ -144,10 +139,7 @@ def from_dict(content: dict[str, Any]) -> Plan:
         "telemetry": TelemetryConfig,
         "tracking": TrackingConfig,
         "compare": CompareConfig,
-        "doctor": DoctorConfig,
-        "verify": VerifyConfig,
-        "setup_trial": SetupTrialConfig,
-        "sync": SyncConfig,
+        **TASK_BLOCKS,
         "job": Job,
     }
     values = dict(content)

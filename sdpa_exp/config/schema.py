@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from sdpa_exp.config.task_schema import DoctorConfig, SetupTrialConfig, SyncConfig, VerifyConfig
 from sdpa_exp.config.train_schema import TrainConfig
 
 MISSING = "???"  # OmegaConf's mark for a mandatory value
@@ -114,39 +115,6 @@ class CompareConfig:
     alpha: float = 0.05
     primary: dict[str, PrimaryMetric] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
-
-
-@dataclass
-class DoctorConfig:
-    """How task=doctor looks at the machine."""
-
-    network: bool = True
-    time_limit_s: float = 60.0
-
-
-@dataclass
-class VerifyConfig:
-    """What task=verify compares, and how strictly."""
-
-    weights: Optional[str] = None  # noqa: UP045
-    precisions: Optional[list[str]] = None  # noqa: UP045
-    num_images: int = 4
-    max_ratio: float = 2.0
-
-
-@dataclass
-class SetupTrialConfig:
-    """Which implementations task=setup_trial tries to get, and how long it waits for each."""
-
-    implementations: list[str] = field(default_factory=lambda: ["pytorch", "flash_attn"])
-    time_limit_s: float = 600.0
-
-
-@dataclass
-class SyncConfig:
-    """What task=sync sends to the tracking store."""
-
-    folder: str = "multirun"
 
 
 @dataclass

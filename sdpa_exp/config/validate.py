@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
-from pathlib import Path
-from typing import Any
 
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.refusing import at_least, nearest, one_of, refuse
 from sdpa_exp.config.schema import YoloDirDataset
+from sdpa_exp.config.validate_tasks import PRECISIONS, check_task_options
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.results.quantities import QUANTITIES
 
@@ -21,13 +20,11 @@ CORES = (
     "stock", "eager", "sdpa", "flash", "efficient", "cudnn", "math", "flash_attn", "flex", "auto", "identity",
 )  # fmt: skip
 DETERMINISM = ("default", "strict")
-PRECISIONS = ("fp32", "fp16", "bf16")
 CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
 TRACKERS = ("mlflow", "none")
 TASKS = ("train", "verify", "doctor", "setup_trial", "compare", "sync")
 ONCE = ("compare", "sync")  # tasks that are one job: they read folders
-IMPLEMENTATIONS = ("pytorch", "flash_attn")
 # Source: ultralytics/engine/trainer.py build_optimizer, 8.4.190; it compares without regard to case.
 OPTIMIZERS = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD", "MuSGD", "auto")
 
@@ -44,23 +41,23 @@ def check_plan(plan: Plan) -> None:
         ConfigError: one sentence about the first thing that can't work.
     """
     _check_names(plan)
-    _at_least("seed", plan.seed, 0, "Set seed=0.")
+    at_least("seed", plan.seed, 0, "Set seed=0.")
     if plan.seed > _MAX_SEED:
-        _refuse("seed", plan.seed, f"at most {_MAX_SEED}", "Set seed=0.")
+        refuse("seed", plan.seed, f"at most {_MAX_SEED}", "Set seed=0.")
     _check_hardware(plan)
     _check_attention(plan)
     _check_determinism(plan)
     _check_train(plan)
     _check_dataset(plan)
     if not plan.telemetry.period_s >= 0.1:
-        _refuse("telemetry.period_s", plan.telemetry.period_s, "0.1 s or more", "Set telemetry.period_s=1.")
+        refuse("telemetry.period_s", plan.telemetry.period_s, "0.1 s or more", "Set telemetry.period_s=1.")
     _check_tracking(plan)
     _check_compare(plan)
-    _check_task_blocks(plan)
+    check_task_options(plan)
 
 
 def _check_tracking(plan: Plan) -> None:
-    _one_of("tracking.kind", plan.tracking.kind, TRACKERS)
+    one_of("tracking.kind", plan.tracking.kind, TRACKERS)
     if _PASSWORD_IN_URI.search(plan.tracking.uri or ""):
         raise ConfigError(
             "tracking.uri holds a user and password, which would end up in files and logs: expected an address without "
@@ -104,37 +101,37 @@ def _check_names(plan: Plan) -> None:
     for key, value in (("name", plan.name), ("attention.name", plan.attention.name)):
         if not _FOLDER_NAME.fullmatch(value):
             wanted = "letters, digits, dots, dashes and underscores, as it becomes a folder name"
-            _refuse(key, value, wanted, f"Set {key}={_folder_name(value)}.")
-    _one_of("task.name", plan.task.name, TASKS)
+            refuse(key, value, wanted, f"Set {key}={_folder_name(value)}.")
+    one_of("task.name", plan.task.name, TASKS)
 
 
 def _check_hardware(plan: Plan) -> None:
     hardware = plan.hardware
     if hardware.batch is not None:
-        _at_least("hardware.batch", hardware.batch, 1, "Set hardware.batch=8, or null to let the machine decide.")
+        at_least("hardware.batch", hardware.batch, 1, "Set hardware.batch=8, or null to let the machine decide.")
     if hardware.workers is not None:
-        _at_least("hardware.workers", hardware.workers, 0, "Set hardware.workers=0 to load images in the main process.")
+        at_least("hardware.workers", hardware.workers, 0, "Set hardware.workers=0 to load images in the main process.")
     if hardware.num_threads is not None:
-        _at_least("hardware.num_threads", hardware.num_threads, 1, "Set it to null for the physical cores.")
+        at_least("hardware.num_threads", hardware.num_threads, 1, "Set it to null for the physical cores.")
     if hardware.precision is not None:
-        _one_of("hardware.precision", hardware.precision, PRECISIONS)
+        one_of("hardware.precision", hardware.precision, PRECISIONS)
     if hardware.cache is not None:
-        _one_of("hardware.cache", hardware.cache, CACHES)
+        one_of("hardware.cache", hardware.cache, CACHES)
     device = hardware.device
     if re.fullmatch(r"(cuda:)?\d+(,(cuda:)?\d+)+", device):
-        _refuse("hardware.device", device, "one device", "Several GPUs in one run are not supported; set cuda:0.")
+        refuse("hardware.device", device, "one device", "Several GPUs in one run are not supported; set cuda:0.")
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
-        _refuse("hardware.device", device, "auto, cpu, mps, cuda or cuda:N", "Set hardware.device=auto.")
+        refuse("hardware.device", device, "auto, cpu, mps, cuda or cuda:N", "Set hardware.device=auto.")
     if device in ("cpu", "mps") and hardware.precision == "fp16":
         next_step = "Set hardware.precision=fp32."
-        _refuse("hardware.precision", "fp16", f"fp32 with device={device}, where AMP has no fp16", next_step)
+        refuse("hardware.precision", "fp16", f"fp32 with device={device}, where AMP has no fp16", next_step)
 
 
 def _check_attention(plan: Plan) -> None:
     core, device, precision = plan.attention.core, plan.hardware.device, plan.hardware.precision
     if core not in CORES and not _OWN_CORE.fullmatch(core):
         expected = f"one of {', '.join(CORES)}, or package.module:Name for your own"
-        _refuse("attention.core", core, expected, _nearest("attention.core", core, CORES))
+        refuse("attention.core", core, expected, nearest("attention.core", core, CORES))
     if plan.task.name == "doctor":
         return  # it says what can't work here, with everything else that it finds
     if core == "flash" and device.startswith("cuda") and precision == "fp32":
@@ -150,7 +147,7 @@ def _check_attention(plan: Plan) -> None:
 
 
 def _check_determinism(plan: Plan) -> None:
-    _one_of("determinism", plan.determinism, DETERMINISM)
+    one_of("determinism", plan.determinism, DETERMINISM)
     if plan.determinism == "strict" and plan.train.deterministic is False:
         raise ConfigError(
             "determinism=strict and train.deterministic=false contradict each other: expected one of them. Take "
@@ -166,19 +163,19 @@ def _check_determinism(plan: Plan) -> None:
 def _check_train(plan: Plan) -> None:
     train = plan.train
     if train.epochs is not None:
-        _at_least("train.epochs", train.epochs, 1, "Set train.epochs=1 for the shortest training.")
+        at_least("train.epochs", train.epochs, 1, "Set train.epochs=1 for the shortest training.")
     if train.imgsz is not None and (train.imgsz < 32 or train.imgsz % 32):
         size = max(32, round(train.imgsz / 32) * 32)
-        _refuse("train.imgsz", train.imgsz, "a multiple of 32 from 32 on", f"Set train.imgsz={size}.")
+        refuse("train.imgsz", train.imgsz, "a multiple of 32 from 32 on", f"Set train.imgsz={size}.")
     if train.val is False:
-        _refuse("train.val", "false", "true, since accuracy comes from validation", "Leave train.val out.")
+        refuse("train.val", "false", "true, since accuracy comes from validation", "Leave train.val out.")
     if train.save is False:
-        _refuse("train.save", "false", "true, since best.pt is what gets evaluated", "Leave train.save out.")
+        refuse("train.save", "false", "true, since best.pt is what gets evaluated", "Leave train.save out.")
     if train.time is not None:
         next_step = "Set train.epochs instead: a time limit stops arms at different epochs, and they no longer compare."
-        _refuse("train.time", train.time, "null", next_step)
+        refuse("train.time", train.time, "null", next_step)
     if train.optimizer is not None and train.optimizer.lower() not in {name.lower() for name in OPTIMIZERS}:
-        _one_of("train.optimizer", train.optimizer, OPTIMIZERS)
+        one_of("train.optimizer", train.optimizer, OPTIMIZERS)
 
 
 def _check_dataset(plan: Plan) -> None:
@@ -191,64 +188,22 @@ def _check_dataset(plan: Plan) -> None:
             )
         return
     for key in ("num_train_images", "num_val_images"):
-        _at_least(f"dataset.{key}", getattr(dataset, key), 1, f"Set dataset.{key}=64.")
-    _at_least("dataset.image_px", dataset.image_px, 32, "Set dataset.image_px=640.")
-    _at_least("dataset.render_seed", dataset.render_seed, 0, "Set dataset.render_seed=0.")
+        at_least(f"dataset.{key}", getattr(dataset, key), 1, f"Set dataset.{key}=64.")
+    at_least("dataset.image_px", dataset.image_px, 32, "Set dataset.image_px=640.")
+    at_least("dataset.render_seed", dataset.render_seed, 0, "Set dataset.render_seed=0.")
 
 
 def _check_compare(plan: Plan) -> None:
     if not 0 < plan.compare.alpha < 1:
-        _refuse("compare.alpha", plan.compare.alpha, "a level between 0 and 1", "Set compare.alpha=0.05.")
+        refuse("compare.alpha", plan.compare.alpha, "a level between 0 and 1", "Set compare.alpha=0.05.")
     for name, primary in plan.compare.primary.items():
         key = f"compare.primary.{name}"
-        _one_of(f"{key}.metric", primary.metric, tuple(QUANTITIES))
-        _one_of(f"{key}.margin_kind", primary.margin_kind, MARGIN_KINDS)
+        one_of(f"{key}.metric", primary.metric, tuple(QUANTITIES))
+        one_of(f"{key}.margin_kind", primary.margin_kind, MARGIN_KINDS)
         if not primary.margin > 0:
             next_step = f"Set {key}.margin to the smallest difference that would matter to you."
-            _refuse(f"{key}.margin", primary.margin, "more than 0", next_step)
-
-
-def _check_task_blocks(plan: Plan) -> None:
-    """Options of a task are checked only where that task runs: a leftover in a preset hurts nobody else."""
-    if plan.task.name == "doctor":
-        _at_least("doctor.time_limit_s", plan.doctor.time_limit_s, 1, "Set doctor.time_limit_s=60.")
-    if plan.task.name == "verify":
-        _at_least("verify.num_images", plan.verify.num_images, 1, "Set verify.num_images=4.")
-        _at_least("verify.max_ratio", plan.verify.max_ratio, 1, "Set verify.max_ratio=2, the rule of this project.")
-        for precision in plan.verify.precisions or ():
-            _one_of("verify.precisions", precision, PRECISIONS)
-        if plan.verify.precisions == []:
-            _refuse(
-                "verify.precisions", "[]", "one or more precisions", "Set verify.precisions=null for all there are."
-            )
-        if plan.verify.weights and not Path(plan.verify.weights).is_file():
-            _refuse("verify.weights", plan.verify.weights, "a checkpoint that exists", "Give the path of a best.pt.")
-    if plan.task.name == "setup_trial":
-        _at_least("setup_trial.time_limit_s", plan.setup_trial.time_limit_s, 1, "Set setup_trial.time_limit_s=600.")
-        if not plan.setup_trial.implementations:
-            next_step = f"Set setup_trial.implementations=[{','.join(IMPLEMENTATIONS)}]."
-            _refuse("setup_trial.implementations", "[]", "one or more implementations", next_step)
-        for name in plan.setup_trial.implementations:
-            _one_of("setup_trial.implementations", name, IMPLEMENTATIONS)
-
-
-def _at_least(key: str, got: float, least: int, next_step: str) -> None:
-    if got < least:
-        _refuse(key, got, f"{least} or more", next_step)
-
-
-def _one_of(key: str, got: str, options: Sequence[str]) -> None:
-    if got not in options:
-        _refuse(key, got, f"one of {', '.join(options)}", _nearest(key, got, options))
-
-
-def _nearest(key: str, got: str, options: Sequence[str]) -> str:
-    return f"Set {key}={next(iter(get_close_matches(got, options, n=1, cutoff=0.0)), options[0])}."
+            refuse(f"{key}.margin", primary.margin, "more than 0", next_step)
 
 
 def _folder_name(value: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", value).strip("._-")[:100] or "comparison"
-
-
-def _refuse(key: str, got: Any, expected: str, next_step: str) -> None:
-    raise ConfigError(f"{key}={got} can't work: expected {expected}. {next_step}")

@@ -7,7 +7,6 @@ import dataclasses
 import time
 
 import torch
-from torch import nn
 
 from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.attention.choice import refusal
@@ -21,14 +20,13 @@ from sdpa_exp.evidence.end_to_end import EndToEnd, compare_end_to_end
 from sdpa_exp.evidence.equivalence import capture_calls, compare_sites
 from sdpa_exp.evidence.rule import Equivalence, SiteEquivalence
 from sdpa_exp.evidence.training_step import attest_training_step
-from sdpa_exp.injection.build import build_network
-from sdpa_exp.injection.inject import Choices, inject
 from sdpa_exp.injection.sites import Site, find_sites
 from sdpa_exp.results.events import Journal
 from sdpa_exp.results.files import write_json_atomic, write_text_atomic
 from sdpa_exp.tasks.auto import base_setting, resolve_auto
 from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tasks.hardware import DTYPES
+from sdpa_exp.tasks.network import build, with_core
 from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.val_accuracy import val_accuracy
 from sdpa_exp.tasks.verify_report import render_verify
@@ -62,7 +60,8 @@ def verify(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: fl
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32 here
     imgsz = plan.train.imgsz or _DEFAULT_IMGSZ
     batch = real_batch(prepared.yaml_path, imgsz=imgsz, num_images=plan.verify.num_images, device=device)
-    network = _network(plan, len(prepared.class_names), batch["img"]).to(device)
+    weights = plan.verify.weights or plan.model.weights
+    network = build(plan, num_classes=len(prepared.class_names), weights=weights, images=batch["img"]).to(device)
     sites = find_sites(network)
     refused = _refused(plan, sites, device)
     precisions = [name for name in _precisions(plan, device) if name not in refused]
@@ -72,7 +71,7 @@ def verify(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: fl
 
     core = plan.attention.core
     choices = resolve_auto(plan, network).cores if core == AUTO_NAME else None
-    tested = _with(network, core, choices)
+    tested = with_core(network, core, choices)
     calls = capture_calls(network, batch["img"])
     found: list[SiteEquivalence] = []
     end_to_end: list[EndToEnd] = []
@@ -90,7 +89,7 @@ def verify(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: fl
     if _has_trained_weights(plan):
         accuracy = {
             name: val_accuracy(model, plan, prepared.yaml_path, imgsz=imgsz)
-            for name, model in {"stock": _with(network, "stock"), plan.arm: copy.deepcopy(tested)}.items()
+            for name, model in {"stock": with_core(network, "stock"), plan.arm: copy.deepcopy(tested)}.items()
         }
     else:
         outcome.warn(journal, "accuracy_not_compared", _NO_ACCURACY)
@@ -117,46 +116,8 @@ def verify(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: fl
     attestation.raise_if_wrong()
 
 
-def _network(plan: Plan, num_classes: int, images: torch.Tensor) -> nn.Module:
-    """The plan's model in fp32, able to say its loss. Fresh weights get the batch statistics of the images."""
-    from ultralytics.cfg import get_cfg
-    from ultralytics.nn.tasks import load_checkpoint
-
-    weights = plan.verify.weights or plan.model.weights
-    if weights:
-        network, _ = load_checkpoint(weights)
-    else:
-        torch.manual_seed(plan.seed)
-        network = build_network(plan.model.architecture, num_classes)
-        _settle_batch_statistics(network, images.cpu())
-    network.args = get_cfg(overrides={"task": "detect"})
-    network.nc = num_classes  # RT-DETR's loss asks the model; Ultralytics' trainer sets it too
-    network.names = getattr(network, "names", None) or {index: str(index) for index in range(num_classes)}
-    for parameter in network.parameters():
-        parameter.requires_grad_(parameter.is_floating_point())
-    return network.float()  # type: ignore[no-any-return]
-
-
-@torch.no_grad()
-def _settle_batch_statistics(network: nn.Module, images: torch.Tensor) -> None:
-    """One pass in training mode: without it, evaluation would see feature maps that fade from layer to layer."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    before = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-    network.train()(images)
-    for norm, momentum in zip(norms, before, strict=True):
-        norm.momentum = momentum
-
-
 def _has_trained_weights(plan: Plan) -> bool:
     return bool(plan.verify.weights or plan.model.weights)
-
-
-def _with(network: nn.Module, core: str, choices: Choices | None = None) -> nn.Module:
-    model = copy.deepcopy(network)
-    inject(model, core, choices=choices)
-    return model
 
 
 def _precisions(plan: Plan, device: torch.device) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sdpa_exp.config import validate
+from sdpa_exp.config import validate, validate_tasks
 from sdpa_exp.config.location import conf_dir
 from sdpa_exp.config.plan import read_plan, write_plan
 from sdpa_exp.errors import ConfigError
@@ -25,7 +25,7 @@ def test_every_task_is_known_to_the_config_and_has_a_file() -> None:
 
 
 def test_every_implementation_is_known_to_the_config() -> None:
-    assert set(IMPLEMENTATIONS) == set(validate.IMPLEMENTATIONS)
+    assert set(IMPLEMENTATIONS) == set(validate_tasks.IMPLEMENTATIONS)
 
 
 @pytest.mark.parametrize("name", TASKS)

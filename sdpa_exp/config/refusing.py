@@ -1,0 +1,31 @@
+"""How a value is refused: one sentence with what, got, expected, and the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from sdpa_exp.errors import ConfigError
+
+
+def at_least(key: str, got: float, least: int, next_step: str) -> None:
+    """Refuse a number below `least`."""
+    if got < least:
+        refuse(key, got, f"{least} or more", next_step)
+
+
+def one_of(key: str, got: str, options: Sequence[str]) -> None:
+    """Refuse a word that is none of the options, and name the nearest."""
+    if got not in options:
+        refuse(key, got, f"one of {', '.join(options)}", nearest(key, got, options))
+
+
+def nearest(key: str, got: str, options: Sequence[str]) -> str:
+    """The next step that names the option closest to what was written."""
+    return f"Set {key}={next(iter(get_close_matches(got, options, n=1, cutoff=0.0)), options[0])}."
+
+
+def refuse(key: str, got: Any, expected: str, next_step: str) -> NoReturn:
+    """Raise ConfigError: what, got, expected, next step."""
+    raise ConfigError(f"{key}={got} can't work: expected {expected}. {next_step}")

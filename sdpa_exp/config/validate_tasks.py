@@ -1,0 +1,54 @@
+"""The options of single tasks, checked only where that task runs: a leftover in a preset hurts nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.refusing import at_least, one_of, refuse
+
+PRECISIONS = ("fp32", "fp16", "bf16")
+IMPLEMENTATIONS = ("pytorch", "flash_attn")
+
+
+def check_task_options(plan: Plan) -> None:
+    """Check the options of the plan's own task.
+
+    Raises:
+        ConfigError: one sentence about the first that can't work.
+    """
+    check = _CHECKS.get(plan.task.name)
+    if check is not None:
+        check(plan)
+
+
+def _check_doctor(plan: Plan) -> None:
+    at_least("doctor.time_limit_s", plan.doctor.time_limit_s, 1, "Set doctor.time_limit_s=60.")
+
+
+def _check_verify(plan: Plan) -> None:
+    at_least("verify.num_images", plan.verify.num_images, 1, "Set verify.num_images=4.")
+    at_least("verify.max_ratio", plan.verify.max_ratio, 1, "Set verify.max_ratio=2, the rule of this project.")
+    for precision in plan.verify.precisions or ():
+        one_of("verify.precisions", precision, PRECISIONS)
+    if plan.verify.precisions == []:
+        refuse("verify.precisions", "[]", "one or more precisions", "Set verify.precisions=null for all there are.")
+    if plan.verify.weights and not Path(plan.verify.weights).is_file():
+        refuse("verify.weights", plan.verify.weights, "a checkpoint that exists", "Give the path of a best.pt.")
+
+
+def _check_setup_trial(plan: Plan) -> None:
+    at_least("setup_trial.time_limit_s", plan.setup_trial.time_limit_s, 1, "Set setup_trial.time_limit_s=600.")
+    if not plan.setup_trial.implementations:
+        next_step = f"Set setup_trial.implementations=[{','.join(IMPLEMENTATIONS)}]."
+        refuse("setup_trial.implementations", "[]", "one or more implementations", next_step)
+    for name in plan.setup_trial.implementations:
+        one_of("setup_trial.implementations", name, IMPLEMENTATIONS)
+
+
+_CHECKS: dict[str, Callable[[Plan], None]] = {
+    "doctor": _check_doctor,
+    "verify": _check_verify,
+    "setup_trial": _check_setup_trial,
+}

@@ -1,0 +1,57 @@
+"""The plan's model outside a training: built or loaded, and copied with a core injected."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.inject import Choices, inject
+
+
+def with_core(network: nn.Module, core: str, choices: Choices | None = None) -> nn.Module:
+    """A copy of the network with this core injected."""
+    model = copy.deepcopy(network)
+    inject(model, core, choices=choices)
+    return model
+
+
+def build(plan: Plan, *, num_classes: int, weights: str | None, images: Tensor) -> nn.Module:
+    """The plan's model in fp32, able to say its loss.
+
+    Args:
+        plan: names the architecture, and the seed of fresh weights.
+        num_classes: of the data set.
+        weights: a checkpoint; None for fresh weights, which get the batch statistics of the images.
+        images: (B, 3, H, W), float, 0 to 1.
+    """
+    from ultralytics.cfg import get_cfg
+    from ultralytics.nn.tasks import load_checkpoint
+
+    if weights:
+        network, _ = load_checkpoint(weights)
+    else:
+        torch.manual_seed(plan.seed)
+        network = build_network(plan.model.architecture, num_classes)
+        _settle_batch_statistics(network, images.cpu())
+    network.args = get_cfg(overrides={"task": "detect"})
+    network.nc = num_classes  # RT-DETR's loss asks the model; Ultralytics' trainer sets it too
+    network.names = getattr(network, "names", None) or {index: str(index) for index in range(num_classes)}
+    for parameter in network.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())
+    return network.float()  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def _settle_batch_statistics(network: nn.Module, images: Tensor) -> None:
+    """One pass in training mode: without it, evaluation would see feature maps that fade from layer to layer."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    network.train()(images)
+    for norm, momentum in zip(norms, before, strict=True):
+        norm.momentum = momentum
