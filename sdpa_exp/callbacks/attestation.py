@@ -1,7 +1,8 @@
 """Attests a training after its last timed moment: a real step, a real validation batch, and the reloaded best.pt.
 
 Profiling can slow a process for good, so it comes last. Every stage runs on a copy: nothing that was measured or
-saved is touched.
+saved is touched. A compiled model has no sites to watch and takes a minute to compile again, so that the compiled
+training step is the model's own, and is counted as a whole; only the training is compiled, validation never is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ultralytics.utils.torch_utils import autocast, unwrap_model
 from sdpa_exp.callbacks.attach import Callbacks
 from sdpa_exp.errors import RunError
 from sdpa_exp.evidence.attest import Attestation, SiteEvidence, attest_call, judge
+from sdpa_exp.evidence.compiled import CompiledEvidence, attest_compiled, is_compiled
 from sdpa_exp.injection.sites import find_sites
 from sdpa_exp.results.events import Journal
 
@@ -39,7 +41,8 @@ class AttestTraining:
             *self._validation(trainer, images),
             *self._reloaded(trainer, images),
         ]
-        self.attestation = judge(evidence, find_sites(unwrap_model(trainer.model)))
+        compiled = self._compiled_step(trainer) if is_compiled(trainer.model) else None
+        self.attestation = judge(evidence, find_sites(unwrap_model(trainer.model)), compiled=compiled)
         self._journal.write("attestation", summary=self.attestation.summary())
 
     def _train_step(self, trainer: Any) -> list[SiteEvidence]:
@@ -53,6 +56,17 @@ class AttestTraining:
             loss.sum().backward()
 
         return attest_call(model, step, stage="train", backward=True, dtype=self._precision)
+
+    def _compiled_step(self, trainer: Any) -> CompiledEvidence:
+        network = unwrap_model(trainer.model)
+
+        def step() -> None:  # as Ultralytics does it: the loss stays outside the graph
+            with autocast(torch.bfloat16 if trainer.args.amp == "bf16" else trainer.amp, device=trainer.device.type):
+                loss, _ = network.loss(trainer.last_batch, trainer.model(trainer.last_batch["img"]))
+            loss.sum().backward()
+
+        trainer.model.train()
+        return attest_compiled(step, find_sites(network), trainer.device)
 
     def _validation(self, trainer: Any, images: torch.Tensor) -> list[SiteEvidence]:
         """As Ultralytics validates while training: the EMA, under fp16 autocast where AMP is on (bf16 too)."""

@@ -14,6 +14,7 @@ from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.attention.core import Core, Kernel
 from sdpa_exp.attention.registry import get_core
 from sdpa_exp.errors import AttestationError, InjectionError
+from sdpa_exp.evidence.compiled import CompiledEvidence
 from sdpa_exp.evidence.kernels import LABELS
 from sdpa_exp.evidence.operands import CORE_CALL, OperandRecorder, ProductCall
 from sdpa_exp.evidence.profile import Seen, profile_sites
@@ -38,7 +39,8 @@ class SiteEvidence:
 class Attestation:
     """Requested against executed, site by site. `ok` means that nothing disagrees.
 
-    `choices` is site -> core where `auto` was requested, and empty otherwise.
+    `choices` is site -> core where `auto` was requested, and empty otherwise. `compiled` is about the model as
+    torch.compile made it, None where it was not compiled; the evidence by site is then of its uncompiled copy.
     """
 
     requested: str
@@ -46,6 +48,7 @@ class Attestation:
     mismatches: tuple[str, ...]
     num_sites: int
     choices: dict[str, str] = field(default_factory=dict)
+    compiled: CompiledEvidence | None = None
 
     @property
     def ok(self) -> bool:
@@ -71,6 +74,7 @@ class Attestation:
             "executed": self.executed(),
             "mismatches": list(self.mismatches),
             **({"choices": self.choices} if self.choices else {}),
+            **({"compiled": asdict(self.compiled)} if self.compiled else {}),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -158,8 +162,13 @@ def attest_call(
     return evidence
 
 
-def judge(evidence: list[SiteEvidence], sites: list[Site]) -> Attestation:
+def judge(evidence: list[SiteEvidence], sites: list[Site], *, compiled: CompiledEvidence | None = None) -> Attestation:
     """Compare what ran with what the sites' core stands for.
+
+    Args:
+        evidence: by site and stage.
+        sites: those of the model.
+        compiled: of its compiled form, where it has one.
 
     Raises:
         InjectionError: no sites, or sites with different cores that `auto` did not choose.
@@ -179,9 +188,10 @@ def judge(evidence: list[SiteEvidence], sites: list[Site]) -> Attestation:
     return Attestation(
         requested=name,
         evidence=tuple(evidence),
-        mismatches=tuple(mismatches),
+        mismatches=(*mismatches, *(compiled.mismatches if compiled else ())),
         num_sites=len(sites),
         choices=cores if requested == AUTO_NAME else {},
+        compiled=compiled,
     )
 
 

@@ -5,7 +5,8 @@ see the model. A callback would come too late for EMA, validation and best.pt.
 
 Read in Ultralytics 8.4.190, engine/trainer.py: an out-of-memory in the first epoch halves the batch and goes on; NaN
 reloads last.pt; the AMP check downloads a model and can switch AMP off. Each changes what is measured, so here the
-first two are errors and the third is replaced: the precision asked for is the precision that runs.
+first two are errors and the third is replaced: the precision asked for is the precision that runs. A model that
+can't be compiled is trained uncompiled there, with a warning; here that is an error too.
 """
 
 from __future__ import annotations
@@ -95,6 +96,12 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
     def _setup_train(self) -> None:
         with mock.patch("ultralytics.engine.trainer.check_amp", return_value=True):
             super()._setup_train()
+        if self.args.compile and not hasattr(self.model, "_orig_mod"):
+            raise RunError(
+                "train.compile is on and the model is not compiled: Inductor found no compiler that works (a host C++ "
+                "compiler on a CPU, Triton on CUDA), and Ultralytics would train uncompiled. The log above says what "
+                "is missing: install it, or take train.compile out."
+            )
 
     def _build_train_pipeline(self) -> None:
         self.num_pipelines += 1

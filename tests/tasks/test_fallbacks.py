@@ -46,3 +46,16 @@ def test_out_of_memory_ends_the_run_instead_of_halving_the_batch(trainer: Attent
     trainer.add_callback("on_train_start", out_of_memory)
     with pytest.raises(RunError, match=r"out of memory in the first epoch: batch 4 .* Set hardware\.batch=2 or less"):
         trainer.train()
+
+
+def test_a_model_that_cannot_be_compiled_ends_the_run_instead_of_training_uncompiled(
+    trainer: AttentionTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch._inductor.cpp_builder.get_cpp_compiler", _no_compiler)
+    trainer.args.compile = True
+    with pytest.raises(RunError, match=r"train\.compile is on and the model is not compiled: .* install it, or take"):
+        trainer.train()
+
+
+def _no_compiler() -> None:
+    raise RuntimeError("no working C++ compiler")

@@ -1,0 +1,88 @@
+"""Which attention kernels a compiled model ran: counts over the whole graph, since it has no modules left to watch.
+
+Inductor keeps PyTorch's fused attention operations as they are, so that they can be counted. Explicit attention, math
+and flex become generated code that carries no name: there the evidence is that no fused operation ran. That is worth
+looking at, because Inductor may also rewrite an explicit softmax attention into a fused one by itself
+(torch/_inductor/fx_passes/fuse_attention.py), and two arms would become one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from sdpa_exp.attention.core import Kernel
+from sdpa_exp.attention.registry import get_core
+from sdpa_exp.evidence.kernels import BACKWARD_OPS, FORWARD_OPS, LABELS
+from sdpa_exp.injection.inject import site_core
+from sdpa_exp.injection.sites import Site, family_of
+
+_NAMED: frozenset[Kernel] = frozenset({"flash", "efficient", "cudnn", "flash_attn"})
+"""Kernels that keep their operation in a compiled graph."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompiledEvidence:
+    """Calls of fused attention operations in one compiled training step, and what disagrees with the cores."""
+
+    forward: dict[str, int]
+    backward: dict[str, int]
+    mismatches: tuple[str, ...]
+
+
+def is_compiled(model: Any) -> bool:
+    """Whether torch.compile wraps the model."""
+    return hasattr(model, "_orig_mod")
+
+
+def attest_compiled(step: Callable[[], object], sites: Sequence[Site], device: torch.device) -> CompiledEvidence:
+    """Run one training step of a compiled model under the profiler.
+
+    Args:
+        step: forward and backward of the compiled model, compiled already.
+        sites: of the model that was compiled.
+        device: where it is.
+    """
+    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
+    with profile(activities=activities, acc_events=True) as profiler:
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+    names = [event.name for event in profiler.events()]
+    forward, backward = _count(names, FORWARD_OPS), _count(names, BACKWARD_OPS)
+    allowed = [_allowed(site) for site in sites]
+    return CompiledEvidence(
+        forward={LABELS[kernel]: calls for kernel, calls in forward.items()},
+        backward={LABELS[kernel]: calls for kernel, calls in backward.items()},
+        mismatches=(*_mismatches("forward", forward, allowed), *_mismatches("backward", backward, allowed)),
+    )
+
+
+def _count(names: Iterable[str], operations: dict[str, Kernel]) -> Counter[Kernel]:
+    return Counter(kernel for name in names if (kernel := operations.get(name)) in _NAMED and kernel is not None)
+
+
+def _allowed(site: Site) -> frozenset[Kernel]:
+    core, family = get_core(site_core(site)), family_of(site.module)
+    if core.function is not None:
+        return core.kernels
+    return family.stock_kernels if family is not None else frozenset()
+
+
+def _mismatches(direction: str, seen: Counter[Kernel], allowed: Sequence[frozenset[Kernel]]) -> list[str]:
+    wrong = sorted(set(seen) - frozenset[Kernel]().union(*allowed))
+    found = [
+        f"the compiled {direction} ran {LABELS[kernel]} {seen[kernel]} times, which no site asks for: torch.compile "
+        "replaced the attention"
+        for kernel in wrong
+    ]
+    num_wanted = sum(bool(kernels) and kernels <= _NAMED for kernels in allowed)
+    num_right = sum(calls for kernel, calls in seen.items() if kernel not in wrong)
+    if num_right < num_wanted:
+        found.append(f"the compiled {direction} made {num_right} fused attention calls; expected {num_wanted}")
+    return found
