@@ -1,4 +1,4 @@
-"""What a compiled training step ran: fused operations are counted over the whole graph, and a replaced one is caught."""
+"""What a compiled training step ran: fused operations are counted over the graph, and a replaced one is caught."""
 
 from __future__ import annotations
 
