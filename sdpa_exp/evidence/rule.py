@@ -16,10 +16,12 @@ _WORDS = {
     "grad_input": "gradients of the input are",
     "grad_params": "gradients of the parameters are",
 }
-# Some roundings of the largest value in fp32: a largest error is one element's luck, on both sides. Measured on a CPU:
-# without this, PyTorch's flash breaks the rule in the gradient of the input at one site in 16, by 4 roundings (its root
-# mean square error is 1.3 times the plain one's there). A cast to a half precision is a thousand times as much.
-_ROUNDING = 16 * torch.finfo(torch.float32).eps
+# Roundings of the largest value in fp32 that an honest core may lie beyond the rule. Measured on a CPU, 4 seeds, 160 to
+# 1280 px, eager, flash and math alike: up to 0.5 roundings for the root mean square (yolo12n at 1280 px, forward: 1.55
+# against 0.57, from the convolutions around the product, which run in another layout) and 4 for the largest error, which
+# is one element's luck on both sides. A cast to TF32 or bf16 is a thousand times as much.
+_RMS_ROUNDING = 1 * torch.finfo(torch.float32).eps
+_LARGEST_ROUNDING = 8 * torch.finfo(torch.float32).eps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +56,8 @@ class Part:
     def ok(self) -> bool:
         """Whether the rule holds for both errors; a NaN never holds."""
         return (
-            self.rms_error <= self.max_ratio * self.plain_rms_error + _ROUNDING
-            and self.error <= self.max_ratio * self.plain_error + _ROUNDING
+            self.rms_error <= self.max_ratio * self.plain_rms_error + _RMS_ROUNDING
+            and self.error <= self.max_ratio * self.plain_error + _LARGEST_ROUNDING
         )
 
 
