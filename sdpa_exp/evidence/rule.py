@@ -16,10 +16,10 @@ _WORDS = {
     "grad_input": "gradients of the input are",
     "grad_params": "gradients of the parameters are",
 }
-# Roundings of the largest value in fp32 that an honest core may lie beyond the rule. Measured on a CPU, 4 seeds, 160 to
-# 1280 px, eager, flash and math alike: up to 0.5 roundings for the root mean square (yolo12n at 1280 px, forward: 1.55
-# against 0.57, from the convolutions around the product, which run in another layout) and 4 for the largest error, which
-# is one element's luck on both sides. A cast to TF32 or bf16 is a thousand times as much.
+# Roundings of the largest value in fp32 that an honest core may lie beyond the rule. Measured on a CPU, 160 to 1280 px,
+# eager, flash and math alike: up to 0.5 roundings for the root mean square (yolo12n at 1280 px, forward: 1.55 against
+# 0.57, from the convolutions around the product, which run in another layout), and 4 for the largest error, which is
+# one element's luck on both sides. A cast to TF32 or bf16 is a thousand times as much.
 _RMS_ROUNDING = 1 * torch.finfo(torch.float32).eps
 _LARGEST_ROUNDING = 8 * torch.finfo(torch.float32).eps
 
