@@ -9,15 +9,15 @@ import numpy as np
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.figure_style import ArmStyle, Picture, new_axes, to_svg
 from sdpa_exp.compare.pair import usable
-from sdpa_exp.compare.runs import CSV_TIME, ENERGY
+from sdpa_exp.compare.runs import COST, CSV_TIME, ENERGY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sdpa_exp.compare.pair import CellRuns
 
-_DOTS = ("mAP50-95", "mAP50", "train_s", CSV_TIME, "images_per_s", "peak_memory_mib", ENERGY)
-_COSTS = ("train_s", CSV_TIME, "peak_memory_mib", ENERGY)
+_DOTS = ("mAP50-95", "mAP50", "train_s", CSV_TIME, "images_per_s", "peak_memory_mib", ENERGY, COST)
+_COSTS = ("train_s", CSV_TIME, "peak_memory_mib", ENERGY, COST)
 _MAX_LINES = 40
 
 

@@ -35,7 +35,16 @@ def with_telemetry(plan: Plan, record: Record) -> Record:
         quantities={**record.quantities, **energy, **cost},
         unmeasured={**record.unmeasured, **why_no_energy, **why_no_cost},
         prices=None if cost["cost"] is None else prices,
+        warnings=[*record.warnings, *_polled(summary, energy)],
     )
+
+
+def _polled(summary: dict[str, Any] | None, energy: dict[str, float | None]) -> list[dict[str, str]]:
+    """A warning where the energy is not a counter's."""
+    if summary is None or energy["energy_j"] is None or summary["phases"]["train"]["energy_source"] != "polling":
+        return []
+    reason = summary["phases"]["train"]["unmeasured"]["energy_j"]
+    return [{"code": "energy_polled", "message": f"the GPU's energy is {reason}."}]
 
 
 def _summary(plan: Plan, events: list[dict[str, Any]]) -> dict[str, Any] | None:
