@@ -9,6 +9,7 @@ import numpy as np
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.figure_style import ArmStyle, Picture, new_axes, to_svg
 from sdpa_exp.compare.pair import usable
+from sdpa_exp.compare.prices import cost_sentence
 from sdpa_exp.compare.runs import COST, CSV_TIME, ENERGY
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def accuracy_against_cost(cell: CellRuns, styles: Mapping[str, ArmStyle]) -> Ite
             name=f"cost-{cost}-{cell.cell_id}",
             title=title,
             svg=to_svg(figure, title + cell.cell_id, title),
-            caption=f"Small: one run; large: the mean of the arm. n = {len(used)} runs. The axes don't begin at 0.",
+            caption=f"Small: one run; large: the mean of the arm. n = {len(used)} runs. The axes don't begin at 0."
+            + (f" {cost_sentence(used)}" if cost == COST and cost_sentence(used) else ""),
             runs=tuple(used),
         )
 

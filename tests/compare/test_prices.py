@@ -41,7 +41,7 @@ def test_energy_and_cost_have_columns_and_the_currency_is_named(
         assert max(map(len, printed.splitlines())) <= width
         assert "…" not in printed
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Cost is in EUR, at 2.5 a GPU hour." in report
+    assert report.count("Cost is in EUR, at 2.5 a GPU hour.") == 2  # under the figure, and in the methods
     assert "mAP50-95 against cost" in report
     assert "mAP50-95 against energy_j" in report
 
