@@ -45,6 +45,7 @@ Examples
   python -m sdpa_exp task=sync                                send runs that the tracking store has missed
   python -m sdpa_exp hardware.batch=4 train.imgsz=320 --cfg job          print the configuration, run nothing
   python -m sdpa_exp --config-dir my_conf hardware=my_box     your own my_conf/hardware/my_box.yaml
+  python -m sdpa_exp hardware.price_per_gpu_hour=2.5 hardware.currency=EUR    what a run costs, from its own figures
 
 Groups and options (* is the default)
 """

@@ -38,12 +38,14 @@ class EpochJournal:
         self._progress = run_dir / PROGRESS_FILE
         self._next_progress_s = 0.0
         self._step = 0
+        self._has_batch = False
         self._in_final_eval = False
 
     def callbacks(self) -> Callbacks:
         """Batch ends for the live line, epoch ends for the journal, the final evaluation for best.pt's metrics."""
         return {
             "on_train_epoch_start": self._reset_step,
+            "on_train_batch_start": self._note_first_batch,
             "on_train_batch_end": self._show,
             "on_fit_epoch_end": self._write_epoch,
             "on_final_eval_start": self._begin_final_eval,
@@ -52,6 +54,11 @@ class EpochJournal:
 
     def _reset_step(self, trainer: Any) -> None:
         self._step = 0
+
+    def _note_first_batch(self, trainer: Any) -> None:
+        if not self._has_batch:
+            self._has_batch = True
+            self._journal.write("first_batch")
 
     def _show(self, trainer: Any) -> None:
         self._step += 1

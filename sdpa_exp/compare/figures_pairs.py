@@ -9,15 +9,16 @@ import numpy as np
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.figure_style import ArmStyle, Picture, new_axes, to_svg
 from sdpa_exp.compare.pair import usable
-from sdpa_exp.compare.runs import CSV_TIME, ENERGY
+from sdpa_exp.compare.prices import cost_sentence
+from sdpa_exp.compare.runs import COST, CSV_TIME, ENERGY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sdpa_exp.compare.pair import CellRuns
 
-_DOTS = ("mAP50-95", "mAP50", "train_s", CSV_TIME, "images_per_s", "peak_memory_mib", ENERGY)
-_COSTS = ("train_s", CSV_TIME, "peak_memory_mib", ENERGY)
+_DOTS = ("mAP50-95", "mAP50", "train_s", CSV_TIME, "images_per_s", "peak_memory_mib", ENERGY, COST)
+_COSTS = ("train_s", CSV_TIME, "peak_memory_mib", ENERGY, COST)
 _MAX_LINES = 40
 
 
@@ -84,7 +85,8 @@ def accuracy_against_cost(cell: CellRuns, styles: Mapping[str, ArmStyle]) -> Ite
             name=f"cost-{cost}-{cell.cell_id}",
             title=title,
             svg=to_svg(figure, title + cell.cell_id, title),
-            caption=f"Small: one run; large: the mean of the arm. n = {len(used)} runs. The axes don't begin at 0.",
+            caption=f"Small: one run; large: the mean of the arm. n = {len(used)} runs. The axes don't begin at 0."
+            + (f" {cost_sentence(used)}" if cost == COST and cost_sentence(used) else ""),
             runs=tuple(used),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sdpa_exp.compare import findings_conditions, findings_null, findings_settings
+from sdpa_exp.compare import findings_conditions, findings_null, findings_settings, prices
 from sdpa_exp.compare.finding import Finding, by_severity
 
 if TYPE_CHECKING:
@@ -37,4 +37,5 @@ def _all(cells: Sequence[CellRuns], baseline: str) -> Iterator[Finding]:
         yield from findings_conditions.epoch_counts(cell)
         yield from findings_settings.unknown_settings(cell)
         yield from findings_settings.differing_environments(cell)
+        yield from prices.differing_prices(cell)
         yield from findings_conditions.recorded(cell)

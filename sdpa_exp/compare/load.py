@@ -95,8 +95,9 @@ def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, n
         return _missing(folder, str(error), arm=arm, seed=seed, num=num)
     notes: list[tuple[str, str]] = []
     finite = {k: float(v) for k, v in record.quantities.items() if v is not None and math.isfinite(v)}
+    # Records of older versions have the energy in the telemetry's summary alone.
     energy_j = (((record.telemetry or {}).get("phases") or {}).get("train") or {}).get("energy_j")
-    if energy_j is not None:
+    if energy_j is not None and ENERGY not in record.quantities:
         finite.setdefault(ENERGY, float(energy_j))
     broken = [k for k, v in record.quantities.items() if v is not None and not math.isfinite(v)]
     if broken:
@@ -122,6 +123,7 @@ def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, n
         settings_changed=record.settings_changed,
         warnings=record.warnings,
         telemetry=record.telemetry,
+        prices=record.prices,
         notes=(*notes, *curve_notes),
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.finding import listed
+from sdpa_exp.compare.prices import cost_sentence
 from sdpa_exp.compare.stats import PERMUTATION_MIN_PAIRS
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def _sentences(comparison: Comparison, cell: Cell, runs: list[Run]) -> Iterator[
         is_plain = any(run.is_plain for run in runs)
         told = [f"{name}: {numbers.meaning(name, is_plain=is_plain)}" for name in used]
         yield f"Measured were {'; '.join(told)}."
+    cost = cost_sentence(runs)
+    if cost is not None:
+        yield cost
 
 
 def _training(cell: Cell, runs: list[Run]) -> str:

@@ -13,9 +13,6 @@ _CSV_TIME = Quantity(
     better="lower",
     meaning="the time column of results.csv at its last line: all epochs, validation included",
 )
-_ENERGY = Quantity(
-    name=ENERGY, unit="J", better="lower", meaning="energy of the GPU in the train phase, from telemetry"
-)
 _HEADINGS = {
     "train_s": "train s",
     "images_per_s": "images/s",
@@ -29,9 +26,8 @@ _POINTS = frozenset({"mAP50", "mAP50-95", "last/mAP50", "last/mAP50-95", "precis
 
 def quantity_of(name: str) -> Quantity:
     """The definition of a quantity; one we don't know has no unit and no better way."""
-    ours = {CSV_TIME: _CSV_TIME, ENERGY: _ENERGY}
     return (
-        ours.get(name)
+        {CSV_TIME: _CSV_TIME}.get(name)
         or QUANTITIES.get(name)
         or Quantity(name=name, unit="", better=None, meaning="as its run recorded it")
     )

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 RunStatus = Literal["FINISHED", "FAILED", "KILLED", "MISSING"]
 Precision = Literal["bits", "printed digits"]
 UNKNOWN_CELL = "unknown"
-ENERGY = "energy_j"  # of the GPU in the train phase, from the telemetry summary
+ENERGY = "energy_j"
+COST = "cost"
 CSV_TIME = "csv_time_s"  # Ultralytics' own `time` column at the last epoch: every epoch, validation included
 
 
@@ -68,6 +69,7 @@ class Run:
     settings_changed: dict[str, list[Any]] = field(default_factory=dict)
     warnings: list[dict[str, str]] = field(default_factory=list)
     telemetry: dict[str, Any] | None = None
+    prices: dict[str, Any] | None = None
     notes: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -14,14 +14,15 @@ from rich.text import Text
 
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.comparison import STAGES, ArmSummary, Cell, Comparison
-from sdpa_exp.compare.runs import CSV_TIME, ENERGY
+from sdpa_exp.compare.prices import cost_sentence
+from sdpa_exp.compare.runs import COST, CSV_TIME, ENERGY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sdpa_exp.compare.finding import Severity
 
-MAIN_QUANTITIES = ("mAP50", "mAP50-95", "train_s", CSV_TIME, "images_per_s", "peak_memory_mib", ENERGY)
+MAIN_QUANTITIES = ("mAP50", "mAP50-95", "train_s", CSV_TIME, "images_per_s", "peak_memory_mib", ENERGY, COST)
 _STYLE: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 _STAGE_NAMES = dict(zip(STAGES, ("train forward", "train backward", "validation", "best.pt"), strict=True))
 _WIDE = 104
@@ -52,6 +53,9 @@ class TerminalView:
             yield _arms(cell, is_wide=options.max_width >= _WIDE)
             if options.max_width < _WIDE:
                 yield Text("* baseline; n: finished / planned runs", style="dim")
+            cost = cost_sentence(run for run in comparison.runs if run.cell_id == cell.cell_id)
+            if cost is not None:
+                yield Text(cost, style="dim")
             if cell.differences:
                 yield _title(
                     f"Paired differences{name}: arm minus {comparison.baseline}, {_level(comparison)} t interval"

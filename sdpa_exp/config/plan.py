@@ -33,6 +33,7 @@ SCHEMA_VERSION = 1
 
 # What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
 _OUTSIDE_CELL = ("attention", "seed", "baseline", "name", "tracking", "compare", "job")
+_PRICES = ("price_per_gpu_hour", "price_per_kwh", "currency")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,9 @@ class Plan:
     def cell(self) -> dict[str, Any]:
         """All settings that must be equal for two arms to be compared."""
         outside = {*_OUTSIDE_CELL, *(block for block in TASK_BLOCKS if block != self.task.name)}
-        return {key: value for key, value in to_dict(self).items() if key not in outside}
+        cell = {key: value for key, value in to_dict(self).items() if key not in outside}
+        cell["hardware"] = {key: value for key, value in cell["hardware"].items() if key not in _PRICES}
+        return cell
 
     def cell_id(self) -> str:
         """A short digest of `cell()`: runs with the same id differ in nothing but arm and seed."""

@@ -55,7 +55,7 @@ class AttentionConfig:
 
 @dataclass
 class HardwareConfig:
-    """Facts of the box. `None` is filled in from the machine found, once per sweep, and recorded."""
+    """Facts of the box. `None` is filled in from the machine found, once per sweep, and recorded; prices stay None."""
 
     name: str = MISSING
     device: str = "auto"
@@ -68,6 +68,9 @@ class HardwareConfig:
     channels_last: Optional[bool] = None  # noqa: UP045
     allocator: Optional[str] = None  # noqa: UP045
     num_threads: Optional[int] = None  # noqa: UP045
+    price_per_gpu_hour: Optional[float] = None  # noqa: UP045
+    price_per_kwh: Optional[float] = None  # noqa: UP045
+    currency: Optional[str] = None  # noqa: UP045
 
 
 @dataclass

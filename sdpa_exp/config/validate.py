@@ -5,6 +5,7 @@ Types and key names are Hydra's business (schema.py). What depends on the machin
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -117,6 +118,7 @@ def _check_hardware(plan: Plan) -> None:
         one_of("hardware.precision", hardware.precision, PRECISIONS)
     if hardware.cache is not None:
         one_of("hardware.cache", hardware.cache, CACHES)
+    _check_prices(plan)
     device = hardware.device
     if re.fullmatch(r"(cuda:)?\d+(,(cuda:)?\d+)+", device):
         refuse("hardware.device", device, "one device", "Several GPUs in one run are not supported; set cuda:0.")
@@ -125,6 +127,21 @@ def _check_hardware(plan: Plan) -> None:
     if device in ("cpu", "mps") and hardware.precision == "fp16":
         next_step = "Set hardware.precision=fp32."
         refuse("hardware.precision", "fp16", f"fp32 with device={device}, where AMP has no fp16", next_step)
+
+
+def _check_prices(plan: Plan) -> None:
+    for name in ("price_per_gpu_hour", "price_per_kwh"):
+        price = getattr(plan.hardware, name)
+        if price is None:
+            continue
+        key = f"hardware.{name}"
+        if not (math.isfinite(price) and price >= 0):
+            refuse(key, price, "0 or more", f"Set {key} to the price you pay, or to null where there is none.")
+        if not plan.hardware.currency:
+            raise ConfigError(
+                f"{key}={price} has no currency: expected hardware.currency beside it. Set hardware.currency=EUR, or "
+                f"the one you pay in."
+            )
 
 
 def _check_attention(plan: Plan) -> None:

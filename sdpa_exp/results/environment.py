@@ -22,8 +22,12 @@ PACKAGES = (
 )
 
 
-def collect_environment() -> dict[str, Any]:
-    """Versions, machine and code, as plain values; what can't be found out is None."""
+def collect_environment(device: str = "cuda") -> dict[str, Any]:
+    """Versions, machine and code, as plain values; what can't be found out is None.
+
+    Args:
+        device: torch's name of the GPU that is used; where it names none, the facts are of the first GPU, if any.
+    """
     import sdpa_exp
 
     code = Path(sdpa_exp.__file__).parent
@@ -36,7 +40,7 @@ def collect_environment() -> dict[str, Any]:
         "versions": {name: _version(name) for name in PACKAGES},
         "locations": {"sdpa_exp": str(code), "python": sys.executable},
         "git": git_state(code),
-        **_torch_facts(),
+        **_torch_facts(device),
     }
 
 
@@ -56,7 +60,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _torch_facts() -> dict[str, Any]:
+def _torch_facts(device: str) -> dict[str, Any]:
     import torch
 
     facts: dict[str, Any] = {
@@ -69,7 +73,7 @@ def _torch_facts() -> dict[str, Any]:
         "driver": None,
     }
     if torch.cuda.is_available():
-        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+        properties = torch.cuda.get_device_properties(device if device.startswith("cuda") else 0)
         facts |= {
             "gpu": properties.name,
             "gpu_uuid": f"GPU-{properties.uuid}" if hasattr(properties, "uuid") else None,

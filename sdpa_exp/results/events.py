@@ -4,9 +4,10 @@ Every line has `seq` (from 0), `time_unix_s`, `mono_s` (monotonic clock of the w
 
 | event          | further keys |
 |---             |---|
-| run_started    | pid, plan_cell_id |
+| run_started    | plan_cell_id, gpu_untouched_until_unix_s (imports are done, CUDA is not awake) |
 | environment    | environment |
 | phase          | name, wall_s, memory (peak_allocated_mib, peak_reserved_mib, peak_rss_mib); at its end |
+| first_batch    | none; the first training batch is loaded |
 | epoch          | epoch (from 1), epochs, metrics (losses, precision, recall, mAP50, ...), train_s, val_s |
 | data_stream    | digest, num_batches |
 | attestation    | summary |

@@ -43,6 +43,37 @@ _ALL = (
         meaning="train phase: torch's peak allocated device memory on CUDA, peak resident set of the worker on a CPU",
     ),
     Quantity(name="total_s", unit="s", better="lower", meaning="worker process from start to result"),
+    Quantity(
+        name="energy_j",
+        unit="J",
+        better="lower",
+        meaning="the whole GPU during train_s, from its energy counter, else integrated from polled power (result.json "
+        "names the source)",
+    ),
+    Quantity(
+        name="net_energy_j",
+        unit="J",
+        better="lower",
+        meaning="energy_j less the GPU's idle power, measured before the run touched it, over train_s",
+    ),
+    Quantity(name="energy_per_epoch_j", unit="J", better="lower", meaning="energy_j over the epochs of train_s"),
+    Quantity(
+        name="energy_per_image_j", unit="J", better="lower", meaning="energy_j over the training images of train_s"
+    ),
+    Quantity(name="mean_gpu_power_w", unit="W", better=None, meaning="energy_j over train_s"),
+    Quantity(
+        name="cpu_energy_j",
+        unit="J",
+        better="lower",
+        meaning="the machine's CPU packages during train_s, from RAPL's counters, all processes",
+    ),
+    Quantity(
+        name="cost",
+        unit="",
+        better="lower",
+        meaning="in hardware.currency: total_s at hardware.price_per_gpu_hour, plus the energy of GPU and CPU packages "
+        "in that time at hardware.price_per_kwh; a price that is not set adds nothing",
+    ),
 )
 
 _OF_OTHER_TASKS = (

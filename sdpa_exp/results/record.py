@@ -37,7 +37,8 @@ class Record:
         environment: versions, device, driver, commit.
         settings_changed: Ultralytics argument -> [planned, executed], where the two differ.
         warnings: [{"code", "message"}].
-        telemetry: summary of telemetry.jsonl, added by the parent.
+        telemetry: summary of telemetry.jsonl, added by the parent, as are the quantities of energy and cost.
+        prices: {"currency", "price_per_gpu_hour", "price_per_kwh"}, for the quantity cost; None where it is None.
     """
 
     status: Status
@@ -61,6 +62,7 @@ class Record:
     settings_changed: dict[str, list[Any]] = field(default_factory=dict)
     warnings: list[dict[str, str]] = field(default_factory=list)
     telemetry: dict[str, Any] | None = None
+    prices: dict[str, Any] | None = None
 
 
 def write_record(run_dir: Path, record: Record) -> Path:

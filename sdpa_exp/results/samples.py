@@ -1,8 +1,9 @@
 """The telemetry of a run: `telemetry.jsonl`, one JSON object per sample, appended by the parent beside the worker.
 
 Every line has `time_unix_s`, `mono_s` (monotonic clock of the parent) and quantities with their unit in the name; a
-value of null was not measured. A line whose reasons differ from those of the line before has `unavailable`:
-quantity -> why it is null. Lines are flushed, not synced: a power cut may cost the last seconds.
+value of null was not measured. `<uuid>/<quantity>` is of the GPU with that UUID, as long as the run's own is not known.
+A line whose reasons differ from those of the line before has `unavailable`: quantity -> why it is null. Lines are
+flushed, not synced: a power cut may cost the last seconds.
 """
 
 from __future__ import annotations

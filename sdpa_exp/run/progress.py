@@ -99,6 +99,8 @@ def closing_line(record: Record) -> str:
         f"{_number(quantities.get('images_per_s'), '.1f')} images/s",
         f"peak {_number(quantities.get('peak_memory_mib'), '.0f')} MiB",
     ]
+    if quantities.get("energy_j") is not None:
+        parts.append(f"GPU {_number(quantities['energy_j'], '.0f')} J")
     return "finished: " + "  ".join(parts) + f"  {kernels_line(record)}"
 
 

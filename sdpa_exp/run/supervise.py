@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import logging
 import os
 import shutil
@@ -11,19 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
 from sdpa_exp.errors import RunError
-from sdpa_exp.results.events import EventTail, read_events
+from sdpa_exp.results.events import EventTail
 from sdpa_exp.results.record import RESULT_FILE, Record, read_record, write_record
 from sdpa_exp.run.ended import now, record_of
+from sdpa_exp.run.measured import with_telemetry
 from sdpa_exp.run.progress import RunProgress
-from sdpa_exp.telemetry.make import gpu_probe, host_probe
-from sdpa_exp.telemetry.sampler import Sampler
-from sdpa_exp.telemetry.summary import Phase, summarize
+from sdpa_exp.telemetry.of_run import RunTelemetry
 from sdpa_exp.tracking.mlflow_environment import SECRET_VARIABLES
 from sdpa_exp.tracking.tracker import Tracker
 
@@ -74,20 +70,19 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the worker in order
             env=_worker_environment(),
         )
-    sampler = _start_sampler(plan, worker.pid)
+    telemetry = RunTelemetry(plan.run_dir, plan.telemetry, worker.pid)
     tail = EventTail(plan.run_dir)
     interrupted = False
     try:
         while worker.poll() is None:
-            _show(tail, plan, sampler, worker.pid, progress)
+            _show(tail, plan, telemetry, progress)
             time.sleep(_POLL_S)
     except KeyboardInterrupt:
         interrupted = True
         progress.note("interrupted: ending the run and keeping what it measured ...")
         _end(worker)
-    _show(tail, plan, sampler, worker.pid, progress)
-    if sampler is not None:
-        sampler.stop()
+    _show(tail, plan, telemetry, progress)
+    telemetry.stop()
     record = _completed(plan, worker.returncode, interrupted=interrupted, started_at=started_at)
     progress.finish(record)
     if interrupted:
@@ -101,20 +96,10 @@ def _worker_environment() -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1", "COLUMNS": str(shutil.get_terminal_size((120, 24)).columns)}
 
 
-def _start_sampler(plan: Plan, pid: int) -> Sampler | None:
-    if not plan.telemetry.enabled:
-        return None
-    sampler = Sampler(plan.run_dir, period_s=plan.telemetry.period_s, probes=[host_probe(pid, plan.run_dir)])
-    sampler.start()
-    return sampler
-
-
-def _show(tail: EventTail, plan: Plan, sampler: Sampler | None, pid: int, progress: RunProgress) -> None:
-    """Pass new events on: to the screen, and the GPU's identity to the sampler."""
+def _show(tail: EventTail, plan: Plan, telemetry: RunTelemetry, progress: RunProgress) -> None:
+    """Pass new events on: to the screen, and the GPU's identity to telemetry."""
     for event in tail.poll():
-        uuid = event.get("environment", {}).get("gpu_uuid") if event["event"] == "environment" else None
-        if uuid and sampler is not None and plan.telemetry.gpu:
-            sampler.add(gpu_probe(uuid, pid))
+        telemetry.event(event)
         progress.event(event)
     progress.refresh(plan.run_dir)
 
@@ -129,12 +114,12 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
 
 
 def _completed(plan: Plan, returncode: int, *, interrupted: bool, started_at: str) -> Record:
-    """The worker's record with the telemetry's summary; ours, where the worker died without one."""
+    """The worker's record with what telemetry adds; ours, where the worker died without one."""
     if (plan.run_dir / RESULT_FILE).exists():
         record = read_record(plan.run_dir)
     else:
         record = _record_of_dead_worker(plan, returncode, interrupted=interrupted, started_at=started_at)
-    record = dataclasses.replace(record, telemetry=_telemetry(plan))
+    record = with_telemetry(plan, record)
     write_record(plan.run_dir, record)
     return record
 
@@ -154,16 +139,3 @@ def _record_of_dead_worker(plan: Plan, returncode: int, *, interrupted: bool, st
         error=RunError.__name__,
         exit_code=RunError.exit_code,
     )
-
-
-def _telemetry(plan: Plan) -> dict[str, Any] | None:
-    path = plan.run_dir / "telemetry.jsonl"
-    if not path.exists():
-        return None
-    samples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    phases = [
-        Phase(name=e["name"], start_unix_s=e["time_unix_s"] - e["wall_s"], end_unix_s=e["time_unix_s"])
-        for e in read_events(plan.run_dir)
-        if e["event"] == "phase"
-    ]
-    return summarize(samples, phases)

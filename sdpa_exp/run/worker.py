@@ -75,10 +75,11 @@ def _run(plan: Plan, journal: Journal, outcome: Outcome, started_perf_s: float) 
     from sdpa_exp.tasks.hardware import resolve_hardware
 
     switch_off_trackers()
+    untouched_until_unix_s = time.time()  # the libraries are imported, and no GPU was touched so far
     plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
     write_plan(plan)
-    journal.write("run_started", plan_cell_id=plan.cell_id())
-    outcome.environment = collect_environment()
+    journal.write("run_started", plan_cell_id=plan.cell_id(), gpu_untouched_until_unix_s=untouched_until_unix_s)
+    outcome.environment = collect_environment(plan.hardware.device)
     journal.write("environment", environment=outcome.environment)
     with gpu_lock(outcome.environment["gpu_uuid"] if plan.hardware.device.startswith("cuda") else None):
         task.load()(plan, journal, outcome, started_perf_s=started_perf_s)

@@ -1,7 +1,7 @@
-"""Energy of stretches of time, from the GPU's counter, or from polled power where there is no counter.
+"""Energy of stretches of time, from a counter, or from polled power where there is no counter.
 
-The counter is the better source: polled power covers about a quarter of the run time on A100 and H100 (the sensor
-averages over 25 of each 100 ms), so short peaks are lost. Which one was used is always said.
+The GPU's counter is the better source: polled power covers about a quarter of the run time on A100 and H100 (the
+sensor averages over 25 of each 100 ms), so short peaks are lost. Which one was used is always said.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EnergySource = Literal["counter", "polling"]
+CPU_ENERGY_SOURCE = "rapl"
+
+CPU_ENERGY = "cpu_package_energy_j"  # the name in telemetry.jsonl
 
 # A stretch whose border lies outside the sampled time by at most this share of it is still given, uncorrected.
 _MIN_COVERAGE = 0.95
@@ -21,7 +24,7 @@ _MIN_COVERAGE = 0.95
 def energy_of(
     samples: Sequence[dict[str, Any]], stretches: Sequence[tuple[float, float]]
 ) -> tuple[float | None, EnergySource | None, str | None]:
-    """Energy in joules over the stretches (start and end in unix seconds), its source, and a reason.
+    """Energy of the GPU in joules over the stretches (start and end in unix seconds), its source, and a reason.
 
     The counter is interpolated linearly at the borders, power by the trapezoid rule. The reason says why the energy
     is None, or why it comes from polling.
@@ -37,6 +40,14 @@ def energy_of(
     return None, None, why_no_counter if counter else why_no_power
 
 
+def cpu_energy_of(
+    samples: Sequence[dict[str, Any]], stretches: Sequence[tuple[float, float]]
+) -> tuple[float | None, str | None]:
+    """Energy of the machine's CPU packages over the stretches, from RAPL's counters, or None and the reason."""
+    counter = [(s["time_unix_s"], s[CPU_ENERGY]) for s in samples if s.get(CPU_ENERGY) is not None]
+    return _by_counter(counter, stretches, of="the CPU packages' energy")
+
+
 def _accumulate(power: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Polled power as a running energy, so that both sources are read the same way."""
     energy_j = 0.0
@@ -50,16 +61,19 @@ def _accumulate(power: Sequence[tuple[float, float]]) -> list[tuple[float, float
 
 
 def _by_counter(
-    points: Sequence[tuple[float, float]], stretches: Sequence[tuple[float, float]]
+    points: Sequence[tuple[float, float]],
+    stretches: Sequence[tuple[float, float]],
+    *,
+    of: str = "the GPU's energy or power",
 ) -> tuple[float | None, str | None]:
     if len(points) < 2:
-        return None, "fewer than two samples of the GPU's energy or power"
+        return None, f"fewer than two samples of {of}"
     if any(after[1] < before[1] for before, after in itertools.pairwise(points)):
-        return None, "the energy counter went backwards: the driver was reloaded or the GPU reset"
+        return None, "the energy counter went backwards: the driver was reloaded or the device reset"
     wanted_s = sum(end - start for start, end in stretches)
     covered_s = sum(max(0.0, min(end, points[-1][0]) - max(start, points[0][0])) for start, end in stretches)
     if wanted_s <= 0 or covered_s < _MIN_COVERAGE * wanted_s:
-        return None, f"the GPU was sampled during {covered_s:.1f} s of the {wanted_s:.1f} s"
+        return None, f"{of} was sampled during {covered_s:.1f} s of the {wanted_s:.1f} s"
     return sum(_at(points, end) - _at(points, start) for start, end in stretches), None
 
 

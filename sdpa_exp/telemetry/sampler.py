@@ -31,6 +31,7 @@ class Sampler:
         self._path = run_dir / TELEMETRY_FILE
         self._period_s = period_s
         self._probes: list[Probe] = list(probes)
+        self._retired: list[Probe] = []
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -41,6 +42,13 @@ class Sampler:
         """Sample another probe from the next due time on: the GPU's UUID is known only once the worker runs."""
         with self._lock:
             self._probes.append(probe)
+
+    def remove(self, probe: Probe) -> None:
+        """Sample this probe no more; it is closed at the end, as it may be being read right now."""
+        with self._lock:
+            if probe in self._probes:
+                self._probes.remove(probe)
+                self._retired.append(probe)
 
     def start(self) -> None:
         """Start the thread; the first sample is taken at once."""
@@ -70,7 +78,7 @@ class Sampler:
         except OSError as error:  # a full disk costs the telemetry, not the run
             logger.warning("telemetry ends: %s can't be written: %s", self._path, error)
         finally:
-            for probe in self._probes:
+            for probe in (*self._probes, *self._retired):
                 probe.close()
 
     def _sample(self) -> dict[str, Any]:
@@ -94,6 +102,4 @@ class Sampler:
         name = type(probe).__name__
         self._dropped[name] = f"stopped answering: {type(error).__name__}: {error}"
         logger.warning("telemetry goes on without %s: %s: %s", name, type(error).__name__, error)
-        with self._lock:
-            self._probes.remove(probe)
-        probe.close()
+        self.remove(probe)

@@ -9,7 +9,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.telemetry.energy import energy_of
+from sdpa_exp.telemetry.energy import CPU_ENERGY, CPU_ENERGY_SOURCE, cpu_energy_of, energy_of
+from sdpa_exp.telemetry.idle import idle_baseline, of_gpu
 from sdpa_exp.telemetry.throttle import THROTTLING, decode
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ _MEANS_AND_PEAKS = (
     ("mean_gpu_utilization_percent", "gpu_utilization_percent", "mean"),
     ("peak_gpu_memory_used_mib", "gpu_memory_used_mib", "max"),
     ("peak_gpu_process_memory_mib", "gpu_process_memory_mib", "max"),
-    ("mean_gpu_power_w", "gpu_power_w", "mean"),
     ("peak_gpu_power_w", "gpu_power_w", "max"),
     ("max_gpu_temperature_c", "gpu_temperature_c", "max"),
     ("mean_gpu_sm_clock_mhz", "gpu_sm_clock_mhz", "mean"),
@@ -47,31 +47,44 @@ class Phase:
     end_unix_s: float
 
 
-def summarize(samples: Sequence[dict[str, Any]], phases: Sequence[Phase]) -> dict[str, Any]:
+def summarize(
+    samples: Sequence[dict[str, Any]],
+    phases: Sequence[Phase],
+    *,
+    gpu_uuid: str | None = None,
+    untouched_until_unix_s: float | None = None,
+) -> dict[str, Any]:
     """Figures per phase and overall.
 
     Args:
         samples: lines of `telemetry.jsonl`, oldest first.
         phases: where the run's time went; they may overlap or leave gaps. A name that returns (train, validation,
             train, ...) is summed up over all its stretches.
+        gpu_uuid: of the run's GPU, to tell it from the machine's others.
+        untouched_until_unix_s: when the run had not touched the GPU yet, for the idle baseline.
 
     Returns:
-        `{"num_samples", "overall": figures, "phases": {name: figures}}`; figures are the names of this file,
-        `wall_s`, `energy_j` with `energy_source` (counter, polling or None), `throttled_s`, `throttle_reasons_s`
-        (reason -> seconds) and `unmeasured` (name -> reason).
+        `{"num_samples", "idle": see idle.py, "overall": figures, "phases": {name: figures}}`; figures are the names
+        of this file, `wall_s`, `energy_j` and `mean_gpu_power_w` (it over `wall_s`) with `energy_source` (counter,
+        polling or None), `net_energy_j` (less the idle power over `wall_s`), `cpu_energy_j` and `mean_cpu_power_w`
+        with `cpu_energy_source` (rapl or None; whole CPU packages), `throttled_s`, `throttle_reasons_s` (reason ->
+        seconds) and `unmeasured` (name -> reason).
     """
+    samples = of_gpu(samples, gpu_uuid)
     reasons = _reasons(samples)
+    idle = idle_baseline(samples, untouched_until_unix_s)
     by_name: dict[str, list[Phase]] = {}
     for phase in phases:
         by_name.setdefault(phase.name, []).append(phase)
     overall: dict[str, Any] | None = None
     if samples:
         whole = Phase(name="overall", start_unix_s=samples[0]["time_unix_s"], end_unix_s=samples[-1]["time_unix_s"])
-        overall = _figures(samples, [whole], reasons)
+        overall = _figures(samples, [whole], reasons, idle)
     return {
         "num_samples": len(samples),
+        "idle": idle,
         "overall": overall,
-        "phases": {name: _figures(samples, stretches, reasons) for name, stretches in by_name.items()},
+        "phases": {name: _figures(samples, stretches, reasons, idle) for name, stretches in by_name.items()},
     }
 
 
@@ -83,7 +96,9 @@ def _reasons(samples: Sequence[dict[str, Any]]) -> dict[str, str]:
     return reasons
 
 
-def _figures(samples: Sequence[dict[str, Any]], stretches: Sequence[Phase], reasons: dict[str, str]) -> dict[str, Any]:
+def _figures(
+    samples: Sequence[dict[str, Any]], stretches: Sequence[Phase], reasons: dict[str, str], idle: dict[str, Any]
+) -> dict[str, Any]:
     inside = [s for s in samples if any(p.start_unix_s <= s["time_unix_s"] <= p.end_unix_s for p in stretches)]
     unmeasured: dict[str, str] = {}
     figures: dict[str, Any] = {
@@ -95,11 +110,9 @@ def _figures(samples: Sequence[dict[str, Any]], stretches: Sequence[Phase], reas
         figures[result] = _reduce(values, how) if values else None
         if not values:
             unmeasured[result] = _why(quantity, samples, inside, reasons)
-    figures["energy_j"], figures["energy_source"], reason = energy_of(
-        samples, [(p.start_unix_s, p.end_unix_s) for p in stretches]
-    )
-    if reason is not None:
-        unmeasured["energy_j"] = reasons.get("gpu_energy_j", reason) if figures["energy_j"] is None else reason
+    energy, why_no_energy = _energy(samples, [(p.start_unix_s, p.end_unix_s) for p in stretches], reasons, idle)
+    figures.update(energy)
+    unmeasured.update(why_no_energy)
     _add_throttling(figures, unmeasured, samples, inside, reasons)
     return {**figures, "unmeasured": unmeasured}
 
@@ -120,6 +133,40 @@ def _why(
             else reasons.get(quantity, "not sampled during this phase, only before or after it")
         )
     return reasons.get(quantity, "not sampled")
+
+
+def _energy(
+    samples: Sequence[dict[str, Any]],
+    stretches: Sequence[tuple[float, float]],
+    reasons: dict[str, str],
+    idle: dict[str, Any],
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Gross and net energy of the GPU, energy of the CPU packages, and why one of them is None."""
+    wall_s = sum(end - start for start, end in stretches)
+    unmeasured: dict[str, str] = {}
+    energy_j, source, reason = energy_of(samples, stretches)
+    if reason is not None:
+        unmeasured["energy_j"] = reasons.get("gpu_energy_j", reason) if energy_j is None else reason
+    net_energy_j = None
+    if energy_j is None:
+        unmeasured["net_energy_j"] = unmeasured["mean_gpu_power_w"] = unmeasured["energy_j"]
+    elif idle["power_w"] is None:
+        unmeasured["net_energy_j"] = f"no idle baseline: {idle['reason']}"
+    else:
+        net_energy_j = energy_j - idle["power_w"] * wall_s
+    cpu_energy_j, reason = cpu_energy_of(samples, stretches)
+    if reason is not None:
+        unmeasured["cpu_energy_j"] = unmeasured["mean_cpu_power_w"] = reasons.get(CPU_ENERGY, reason)
+    figures = {
+        "energy_j": energy_j,
+        "energy_source": source,
+        "net_energy_j": net_energy_j,
+        "mean_gpu_power_w": None if energy_j is None else energy_j / wall_s,
+        "cpu_energy_j": cpu_energy_j,
+        "cpu_energy_source": None if cpu_energy_j is None else CPU_ENERGY_SOURCE,
+        "mean_cpu_power_w": None if cpu_energy_j is None else cpu_energy_j / wall_s,
+    }
+    return figures, unmeasured
 
 
 def _add_throttling(

@@ -57,7 +57,8 @@ def sample_points(sample: Mapping[str, Any], index: int) -> list[Point]:
     """The metrics of telemetry line `index` under MLflow's prefix for system metrics; none for a line left out."""
     if index >= _NUM_DENSE_SAMPLES and index % _SPARSE_EVERY:
         return []
-    values = {f"system/{name}": value for name, value in sample.items() if name not in _NOT_QUANTITIES}
+    names = [name for name in sample if name not in _NOT_QUANTITIES and "/" not in name]  # uuid/name: any GPU's
+    values = {f"system/{name}": sample[name] for name in names}
     return _points(values, round(sample["time_unix_s"] * 1000), index)
 
 
@@ -66,9 +67,9 @@ def record_points(record: Record) -> list[Point]:
     values = {f"final/{name}": value for name, value in record.quantities.items()}
     overall = (record.telemetry or {}).get("overall") or {}
     train = ((record.telemetry or {}).get("phases") or {}).get("train") or {}
-    values["final/energy_j"] = overall.get("energy_j")
-    values["final/train_energy_j"] = train.get("energy_j")
-    values["final/train_mean_gpu_power_w"] = train.get("mean_gpu_power_w")
+    values["final/total_energy_j"] = overall.get("energy_j")
+    for name in ("peak_gpu_power_w", "max_gpu_temperature_c", "throttled_s"):
+        values[f"final/{name}"] = train.get(name)
     for phase, wall_s in record.phases_s.items():
         peaks = record.memory.get(phase) or {}
         values |= {f"phase/{phase}_s": wall_s, **{f"phase/{phase}_{name}": value for name, value in peaks.items()}}

@@ -20,12 +20,14 @@ def run_note(plan: Plan, record: Record) -> str:
     if record.reason:
         lines.append(f"\nReason: {record.reason}")
     lines += ["", "| quantity | value | unit |", "|---|---:|---|"]
+    missing: dict[str, list[str]] = {}
     for name, value in record.quantities.items():
+        if value is None:
+            missing.setdefault(record.unmeasured.get(name, "no reason given"), []).append(name)
+            continue
         unit = QUANTITIES[name].unit if name in QUANTITIES else ""
-        shown = (
-            f"{value:.5g}" if value is not None else f"not measured: {record.unmeasured.get(name, 'no reason given')}"
-        )
-        lines.append(f"| {name} | {shown} | {unit} |")
+        lines.append(f"| {name} | {value:.5g} | {unit} |")
+    lines += [f"\nNot measured: {', '.join(names)}: {reason}" for reason, names in missing.items()]
     executed: Mapping[str, Mapping[str, int]] = (record.attestation or {}).get("executed") or {}
     if executed:
         lines += ["", "| stage | kernels that ran (sites) |", "|---|---|"]

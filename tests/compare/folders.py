@@ -48,6 +48,7 @@ class RunSpec:
     settings_changed: dict[str, list[Any]] = field(default_factory=dict)
     warnings: list[dict[str, str]] = field(default_factory=list)
     telemetry: dict[str, Any] | None = None
+    prices: dict[str, Any] | None = None
     environment: dict[str, Any] = field(default_factory=lambda: {"versions": {"torch": "2.15.0"}})
     attestation_ok: bool = True
     started_at: str = ""
@@ -149,6 +150,7 @@ def write_run(folder: Path, spec: RunSpec) -> Path:
             settings_changed=spec.settings_changed,
             warnings=spec.warnings,
             telemetry=spec.telemetry,
+            prices=spec.prices,
         ),
     )
     return folder

@@ -26,6 +26,15 @@ from tests.config.composing import compose_plan
             "hardware.cache=rma",
             "hardware.cache=rma can't work: expected one of none, ram, disk. Set hardware.cache=ram.",
         ),
+        (
+            "hardware.price_per_kwh=-0.3 hardware.currency=EUR",
+            "hardware.price_per_kwh=-0.3 can't work: expected 0 or more. Set hardware.price_per_kwh to the price you",
+        ),
+        ("hardware.price_per_gpu_hour=nan hardware.currency=EUR", "hardware.price_per_gpu_hour=nan can't work"),
+        (
+            "hardware.price_per_gpu_hour=2.5",
+            "hardware.price_per_gpu_hour=2.5 has no currency: expected hardware.currency beside it. Set hardware.curr",
+        ),
         ("hardware.device=gpu", "hardware.device=gpu can't work: expected auto, cpu, mps, cuda or cuda:N."),
         ("hardware.device='0,1'", "expected one device. Several GPUs in one run are not supported; set cuda:0."),
         ("hardware.device='cuda:0,cuda:1'", "expected one device."),
@@ -90,6 +99,7 @@ def test_a_plan_that_cannot_work_is_refused_in_one_sentence(overrides: str, sent
         "attention=flash hardware=a100",
         "attention=efficient",
         "hardware.device=cuda:1",
+        "hardware.price_per_gpu_hour=2.5 hardware.price_per_kwh=0 hardware.currency=EUR",
         "attention.core=my_package.kernels:Fast attention.name=fast",
         "train.optimizer=adamw",
         "seed=2147483647",
@@ -119,6 +129,12 @@ def test_two_arms_with_one_name_are_refused() -> None:
 
 def test_the_same_arm_and_seed_in_another_cell_is_no_repetition() -> None:
     check_sweep([compose_plan("train.imgsz=320"), compose_plan("train.imgsz=640")])
+
+
+def test_prices_do_not_change_the_cell_so_that_runs_are_still_compared() -> None:
+    unpriced, priced = compose_plan(), compose_plan("hardware.price_per_kwh=0.3", "hardware.currency=EUR")
+    assert priced.hardware.price_per_kwh == 0.3
+    assert priced.cell_id() == unpriced.cell_id() != compose_plan("hardware.batch=3").cell_id()
 
 
 def test_a_baseline_outside_the_sweep_is_refused_with_the_arms() -> None:

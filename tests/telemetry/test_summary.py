@@ -73,14 +73,14 @@ def test_nothing_measured_is_null_with_a_reason_and_never_zero() -> None:
     assert train["mean_cpu_percent"] == 50
     for name in ("mean_gpu_power_w", "energy_j", "throttled_s", "throttle_reasons_s", "energy_source"):
         assert train[name] is None
-    assert train["unmeasured"]["mean_gpu_power_w"] == "not sampled"
+    assert train["unmeasured"]["peak_gpu_power_w"] == "not sampled"
     assert train["unmeasured"]["energy_j"] == "fewer than two samples of the GPU's energy or power"
 
 
 def test_a_phase_between_two_samples_is_null_with_that_reason() -> None:
     short = summarize(trace(), [phase(10.2, 10.7)])["phases"]["train"]
-    assert short["mean_gpu_power_w"] is None
-    assert short["unmeasured"]["mean_gpu_power_w"] == "no sample fell into this phase"
+    assert short["peak_gpu_power_w"] is None
+    assert short["unmeasured"]["peak_gpu_power_w"] == "no sample fell into this phase"
     assert short["energy_j"] is not None  # the counter covers it
 
 
@@ -88,7 +88,9 @@ def test_a_phase_before_the_gpu_was_sampled_has_no_energy() -> None:
     late = [{**s, "gpu_energy_j": None, "gpu_power_w": None} if s["time_unix_s"] < T0 + 10 else s for s in trace()]
     phases = summarize(late, [phase(0, 20)])["phases"]
     assert phases["train"]["energy_j"] is None
-    assert phases["train"]["unmeasured"]["energy_j"] == "the GPU was sampled during 10.0 s of the 20.0 s"
+    assert (
+        phases["train"]["unmeasured"]["energy_j"] == "the GPU's energy or power was sampled during 10.0 s of the 20.0 s"
+    )
 
 
 def test_a_counter_that_goes_backwards_is_not_trusted() -> None:

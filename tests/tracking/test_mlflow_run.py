@@ -77,7 +77,7 @@ def test_a_followed_run_is_shown_with_its_settings_curves_kernels_data_and_files
     assert tags["mlflow.source.git.commit"] == ENVIRONMENT["git"]["commit"]  # type: ignore[index]
     assert tags["command"] == plan.job.command
     assert "| mAP50 | 0.8 |" in tags["mlflow.note.content"]
-    assert "not measured: made by hand" in tags["mlflow.note.content"]
+    assert "Not measured: peak_memory_mib: made by hand" in tags["mlflow.note.content"]
     (data_set,) = run.inputs.dataset_inputs
     assert (data_set.dataset.name, data_set.dataset.digest) == ("synthetic", "d1" * 8)
     files = {a.path for folder in (None, "pictures", "weights") for a in client.list_artifacts(run.info.run_id, folder)}

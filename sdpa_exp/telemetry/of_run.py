@@ -1,0 +1,49 @@
+"""The sampling of one run: which probes run when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sdpa_exp.telemetry.make import all_gpus_probe, cpu_energy_probe, gpu_probe, host_probe
+from sdpa_exp.telemetry.sampler import Sampler
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sdpa_exp.config.schema import TelemetryConfig
+    from sdpa_exp.telemetry.probe import Probe
+
+
+class RunTelemetry:
+    """Samples host, CPU energy and GPU from its making until `stop`; nothing where the telemetry group says so.
+
+    All GPUs are read at first, for the idle power of the one that the worker will name in its journal.
+    """
+
+    def __init__(self, run_dir: Path, config: TelemetryConfig, pid: int) -> None:
+        self._pid = pid
+        self._sampler: Sampler | None = None
+        self._all_gpus: Probe | None = None
+        if not config.enabled:
+            return
+        probes = [host_probe(pid, run_dir), cpu_energy_probe()]
+        self._sampler = Sampler(run_dir, period_s=config.period_s, probes=probes)
+        self._sampler.start()
+        if config.gpu:
+            self._all_gpus = all_gpus_probe()
+            self._sampler.add(self._all_gpus)
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Take in one event of the journal: the environment names the GPU."""
+        if event["event"] != "environment" or self._sampler is None or self._all_gpus is None:
+            return
+        self._sampler.remove(self._all_gpus)
+        self._all_gpus = None
+        uuid = event["environment"].get("gpu_uuid")
+        if uuid:
+            self._sampler.add(gpu_probe(uuid, self._pid))
+
+    def stop(self) -> None:
+        """Take a last sample and end."""
+        if self._sampler is not None:
+            self._sampler.stop()
