@@ -14,6 +14,7 @@ from sdpa_exp.tasks.predict.interleave import Samples
 
 _COLUMNS = 2
 _CLIP_QUANTILE = 0.99
+_GRID = "#dddddd"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ def draw_latencies(panels: list[Panel], baseline: str, title: str, path: Path) -
             axes.set_title(f"{panel.title} (n = {len(panel.samples.orders)} each)")
             axes.set_xlabel("latency of a batch, ms (slowest 1 % may lie outside)")
             axes.set_ylabel("share of batches done")
+            axes.grid(color=_GRID)
             axes.legend(loc="lower right")
         for axes in grid[len(panels) :]:
             axes.set_visible(False)

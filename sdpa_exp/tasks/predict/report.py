@@ -32,6 +32,8 @@ def render_predict(content: dict[str, Any]) -> str:
         if variant["not_run"] is not None:
             say(f"{variant['title']}: not run: {variant['not_run']}")
             continue
+        steady = "steady" if variant["is_steady"] else "NOT steady"
+        say(f"{variant['title']}: {variant['num_samples']} batches, {steady} after {variant['num_warmup']} passes")
         console.print(_table(variant, content["baseline"]))
     if any(variant["arms"] for variant in content["variants"]):
         say(f"* baseline; x {content['baseline']}: its latency over the arm's, paired by batch, 95 % interval")
@@ -49,12 +51,8 @@ def render_predict(content: dict[str, Any]) -> str:
 
 
 def _table(variant: dict[str, Any], baseline: str) -> Table:
-    steady = "steady" if variant["is_steady"] else "NOT steady"
     table = Table(
         box=SIMPLE,
-        title=f"{variant['title']}: {variant['num_samples']} timed batches for each arm, "
-        f"{steady} after {variant['num_warmup']} passes",
-        title_justify="left",
         pad_edge=False,
         collapse_padding=True,
     )

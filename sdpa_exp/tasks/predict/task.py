@@ -40,8 +40,8 @@ PICTURE_FILE = "predict_latency.png"
 NUM_COMPARED = 16
 """Images whose predictions are compared between arms."""
 _FRESH = (
-    "the weights are as initialised and detect next to nothing, so that post (NMS) is faster than with trained ones; "
-    "pre and model hold. Give trained ones: predict.weights=path/to/best.pt"
+    "the weights are as initialised: what they detect is noise, and post (NMS) takes another time than with trained "
+    "ones; pre and model hold. Give trained ones: predict.weights=path/to/best.pt"
 )
 
 
