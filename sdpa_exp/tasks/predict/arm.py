@@ -63,6 +63,7 @@ class Arm:
                 "task": "detect",
                 "mode": "predict",
                 "imgsz": options.imgsz,
+                "rect": True,  # `yolo predict`'s own default: no more padding than the stride asks for
                 "conf": options.conf,
                 "nms": options.nms,
                 "quantize": 16 if options.precision == "fp16" else None,
@@ -78,6 +79,8 @@ class Arm:
         self.predictor.setup_model(with_core(network, core, choices), verbose=False)
         torch.set_num_threads(num_threads)  # choosing a device resets it
         self.predictor.setup_source([torch.zeros(32, 32, 3, dtype=torch.uint8).numpy()])  # image size, source type
+        # As stream_inference does; it also imports torchvision, without which Ultralytics falls back to a slower NMS.
+        self.predictor.model.warmup(imgsz=(1, 3, options.imgsz, options.imgsz))
         if self.predictor.model.end2end:
             settings = self.predictor.args
             head = {"max_det": max(settings.max_det, 300), "agnostic_nms": settings.agnostic_nms}

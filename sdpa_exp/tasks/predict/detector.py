@@ -55,7 +55,7 @@ def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) 
 
 
 def _load(weights: str) -> tuple[nn.Module, int]:
-    from ultralytics.nn.tasks import load_checkpoint
+    from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel, load_checkpoint
 
     try:
         network, checkpoint = load_checkpoint(weights)
@@ -65,9 +65,9 @@ def _load(weights: str) -> tuple[nn.Module, int]:
             f"the weights {weights} can't be loaded: {reason}. Expected a checkpoint of Ultralytics such as best.pt; "
             "set predict.weights to one."
         ) from error
-    if network.task != "detect":
+    if not isinstance(network, DetectionModel) or isinstance(network, SegmentationModel | PoseModel | OBBModel):
         raise RunError(
-            f"the weights {weights} are of a model for {network.task}: expected a detector. Set predict.weights to one."
+            f"the weights {weights} are of a {type(network).__name__}: expected a detector. Set predict.weights to one."
         )
     imgsz = (checkpoint.get("train_args") or {}).get("imgsz")
     return network, imgsz if isinstance(imgsz, int) else DEFAULT_IMGSZ

@@ -54,7 +54,7 @@ def time_interleaved(
     arms: Mapping[str, Runs],
     batches: Sequence[Batch],
     *,
-    first_of_each_shape: Sequence[Batch],
+    other_shapes: Sequence[Batch],
     num_batches: int,
     time_limit_s: float,
     seed: int,
@@ -64,13 +64,13 @@ def time_interleaved(
     Args:
         arms: by name.
         batches: all of one size.
-        first_of_each_shape: a batch of every input shape, run once by each arm before the warm-up: compilers and
-            autotuners work once per shape.
+        other_shapes: a batch of every input shape but the first batch's, run once by each arm before the warm-up:
+            compilers and autotuners work once per shape.
         num_batches: rounds, fewer when the time is up.
         time_limit_s: for the timed rounds of all arms; MIN_ROUNDS are done whatever they take.
         seed: of the order of arms.
     """
-    for batch in first_of_each_shape:
+    for batch in other_shapes:
         for arm in arms.values():
             arm.run(batch)
     num_warmup, steady = _warm_up(arms, batches[0], time_limit_s * WARMUP_SHARE)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 STAGES = ("pre", "model", "post")
 PERCENTILES = (50, 95, 99)
-STEADY_WINDOW = 3
+STEADY_WINDOW = 2
 STEADY_TOLERANCE = 0.05
 MIN_FOR_RATIO = 10  # below, a bootstrap of a median says nothing
 _NUM_BOOTSTRAP = 2000
@@ -64,8 +64,8 @@ def speedup(reference_s: FloatArray, candidate_s: FloatArray) -> Ratio:
 
 
 def is_steady(seconds: list[float]) -> bool:
-    """Whether the median of the last three is within 5 % of that of the three before."""
+    """Whether the mean of the last two is within 5 % of that of the two before."""
     if len(seconds) < 2 * STEADY_WINDOW:
         return False
-    before = float(np.median(seconds[-2 * STEADY_WINDOW : -STEADY_WINDOW]))
-    return abs(float(np.median(seconds[-STEADY_WINDOW:])) / before - 1) <= STEADY_TOLERANCE
+    before = float(np.mean(seconds[-2 * STEADY_WINDOW : -STEADY_WINDOW]))
+    return abs(float(np.mean(seconds[-STEADY_WINDOW:])) / before - 1) <= STEADY_TOLERANCE

@@ -37,7 +37,7 @@ from sdpa_exp.tasks.predict.source import Source, read_images, read_source, to_b
 PREDICT_FILE = "predict.json"
 SAMPLES_FILE = "predict_samples.csv"
 PICTURE_FILE = "predict_latency.png"
-NUM_COMPARED = 16
+NUM_COMPARED = 8
 """Images whose predictions are compared between arms."""
 _FRESH = (
     "the weights are as initialised: what they detect is noise, and post (NMS) takes another time than with trained "
@@ -184,7 +184,7 @@ class _Prediction:
                 samples = time_interleaved(
                     arms,
                     batches,
-                    first_of_each_shape=list(shapes.values()),
+                    other_shapes=list(shapes.values())[1:],
                     num_batches=plan.predict.num_batches,
                     time_limit_s=plan.predict.time_limit_s,
                     seed=plan.seed,

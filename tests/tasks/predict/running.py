@@ -44,10 +44,14 @@ def run(folder: Path, *overrides: str) -> tuple[Outcome, dict[str, Any]]:
 
 
 def write_checkpoint(path: Path, *, imgsz: int, score: float | None = None) -> Path:
-    """A best.pt of YOLO12n with 4 classes; with a score, every anchor claims about that much for every class."""
+    """A best.pt of YOLO12n with 4 classes; with a score, anchors claim about that much for every class."""
     torch.manual_seed(0)
     network = build_network("yolo12n.yaml", 4)
     vars(network)["names"] = dict(enumerate("abcd"))
+    for module in network.modules():  # real batch statistics, so that anchors differ
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    network.train()(torch.rand(4, 3, imgsz, imgsz))
     if score is not None:
         head: Any = network.get_submodule("model.21")
         for branch in head.cv3:

@@ -41,7 +41,7 @@ def timed(
         for name, model_s in {"stock": 0.02, "eager": 0.02, "fast": 0.01}.items()
     }
     samples = time_interleaved(
-        arms, BATCHES, first_of_each_shape=[BATCHES[1]], num_batches=num_batches, time_limit_s=time_limit_s, seed=7
+        arms, BATCHES, other_shapes=[BATCHES[1]], num_batches=num_batches, time_limit_s=time_limit_s, seed=7
     )
     return samples, log
 
@@ -70,13 +70,13 @@ def test_the_warm_up_lasts_until_every_arm_is_steady() -> None:
     assert samples.is_steady
     assert samples.num_warmup >= 12
     assert np.ptp(samples.model_s("stock")) == 0
-    assert log[:3] == [("stock", "b"), ("eager", "b"), ("fast", "b")]  # one of each shape before anything else
+    assert log[:3] == [("stock", "b"), ("eager", "b"), ("fast", "b")]  # other shapes come before anything else
 
 
 def test_a_warm_up_that_never_ends_is_said_not_hidden() -> None:
     log: list[tuple[str, str]] = []
     arm = Scripted(name="stock", model_s=1.0, log=log, num_cold=36)
-    found = time_interleaved({"stock": arm}, BATCHES, first_of_each_shape=[], num_batches=5, time_limit_s=60, seed=0)
+    found = time_interleaved({"stock": arm}, BATCHES, other_shapes=[], num_batches=5, time_limit_s=60, seed=0)
     assert found.num_warmup == 30
     assert not found.is_steady
 
