@@ -60,7 +60,7 @@ def _load(weights: str) -> tuple[nn.Module, int]:
     try:
         network, checkpoint = load_checkpoint(weights)
     except (OSError, RuntimeError, EOFError, KeyError, AttributeError, TypeError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = next(iter(str(error).split("❌️ ")[-1].splitlines()), type(error).__name__)  # advice and emojis follow
         raise RunError(
             f"the weights {weights} can't be loaded: {reason}. Expected a checkpoint of Ultralytics such as best.pt; "
             "set predict.weights to one."
