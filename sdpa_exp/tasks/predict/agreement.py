@@ -14,6 +14,9 @@ from sdpa_exp.tasks.predict.source import Batch
 
 _SAME_OBJECT_IOU = 0.5
 _TIE_BREAK = 1e-4
+# What rounding may do to a raw output, as a share of the image's side and as a score; larger is another computation.
+_CLOSE_BOX = 0.01
+_CLOSE_SCORE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,7 @@ class Agreement:
 
     arm: str
     baseline: str
+    imgsz: int
     num_images: int
     num_detections: int
     num_detections_baseline: int
@@ -44,6 +48,12 @@ class Agreement:
         """Whether every detection has its partner."""
         return self.num_unpaired == 0
 
+    @property
+    def is_close(self) -> bool:
+        """Whether the raw outputs differ by no more than rounding may."""
+        box_px = self.raw_max_box_diff_px or 0.0
+        return box_px <= _CLOSE_BOX * self.imgsz and self.raw_max_score_diff <= _CLOSE_SCORE
+
     def sentence(self) -> str:
         """For the report."""
         images = f"{self.num_images} image{'s' if self.num_images > 1 else ''}"
@@ -51,19 +61,22 @@ class Agreement:
         if self.raw_max_box_diff_px is not None:
             raw = f"box {self.raw_max_box_diff_px:.1e} px, {raw}"
         raw = f"raw output differs by at most {raw}"
-        if not self.num_detections and not self.num_detections_baseline:
+        if self.is_close and not self.num_detections and not self.num_detections_baseline:
             return f"{self.arm} and {self.baseline} both detect nothing on {images}; {raw}"
+        counts = f"{self.num_detections} detections against {self.num_detections_baseline}"
+        if not self.is_close:
+            return f"{self.arm} DIFFERS from {self.baseline} on {images}: {counts}; {raw}"
         if self.is_same:
             found = f"{self.arm} and {self.baseline} have the same {self.num_detections} detections on {images}"
             return f"{found}: box {self.max_box_diff_px:.1e} px, score {self.max_score_diff:.1e} at most; {raw}"
         return (
-            f"{self.arm} DIFFERS from {self.baseline} on {images}: {self.num_detections} detections against "
-            f"{self.num_detections_baseline}, {self.num_unpaired} without a partner; {raw}"
+            f"{self.arm} and {self.baseline} on {images}: {counts}, {self.num_unpaired} without a partner, as rounding "
+            f"may turn the choice of a box over; {raw}"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """For predict.json."""
-        return {**asdict(self), "is_same": self.is_same, "sentence": self.sentence()}
+        return {**asdict(self), "is_same": self.is_same, "is_close": self.is_close, "sentence": self.sentence()}
 
 
 def compare_outputs(arms: dict[str, Arm], baseline: str, batches: Sequence[Batch], num_images: int) -> list[Agreement]:
@@ -80,11 +93,12 @@ def compare_outputs(arms: dict[str, Arm], baseline: str, batches: Sequence[Batch
     found = []
     for name, arm in arms.items():
         if name != baseline:
-            found.append(_compare(name, baseline, [arm.outputs(batch) for batch in taken], truth, arm.selects_itself))
+            found.append(_compare(name, baseline, [arm.outputs(batch) for batch in taken], truth, arm))
     return found
 
 
-def _compare(arm: str, baseline: str, got: list[Any], truth: list[Any], selects_itself: bool) -> Agreement:
+def _compare(arm: str, baseline: str, got: list[Any], truth: list[Any], built: Arm) -> Agreement:
+    selects_itself = built.selects_itself
     raw = [_raw_diff(mine, theirs, selects_itself) for (mine, _), (theirs, _) in zip(got, truth, strict=True)]
     images = [
         (mine.boxes.data.float(), theirs.boxes.data.float())
@@ -97,6 +111,7 @@ def _compare(arm: str, baseline: str, got: list[Any], truth: list[Any], selects_
     return Agreement(
         arm=arm,
         baseline=baseline,
+        imgsz=max(built.predictor.imgsz),
         num_images=len(images),
         num_detections=counts[0],
         num_detections_baseline=counts[1],

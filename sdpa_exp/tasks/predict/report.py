@@ -18,9 +18,10 @@ def render_predict(content: dict[str, Any]) -> str:
         console.print(text, highlight=False, markup=False)
 
     source = content["source"]
+    images = "images" if source["num_found"] is not None else "first frames"
     weights = "trained weights" if content["weights"] else "weights as initialised"
     say(
-        f"{content['network']} ({weights}) at {content['imgsz']} px, {source['num_images']} images of "
+        f"{content['network']} ({weights}) at {content['imgsz']} px, {source['num_images']} {images} of "
         f"{source['words']}, {content['device']}, {content['num_threads']} CPU threads, {content['boxes_by']}"
     )
     say(

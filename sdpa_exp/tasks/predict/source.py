@@ -75,7 +75,7 @@ def read_source(path: Path, num_images: int) -> Source:
             f"{path} opens as a video and gives no frame: expected one that OpenCV decodes. "
             "Convert it, or give its frames as images."
         )
-    return Source(frames=tuple(frames), words=f"first frames of {path}", num_found=None)
+    return Source(frames=tuple(frames), words=str(path), num_found=None)
 
 
 def read_images(files: Sequence[Path], num_images: int, *, words: str, num_videos_left_out: int = 0) -> Source:

@@ -174,7 +174,7 @@ class _Prediction:
             batches = to_batches(source.frames, 1)
             for found in compare_outputs(arms, self.baseline, batches, NUM_COMPARED):
                 self.content["agreement"].append({"setup": setup, **found.to_dict()})
-                if not found.is_same:
+                if not found.is_close:
                     self.outcome.warn(self.journal, "outputs_differ", found.sentence())
         for size in dict.fromkeys(plan.predict.batches):
             batches = to_batches(source.frames, size)

@@ -77,7 +77,7 @@ def test_a_core_that_computes_something_else_is_said_to_differ(tmp_path: Path) -
     outcome, content = run(tmp_path, "attention=eager", *planted, "predict.conf=0.01")
     (found,) = content["agreement"]
     assert found["raw_max_box_diff_px"] > 0.1
-    assert not found["is_same"]
+    assert not found["is_close"]
     assert "planted DIFFERS from stock" in found["sentence"]
     assert "outputs_differ" in {warning["code"] for warning in outcome.warnings}
 
@@ -101,7 +101,7 @@ def test_the_size_is_the_checkpoints_own_and_its_boxes_can_be_kept(tmp_path: Pat
     ("model", "num_sites", "nms", "boxes_by"),
     [
         ("yolo11n", 1, "null", "NMS"),
-        ("yolo26n", 1, "null", "NMS"),
+        pytest.param("yolo26n", 1, "null", "NMS", marks=pytest.mark.slow),
         ("yolo26n", 1, "false", "no NMS: the model selects"),
         pytest.param("yolo10n", 1, "false", "no NMS: the model selects", marks=pytest.mark.slow),
         pytest.param("rtdetr_l", 1, "null", "no NMS: the model selects", marks=pytest.mark.slow),
