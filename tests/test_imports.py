@@ -44,8 +44,8 @@ PLACES = {
 }
 # What the worker reads without Hydra.
 PLAIN_CONFIG = (
-    "__init__", "plan", "schema", "task_schema", "train_schema", "baseline", "refusing", "validate", "validate_tasks",
-    "location",
+    "__init__", "plan", "schema", "task_schema", "train_schema", "baseline", "refusing", "core_names", "validate",
+    "validate_tasks", "location",
 )  # fmt: skip
 # Packages that may import torch at their top; the others only inside a function that runs in the worker.
 WITH_TORCH = ("attention", "injection", "evidence", "callbacks", "data", "tasks")

@@ -79,9 +79,9 @@ def _make_paths_absolute(content: dict[str, Any]) -> None:
         value = content["model"].get(key)
         if value and Path(value).expanduser().exists():
             content["model"][key] = _absolute(value)
-    weights = (content.get("verify") or {}).get("weights")
-    if weights:
-        content["verify"]["weights"] = _absolute(weights)
+    for task, key in (("verify", "weights"), ("predict", "weights"), ("predict", "source")):
+        if (content.get(task) or {}).get(key):
+            content[task][key] = _absolute(content[task][key])
     content["compare"]["runs"] = [_absolute(path) for path in content["compare"]["runs"]]
     content["sync"]["folder"] = _absolute(content["sync"]["folder"])
     uri = content["tracking"].get("uri")

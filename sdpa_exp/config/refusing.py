@@ -15,6 +15,12 @@ def at_least(key: str, got: float, least: int, next_step: str) -> None:
         refuse(key, got, f"{least} or more", next_step)
 
 
+def multiple_of_32(key: str, got: int) -> None:
+    """Refuse an image size that the strides of a detector don't divide."""
+    if got < 32 or got % 32:
+        refuse(key, got, "a multiple of 32 from 32 on", f"Set {key}={max(32, round(got / 32) * 32)}.")
+
+
 def one_of(key: str, got: str, options: Sequence[str]) -> None:
     """Refuse a word that is none of the options, and name the nearest."""
     if got not in options:

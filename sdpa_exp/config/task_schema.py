@@ -25,6 +25,25 @@ class VerifyConfig:
 
 
 @dataclass
+class PredictConfig:
+    """What task=predict times, on which images, and for how long."""
+
+    weights: Optional[str] = None  # noqa: UP045
+    source: Optional[str] = None  # noqa: UP045
+    num_images: int = 64
+    arms: Optional[list[str]] = None  # noqa: UP045
+    batches: list[int] = field(default_factory=lambda: [1, 8])
+    imgsz: Optional[int] = None  # noqa: UP045
+    precisions: Optional[list[str]] = None  # noqa: UP045
+    channels_last: Optional[list[bool]] = None  # noqa: UP045
+    conf: float = 0.25
+    nms: Optional[bool] = None  # noqa: UP045
+    num_batches: int = 100
+    time_limit_s: float = 40.0
+    save: bool = False
+
+
+@dataclass
 class SetupTrialConfig:
     """Which implementations task=setup_trial tries to get, and how long it waits for each."""
 
@@ -42,6 +61,7 @@ class SyncConfig:
 TASK_BLOCKS: dict[str, type] = {
     "doctor": DoctorConfig,
     "verify": VerifyConfig,
+    "predict": PredictConfig,
     "setup_trial": SetupTrialConfig,
     "sync": SyncConfig,
 }

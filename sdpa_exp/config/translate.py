@@ -195,7 +195,12 @@ def _expected(key: str) -> tuple[str, str]:
     parent, _, name = key.rpartition(".")
     hint = _hints(parent).get(name)
     options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    words, example = _WORDS.get(next(iter(options)), ("a group of keys", "..."))
+    first = next(iter(options))
+    if get_origin(first) is list:
+        item, example = _WORDS[get_args(first)[0]]
+        words, example = f"a list of this: {item}", f"[{example}]"
+    else:
+        words, example = _WORDS.get(first, ("a group of keys", "..."))
     return (f"{words}, or null" if type(None) in options else words), example
 
 

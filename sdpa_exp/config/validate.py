@@ -10,27 +10,24 @@ import re
 from collections.abc import Sequence
 
 from sdpa_exp.config.baseline import resolve_baseline
+from sdpa_exp.config.core_names import check_core_name
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.config.refusing import at_least, nearest, one_of, refuse
+from sdpa_exp.config.refusing import at_least, multiple_of_32, one_of, refuse
 from sdpa_exp.config.schema import YoloDirDataset
 from sdpa_exp.config.validate_tasks import PRECISIONS, check_task_options
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.results.quantities import QUANTITIES
 
-CORES = (
-    "stock", "eager", "sdpa", "flash", "efficient", "cudnn", "math", "flash_attn", "flex", "auto", "identity",
-)  # fmt: skip
 DETERMINISM = ("default", "strict")
 CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
 TRACKERS = ("mlflow", "none")
-TASKS = ("train", "verify", "doctor", "setup_trial", "compare", "sync")
+TASKS = ("train", "verify", "predict", "doctor", "setup_trial", "compare", "sync")
 ONCE = ("compare", "sync")  # tasks that are one job: they read folders
 # Source: ultralytics/engine/trainer.py build_optimizer, 8.4.190; it compares without regard to case.
 OPTIMIZERS = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD", "MuSGD", "auto")
 
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_OWN_CORE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _PASSWORD_IN_URI = re.compile(r"://[^/@]*:[^/@]*@")
 _MAX_SEED = 2**31 - 1
 
@@ -146,9 +143,7 @@ def _check_prices(plan: Plan) -> None:
 
 def _check_attention(plan: Plan) -> None:
     core, device, precision = plan.attention.core, plan.hardware.device, plan.hardware.precision
-    if core not in CORES and not _OWN_CORE.fullmatch(core):
-        expected = f"one of {', '.join(CORES)}, or package.module:Name for your own"
-        refuse("attention.core", core, expected, nearest("attention.core", core, CORES))
+    check_core_name("attention.core", core)
     if plan.task.name == "doctor":
         return  # it says what can't work here, with everything else that it finds
     if core == "flash" and device.startswith("cuda") and precision == "fp32":
@@ -181,9 +176,8 @@ def _check_train(plan: Plan) -> None:
     train = plan.train
     if train.epochs is not None:
         at_least("train.epochs", train.epochs, 1, "Set train.epochs=1 for the shortest training.")
-    if train.imgsz is not None and (train.imgsz < 32 or train.imgsz % 32):
-        size = max(32, round(train.imgsz / 32) * 32)
-        refuse("train.imgsz", train.imgsz, "a multiple of 32 from 32 on", f"Set train.imgsz={size}.")
+    if train.imgsz is not None:
+        multiple_of_32("train.imgsz", train.imgsz)
     if train.val is False:
         refuse("train.val", "false", "true, since accuracy comes from validation", "Leave train.val out.")
     if train.save is False:

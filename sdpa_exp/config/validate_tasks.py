@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from sdpa_exp.config.core_names import check_core_name
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.config.refusing import at_least, one_of, refuse
+from sdpa_exp.config.refusing import at_least, multiple_of_32, one_of, refuse
+from sdpa_exp.config.task_schema import PredictConfig
 
 PRECISIONS = ("fp32", "fp16", "bf16")
+PREDICT_PRECISIONS = ("fp32", "fp16")  # Ultralytics' predictor has no bf16
 IMPLEMENTATIONS = ("pytorch", "flash_attn")
 
 
@@ -38,6 +41,39 @@ def _check_verify(plan: Plan) -> None:
         refuse("verify.weights", plan.verify.weights, "a checkpoint that exists", "Give the path of a best.pt.")
 
 
+def _check_predict(plan: Plan) -> None:
+    options = plan.predict
+    for key, wanted in (("weights", "a checkpoint"), ("source", "an image, a folder or a video")):
+        value = getattr(options, key)
+        if value and not Path(value).exists():
+            next_step = "Check the path; relative ones are taken from the current folder."
+            refuse(f"predict.{key}", value, f"{wanted} that exists", next_step)
+    at_least("predict.num_images", options.num_images, 1, "Set predict.num_images=64.")
+    at_least("predict.num_batches", options.num_batches, 1, "Set predict.num_batches=100.")
+    at_least("predict.time_limit_s", options.time_limit_s, 1, "Set predict.time_limit_s=40.")
+    for key in ("batches", "precisions", "channels_last"):
+        if getattr(options, key) == []:
+            refuse(f"predict.{key}", "[]", "one or more values", f"Leave predict.{key} out for its default.")
+    for batch in options.batches:
+        at_least("predict.batches", batch, 1, "Set predict.batches=[1,8].")
+    for precision in options.precisions or ():
+        one_of("predict.precisions", precision, PREDICT_PRECISIONS)
+    for arm in options.arms or ():
+        check_core_name("predict.arms", arm)
+    _check_predictor(options)
+
+
+def _check_predictor(options: PredictConfig) -> None:
+    """What Ultralytics' predictor is told."""
+    if options.imgsz is not None:
+        multiple_of_32("predict.imgsz", options.imgsz)
+    if not 0 <= options.conf < 1:
+        refuse("predict.conf", options.conf, "a confidence from 0 to below 1", "Set predict.conf=0.25.")
+    if options.nms is True:
+        next_step = "Set predict.nms=null for NMS outside the model, false for a head without it."
+        refuse("predict.nms", "true", "null or false, as only exported models hold an NMS", next_step)
+
+
 def _check_setup_trial(plan: Plan) -> None:
     at_least("setup_trial.time_limit_s", plan.setup_trial.time_limit_s, 1, "Set setup_trial.time_limit_s=600.")
     if not plan.setup_trial.implementations:
@@ -50,5 +86,6 @@ def _check_setup_trial(plan: Plan) -> None:
 _CHECKS: dict[str, Callable[[Plan], None]] = {
     "doctor": _check_doctor,
     "verify": _check_verify,
+    "predict": _check_predict,
     "setup_trial": _check_setup_trial,
 }

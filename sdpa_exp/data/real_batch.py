@@ -25,6 +25,25 @@ def real_batch(data_yaml: Path, *, imgsz: int, num_images: int, device: torch.de
     Raises:
         DatasetError: the split can't be loaded.
     """
+    dataset = _val_split(data_yaml, imgsz=imgsz, num_images=num_images)
+    count = min(num_images, len(dataset))
+    chosen = [index * len(dataset) // count for index in range(count)]
+    batch = dataset.collate_fn([dataset[index] for index in chosen])
+    batch = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
+    batch["img"] = batch["img"].float() / 255
+    return batch
+
+
+def val_images(data_yaml: Path) -> list[Path]:
+    """The image files of the val split, as Ultralytics finds them.
+
+    Raises:
+        DatasetError: the split can't be loaded.
+    """
+    return [Path(file) for file in _val_split(data_yaml, imgsz=640, num_images=1).im_files]
+
+
+def _val_split(data_yaml: Path, *, imgsz: int, num_images: int) -> Any:
     from ultralytics.cfg import get_cfg
     from ultralytics.data.build import build_yolo_dataset
     from ultralytics.data.utils import check_det_dataset
@@ -32,12 +51,6 @@ def real_batch(data_yaml: Path, *, imgsz: int, num_images: int, device: torch.de
     config = get_cfg(overrides={"task": "detect", "imgsz": imgsz, "data": str(data_yaml)})
     try:
         data = check_det_dataset(str(data_yaml), autodownload=False)
-        dataset = build_yolo_dataset(config, data["val"], num_images, data, mode="val")
+        return build_yolo_dataset(config, data["val"], num_images, data, mode="val")
     except (OSError, RuntimeError) as error:
         raise DatasetError(f"the val split of {data_yaml} can't be loaded: {error}.") from error
-    count = min(num_images, len(dataset))
-    chosen = [index * len(dataset) // count for index in range(count)]
-    batch = dataset.collate_fn([dataset[index] for index in chosen])
-    batch = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
-    batch["img"] = batch["img"].float() / 255
-    return batch

@@ -89,6 +89,27 @@ _OF_OTHER_TASKS = (
         better="lower",
         meaning="verify: the largest difference of a site's output from stock's, all precisions",
     ),
+    Quantity(
+        name="latency_p50_ms",
+        unit="ms",
+        better="lower",
+        meaning="predict: median of pre + model + post of a batch of the first size in predict.batches, warm",
+    ),
+    Quantity(name="latency_p95_ms", unit="ms", better="lower", meaning="predict: its 95th percentile, from 20 batches"),
+    Quantity(name="latency_p99_ms", unit="ms", better="lower", meaning="predict: its 99th, from 100 batches on"),
+    Quantity(name="model_p50_ms", unit="ms", better="lower", meaning="predict: median of the fused model alone"),
+    Quantity(
+        name="fps",
+        unit="images/s",
+        better="higher",
+        meaning="predict: images over the sum of pre, model and post; decoding is not in it",
+    ),
+    Quantity(
+        name="speedup",
+        unit="",
+        better="higher",
+        meaning="predict: the baseline's latency over the arm's, median over batches timed side by side",
+    ),
     Quantity(name="num_problems", unit="", better="lower", meaning="doctor: findings that have a next step"),
     Quantity(name="num_cores_here", unit="", better="higher", meaning="doctor: cores that run in the chosen precision"),
     Quantity(
@@ -101,4 +122,8 @@ _OF_OTHER_TASKS = (
 
 QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _ALL}
 TASK_QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _OF_OTHER_TASKS}
-"""What tasks other than train measure; `setup_trial` adds `<implementation>/setup_s` for each implementation."""
+"""What tasks other than train measure.
+
+`setup_trial` adds `<implementation>/setup_s` for each implementation; `predict` adds `<variant>/fps` for every further
+precision, memory format and batch size.
+"""

@@ -48,6 +48,7 @@ TASKS: dict[str, Task] = {
     "verify": Task(entry="sdpa_exp.tasks.verify:verify"),
     "doctor": Task(entry="sdpa_exp.tasks.doctor.task:doctor", needs_arm=False, examines=True),
     "setup_trial": Task(entry="sdpa_exp.tasks.setup_trial:setup_trial", needs_arm=False),
+    "predict": Task(entry="sdpa_exp.tasks.predict.task:predict", needs_arm=False),  # it has precisions of its own
     "compare": Task(entry="sdpa_exp.run.in_parent:compare", needs_arm=False, in_parent=True),
     "sync": Task(entry="sdpa_exp.run.in_parent:sync", needs_arm=False, in_parent=True),
 }

@@ -90,3 +90,10 @@ def _check(hardware: HardwareConfig, device: torch.device) -> None:
             f"hardware.precision=bf16 is only emulated on this GPU (compute capability {major}.{minor}; native from "
             "8.0 on): use hardware.precision=fp16."
         )
+
+
+def set_backends(hardware: HardwareConfig) -> None:
+    """Process-wide switches of the hardware group. Ultralytics sets determinism itself, from train.deterministic."""
+    torch.backends.cuda.matmul.allow_tf32 = bool(hardware.tf32)
+    torch.backends.cudnn.allow_tf32 = bool(hardware.tf32)
+    torch.backends.cudnn.benchmark = bool(hardware.cudnn_benchmark)

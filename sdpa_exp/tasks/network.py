@@ -19,12 +19,12 @@ def with_core(network: nn.Module, core: str, choices: Choices | None = None) -> 
     return model
 
 
-def build(plan: Plan, *, num_classes: int, weights: str | None, images: Tensor) -> nn.Module:
+def build(plan: Plan, *, num_classes: int | None, weights: str | None, images: Tensor) -> nn.Module:
     """The plan's model in fp32, able to say its loss.
 
     Args:
         plan: names the architecture, and the seed of fresh weights.
-        num_classes: of the data set.
+        num_classes: of the data set; None takes the architecture's.
         weights: a checkpoint; None for fresh weights, which get the batch statistics of the images.
         images: (B, 3, H, W), float, 0 to 1.
     """
@@ -38,6 +38,7 @@ def build(plan: Plan, *, num_classes: int, weights: str | None, images: Tensor) 
         network = build_network(plan.model.architecture, num_classes)
         _settle_batch_statistics(network, images.cpu())
     network.args = get_cfg(overrides={"task": "detect"})
+    num_classes = num_classes or int(network.yaml["nc"])
     network.nc = num_classes  # RT-DETR's loss asks the model; Ultralytics' trainer sets it too
     network.names = getattr(network, "names", None) or {index: str(index) for index in range(num_classes)}
     for parameter in network.parameters():

@@ -21,6 +21,7 @@ from sdpa_exp.results.events import Journal
 from sdpa_exp.results.files import write_json_atomic
 from sdpa_exp.tasks.arguments import train_arguments
 from sdpa_exp.tasks.auto import resolve_auto
+from sdpa_exp.tasks.hardware import set_backends
 from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.preflight import require_core
 
@@ -48,7 +49,7 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
     for message in prepared.warnings:
         outcome.warn(journal, "data_set", message)
     outcome.digests["data_set"] = prepared.digest
-    _set_backends(plan)
+    set_backends(plan.hardware)
 
     clock = PhaseClock(journal, started_perf_s=started_perf_s)
     epochs = EpochJournal(journal, clock, plan.run_dir)
@@ -89,13 +90,6 @@ def _choices(plan: Plan) -> dict[str, str] | None:
     choice = resolve_auto(plan)
     write_json_atomic(plan.run_dir / AUTO_FILE, choice.to_dict())
     return choice.cores
-
-
-def _set_backends(plan: Plan) -> None:
-    """Process-wide switches of the hardware group. Ultralytics sets determinism itself, from train.deterministic."""
-    torch.backends.cuda.matmul.allow_tf32 = bool(plan.hardware.tf32)
-    torch.backends.cudnn.allow_tf32 = bool(plan.hardware.tf32)
-    torch.backends.cudnn.benchmark = bool(plan.hardware.cudnn_benchmark)
 
 
 def _quantities(

@@ -31,6 +31,7 @@ CASES = {
     "hardware.batch=": "hardware.batch= has the wrong type: expected a whole number, or null.",
     "train.epochs=3.5": "train.epochs=3.5 has the wrong type: expected a whole number, or null.",
     "train.val=maybe": "train.val=maybe has the wrong type: expected true or false, or null.",
+    "predict.batches=x": "predict.batches=x has the wrong type: expected a list of this: a whole number.",
     "train.lr0=fast": "train.lr0=fast has the wrong type: expected a number, or null.",
     "name=null": "name=null has the wrong type: expected a text.",
     "compare.primary.speed.margin=x": "compare.primary.speed.margin=x has the wrong type: expected a number.",

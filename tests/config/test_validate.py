@@ -5,8 +5,9 @@ import shlex
 
 import pytest
 
+from sdpa_exp.config.core_names import CORES
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.config.validate import CORES, check_plan, check_sweep
+from sdpa_exp.config.validate import check_plan, check_sweep
 from sdpa_exp.errors import ConfigError
 from tests.config.composing import compose_plan
 

@@ -1,0 +1,162 @@
+"""One arm ready to predict: Ultralytics' own predictor with a core injected, whose three stages are timed apart.
+
+`ultralytics.engine.predictor.BasePredictor.stream_inference` calls `preprocess` (letterbox, transfer, scale to 0..1),
+`inference` (the fused model) and `postprocess` (NMS where the model has none, boxes in pixels of the image) one after
+the other, each between two synchronisations of the device. So does this, on the same object.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sdpa_exp.evidence.attest import Attestation, attest_call, judge
+from sdpa_exp.injection.inject import Choices
+from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.tasks.network import with_core
+from sdpa_exp.tasks.predict.source import Batch
+
+OUTPUT_FOLDER = "predict"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """Seconds of one batch."""
+
+    pre_s: float
+    model_s: float
+    post_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What all arms of a comparison share."""
+
+    device: torch.device
+    imgsz: int
+    precision: str
+    channels_last: bool | None
+    conf: float
+    nms: bool | None
+    run_dir: Path
+
+
+class Arm:
+    """A predictor with one core."""
+
+    def __init__(self, network: nn.Module, core: str, options: Options, choices: Choices | None = None) -> None:
+        from ultralytics.models.rtdetr.predict import RTDETRPredictor
+        from ultralytics.models.yolo.detect import DetectionPredictor
+        from ultralytics.nn.tasks import RTDETRDetectionModel
+
+        self._options = options
+        device = options.device
+        predictor_class = RTDETRPredictor if isinstance(network, RTDETRDetectionModel) else DetectionPredictor
+        self.predictor: Any = predictor_class(
+            overrides={
+                "task": "detect",
+                "mode": "predict",
+                "imgsz": options.imgsz,
+                "rect": True,  # `yolo predict`'s own default: no more padding than the stride asks for
+                "conf": options.conf,
+                "nms": options.nms,
+                "quantize": 16 if options.precision == "fp16" else None,
+                "channels_last": options.channels_last,
+                "device": str(device.index or 0) if device.type == "cuda" else str(device),
+                "project": str(options.run_dir),
+                "name": OUTPUT_FOLDER,
+                "exist_ok": True,
+                "verbose": False,
+            }
+        )
+        num_threads = torch.get_num_threads()
+        self.predictor.setup_model(with_core(network, core, choices), verbose=False)
+        torch.set_num_threads(num_threads)  # choosing a device resets it
+        self.predictor.setup_source([torch.zeros(32, 32, 3, dtype=torch.uint8).numpy()])  # image size, source type
+        # As stream_inference does; it also imports torchvision, without which Ultralytics falls back to a slower NMS.
+        self.predictor.model.warmup(imgsz=(1, 3, options.imgsz, options.imgsz))
+        if self.predictor.model.end2end:
+            settings = self.predictor.args
+            head = {"max_det": max(settings.max_det, 300), "agnostic_nms": settings.agnostic_nms}
+            self.network.set_head_attr(**head)  # type: ignore[operator]
+
+    @property
+    def network(self) -> nn.Module:
+        """The fused model inside the predictor."""
+        return self.predictor.model.backend.model  # type: ignore[no-any-return]
+
+    @property
+    def selects_itself(self) -> bool:
+        """Whether the model ends in its own choice of boxes, so that nothing is left for an NMS."""
+        from ultralytics.nn.tasks import RTDETRDetectionModel
+
+        return bool(self.predictor.model.end2end) or isinstance(self.network, RTDETRDetectionModel)
+
+    @property
+    def is_channels_last(self) -> bool:
+        """The memory format that the weights have in the end."""
+        weights = [m.weight for m in self.network.modules() if isinstance(m, nn.Conv2d) and m.kernel_size != (1, 1)]
+        return any(
+            weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous() for weight in weights
+        )
+
+    @property
+    def is_half(self) -> bool:
+        """Whether the model computes in fp16 in the end."""
+        return bool(self.predictor.model.fp16)
+
+    @torch.inference_mode()
+    def run(self, batch: Batch) -> Stages:
+        """Predict one batch and say how long each stage took."""
+        images = self._take(batch)
+        times_s = [self._now_s()]
+        tensor = self.predictor.preprocess(images)
+        times_s.append(self._now_s())
+        raw = self.predictor.inference(tensor)
+        times_s.append(self._now_s())
+        self.predictor.postprocess(raw, tensor, images)
+        times_s.append(self._now_s())
+        pre_s, model_s, post_s = (after - before for before, after in itertools.pairwise(times_s))
+        return Stages(pre_s=pre_s, model_s=model_s, post_s=post_s)
+
+    @torch.inference_mode()
+    def outputs(self, batch: Batch) -> tuple[Tensor, list[Any]]:
+        """The model's raw output in fp32, and Ultralytics' Results."""
+        images = self._take(batch)
+        tensor = self.predictor.preprocess(images)
+        raw = self.predictor.inference(tensor)
+        kept = (raw if isinstance(raw, Tensor) else raw[0]).detach().float().clone()  # NMS writes into it
+        return kept, self.predictor.postprocess(raw, tensor, images)
+
+    @torch.inference_mode()
+    def input_shape(self, batch: Batch) -> tuple[int, ...]:
+        """The shape of a batch after the letterbox."""
+        return tuple(self.predictor.preprocess(self._take(batch)).shape)
+
+    def attest(self, batch: Batch, *, stage: str) -> Attestation:
+        """Which kernels run at each site for this batch. Call it after all timing: a profiler may slow a process."""
+        with torch.inference_mode():
+            tensor = self.predictor.preprocess(self._take(batch))
+
+        @torch.inference_mode()
+        def call() -> None:
+            self.predictor.inference(tensor)
+
+        evidence = attest_call(self.network, call, stage=stage, backward=False, dtype=self._options.precision)
+        return judge(evidence, find_sites(self.network))
+
+    def _take(self, batch: Batch) -> list[Any]:
+        images = list(batch.images)
+        self.predictor.batch = (list(batch.paths), images, [""] * len(images))
+        return images
+
+    def _now_s(self) -> float:
+        if self._options.device.type == "cuda":
+            torch.cuda.synchronize(self._options.device)
+        return time.perf_counter()

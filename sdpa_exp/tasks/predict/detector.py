@@ -1,0 +1,82 @@
+"""The network that task=predict times: a checkpoint's, or a fresh one whose batch statistics fit the images."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.errors import RunError
+from sdpa_exp.injection.inject import describe
+from sdpa_exp.tasks.network import build
+from sdpa_exp.tasks.predict.source import Frame
+
+DEFAULT_IMGSZ = 640  # Ultralytics' own
+_NUM_SETTLING = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detector:
+    """A network in fp32, on the CPU, not fused; `weights` is None where they are fresh."""
+
+    network: nn.Module
+    name: str
+    weights: str | None
+    imgsz: int
+
+
+def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) -> Detector:
+    """The plan's weights, or fresh ones.
+
+    The image size is `predict.imgsz`, else what a checkpoint was trained at (as `yolo predict` has it), else 640.
+
+    Args:
+        plan: names the weights, or the architecture and seed of fresh ones.
+        frames: images to settle the batch statistics of fresh weights on.
+        num_classes: of fresh weights; None takes the architecture's.
+
+    Raises:
+        RunError: the checkpoint can't be loaded, or is none of a detector.
+    """
+    weights = plan.predict.weights or plan.model.weights
+    if weights:
+        network, trained_at = _load(weights)
+        imgsz = plan.predict.imgsz or trained_at
+        return Detector(network=network, name=describe(network), weights=weights, imgsz=imgsz)
+    imgsz = plan.predict.imgsz or DEFAULT_IMGSZ
+    images = _letterboxed(frames[:_NUM_SETTLING], imgsz)
+    network = build(plan, num_classes=num_classes, weights=None, images=images)
+    return Detector(network=network, name=describe(network), weights=None, imgsz=imgsz)
+
+
+def _load(weights: str) -> tuple[nn.Module, int]:
+    from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel, load_checkpoint
+
+    try:
+        network, checkpoint = load_checkpoint(weights)
+    except (OSError, RuntimeError, EOFError, KeyError, AttributeError, TypeError, pickle.UnpicklingError) as error:
+        reason = next(iter(str(error).split("❌️ ")[-1].splitlines()), type(error).__name__)  # advice and emojis follow
+        raise RunError(
+            f"the weights {weights} can't be loaded: {reason}. Expected a checkpoint of Ultralytics such as best.pt; "
+            "set predict.weights to one."
+        ) from error
+    if not isinstance(network, DetectionModel) or isinstance(network, SegmentationModel | PoseModel | OBBModel):
+        raise RunError(
+            f"the weights {weights} are of a {type(network).__name__}: expected a detector. Set predict.weights to one."
+        )
+    imgsz = (checkpoint.get("train_args") or {}).get("imgsz")
+    return network, imgsz if isinstance(imgsz, int) else DEFAULT_IMGSZ
+
+
+def _letterboxed(frames: Sequence[Frame], imgsz: int) -> Tensor:
+    """(B, 3, H, W) from 0 to 1, RGB."""
+    from ultralytics.data.augment import LetterBox
+
+    letterbox = LetterBox((imgsz, imgsz), auto=False)
+    pixels = np.stack([letterbox(image=frame.pixels)[..., ::-1] for frame in frames])
+    return torch.from_numpy(pixels.copy()).permute(0, 3, 1, 2).float() / 255

@@ -1,0 +1,90 @@
+"""The figures of one precision, memory format and batch size, as predict.json holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sdpa_exp.tasks.predict.arm import Arm
+from sdpa_exp.tasks.predict.interleave import Samples
+from sdpa_exp.tasks.predict.samples import STAGES, describe_ms, images_per_s, speedup
+from sdpa_exp.tasks.predict.source import Batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One precision, memory format and batch size. `samples` is None where it did not run, for a reason."""
+
+    setup: str
+    batch: int
+    samples: Samples | None
+    input_shapes: tuple[tuple[int, ...], ...] = ()
+    not_run: str | None = None
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.setup}, batch {self.batch}"
+
+    @property
+    def label(self) -> str:
+        """Short, for names of quantities and phases."""
+        return f"{self.setup.replace(', ', '_')}_batch{self.batch}"
+
+    def to_dict(self, baseline: str) -> dict[str, Any]:
+        """For predict.json; speed-ups are None for the baseline, and where it did not run."""
+        samples = self.samples
+        head = {
+            "title": self.title,
+            "setup": self.setup,
+            "batch": self.batch,
+            "label": self.label,
+            "not_run": self.not_run,
+        }
+        if samples is None:
+            return {**head, "arms": {}}
+        reference = baseline if baseline in samples.stages_s else None
+        return {
+            **head,
+            "input_shapes": [list(shape) for shape in self.input_shapes],
+            "num_samples": len(samples.orders),
+            "num_warmup": samples.num_warmup,
+            "is_steady": samples.is_steady,
+            "arms": {name: _arm(samples, name, reference, self.batch) for name in samples.stages_s},
+        }
+
+    def rows(self) -> Iterator[list[Any]]:
+        """Every sample: setup, batch, round, place in the round, arm, and the three stages in ms."""
+        if self.samples is None:
+            return
+        for number, order in enumerate(self.samples.orders):
+            for place, arm in enumerate(order):
+                stages = [f"{1e3 * value:.4f}" for value in self.samples.stages_s[arm][number]]
+                yield [self.setup, self.batch, number, place, arm, *stages]
+
+
+ROW_NAMES = ("setup", "batch", "round", "place", "arm", *(f"{stage}_ms" for stage in STAGES))
+
+
+def _arm(samples: Samples, name: str, reference: str | None, batch: int) -> dict[str, Any]:
+    latency_s = samples.latency_s(name)
+    stages_s = samples.stages_s[name]
+    is_compared = reference is not None and name != reference
+    return {
+        "latency_ms": describe_ms(latency_s),
+        "stages_ms": {stage: describe_ms(stages_s[:, index]) for index, stage in enumerate(STAGES)},
+        "fps": images_per_s(stages_s, batch),
+        "speedup": asdict(speedup(samples.latency_s(reference), latency_s)) if is_compared and reference else None,
+        "model_speedup": asdict(speedup(samples.model_s(reference), samples.model_s(name)))
+        if is_compared and reference
+        else None,
+    }
+
+
+def shapes_of(arm: Arm, batches: Sequence[Batch]) -> dict[tuple[int, ...], Batch]:
+    """Input shape -> the first batch that has it."""
+    shapes: dict[tuple[int, ...], Batch] = {}
+    for batch in batches:
+        shapes.setdefault(arm.input_shape(batch), batch)
+    return shapes

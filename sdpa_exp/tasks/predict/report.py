@@ -1,0 +1,87 @@
+"""The report of task=predict, from the content of predict.json."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+
+def render_predict(content: dict[str, Any]) -> str:
+    """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
+    console = Console(file=StringIO(), color_system=None)
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False)
+
+    source = content["source"]
+    images = "images" if source["num_found"] is not None else "first frames"
+    weights = "trained weights" if content["weights"] else "weights as initialised"
+    say(
+        f"{content['network']} ({weights}) at {content['imgsz']} px, {source['num_images']} {images} of "
+        f"{source['words']}, {content['device']}, {content['num_threads']} CPU threads, {content['boxes_by']}"
+    )
+    say(
+        "p50, p95, p99: latency of a batch in ms, pre + model + post; pre, model, post: medians of these parts; "
+        "FPS: images over the sum of latencies. Images are decoded beforehand."
+    )
+    for variant in content["variants"]:
+        say("")
+        if variant["not_run"] is not None:
+            say(f"{variant['title']}: not run: {variant['not_run']}")
+            continue
+        steady = "steady" if variant["is_steady"] else "NOT steady"
+        say(f"{variant['title']}: {variant['num_samples']} batches, {steady} after {variant['num_warmup']} passes")
+        console.print(_table(variant, content["baseline"]))
+    if any(variant["arms"] for variant in content["variants"]):
+        say(f"* baseline; x {content['baseline']}: its latency over the arm's, paired by batch, 95 % interval")
+    for item in content["not_run"]:
+        say(f"not run: attention={item['arm']} in {item['setup']}: {item['reason']}")
+    for item in content["agreement"]:
+        say(f"{item['setup']}: {item['sentence']}")
+    for arm, attestation in content["attestation"].items():
+        kernels = sorted({kernel for stage in attestation["executed"].values() for kernel in stage})
+        state = "" if attestation["ok"] else ", NOT AS ASKED"
+        say(f"{arm} ran {', '.join(kernels) or 'no attention kernel'} at {attestation['num_sites']} sites{state}")
+    for warning in content["warnings"]:
+        say(f"warning: {warning}")
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def _table(variant: dict[str, Any], baseline: str) -> Table:
+    table = Table(
+        box=SIMPLE,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("arm", overflow="fold")
+    for name in ("pre", "model", "post", "p50", "p95", "p99", "FPS"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column(f"x {baseline}", justify="right")
+    for arm, found in variant["arms"].items():
+        table.add_row(
+            f"{arm}*" if arm == baseline else arm,
+            *(_number(found["stages_ms"][stage]["p50"]) for stage in ("pre", "model", "post")),
+            *(_number(found["latency_ms"][name]) for name in ("p50", "p95", "p99")),
+            _number(found["fps"]),
+            _ratio(found["speedup"]),
+        )
+    return table
+
+
+def _ratio(speedup: dict[str, Any] | None) -> str:
+    if speedup is None:
+        return ""
+    if speedup["low"] is None:
+        return f"{speedup['median']:.3f}"
+    return f"{speedup['median']:.3f} ({speedup['low']:.3f} to {speedup['high']:.3f})"
+
+
+def _number(value: float | None) -> str:
+    """Four digits at most: a tenth of a microsecond is noise."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,0 +1,77 @@
+"""What is compared under what: the arms of a run, and the precisions and memory formats each is built for."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+
+from sdpa_exp.attention.choice import refusal
+from sdpa_exp.attention.registry import get_core
+from sdpa_exp.attention.requirements import Setting
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.injection.sites import Site
+from sdpa_exp.tasks.auto import base_setting
+from sdpa_exp.tasks.hardware import DTYPES
+
+DEFAULT_BASELINE = "stock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """One precision and memory format; channels_last None lets Ultralytics choose."""
+
+    precision: str
+    channels_last: bool | None
+
+    @property
+    def words(self) -> str:
+        """As asked for; what came of it is in the variants."""
+        return self.precision + {None: "", True: ", channels_last", False: ", NCHW"}[self.channels_last]
+
+
+def arms_of(plan: Plan) -> dict[str, str]:
+    """Arm -> core: the baseline first, then the plan's own arm, then those of predict.arms."""
+    baseline = baseline_of(plan)
+    cores = {baseline: baseline, plan.arm: plan.attention.core}
+    for name in plan.predict.arms or ():
+        cores.setdefault(name, name)
+    return cores
+
+
+def baseline_of(plan: Plan) -> str:
+    """The control arm."""
+    return plan.baseline or DEFAULT_BASELINE
+
+
+def setups_of(plan: Plan) -> list[Setup]:
+    """Precisions outermost. By default what Ultralytics predicts with: fp32, and on CUDA fp16 and both formats."""
+    is_cuda = plan.hardware.device.startswith("cuda")
+    precisions = plan.predict.precisions or (["fp32", "fp16"] if is_cuda else ["fp32"])
+    formats: list[bool | None] = [False, True] if is_cuda else [None]
+    if plan.predict.channels_last:
+        formats = [*plan.predict.channels_last]
+    return [
+        Setup(precision=precision, channels_last=channels_last)
+        for precision in dict.fromkeys(precisions)
+        for channels_last in dict.fromkeys(formats)
+    ]
+
+
+def setting_of(plan: Plan, setup: Setup) -> Setting:
+    """What a core is asked for: inference, where floors that compute no attention are welcome."""
+    return dataclasses.replace(
+        base_setting(plan), dtype=DTYPES[setup.precision], needs_grad=False, compiled=False, purpose="benchmark"
+    )
+
+
+def reasons_against(plan: Plan, core: str, setup: Setup, sites: list[Site]) -> list[str]:
+    """Why a core can't predict with this setup; empty when it can."""
+    if setup.precision == "fp16" and torch.device(plan.hardware.device).type == "cpu":
+        return ["Ultralytics predicts in fp32 on a CPU, whatever it is asked for"]
+    settings = {
+        dataclasses.replace(setting_of(plan, setup), head_dim_qk=site.head_dim_qk, head_dim_v=site.head_dim_v)
+        for site in sites
+    }
+    return list(dict.fromkeys(reason for each in settings for reason in refusal(get_core(core), each)))

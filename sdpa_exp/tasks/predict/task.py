@@ -1,0 +1,257 @@
+"""task=predict: how fast is inference with this arm, beside the baseline, on real images?"""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sdpa_exp.callbacks.phases import PhaseClock
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.data.prepare import prepare
+from sdpa_exp.data.real_batch import val_images
+from sdpa_exp.errors import CoreUnavailable, RunError
+from sdpa_exp.evidence.attest import Attestation
+from sdpa_exp.results.events import Journal
+from sdpa_exp.results.files import write_json_atomic, write_text_atomic
+from sdpa_exp.tasks.dispatch import REPORT_FILE
+from sdpa_exp.tasks.hardware import set_backends
+from sdpa_exp.tasks.outcome import Outcome
+from sdpa_exp.tasks.predict.agreement import compare_outputs
+from sdpa_exp.tasks.predict.arm import OUTPUT_FOLDER, Arm
+from sdpa_exp.tasks.predict.build_arms import build_arms
+from sdpa_exp.tasks.predict.detector import Detector, load_detector
+from sdpa_exp.tasks.predict.figure import Panel, draw_latencies
+from sdpa_exp.tasks.predict.interleave import time_interleaved
+from sdpa_exp.tasks.predict.measure import ROW_NAMES, Variant, shapes_of
+from sdpa_exp.tasks.predict.quantities import fill_quantities
+from sdpa_exp.tasks.predict.report import render_predict
+from sdpa_exp.tasks.predict.setups import Setup, baseline_of, setups_of
+from sdpa_exp.tasks.predict.source import Source, read_images, read_source, to_batches
+
+PREDICT_FILE = "predict.json"
+SAMPLES_FILE = "predict_samples.csv"
+PICTURE_FILE = "predict_latency.png"
+NUM_COMPARED = 8
+"""Images whose predictions are compared between arms."""
+_FRESH = (
+    "the weights are as initialised: what they detect is noise, and post (NMS) takes another time than with trained "
+    "ones; pre and model hold. Give trained ones: predict.weights=path/to/best.pt"
+)
+
+
+def predict(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
+    """Time all arms, interleaved; then see what ran. Fills `outcome`, `predict.json`, `report.txt` and a picture.
+
+    Args:
+        plan: resolved.
+        journal: open journal of the run folder.
+        outcome: filled in place.
+        started_perf_s: `time.perf_counter()` at the start of the process.
+
+    Raises:
+        DatasetError: there is no image, or one that can't be read.
+        CoreUnavailable: the plan's arm runs in none of the precisions.
+        AttestationError: an arm ran something else than its core.
+        RunError: the weights can't be loaded, or nothing fits into memory.
+    """
+    _Prediction(plan, journal, outcome, started_perf_s).run()
+
+
+class _Prediction:
+    """One run of the task; `content` is predict.json, written again after every batch size."""
+
+    def __init__(self, plan: Plan, journal: Journal, outcome: Outcome, started_perf_s: float) -> None:
+        self.plan, self.journal, self.outcome = plan, journal, outcome
+        self.device = torch.device(plan.hardware.device)
+        self.clock = PhaseClock(journal, started_perf_s=started_perf_s)
+        self.clock.set_device(self.device)
+        self.baseline = baseline_of(plan)
+        self.variants: list[Variant] = []
+        self.content: dict[str, Any] = {}
+        self.started_perf_s = started_perf_s
+
+    def run(self) -> None:
+        plan = self.plan
+        torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
+        set_backends(plan.hardware)
+        source, num_classes = self._read_source()
+        detector = load_detector(plan, source.frames, num_classes)
+        network = detector.network.to(self.device)
+        self.content = self._head(source, detector)
+        self._warn_about(source, detector)
+        try:
+            built = [arms for setup in setups_of(plan) if (arms := self._build(network, detector.imgsz, setup))]
+            self._require_own_arm(built)
+            for arms in built:
+                self._measure(arms, source)
+            self.clock.enter("attestation")
+            attestations = self._attest(built, source)
+            if plan.predict.save:
+                self._save(next(arms[plan.arm] for arms in built if plan.arm in arms), source)
+        finally:
+            self.clock.close()
+            self.outcome.phases_s.update(self.clock.wall_s)
+            self.outcome.memory.update(self.clock.memory)
+        self._finish(attestations)
+
+    def _read_source(self) -> tuple[Source, int | None]:
+        """The images, and the number of classes of the data set where they are its own."""
+        options = self.plan.predict
+        if options.source:
+            return read_source(Path(options.source), options.num_images), None
+        prepared = prepare(self.plan.dataset)
+        self.outcome.digests["data_set"] = prepared.digest
+        files = val_images(prepared.yaml_path)
+        words = f"{self.plan.dataset.name}'s val split"
+        return read_images(files, options.num_images, words=words), len(prepared.class_names)
+
+    def _head(self, source: Source, detector: Detector) -> dict[str, Any]:
+        return {
+            "schema_version": 1,
+            "arm": self.plan.arm,
+            "baseline": self.baseline,
+            "network": detector.name,
+            "weights": detector.weights,
+            "imgsz": detector.imgsz,
+            "conf": self.plan.predict.conf,
+            "source": {
+                "words": source.words,
+                "num_images": len(source.frames),
+                "num_found": source.num_found,
+                "sizes_px": sorted({(f.pixels.shape[1], f.pixels.shape[0]) for f in source.frames})[:20],
+            },
+            "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device),
+            "num_threads": torch.get_num_threads(),
+            "boxes_by": None,
+            "variants": [],
+            "not_run": [],
+            "agreement": [],
+            "attestation": {},
+            "warnings": [],
+        }
+
+    def _warn_about(self, source: Source, detector: Detector) -> None:
+        if detector.weights is None:
+            self._warn("fresh_weights", _FRESH)
+        if source.num_videos_left_out:
+            self._warn("videos_left_out", f"{source.num_videos_left_out} videos beside the images were left out")
+        largest = max(self.plan.predict.batches)
+        if len(source.frames) < largest:
+            self._warn("images_repeated", f"{len(source.frames)} images fill a batch of {largest} by being repeated")
+
+    def _warn(self, code: str, message: str) -> None:
+        self.outcome.warn(self.journal, code, message)
+        self.content["warnings"].append(message)
+
+    def _build(self, network: nn.Module, imgsz: int, setup: Setup) -> dict[str, Arm]:
+        driver = self.outcome.environment.get("driver")
+        arms, not_run = build_arms(self.plan, network, imgsz, setup, driver=driver)
+        self.content["not_run"] += not_run
+        return arms
+
+    def _require_own_arm(self, built: list[dict[str, Arm]]) -> None:
+        if any(self.plan.arm in arms for arms in built):
+            return
+        own = [item for item in self.content["not_run"] if item["arm"] == self.plan.arm]
+        words = "; ".join(f"in {item['setup']}: {item['reason']}" for item in own)
+        raise CoreUnavailable(
+            f"attention={self.plan.arm} can't predict here: {words}. See predict.precisions, and task=doctor."
+        )
+
+    def _measure(self, arms: dict[str, Arm], source: Source) -> None:
+        """Compare the outputs of the arms, then time them for every batch size."""
+        plan = self.plan
+        first = next(iter(arms.values()))
+        setup = f"{'fp16' if first.is_half else 'fp32'}, {'channels_last' if first.is_channels_last else 'NCHW'}"
+        self.content["boxes_by"] = "no NMS: the model selects" if first.selects_itself else "NMS"
+        if self.baseline in arms and len(arms) > 1:
+            batches = to_batches(source.frames, 1)
+            for found in compare_outputs(arms, self.baseline, batches, NUM_COMPARED):
+                self.content["agreement"].append({"setup": setup, **found.to_dict()})
+                if not found.is_close:
+                    self.outcome.warn(self.journal, "outputs_differ", found.sentence())
+        for size in dict.fromkeys(plan.predict.batches):
+            batches = to_batches(source.frames, size)
+            self.clock.enter(Variant(setup=setup, batch=size, samples=None).label)
+            try:
+                shapes = shapes_of(first, batches)
+                samples = time_interleaved(
+                    arms,
+                    batches,
+                    other_shapes=list(shapes.values())[1:],
+                    num_batches=plan.predict.num_batches,
+                    time_limit_s=plan.predict.time_limit_s,
+                    seed=plan.seed,
+                )
+                variant = Variant(setup=setup, batch=size, samples=samples, input_shapes=tuple(shapes))
+            except torch.OutOfMemoryError as error:
+                variant = Variant(setup=setup, batch=size, samples=None, not_run=str(error).splitlines()[0])
+                torch.cuda.empty_cache()
+            self.clock.enter("setup")
+            if variant.samples is not None and not variant.samples.is_steady:
+                self._warn("not_steady", f"{variant.label}: the model's time was not steady when its warm-up was over")
+            self.variants.append(variant)
+            self.content["variants"].append(variant.to_dict(self.baseline))
+            write_json_atomic(plan.run_dir / PREDICT_FILE, self.content)
+
+    def _attest(self, built: list[dict[str, Arm]], source: Source) -> dict[str, Attestation]:
+        """What each arm runs, in every setup, at the smallest batch."""
+        (batch, *_) = to_batches(source.frames, min(self.plan.predict.batches))
+        found: dict[str, Attestation] = {}
+        for arms in built:
+            for name, arm in arms.items():
+                words = f"{'fp16' if arm.is_half else 'fp32'}_{'channels_last' if arm.is_channels_last else 'nchw'}"
+                found[name] = _joined(found.get(name), arm.attest(batch, stage=words))
+        return found
+
+    def _save(self, arm: Arm, source: Source) -> None:
+        """The images with the boxes drawn in."""
+        folder = self.plan.run_dir / OUTPUT_FOLDER
+        folder.mkdir(exist_ok=True)
+        for number, batch in enumerate(to_batches(source.frames, 1)):
+            _, (result,) = arm.outputs(batch)
+            result.save(filename=str(folder / f"{number:04d}_{Path(batch.paths[0]).stem}.jpg"))
+
+    def _finish(self, attestations: dict[str, Attestation]) -> None:
+        plan, outcome = self.plan, self.outcome
+        self.content["attestation"] = {name: found.summary() for name, found in attestations.items()}
+        outcome.attestation = attestations[plan.arm].summary()
+        self.journal.write("attestation", summary=outcome.attestation)
+        fill_quantities(self.content, outcome)
+        write_json_atomic(plan.run_dir / PREDICT_FILE, self.content)
+        table = io.StringIO()
+        csv.writer(table).writerows([ROW_NAMES, *(row for variant in self.variants for row in variant.rows())])
+        write_text_atomic(plan.run_dir / SAMPLES_FILE, table.getvalue())
+        write_text_atomic(plan.run_dir / REPORT_FILE, render_predict(self.content))
+        panels = [
+            Panel(title=f"{v.setup}, batch {v.batch}", samples=v.samples)
+            for v in self.variants
+            if v.samples is not None
+        ]
+        if not panels:
+            reasons = "; ".join(dict.fromkeys(str(variant.not_run) for variant in self.variants))
+            raise RunError(f"no batch of predict.batches fits into memory: {reasons}. Set predict.batches=[1].")
+        title = f"{self.content['network']} at {self.content['imgsz']} px, {self.content['device']}"
+        draw_latencies(panels, self.baseline, title, plan.run_dir / PICTURE_FILE)
+        outcome.phases_s["total"] = time.perf_counter() - self.started_perf_s
+        for found in attestations.values():
+            found.raise_if_wrong()
+
+
+def _joined(before: Attestation | None, now: Attestation) -> Attestation:
+    """The evidence of several setups of one arm."""
+    if before is None:
+        return now
+    return Attestation(
+        requested=now.requested,
+        evidence=(*before.evidence, *now.evidence),
+        mismatches=(*before.mismatches, *now.mismatches),
+        num_sites=now.num_sites,
+        choices=before.choices,
+    )
