@@ -12,7 +12,7 @@ from sdpa_exp.compare.questions import from_config
 from sdpa_exp.compare.report import report_html
 from sdpa_exp.compare.schema import write_comparison
 from sdpa_exp.compare.sources import read_sources
-from sdpa_exp.compare.tables import arms_table, differences_csv, differences_table, runs_csv, to_latex
+from sdpa_exp.compare.tables import arms_table, differences_csv, differences_table, noise_table, runs_csv, to_latex
 from sdpa_exp.compare.terminal import render_text
 from sdpa_exp.config.schema import CompareConfig
 from sdpa_exp.results.files import write_text_atomic
@@ -108,6 +108,7 @@ def _write(comparison: Comparison) -> Comparison:
     write_text_atomic(tables / "differences.csv", differences_csv(comparison))
     for number, cell in enumerate(comparison.cells[:MAX_LATEX_CELLS]):
         suffix = f"_{number}" if len(comparison.cells) > 1 else ""
-        for table in (arms_table(cell), differences_table(cell, comparison.baseline, comparison.alpha)):
+        found = [arms_table(cell), differences_table(cell, comparison.baseline, comparison.alpha)]
+        for table in [*found, noise_table(cell)] if cell.noise_floors else found:
             write_text_atomic(tables / f"{table.name}{suffix}.tex", to_latex(table))
     return comparison
