@@ -64,8 +64,12 @@ def read_and_compare(sweep_dir: Path) -> Comparison:
     )
 
 
-def compare_runs(folders: list[Path], *, baseline: str | None, config: CompareConfig, out_dir: Path) -> Comparison:
+def compare_runs(
+    folders: list[Path], *, baseline: str | None, config: CompareConfig, out_dir: Path, name: str | None = None
+) -> Comparison:
     """Compare run folders, sweep folders, plain Ultralytics folders or results.csv files; write into `out_dir`.
+
+    `name` is the title; None takes the names of the folders.
 
     Raises:
         ComparisonError: a folder is missing or holds nothing to compare, or `baseline` is not among the arms.
@@ -77,7 +81,7 @@ def compare_runs(folders: list[Path], *, baseline: str | None, config: CompareCo
     out_dir.mkdir(parents=True, exist_ok=True)
     comparison = assemble(
         runs,
-        name=", ".join(dict.fromkeys(path.name or str(path) for path in folders)),
+        name=name or ", ".join(dict.fromkeys(path.name or str(path) for path in folders)),
         folder=out_dir,
         questions=from_config(config),
         alpha=config.alpha,
