@@ -37,7 +37,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = (ROOT / "README.md", RESULTS / "README.md")
 
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
-_TABLE = re.compile(r"(<!-- table:(.*?)-->\n+)((?:\|.*\n)*)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- table:(.*?)-->\n+)((?:\|[^\n]*\n)*)", re.DOTALL)
 _OUTPUT = re.compile(r"<!-- output: (\S+) -->\n+```\w*\n(.*?)```", re.DOTALL)
 _BLOCK_EXEMPT = re.compile(r"^<!-- not measured: [^\n]+? -->\n+(?:```.*?```|(?:[^\n]+\n?)+)", re.MULTILINE | re.DOTALL)
 _CLAIM = re.compile(r"([-+]?\d[\d,]*(?:\.\d+)?)<!--(.*?)-->", re.DOTALL)
@@ -122,19 +122,17 @@ def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ClaimError(
-            f"its source {path.name} can't be read: expected a JSON file in benchmarks/results/"
-        ) from error
+        raise ClaimError(f"{path.name} can't be read: expected a JSON file in benchmarks/results/") from error
 
 
 def _table(spec: dict[str, Any], results: Path) -> str:
     rows = value_at(_read(results / spec["file"]), spec.get("rows", "rows"))
     kept = [row for row in rows if all(row.get(key) == value for key, value in (spec.get("where") or {}).items())]
     columns = {heading: str(source).rsplit(" ", 1) for heading, source in spec["columns"].items()}
-    lines = [list(columns), ["---"] * len(columns)]
-    for row in kept:
-        lines.append([_shown(value_at(row, path), *form) for path, *form in columns.values()])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace(" --- ", "---").replace("| ---", "|---")
+    lines = [" | ".join(columns)]
+    lines += [" | ".join(_shown(value_at(row, path), *form) for path, *form in columns.values()) for row in kept]
+    lines = [f"| {line} |" for line in lines]
+    return "\n".join([lines[0], "|" + "---|" * len(columns), *lines[1:]]) + "\n"
 
 
 def _shown(value: Any, form: str = "") -> str:
@@ -156,7 +154,7 @@ def _tables(text: str, results: Path) -> Iterator[Problem]:
         got = found[3].splitlines()
         first = _line(text, found.end(1))
         for number, (a, b) in enumerate(zip(got, expected, strict=False)):
-            if re.sub(r"\s|-{3,}", "", a) != re.sub(r"\s|-{3,}", "", b):
+            if a != b:
                 yield Problem(line=first + number, sentence=f"the table says {a!r}, and its file {b!r}.")
         if len(got) != len(expected):
             yield Problem(line=line, sentence=f"the table has {len(got)} lines, and its file gives {len(expected)}.")
@@ -204,12 +202,14 @@ def _without_source(text: str) -> Iterator[Problem]:
     """Figures that are left when all that has a source, or needs none, is blanked out."""
     for pattern in (_TABLE, _OUTPUT, _BLOCK_EXEMPT, _CODE_FENCE, _CLAIM, _COMMENT, _NO_FIGURES, _VERSION):
         text = pattern.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
-    for found in _FIGURE.finditer(text):
-        yield Problem(
-            line=_line(text, found.start()),
-            sentence=f"{found[0].strip()} names no source: write NUMBER<!-- FILE.json PATH FORMAT --> or, for what is "
-            f"no result, NUMBER<!-- not measured: WHY -->.",
-        )
+    for number, line in enumerate(text.splitlines(), start=1):
+        figures = [found[0].strip() for found in _FIGURE.finditer(line)]
+        if figures:
+            yield Problem(
+                line=number,
+                sentence=f"no source is named for {', '.join(figures)}: write NUMBER<!-- FILE.json PATH FORMAT --> or, "
+                f"for what is no result, NUMBER<!-- not measured: WHY -->.",
+            )
 
 
 def _line(text: str, offset: int) -> int:

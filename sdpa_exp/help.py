@@ -42,6 +42,8 @@ Examples
   python -m sdpa_exp task=verify attention=flash,sdpa -m      do they compute what stock computes?
   python -m sdpa_exp task=setup_trial                         how long does it take to get the flash-attn package?
   python -m sdpa_exp task=compare 'compare.runs=[a,b]'        any run, sweep or plain Ultralytics folders, results.csv
+  python -m sdpa_exp attention=stock,sdpa seeds=five compare.control=aa -m    stock twice, 1 ulp apart: the noise floor
+  python -m sdpa_exp task=compare 'compare.runs=[mlflow:comparison]'          runs of an MLflow experiment, or a run id
   python -m sdpa_exp task=sync                                send runs that the tracking store has missed
   python -m sdpa_exp hardware.batch=4 train.imgsz=320 --cfg job          print the configuration, run nothing
   python -m sdpa_exp --config-dir my_conf hardware=my_box     your own my_conf/hardware/my_box.yaml
