@@ -59,10 +59,14 @@ class NoiseFloor:
 
     def mean_text(self) -> str:
         """`-0.2 s`."""
-        return numbers.difference(self.metric, self.mean, spread=self.floor / 10)
+        return numbers.difference(self.metric, self.mean, spread=self.floor)
+
+    def short_text(self) -> str:
+        """`0.8 %`, `1.2 points`."""
+        return self.text().partition(" (")[0]
 
     def _shown(self, value: float) -> str:
-        amount = numbers.difference(self.metric, value, spread=value / 10).lstrip("+")
+        amount = numbers.difference(self.metric, value, spread=value).lstrip("+")
         if numbers.is_in_points(self.metric) or not self.baseline_mean:
             return amount
         return f"{numbers.percent(value / abs(self.baseline_mean), sign=False)} ({amount})"
@@ -141,7 +145,7 @@ def with_floor(verdict: Verdict, floors: Sequence[NoiseFloor]) -> Verdict:
 
 def floors_sentence(floors: Sequence[NoiseFloor]) -> str:
     """All floors of a cell in one sentence."""
-    told = ", ".join(f"{floor.metric} {floor.text()}" for floor in floors)
+    told = ", ".join(f"{floor.metric} {floor.short_text()}" for floor in floors)
     return f"A/A noise floor ({floors[0].arm} against {floors[0].baseline}, {_pairs(floors[0].n)}): {told}."
 
 

@@ -36,7 +36,7 @@ def arm_label(arm: ArmSummary) -> str:
     """The name, and what it is where it is no ordinary arm."""
     if arm.is_baseline:
         return f"{arm.name} (baseline)"
-    return arm.name if arm.copy_of is None else f"{arm.name} (A/A copy of {arm.copy_of})"
+    return arm.name if arm.copy_of is None else f"{arm.name} (A/A copy)"
 
 
 def arms_table(cell: Cell) -> TextTable:

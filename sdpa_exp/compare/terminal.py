@@ -122,7 +122,7 @@ def _arms(cell: Cell, *, is_wide: bool) -> Table:
     for name in shown:
         table.add_column(numbers.heading(name), justify="right", no_wrap=True)
     for arm in cell.arms:
-        mark = " (baseline)" if arm.is_baseline else f" (A/A of {arm.copy_of})" if arm.copy_of else ""
+        mark = " (baseline)" if arm.is_baseline else " (A/A copy)" if arm.copy_of else ""
         label = f"{arm.name}{mark}" if is_wide else f"{arm.name}*" if arm.is_baseline else arm.name
         table.add_row(label, f"{arm.num_finished}/{arm.num_planned}", *(_value(arm, name, is_wide) for name in shown))
     return table

@@ -58,8 +58,8 @@ def test_an_effect_within_the_floor_is_not_called_different_and_one_above_it_is(
     assert eager.p is not None
     assert eager.p < comparison.alpha  # it is the floor that holds it back, not its test
     assert "eager is within the A/A noise floor of stock: train_s -0.27 % (-0.160 s" in eager.sentence
-    assert "stock_aa, which is stock again, is off by 0.89 % (0.537 s) (root mean square of 5 pairs" in eager.sentence
-    assert sdpa.sentence.endswith("Above the A/A noise floor of 0.89 % (0.537 s).")
+    assert "stock_aa, which is stock again, is off by 0.89 % (0.54 s) (root mean square of 5 pairs" in eager.sentence
+    assert sdpa.sentence.endswith("Above the A/A noise floor of 0.89 % (0.54 s).")
     assert "eager is within the A/A noise floor (-0.27 %)" in comparison.headline
     assert "A/A noise floor (stock_aa against stock, 5 pairs): mAP50-95 0.4" in comparison.headline
 
@@ -86,7 +86,7 @@ def test_the_control_is_no_arm_of_the_questions_and_its_findings_are_quiet(tmp_p
 def test_a_copy_that_tests_different_is_a_finding(tmp_path: Path) -> None:
     specs = with_control(["stock", "sdpa"], SEEDS, off_by_s=[2.0, 2.1, 1.9, 2.05, 1.95])
     sentence = only(read_and_compare(write_sweep(tmp_path, specs)), "control-differs", "warning")
-    assert "stock_aa, the same attention as stock, tests different from it in train_s by +2.0" in sentence
+    assert "stock_aa, the same attention as stock, tests different from it in train_s by +2.0 s" in sentence
     assert sentence.endswith("Those of this size mean nothing.")
 
 
@@ -145,7 +145,7 @@ def test_one_seed_gives_a_floor_of_one_pair(tmp_path: Path) -> None:
     comparison = read_and_compare(write_sweep(tmp_path, with_control(["stock", "sdpa"], [0])))
     speed = next(verdict for verdict in comparison.verdicts if verdict.question.name == "speed")
     assert speed.kind == "no test"
-    assert speed.sentence.endswith("A/A noise floor: 1.0 % (0.600 s).")
+    assert speed.sentence.endswith("A/A noise floor: 1.0 % (0.60 s).")
 
 
 def test_every_view_shows_the_floor(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_every_view_shows_the_floor(tmp_path: Path) -> None:
     assert "A/A noise floor" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "## A/A noise floor" in (tmp_path / "report.md").read_text(encoding="utf-8")
     assert (tmp_path / "tables" / "noise_floor.tex").exists()
-    assert "stock_aa (A/A of stock)" in render_text(comparison)
+    assert "stock_aa (A/A copy)" in render_text(comparison)
     assert parent_metrics(comparison)["compare/speed/noise_floor"] == pytest.approx(0.5367, abs=1e-4)
     assert parent_tags(comparison)["control"] == "stock_aa (A/A copy of stock)"
 
