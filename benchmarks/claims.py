@@ -46,8 +46,12 @@ _NO_FIGURES = re.compile(r"`[^`\n]*`|\]\([^)]*\)|https?://\S+")
 _VERSION = re.compile(
     r"\b(?:Python|PyTorch|torch|Ultralytics|MLflow|Hydra|CUDA|capability|FlashAttention|AGPL-)\s?v?\d+(?:\.\d+)*"
 )
-_UNIT = r"%|ms|s|seconds?|min|minutes?|hours?|[KMG]i?B|images/s|FPS|W|J|points?|times|x"
-_FIGURE = re.compile(rf"(?<![\w.])[-+±]?\d[\d,]*\.\d+(?:\s?(?:{_UNIT})\b)?|(?<![\w.])\d[\d,]*\s?(?:%|(?:{_UNIT})\b)")
+_UNIT = r"%|ms|s|seconds?|min|minutes?|hours?|[KMG]i?B|images/s|FPS|W|J|points?|times"
+_FIGURE = re.compile(
+    rf"(?<![\w.])[-+±]?\d[\d,]*\.\d+(?:\s?(?:{_UNIT})\b)?"  # 0.996, 1.57 s
+    rf"|(?<![\w.])\d[\d,]*\s?(?:%|(?:{_UNIT})\b)"  # 5 %, 30 ms
+    rf"|(?<![\w.])\d+x\b"  # 2x
+)
 _DECIMAL = re.compile(r"(?<![\w.])\d[\d,]*\.\d+(?![\w.])")
 _SELECTOR = re.compile(r"(\w[\w -]*)\[(.*?)\]")
 

@@ -55,8 +55,8 @@ def recall(config: TrackingConfig, name: str, into: Path) -> Recalled:
     runs, parent = _find(store, name)
     if not runs:
         raise TrackingError(
-            f"{MLFLOW_SOURCE}{name} holds no runs of sdpa_exp in {store.location.uri}: expected an experiment that our "
-            f"sweeps are in, or the id of a sweep's parent run. Name run folders instead."
+            f"{MLFLOW_SOURCE}{name} holds no trainings of sdpa_exp in {store.location.uri}: expected an experiment that "
+            f"our sweeps are in, or the id of a sweep's parent run. Name run folders instead."
         )
     return Recalled(
         folders=tuple(_folder_of(store, run, into) for run in runs),
@@ -114,7 +114,7 @@ def _run(store: MlflowStore, run_id: str) -> Any:
 
 
 def _search(store: MlflowStore, experiment_id: str, condition: str) -> Iterator[Any]:
-    """Runs that we wrote, but for parents, the oldest first."""
+    """Trainings that we sent, the oldest first."""
     token = None
     while True:
         with store.request("list the runs") as client:
@@ -128,7 +128,9 @@ def _search(store: MlflowStore, experiment_id: str, condition: str) -> Iterator[
 
 
 def _is_ours(run: Any) -> bool:
-    return KEY_TAG in run.data.tags and _RUN_DIR_TAG in run.data.tags
+    """Whether sdpa_exp trained it; verify, doctor and the like share the experiment and compare no arms."""
+    is_training = run.data.params.get("task", "train") == "train"
+    return KEY_TAG in run.data.tags and _RUN_DIR_TAG in run.data.tags and is_training
 
 
 def _folder_of(store: MlflowStore, run: Any, into: Path) -> Path:

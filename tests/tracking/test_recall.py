@@ -93,12 +93,14 @@ def test_without_the_folders_the_files_of_the_store_are_compared_and_without_tho
 def test_what_cannot_be_found_is_said_in_one_sentence(
     config: TrackingConfig, client: Any, sweep_dir: Path, tmp_path: Path
 ) -> None:
-    client.create_experiment("empty")
+    tags = {"sdpa_exp.key": "k" * 32, "run_dir": str(tmp_path)}
+    verified = client.create_run(client.create_experiment("empty"), tags=tags).info.run_id
+    client.log_param(verified, "task", "verify")
     one = next(run for run in all_runs(client) if run.data.tags.get("arm") == "flash")
     for name, words in (
         ("nothing", r"mlflow:nothing is no experiment in sqlite.*: expected one of .*handmade.*tracking\.uri="),
         ("0" * 32, r"is no run in sqlite.*: expected the id of a run or of a sweep's parent\."),
-        ("empty", r"mlflow:empty holds no runs of sdpa_exp in sqlite"),
+        ("empty", r"mlflow:empty holds no trainings of sdpa_exp in sqlite"),
     ):
         with pytest.raises(TrackingError, match=words):
             recall(config, name, tmp_path)
