@@ -55,8 +55,8 @@ def recall(config: TrackingConfig, name: str, into: Path) -> Recalled:
     runs, parent = _find(store, name)
     if not runs:
         raise TrackingError(
-            f"{MLFLOW_SOURCE}{name} holds no trainings of sdpa_exp in {store.location.uri}: expected an experiment that "
-            f"our sweeps are in, or the id of a sweep's parent run. Name run folders instead."
+            f"{MLFLOW_SOURCE}{name} holds no trainings of sdpa_exp in {store.location.uri}: expected an experiment "
+            f"that our sweeps are in, or the id of a sweep's parent run. Name run folders instead."
         )
     return Recalled(
         folders=tuple(_folder_of(store, run, into) for run in runs),
