@@ -64,6 +64,17 @@ def test_an_effect_within_the_floor_is_not_called_different_and_one_above_it_is(
     assert "A/A noise floor (stock_aa against stock, 5 pairs): mAP50-95 0.4" in comparison.headline
 
 
+@pytest.mark.parametrize(("offset", "kind"), [(0.001, "within the noise floor"), (0.02, "deterministic")])
+def test_a_difference_without_spread_is_an_effect_only_above_the_floor(
+    offset: float, kind: str, tmp_path: Path
+) -> None:
+    specs = with_control(["stock", "sdpa"], SEEDS)
+    for spec in specs:
+        if spec.arm == "sdpa":
+            spec.quantities = {"mAP50-95": 0.5 + spec.seed / 100 + offset, "train_s": 52.0 + spec.seed / 50}
+    assert kinds(read_and_compare(write_sweep(tmp_path, specs)))["accuracy", "sdpa"] == kind
+
+
 def test_the_same_arms_without_a_control_are_both_called_different(tmp_path: Path) -> None:
     specs = [spec for spec in with_control(["stock", "sdpa", "eager"], SEEDS) if spec.copy_of is None]
     found_kinds = kinds(read_and_compare(write_sweep(tmp_path, specs)))
