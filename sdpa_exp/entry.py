@@ -23,6 +23,7 @@ from omegaconf import DictConfig, open_dict
 
 from sdpa_exp.config.arguments import check_arguments
 from sdpa_exp.config.compose import plan_from_config, register_schemas
+from sdpa_exp.config.control import add_control, refuse_control
 from sdpa_exp.config.location import conf_dir
 from sdpa_exp.config.plan import Job, Plan
 from sdpa_exp.config.sweep import expand_sweep, is_enumerable, sweep_dir
@@ -133,13 +134,15 @@ def command_line() -> str:
 
 
 def _check_single(config: DictConfig) -> None:
-    plan_from_config(config, Job(run_dir=os.path.abspath(str(config.hydra.run.dir))))
+    refuse_control(plan_from_config(config, Job(run_dir=os.path.abspath(str(config.hydra.run.dir)))))
 
 
 def _begin(config: DictConfig) -> tuple[list[Plan], str]:
     command = command_line()
     loader = GlobalHydra.instance().config_loader()
     plans = expand_sweep(config, loader, command) if is_enumerable(config) else []
+    if add_control(config, loader, plans):
+        plans = expand_sweep(config, loader, command)
     check_sweep(plans)
     from sdpa_exp.run import launch
 

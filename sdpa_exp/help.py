@@ -36,6 +36,7 @@ Examples
   python -m sdpa_exp attention=stock,sdpa seed=0,42 -m        does SDPA change anything?
   python -m sdpa_exp attention=flash,sdpa seed=0,42 -m        the same kernel on a CPU and on most GPUs: it says so
   python -m sdpa_exp attention=stock,sdpa seeds=five -m       five seeds: the least for a verdict
+  python -m sdpa_exp attention=stock,sdpa seeds=five compare.control=aa -m    stock twice, 1 ulp apart: the noise floor
   python -m sdpa_exp experiment=layout_or_kernel              a preset: arms, seeds and baseline are in its file
   python -m sdpa_exp dataset=yolo_dir dataset.path=my/data.yaml attention=stock,sdpa seed=0,42 -m train.epochs=20
   python -m sdpa_exp task=doctor attention=flash              can it run here, and what is wrong with this machine?
@@ -43,6 +44,7 @@ Examples
   python -m sdpa_exp task=predict predict.weights=best.pt     latency and FPS of one arm beside stock, interleaved
   python -m sdpa_exp task=setup_trial                         how long does it take to get the flash-attn package?
   python -m sdpa_exp task=compare 'compare.runs=[a,b]'        any run, sweep or plain Ultralytics folders, results.csv
+  python -m sdpa_exp task=compare 'compare.runs=[mlflow:comparison]'          runs of an MLflow experiment, or a run id
   python -m sdpa_exp task=sync                                send runs that the tracking store has missed
   python -m sdpa_exp hardware.batch=4 train.imgsz=320 --cfg job          print the configuration, run nothing
   python -m sdpa_exp --config-dir my_conf hardware=my_box     your own my_conf/hardware/my_box.yaml

@@ -10,12 +10,14 @@ from sdpa_exp.compare.caveats import with_caveats
 from sdpa_exp.compare.comparison import ArmSummary, Cell, Comparison, Difference
 from sdpa_exp.compare.finding import Finding, by_severity, listed
 from sdpa_exp.compare.findings import find
+from sdpa_exp.compare.findings_control import shifted
 from sdpa_exp.compare.headline import headline
 from sdpa_exp.compare.load import read_settings
+from sdpa_exp.compare.noise_floor import noise_floors, with_floor
 from sdpa_exp.compare.pair import CellRuns, into_cells, pair_quantity, usable
 from sdpa_exp.compare.questions import for_runs
 from sdpa_exp.compare.stats import PairedTest, describe, paired_test
-from sdpa_exp.compare.verdict import Question, judge
+from sdpa_exp.compare.verdict import Question, Verdict, judge
 from sdpa_exp.errors import ComparisonError
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ def assemble(
     Raises:
         ComparisonError: `baseline` is neither planned nor among the arms.
     """
-    arms = list(dict.fromkeys([*planned_arms, *(run.arm for run in runs)]))
+    copies = {run.arm for run in runs if run.copy_of is not None}
+    arms = [arm for arm in dict.fromkeys([*planned_arms, *(run.arm for run in runs)]) if arm not in copies]
     baseline = choose_baseline(baseline, arms)
     asked, swaps = for_runs(questions, runs)
     cells = into_cells(runs, _settings(runs))
@@ -50,8 +53,9 @@ def assemble(
         Finding(code="preflight", severity="warning", sentence=str(warning))
         for warning in (preflight or {}).get("warnings") or []
     ]
-    findings = (*swaps, *warned, *find(cells, baseline))
     compared = tuple(_compare_cell(cell, baseline, asked, alpha) for cell in cells)
+    shifts = [finding for cell in compared for finding in shifted(cell.noise_floors, alpha, cell.cell_id)]
+    findings = (*swaps, *warned, *find(cells, baseline), *shifts)
     compared = tuple(with_caveats(cell, findings) for cell in compared)
     return Comparison(
         name=name,
@@ -108,20 +112,25 @@ def _compare_cell(cell: CellRuns, baseline: str, questions: Sequence[Question], 
                 test = paired_test(paired.arm, paired.baseline, margin=margin, alpha=alpha)
                 differences.append(Difference(arm=arm, quantity=quantity, seeds=paired.seeds, test=test))
     tests = {(d.arm, d.quantity): d.test for d in differences}
-    verdicts = []
+    floors = noise_floors(cell, baseline, questions, alpha)
+    verdicts: list[Verdict] = []
     if baseline in cell.arms:
         for question in questions:
             of_arms: dict[str, PairedTest | None] = {
-                arm: tests.get((arm, question.metric)) for arm in cell.arms if arm != baseline
+                arm: tests.get((arm, question.metric))
+                for arm in cell.arms
+                if arm != baseline and arm not in cell.copies
             }
             reasons = {arm: _why_untested(cell, arm, baseline, question.metric) for arm in of_arms}
-            verdicts.extend(judge(question, baseline, of_arms, reasons, alpha))
+            judged = judge(question, baseline, of_arms, reasons, alpha)
+            verdicts.extend(with_floor(verdict, floors) for verdict in judged)
     return Cell(
         cell_id=cell.cell_id,
         settings=cell.settings,
         arms=tuple(_summarise(cell, arm, baseline, quantities) for arm in cell.arms),
         differences=tuple(differences),
         verdicts=tuple(verdicts),
+        noise_floors=floors,
     )
 
 
@@ -137,6 +146,7 @@ def _summarise(cell: CellRuns, arm: str, baseline: str, quantities: Sequence[str
     return ArmSummary(
         name=arm,
         is_baseline=arm == baseline,
+        copy_of=cell.copies.get(arm),
         num_planned=len(runs),
         num_finished=sum(run.is_finished for run in runs),
         described=described,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from sdpa_exp.compare.finding import of_cell
+from sdpa_exp.compare.verdict import figures
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,13 +20,25 @@ _SAME_ATTENTION = ("same-kernels", "identical-curves", "identical-weights")
 
 
 def with_caveats(cell: Cell, findings: Sequence[Finding]) -> Cell:
-    """The cell with verdicts that say where they can't be about attention, or about accuracy at all."""
-    return dataclasses.replace(cell, verdicts=tuple(_with_caveat(verdict, findings) for verdict in cell.verdicts))
+    """The cell with verdicts that say where they can't be about attention, or about accuracy at all.
+
+    A metric that nothing was learnt in has no noise floor either.
+    """
+    own = of_cell(findings, cell.cell_id)
+    return dataclasses.replace(
+        cell,
+        verdicts=tuple(_with_caveat(verdict, own) for verdict in cell.verdicts),
+        noise_floors=tuple(floor for floor in cell.noise_floors if floor.metric not in _unlearnt(own)),
+    )
 
 
 def is_unlearnt(verdict: Verdict, findings: Sequence[Finding]) -> bool:
-    """Whether the verdict is about a metric that stayed 0 in every run."""
-    return any(f.code == NOTHING_LEARNT and verdict.question.metric in f.evidence["metrics"] for f in findings)
+    """Whether the verdict is about a metric that stayed 0 in every run of the cell that the findings are about."""
+    return verdict.question.metric in _unlearnt(findings)
+
+
+def _unlearnt(findings: Sequence[Finding]) -> set[str]:
+    return {metric for f in findings if f.code == NOTHING_LEARNT for metric in f.evidence["metrics"]}
 
 
 def _with_caveat(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
@@ -38,6 +53,13 @@ def _with_caveat(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
     if verdict.test is not None and any(
         f.code in _SAME_ATTENTION and pair <= set(f.evidence.get("arms", ())) for f in findings
     ):
-        sentence = f"{verdict.sentence} Both ran the same attention, so this can't be its effect."
-        return dataclasses.replace(verdict, sentence=sentence)
+        if verdict.p is None:  # no test, so nothing is claimed that would have to be taken back
+            sentence = f"{verdict.sentence} Both ran the same attention, so this can't be its effect."
+            return dataclasses.replace(verdict, sentence=sentence)
+        return dataclasses.replace(
+            verdict,
+            kind="same attention",
+            sentence=f"{verdict.question.name}: {verdict.arm} and {verdict.baseline} ran the same attention, so that a "
+            f"difference can't be its effect: {figures(verdict)}.",
+        )
     return verdict

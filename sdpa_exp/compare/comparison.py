@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sdpa_exp.compare.finding import Finding
+    from sdpa_exp.compare.noise_floor import NoiseFloor
     from sdpa_exp.compare.runs import Run
     from sdpa_exp.compare.stats import Description, PairedTest
     from sdpa_exp.compare.verdict import Question, Verdict
@@ -22,6 +23,7 @@ class ArmSummary:
     """One arm inside one cell.
 
     Attributes:
+        copy_of: the arm that this one repeats, for an A/A copy: it gets no verdict, and gives the noise floor.
         num_planned: runs that the sweep planned or the user named; failed and missing ones are among them.
         described: quantity -> mean, SD, CV and range over the finished runs that measured it.
         kernels: stage -> kernel -> number of sites; None where no run of the arm attested. Runs of an arm that
@@ -31,6 +33,7 @@ class ArmSummary:
 
     name: str
     is_baseline: bool
+    copy_of: str | None
     num_planned: int
     num_finished: int
     described: Mapping[str, Description]
@@ -57,6 +60,7 @@ class Cell:
     arms: tuple[ArmSummary, ...]
     differences: tuple[Difference, ...]
     verdicts: tuple[Verdict, ...]
+    noise_floors: tuple[NoiseFloor, ...] = ()
 
     def arm(self, name: str) -> ArmSummary | None:
         """An arm by name."""

@@ -15,6 +15,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from matplotlib.axes import Axes
 
     from sdpa_exp.compare.runs import Run
@@ -68,10 +70,11 @@ class ArmStyle:
     line: str
 
 
-def arm_styles(arms: list[str], baseline: str) -> dict[str, ArmStyle]:
-    """Grey and dashed for the baseline, the palette for the others; markers go on where colours repeat."""
-    styles = {baseline: ArmStyle(colour=BASELINE_COLOUR, marker="o", line="--")}
-    for index, arm in enumerate(arm for arm in arms if arm != baseline):
+def arm_styles(arms: list[str], baseline: str, *, copies: Container[str] = ()) -> dict[str, ArmStyle]:
+    """Grey for the baseline and A/A copies, the palette for the others; markers go on where colours repeat."""
+    styles = {arm: ArmStyle(colour=BASELINE_COLOUR, marker="x", line=":") for arm in arms if arm in copies}
+    styles[baseline] = ArmStyle(colour=BASELINE_COLOUR, marker="o", line="--")
+    for index, arm in enumerate(arm for arm in arms if arm not in styles):
         styles[arm] = ArmStyle(
             colour=_COLOURS[index % len(_COLOURS)],
             marker=_MARKERS[(1 + index + index // len(_COLOURS)) % len(_MARKERS)],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sdpa_exp.compare.figure_style import ArmStyle, Picture, new_axes, to_svg
+from sdpa_exp.results.samples import read_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.pair import CellRuns
     from sdpa_exp.compare.runs import Run
 
-TELEMETRY_FILE = "telemetry.jsonl"
 _PHASE_COLOURS = ("#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#888888", "#b0b0b0")
 _STRIPS = {
     "gpu_utilization_percent": "GPU utilisation (%)",
@@ -62,7 +61,7 @@ def telemetry_strips(cell: CellRuns, styles: Mapping[str, ArmStyle]) -> Iterator
     traces: list[tuple[Run, list[dict[str, Any]]]] = []
     for arm in cell.arms:
         run = next((run for run in cell.of(arm) if run.is_finished), None)
-        samples = [] if run is None else read_samples(run)
+        samples = [] if run is None else _samples(run)
         if run is not None and samples:
             traces.append((run, samples))
     for quantity, label in _STRIPS.items():
@@ -91,10 +90,9 @@ def telemetry_strips(cell: CellRuns, styles: Mapping[str, ArmStyle]) -> Iterator
         )
 
 
-def read_samples(run: Run) -> list[dict[str, Any]]:
-    """The complete samples of a run's telemetry; empty where there is none, or it can't be read."""
+def _samples(run: Run) -> list[dict[str, Any]]:
+    """The run's telemetry; empty where there is none, or it can't be read."""
     try:
-        with (run.folder / TELEMETRY_FILE).open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file if line.endswith("\n")]
+        return read_samples(run.folder)
     except (OSError, ValueError):
         return []

@@ -23,9 +23,9 @@ _TRAINING_STAGES = ("train_forward", "train_backward")
 
 
 def same_kernels(cell: CellRuns) -> Iterator[Finding]:
-    """Two arms whose attested kernels in training are the same, site count by site count."""
+    """Two arms whose attested kernels in training are the same, site count by site count; an A/A copy is meant to."""
     groups: dict[Hashable, dict[str, dict[str, int]]] = defaultdict(dict)
-    for run in cell.runs:
+    for run in _originals(cell):
         executed = (run.attestation or {}).get("executed") or {}
         seen = {stage: executed[stage] for stage in _TRAINING_STAGES if executed.get(stage)}
         if seen:
@@ -64,7 +64,8 @@ def nothing_learnt(cell: CellRuns) -> Iterator[Finding]:
 def identical_curves(cell: CellRuns) -> Iterator[Finding]:
     """Runs of different arms, same seed, whose metrics are equal in every epoch."""
     found: dict[tuple[str, ...], list[tuple[Run, Run]]] = defaultdict(list)
-    for group in _groups(cell.runs, _curve_digests(cell.runs)):
+    runs = _originals(cell)
+    for group in _groups(runs, _curve_digests(runs)):
         for seed in dict.fromkeys(run.seed for run in group):
             same = list({run.arm: run for run in group if run.seed == seed}.values())
             if len(same) > 1:
@@ -88,7 +89,8 @@ def identical_curves(cell: CellRuns) -> Iterator[Finding]:
 def identical_weights(cell: CellRuns) -> Iterator[Finding]:
     """Runs of different arms, same seed, that ended in the same weights."""
     found: dict[tuple[str, ...], list[int | None]] = defaultdict(list)
-    for group in _groups(cell.runs, [run.digests.get("final_weights") for run in cell.runs]):
+    runs = _originals(cell)
+    for group in _groups(runs, [run.digests.get("final_weights") for run in runs]):
         for seed in dict.fromkeys(run.seed for run in group):
             arms = tuple(dict.fromkeys(run.arm for run in group if run.seed == seed))
             if len(arms) > 1:
@@ -123,6 +125,11 @@ def idle_seeds(cell: CellRuns) -> Iterator[Finding]:
                     evidence={"arm": arm, "seeds": same[0], "equal": what},
                 )
                 break
+
+
+def _originals(cell: CellRuns) -> tuple[Run, ...]:
+    """All runs but those of A/A copies; findings_control.py looks at those."""
+    return tuple(run for run in cell.runs if run.copy_of is None)
 
 
 def _curve_digests(runs: Sequence[Run]) -> list[Hashable | None]:

@@ -86,7 +86,11 @@ def differing_inputs(cell: CellRuns) -> Iterator[Finding]:
         ("data_set", "data-set-differs", "were given different data sets"),
     ):
         for seed in dict.fromkeys(run.seed for run in cell.runs):
-            digests = {run.arm: run.digests[key] for run in cell.runs if run.seed == seed and key in run.digests}
+            digests = {
+                run.arm: run.digests[key]
+                for run in cell.runs
+                if run.seed == seed and key in run.digests and (run.copy_of is None or key != "initial_weights")
+            }
             if len(set(digests.values())) > 1:
                 yield Finding(
                     code=code,

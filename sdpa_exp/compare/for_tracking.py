@@ -43,7 +43,7 @@ def write_headline(comparison: Comparison) -> None:
 
 
 def parent_metrics(comparison: Comparison) -> dict[str, float]:
-    """`compare/<question>/<arm>/difference`, `relative`, `p`, `pairs`, and the number of findings by severity.
+    """`compare/<question>/<arm>/difference`, `relative`, `p`, `pairs`, `compare/<question>/noise_floor`, findings.
 
     With several cells, only the first is told: a metric has one value.
     """
@@ -51,6 +51,8 @@ def parent_metrics(comparison: Comparison) -> dict[str, float]:
         f"compare/findings/{severity}": float(sum(f.severity == severity for f in comparison.findings))
         for severity in ("error", "warning")
     }
+    for floor in comparison.cells[0].noise_floors if comparison.cells else ():
+        metrics[f"compare/{_name(floor.question)}/noise_floor"] = floor.floor
     for verdict in comparison.cells[0].verdicts if comparison.cells else ():
         if verdict.test is None:
             continue
@@ -65,12 +67,15 @@ def parent_metrics(comparison: Comparison) -> dict[str, float]:
 
 
 def parent_tags(comparison: Comparison) -> dict[str, str]:
-    """`verdict` (the headline), `verdict.<question>.<arm>` (its kind), `findings` (their codes), `baseline`."""
+    """`verdict` (the headline), `verdict.<question>.<arm>` (its kind), `findings` (codes), `baseline`, `control`."""
     tags = {
         "verdict": comparison.headline[:MAX_TAG],
         "baseline": comparison.baseline,
         "findings": ", ".join(dict.fromkeys(f"{f.severity}:{f.code}" for f in comparison.findings))[:MAX_TAG] or "none",
     }
+    for arm in comparison.cells[0].arms if comparison.cells else ():
+        if arm.copy_of is not None:
+            tags["control"] = f"{arm.name} (A/A copy of {arm.copy_of})"
     for verdict in comparison.cells[0].verdicts if comparison.cells else ():
         tags[f"verdict.{_name(verdict.question.name)}.{_name(verdict.arm)}"] = verdict.kind
     return tags

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.caveats import is_unlearnt
-from sdpa_exp.compare.finding import listed
+from sdpa_exp.compare.finding import listed, of_cell
+from sdpa_exp.compare.noise_floor import floors_sentence
 from sdpa_exp.compare.runs import CSV_TIME
 from sdpa_exp.compare.verdict import way
 
@@ -23,9 +24,10 @@ _TIMES = frozenset({"train_s", "total_s", "images_per_s", CSV_TIME})
 
 def headline(cells: Sequence[Cell], findings: Sequence[Finding], baseline: str) -> str:
     """A sentence for each question, one for each arm that is no other model, and the names of errors found."""
-    identical = [(set(f.evidence["arms"]), set(f.evidence["seeds"])) for f in findings if f.code == "identical-curves"]
     parts: list[str] = []
     for cell in cells:
+        own = of_cell(findings, cell.cell_id)
+        identical = [(set(f.evidence["arms"]), set(f.evidence["seeds"])) for f in own if f.code == "identical-curves"]
         where = f" in cell {cell.cell_id}" if len(cells) > 1 else ""
         same = {
             arm: set[object]().union(*(seeds for arms, seeds in identical if {arm, baseline} <= arms))
@@ -38,11 +40,13 @@ def headline(cells: Sequence[Cell], findings: Sequence[Finding], baseline: str) 
             for index, name in enumerate(dict.fromkeys(verdict.question.name for verdict in others)):
                 against = "" if index else f" against {baseline}{where}"
                 asked = [verdict for verdict in others if verdict.question.name == name]
-                if is_unlearnt(asked[0], findings):
+                if is_unlearnt(asked[0], own):
                     told = f"nothing was learnt ({asked[0].question.metric} is 0 in every run), so it says nothing"
                 else:
                     told = "; ".join(_of_question(asked))
                 parts.append(f"{name[:1].upper()}{name[1:]}{against}: {told}.")
+        if cell.noise_floors:
+            parts.append(floors_sentence(cell.noise_floors))
     if not parts:
         return "Nothing could be compared; the findings say why."
     errors = list(dict.fromkeys(finding.code for finding in findings if finding.severity == "error"))
@@ -71,6 +75,10 @@ def _of_question(verdicts: Sequence[Verdict]) -> Iterator[str]:
             yield f"no verdict on {arms}"
         elif kind == "no test":
             yield f"one seed, so no test of {arms} ({sizes})"
+        elif kind == "within the noise floor":
+            yield f"{arms} {be} within the A/A noise floor ({sizes})"
+        elif kind == "same attention":
+            yield f"{arms} ran the same attention as {group[0].baseline} ({sizes})"
         elif kind == "deterministic":
             yield f"no noise floor for {arms} ({sizes})"
         else:

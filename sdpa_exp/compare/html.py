@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.tables import TextTable
 
 TRACKING_FILE = "tracking.json"
-_FEW_RUNS = 12
+_FEW_RUNS = 3
 
 
 def table(data: TextTable) -> str:
@@ -69,18 +69,21 @@ def figure(picture: Picture, base: Path) -> str:
 
 def run_links(runs: Sequence[Run], base: Path) -> str:
     """Links to the run folders, folded away where there are many."""
-    links = ", ".join(run_link(run, base) for run in runs[:200])
+    links = ", ".join(run_link(run, base, is_short=True) for run in runs[:200])
     more = f" and {len(runs) - 200} more in comparison.json" if len(runs) > 200 else ""
     if len(runs) <= _FEW_RUNS:
         return f"Runs: {links}."
     return f"<details><summary>{len(runs)} runs</summary>{links}{more}.</details>"
 
 
-def run_link(run: Run, base: Path) -> str:
-    """A link to the run folder, relative, and to the MLflow run where its address is known."""
+def run_link(run: Run, base: Path, *, is_short: bool = False) -> str:
+    """A link to the run folder, relative, and to the MLflow run where its address is known; a short one says less."""
     link = f'<a href="{quote(relative_path(run.folder, base))}/">{escape(run.label)}</a>'
     page = mlflow_page(run)
-    return f'{link} (<a href="{escape(page[0])}">{page[1]}</a>)' if page else link
+    if page is None:
+        return link
+    address, words = page
+    return f'{link} (<a href="{escape(address)}">{words.partition(",")[0] if is_short else words}</a>)'
 
 
 def mlflow_page(run: Run) -> tuple[str, str] | None:

@@ -70,6 +70,7 @@ def read_sweep(sweep_dir: Path) -> Sweep:
         raise ComparisonError(f"{path} names no jobs: the sweep ended before it began.")
     preflight = content.get("preflight") or {}
     refused = _refusals(preflight)
+    copies = content.get("copies") or {}
     runs = [
         _with_refusal(
             read_run(_run_folder(sweep_dir, job), arm=job.get("arm"), seed=job.get("seed"), num=job.get("num")), refused
@@ -83,7 +84,7 @@ def read_sweep(sweep_dir: Path) -> Sweep:
         arms=tuple(content.get("arms") or ()),
         baseline=content.get("baseline"),
         preflight=preflight,
-        runs=tuple(runs),
+        runs=tuple(dataclasses.replace(run, copy_of=run.copy_of or copies.get(run.arm)) for run in runs),
     )
 
 
@@ -108,6 +109,7 @@ def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, n
         seed=record.seed,
         folder=folder,
         status=record.status,
+        copy_of=record.copy_of,
         cell_id=record.cell_id or UNKNOWN_CELL,
         num=num,
         reason=record.reason,
@@ -177,7 +179,7 @@ def _with_refusal(run: Run, refused: dict[str, str]) -> Run:
 
 def _missing(folder: Path, why: str, *, arm: str | None, seed: int | None, num: int | None) -> Run:
     """A run without a readable result: what the plan and the journal still tell."""
-    cell_id = UNKNOWN_CELL
+    cell_id, copy_of = UNKNOWN_CELL, None
     try:
         plan = yaml.load((folder / PLAN_FILE).read_text(encoding="utf-8"), Loader=_YamlLoader)  # noqa: S506
     except (OSError, yaml.YAMLError):
@@ -185,13 +187,15 @@ def _missing(folder: Path, why: str, *, arm: str | None, seed: int | None, num: 
     if isinstance(plan, dict):
         cell_id = plan.get("cell_id") or UNKNOWN_CELL
         seed = plan.get("seed") if seed is None else seed
-        arm = arm or (plan.get("attention") or {}).get("name")
+        attention = plan.get("attention") or {}
+        arm, copy_of = arm or attention.get("name"), attention.get("copy_of")
     if not folder.exists():
         why = "the run was never started: its folder does not exist."
     elif not (folder / RESULT_FILE).exists():
         why = "no result.json: the run did not end" + _last_sign_of_life(folder)
     return Run(
-        arm=arm or folder.name, seed=seed, folder=folder, status="MISSING", cell_id=cell_id, num=num, reason=why
+        arm=arm or folder.name, seed=seed, folder=folder, status="MISSING", copy_of=copy_of, cell_id=cell_id, num=num,
+        reason=why,
     )  # fmt: skip
 
 

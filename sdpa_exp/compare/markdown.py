@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare.methods import methods, question
-from sdpa_exp.compare.tables import arms_table, described_table, differences_table, to_markdown
+from sdpa_exp.compare.tables import arms_table, described_table, differences_table, noise_table, to_markdown
 from sdpa_exp.compare.terminal import relative_path
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def _cell(comparison: Comparison, cell: Cell) -> Iterator[str]:
         for verdict in cell.verdicts:
             yield f"- **{verdict.kind}.** {verdict.sentence}"
         yield ""
+    if cell.noise_floors:
+        yield f"## A/A noise floor{where}\n"
+        yield to_markdown(noise_table(cell))
     if cell.differences:
         yield f"## Paired differences{where}\n"
         yield to_markdown(differences_table(cell, comparison.baseline, comparison.alpha))

@@ -9,6 +9,7 @@ from sdpa_exp.compare import numbers
 from sdpa_exp.compare.finding import listed
 from sdpa_exp.compare.prices import cost_sentence
 from sdpa_exp.compare.stats import PERMUTATION_MIN_PAIRS
+from sdpa_exp.compare.tables import arm_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,12 +26,14 @@ def methods(comparison: Comparison, cell: Cell) -> str:
 
 def question(comparison: Comparison, cell: Cell) -> str:
     """What the comparison asks, in a sentence."""
-    others = [arm.name for arm in cell.arms if not arm.is_baseline]
+    others = [arm.name for arm in cell.arms if not arm.is_baseline and arm.copy_of is None]
     asked = listed(q.name for q in comparison.questions)
     model = cell.settings.get("model.name") or cell.settings.get("model")
     data = cell.settings.get("dataset.name") or cell.settings.get("data")
     where = f" of {model}" if model else ""
     where += f" on {data}" if data else ""
+    if not others and cell.noise_floors:
+        return f"How far apart in {asked}{where} do two copies of {comparison.baseline} come out?"
     do = "Do" if len(others) > 1 else "Does"
     return f"{do} {listed(others) or 'the arm'} change the {asked}{where}, compared with {comparison.baseline}?"
 
@@ -55,6 +58,8 @@ def _sentences(comparison: Comparison, cell: Cell, runs: list[Run]) -> Iterator[
             yield "A sign-flip permutation test is given beside it, unadjusted."
     else:
         yield "No test was made, because no metric had two pairs of runs that vary."
+    if cell.noise_floors:
+        yield _control(cell)
     used = [q.metric for q in comparison.questions if any(q.metric in arm.described for arm in cell.arms)]
     if used:
         is_plain = any(run.is_plain for run in runs)
@@ -63,6 +68,17 @@ def _sentences(comparison: Comparison, cell: Cell, runs: list[Run]) -> Iterator[
     cost = cost_sentence(runs)
     if cost is not None:
         yield cost
+
+
+def _control(cell: Cell) -> str:
+    floors = cell.noise_floors
+    return (
+        f"As an A/A control, {floors[0].arm} repeated {floors[0].baseline} at the same seeds from initial weights of "
+        f"which every trainable value but 0 was moved one unit in the last place up or down; the root mean square of "
+        f"its paired differences ({floors[0].n} pair{'s' if floors[0].n != 1 else ''}) is the noise floor "
+        f"({', '.join(f'{floor.metric} {floor.text()}' for floor in floors)}). A mean difference within it was not "
+        f"called a difference. The control is not among the arms that p-values were adjusted for."
+    )
 
 
 def _training(cell: Cell, runs: list[Run]) -> str:
@@ -106,7 +122,7 @@ def _machine(environment: dict[str, Any]) -> str:
 
 
 def _runs(cell: Cell, runs: list[Run]) -> str:
-    arms = listed((f"{a.name} (baseline)" if a.is_baseline else a.name for a in cell.arms), 9)
+    arms = listed((arm_label(a) for a in cell.arms), 9)
     seeds = list(dict.fromkeys(run.seed for run in runs if run.seed is not None))
     planned, finished = sum(a.num_planned for a in cell.arms), sum(a.num_finished for a in cell.arms)
     text = f"The arms were {arms}"

@@ -32,6 +32,11 @@ class CellRuns:
         """Arm names in order of appearance."""
         return tuple(dict.fromkeys(run.arm for run in self.runs))
 
+    @property
+    def copies(self) -> dict[str, str]:
+        """A/A copy -> the arm that it repeats."""
+        return {run.arm: run.copy_of for run in self.runs if run.copy_of is not None}
+
     def of(self, arm: str) -> tuple[Run, ...]:
         """The runs of one arm."""
         return tuple(run for run in self.runs if run.arm == arm)

@@ -14,7 +14,7 @@ from sdpa_exp.compare.figures_machine import phase_times, telemetry_strips
 from sdpa_exp.compare.figures_pairs import accuracy_against_cost, paired_dots
 from sdpa_exp.compare.methods import methods, question
 from sdpa_exp.compare.pair import into_cells
-from sdpa_exp.compare.tables import arms_table, described_table, differences_table
+from sdpa_exp.compare.tables import arms_table, described_table, differences_table, noise_table
 from sdpa_exp.compare.terminal import relative_path
 
 if TYPE_CHECKING:
@@ -84,11 +84,13 @@ def _cell(comparison: Comparison, cell: Cell, runs: CellRuns, *, is_short: bool)
             for v in cell.verdicts
         ]
         yield f'<h2>Verdicts{where}</h2><ul class="verdicts">{"".join(lines)}</ul>'
+    if cell.noise_floors:
+        yield f"<h2>A/A noise floor{where}</h2>{html.table(noise_table(cell))}"
     if is_short:
         yield html.table(arms_table(cell))
         return
     with styled():
-        styles = arm_styles(list(runs.arms), comparison.baseline)
+        styles = arm_styles(list(runs.arms), comparison.baseline, copies=runs.copies)
         groups: tuple[tuple[str, Iterable[Picture]], ...] = (
             ("Learning curves", learning_curves(runs, styles)),
             ("Runs, paired by seed", paired_dots(runs, styles)),

@@ -12,7 +12,7 @@ from sdpa_exp.compare.questions import from_config
 from sdpa_exp.compare.report import report_html
 from sdpa_exp.compare.schema import write_comparison
 from sdpa_exp.compare.sources import read_sources
-from sdpa_exp.compare.tables import arms_table, differences_csv, differences_table, runs_csv, to_latex
+from sdpa_exp.compare.tables import arms_table, differences_csv, differences_table, noise_table, runs_csv, to_latex
 from sdpa_exp.compare.terminal import render_text
 from sdpa_exp.config.schema import CompareConfig
 from sdpa_exp.results.files import write_text_atomic
@@ -64,8 +64,12 @@ def read_and_compare(sweep_dir: Path) -> Comparison:
     )
 
 
-def compare_runs(folders: list[Path], *, baseline: str | None, config: CompareConfig, out_dir: Path) -> Comparison:
+def compare_runs(
+    folders: list[Path], *, baseline: str | None, config: CompareConfig, out_dir: Path, name: str | None = None
+) -> Comparison:
     """Compare run folders, sweep folders, plain Ultralytics folders or results.csv files; write into `out_dir`.
+
+    `name` is the title; None takes the names of the folders.
 
     Raises:
         ComparisonError: a folder is missing or holds nothing to compare, or `baseline` is not among the arms.
@@ -77,7 +81,7 @@ def compare_runs(folders: list[Path], *, baseline: str | None, config: CompareCo
     out_dir.mkdir(parents=True, exist_ok=True)
     comparison = assemble(
         runs,
-        name=", ".join(dict.fromkeys(path.name or str(path) for path in folders)),
+        name=name or ", ".join(dict.fromkeys(path.name or str(path) for path in folders)),
         folder=out_dir,
         questions=from_config(config),
         alpha=config.alpha,
@@ -108,6 +112,7 @@ def _write(comparison: Comparison) -> Comparison:
     write_text_atomic(tables / "differences.csv", differences_csv(comparison))
     for number, cell in enumerate(comparison.cells[:MAX_LATEX_CELLS]):
         suffix = f"_{number}" if len(comparison.cells) > 1 else ""
-        for table in (arms_table(cell), differences_table(cell, comparison.baseline, comparison.alpha)):
+        found = [arms_table(cell), differences_table(cell, comparison.baseline, comparison.alpha)]
+        for table in [*found, noise_table(cell)] if cell.noise_floors else found:
             write_text_atomic(tables / f"{table.name}{suffix}.tex", to_latex(table))
     return comparison

@@ -39,6 +39,7 @@ class Run:
 
     Attributes:
         folder: its run folder (for a plain run, the folder of its results.csv).
+        copy_of: the arm that this one repeats from weights moved by one ulp, for an A/A copy.
         is_plain: an Ultralytics folder that we did not write.
         num: place in the order of the sweep, None if unknown.
         reason: why the status is not FINISHED.
@@ -52,6 +53,7 @@ class Run:
     seed: int | None
     folder: Path
     status: RunStatus
+    copy_of: str | None = None
     is_plain: bool = False
     cell_id: str = UNKNOWN_CELL
     num: int | None = None

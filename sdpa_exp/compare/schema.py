@@ -6,27 +6,36 @@ to the folder of the file.
 
 | key            | content |
 |---             |---|
-| schema_version | 1 |
+| schema_version | 2 (1 had no A/A control, and called arms different that ran the same attention) |
 | name, command  | of the sweep |
 | headline       | the answer in a sentence |
 | baseline, alpha | the control arm; the level of all tests |
 | questions      | [{name, metric, margin, margin_kind}]: declared before the run, only these get a verdict |
-| findings       | [{code, severity: error / warning / info, sentence, evidence}], errors first |
-| cells          | [{cell_id, settings, arms, differences, verdicts}]: arms are compared inside a cell only |
-| runs           | [{arm, seed, folder, status, reason, cell_id, num, is_plain, quantities, unmeasured,
-|                | phases_s, digests}] |
+| findings       | [{code, severity: error / warning / info, sentence, evidence, cell_id}], errors first; cell_id is
+|                | null where a finding is about all cells |
+| cells          | [{cell_id, settings, arms, differences, verdicts, noise_floors}]: arms are compared inside
+|                | a cell only |
+| runs           | [{arm, seed, copy_of, folder, status, reason, cell_id, num, is_plain, quantities,
+|                | unmeasured, phases_s, digests}] |
 | preflight      | what the sweep found before it began |
 
 | in a cell      | content |
 |---             |---|
-| arms           | [{name, is_baseline, num_planned, num_finished, described, kernels}] |
+| arms           | [{name, is_baseline, copy_of, num_planned, num_finished, described, kernels}]; copy_of names
+|                | the arm that an A/A copy repeats |
 | .described     | quantity -> {n, mean, sd, cv, low, high} over finished runs; sd with n - 1 |
 | .kernels       | stage -> kernel -> number of sites; null without attestation |
 | differences    | [{arm, quantity, seeds, test}]: arm minus baseline, paired by seed |
 | verdicts       | [{question, arm, baseline, kind, sentence, test, p, p_equivalence, num_arms, detectable,
-|                | seeds_needed}] |
+|                | seeds_needed, noise_floor}]; an A/A copy gets none |
 | .kind          | different, different but within the margin, equivalent, can't tell,
-|                | deterministic, no test, no pairs |
+|                | deterministic, no test, no pairs;
+|                | within the noise floor: a test says different, the A/A copy differs as much;
+|                | same attention: tested, but both arms ran the same kernels, or have the same curves or
+|                | weights |
+| noise_floors   | [{question, metric, arm, baseline, n, floor, largest, mean, sd, baseline_mean, p}]: the A/A
+|                | copy `arm` minus the baseline; floor is the root mean square of the n differences, largest the
+|                | largest without sign, p adjusted after Holm over the metrics; empty without a control |
 | .p, .p_equivalence | adjusted after Holm over `num_arms` arms; in `test` they stand unadjusted |
 | .detectable    | smallest true difference that these pairs would show with power 0.8 |
 | test           | {n, mean, sd, baseline_mean, level, low, high, p, margin, p_equivalence, p_permutation, d_z,
@@ -49,7 +58,7 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.runs import Run
 
 COMPARISON_FILE = "comparison.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def write_comparison(comparison: Comparison) -> Path:
@@ -85,6 +94,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
             {
                 "name": arm.name,
                 "is_baseline": arm.is_baseline,
+                "copy_of": arm.copy_of,
                 "num_planned": arm.num_planned,
                 "num_finished": arm.num_finished,
                 "described": described,
@@ -97,12 +107,13 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "arms": arms,
         "differences": [asdict(difference) for difference in cell.differences],
         "verdicts": [{**asdict(verdict), "question": verdict.question.name} for verdict in cell.verdicts],
+        "noise_floors": [asdict(floor) for floor in cell.noise_floors],
     }
 
 
 def _run(run: Run, folder: Path) -> dict[str, Any]:
     names = (
-        "arm", "seed", "status", "reason", "cell_id", "num", "is_plain",
+        "arm", "seed", "copy_of", "status", "reason", "cell_id", "num", "is_plain",
         "quantities", "unmeasured", "phases_s", "digests",
     )  # fmt: skip
     return {**{name: getattr(run, name) for name in names}, "folder": relative_path(run.folder, folder)}

@@ -13,7 +13,7 @@ from sdpa_exp.compare.terminal import MAIN_QUANTITIES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sdpa_exp.compare.comparison import Cell, Comparison
+    from sdpa_exp.compare.comparison import ArmSummary, Cell, Comparison
 
 _LATEX = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -32,6 +32,13 @@ class TextTable:
     num_text: int = 1
 
 
+def arm_label(arm: ArmSummary) -> str:
+    """The name, and what it is where it is no ordinary arm."""
+    if arm.is_baseline:
+        return f"{arm.name} (baseline)"
+    return arm.name if arm.copy_of is None else f"{arm.name} (A/A copy)"
+
+
 def arms_table(cell: Cell) -> TextTable:
     """Mean and SD of the main quantities by arm."""
     shown = [name for name in MAIN_QUANTITIES if any(name in arm.described for arm in cell.arms)]
@@ -42,8 +49,7 @@ def arms_table(cell: Cell) -> TextTable:
             described = arm.described.get(name)
             text = "-" if described is None else numbers.mean_and_sd(described.mean, described.sd)
             values.append(text if described is None or described.n == arm.num_finished else f"{text} ({described.n})")
-        label = f"{arm.name} (baseline)" if arm.is_baseline else arm.name
-        rows.append((label, f"{arm.num_finished}/{arm.num_planned}", *values))
+        rows.append((arm_label(arm), f"{arm.num_finished}/{arm.num_planned}", *values))
     return TextTable(
         name="arms",
         caption="Mean ± SD over finished runs; n: finished / planned runs.",
@@ -78,6 +84,29 @@ def differences_table(cell: Cell, baseline: str, alpha: float) -> TextTable:
         header=("arm", "quantity", "difference", "relative", "interval", "d_z", "pairs"),
         rows=tuple(rows),
         num_text=2,
+    )
+
+
+def noise_table(cell: Cell) -> TextTable:
+    """The noise floor of every primary metric, from the A/A control."""
+    rows = [
+        (
+            floor.metric,
+            floor.text(),
+            floor.largest_text(),
+            floor.mean_text(),
+            "-" if floor.p is None else numbers.p_value(floor.p).removeprefix("p = ").removeprefix("p "),
+            str(floor.n),
+        )
+        for floor in cell.noise_floors
+    ]
+    names = f"{cell.noise_floors[0].arm} minus {cell.noise_floors[0].baseline}" if cell.noise_floors else ""
+    return TextTable(
+        name="noise_floor",
+        caption=f"{names}, which is the same attention twice. Floor: root mean square of the paired differences; p: "
+        "paired t-test, adjusted after Holm over the metrics.",
+        header=("quantity", "noise floor", "largest", "mean", "p", "pairs"),
+        rows=tuple(rows),
     )
 
 

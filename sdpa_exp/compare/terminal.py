@@ -49,10 +49,14 @@ class TerminalView:
                 yield _title(f"Verdicts{name}: {_tests(cell, comparison.alpha)}")
                 for verdict in cell.verdicts:
                     yield _bullet(Text(verdict.sentence, style="bold" if "different" in verdict.kind else ""))
+            if cell.noise_floors:
+                yield _title(f"A/A noise floor{name}: {cell.noise_floors[0].arm} minus {cell.noise_floors[0].baseline}")
+                yield _noise(cell)
             yield _title(f"Arms{name}: mean ± SD over finished runs")
             yield _arms(cell, is_wide=options.max_width >= _WIDE)
             if options.max_width < _WIDE:
-                yield Text("* baseline; n: finished / planned runs", style="dim")
+                copies = "".join(f"; {arm.name}: A/A copy of {arm.copy_of}" for arm in cell.arms if arm.copy_of)
+                yield Text(f"* baseline{copies}; n: finished / planned runs", style="dim")
             cost = cost_sentence(run for run in comparison.runs if run.cell_id == cell.cell_id)
             if cost is not None:
                 yield Text(cost, style="dim")
@@ -102,6 +106,17 @@ def _findings(comparison: Comparison) -> Iterator[RenderableType]:
     yield grid
 
 
+def _noise(cell: Cell) -> Table:
+    """What the same attention differs by: root mean square, largest and mean of the paired differences."""
+    table = _table()
+    table.add_column("quantity", no_wrap=True)
+    for name in ("floor (rms)", "largest", "mean", "n"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for floor in cell.noise_floors:
+        table.add_row(floor.metric, floor.text(), floor.largest_text(), floor.mean_text(), str(floor.n))
+    return table
+
+
 def _arms(cell: Cell, *, is_wide: bool) -> Table:
     """One row an arm; below 104 columns the spread stands under its mean."""
     shown = [name for name in MAIN_QUANTITIES if any(name in arm.described for arm in cell.arms)]
@@ -111,9 +126,8 @@ def _arms(cell: Cell, *, is_wide: bool) -> Table:
     for name in shown:
         table.add_column(numbers.heading(name), justify="right", no_wrap=True)
     for arm in cell.arms:
-        label = (
-            f"{arm.name} (baseline)" if arm.is_baseline and is_wide else f"{arm.name}*" if arm.is_baseline else arm.name
-        )
+        mark = " (baseline)" if arm.is_baseline else " (A/A copy)" if arm.copy_of else ""
+        label = f"{arm.name}{mark}" if is_wide else f"{arm.name}*" if arm.is_baseline else arm.name
         table.add_row(label, f"{arm.num_finished}/{arm.num_planned}", *(_value(arm, name, is_wide) for name in shown))
     return table
 

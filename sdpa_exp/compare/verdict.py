@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.stats import PairedTest
 
 VerdictKind = Literal[
-    "different", "different but within the margin", "equivalent", "can't tell", "deterministic", "no test", "no pairs"
-]
+    "different", "different but within the margin", "equivalent", "can't tell", "deterministic", "no test", "no pairs",
+    "within the noise floor", "same attention",
+]  # fmt: skip
 MarginKind = Literal["absolute", "relative"]
 _WORDS = {  # quantity -> what an arm with a larger and with a smaller value is
     "train_s": ("slower", "faster"),
@@ -60,6 +61,7 @@ class Verdict:
         p, p_equivalence: adjusted after Holm over the `num_arms` arms of the question.
         detectable: smallest true difference these pairs would have shown with power 0.8.
         seeds_needed: pairs that would settle a can't-tell, about; None: more than 1,000, or not asked.
+        noise_floor: of the metric, from an A/A control; None without one.
     """
 
     question: Question
@@ -73,6 +75,7 @@ class Verdict:
     num_arms: int = 1
     detectable: float | None = None
     seeds_needed: int | None = None
+    noise_floor: float | None = None
 
 
 def decide(p: float, p_equivalence: float, alpha: float) -> VerdictKind:
@@ -131,19 +134,16 @@ def _tested(
     detectable = detectable_effect(test.sd, test.n, alpha=strict)
     needed = seeds_to_settle(test.mean, test.sd, test.margin, alpha=strict) if kind == "can't tell" else None
     margin = question.margin_text()
-    size = _size(question.metric, test)
-    p_text = numbers.p_value(p)
-    if test.p_permutation is not None:
-        p_text += f" (permutation {numbers.p_value(test.p_permutation)})"
-    figures = f"{size}, n = {test.n}, {p_text}"
+    size, p_text = _size(question.metric, test), _p_text(test, p)
+    told = f"{size}, n = {test.n}, {p_text}"
     equivalence = f"TOST {numbers.p_value(p_tost)}"
     if kind == "different":
-        text = f"{arm} is {way(question.metric, test.mean)} than {baseline}: {figures}."
+        text = f"{arm} is {way(question.metric, test.mean)} than {baseline}: {told}."
     elif kind == "different but within the margin":
         direction = way(question.metric, test.mean)
-        text = f"{arm} is {direction} than {baseline}, but within the margin of {margin}: {figures}, {equivalence}."
+        text = f"{arm} is {direction} than {baseline}, but within the margin of {margin}: {told}, {equivalence}."
     elif kind == "equivalent":
-        text = f"{arm} and {baseline} are equivalent within {margin}: {figures}, {equivalence}."
+        text = f"{arm} and {baseline} are equivalent within {margin}: {told}, {equivalence}."
     else:
         cure = f"about {needed} seeds would do" if needed else "more than 1,000 seeds would be needed"
         least = numbers.difference(question.metric, detectable, spread=detectable / 10).lstrip("+")
@@ -180,6 +180,20 @@ def _untested(question: Question, arm: str, baseline: str, test: PairedTest) -> 
     return Verdict(
         question=question, arm=arm, baseline=baseline, kind=kind, sentence=f"{question.name}: {text}", test=test
     )  # fmt: skip
+
+
+def figures(verdict: Verdict) -> str:
+    """Size, pairs and p of a verdict that has a test."""
+    assert verdict.test is not None
+    parts = [_size(verdict.question.metric, verdict.test), f"n = {verdict.test.n}"]
+    if verdict.p is not None:
+        parts.append(_p_text(verdict.test, verdict.p))
+    return ", ".join(parts)
+
+
+def _p_text(test: PairedTest, p: float) -> str:
+    more = "" if test.p_permutation is None else f" (permutation {numbers.p_value(test.p_permutation)})"
+    return numbers.p_value(p) + more
 
 
 def _size(metric: str, test: PairedTest) -> str:

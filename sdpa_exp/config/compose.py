@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
+from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.config.plan import Job, Plan, from_dict
 from sdpa_exp.config.schema import DATASETS, Config, PrimaryMetric, SyntheticDataset, YoloDirDataset
 from sdpa_exp.config.validate import check_plan
@@ -82,12 +84,20 @@ def _make_paths_absolute(content: dict[str, Any]) -> None:
     for task, key in (("verify", "weights"), ("predict", "weights"), ("predict", "source")):
         if (content.get(task) or {}).get(key):
             content[task][key] = _absolute(content[task][key])
-    content["compare"]["runs"] = [_absolute(path) for path in content["compare"]["runs"]]
+    content["compare"]["runs"] = [_source(text) for text in content["compare"]["runs"]]
     content["sync"]["folder"] = _absolute(content["sync"]["folder"])
     uri = content["tracking"].get("uri")
     if uri and uri.startswith(_SQLITE) and not uri.startswith(f"{_SQLITE}:memory:"):
         path, mark, query = uri.removeprefix(_SQLITE).partition("?")
         content["tracking"]["uri"] = f"{_SQLITE}{_absolute(path)}{mark}{query}"
+
+
+def _source(text: str) -> str:
+    """A path, made absolute, or runs in MLflow, for which the bare id of a run is enough."""
+    if text.startswith(MLFLOW_SOURCE):
+        return text
+    is_run_id = re.fullmatch(r"[0-9a-f]{32}", text) and not Path(text).exists()
+    return f"{MLFLOW_SOURCE}{text}" if is_run_id else _absolute(text)
 
 
 def _absolute(path: str) -> str:

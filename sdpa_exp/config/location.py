@@ -6,6 +6,9 @@ from pathlib import Path
 
 from sdpa_exp.errors import ConfigError
 
+MLFLOW_SOURCE = "mlflow:"
+"""Before the name of an experiment, or the id of a run, among the paths of compare.runs."""
+
 
 def conf_dir() -> Path:
     """The folder with config.yaml and the groups.

@@ -47,10 +47,14 @@ class YoloDirDataset:
 
 @dataclass
 class AttentionConfig:
-    """One arm: its name in tables, and the core that computes the attention product."""
+    """One arm: its name in tables, and the core that computes the attention product.
+
+    `copy_of` names the arm that this one repeats, from weights moved by one ulp: an A/A copy. compare.control sets it.
+    """
 
     name: str = MISSING
     core: str = MISSING
+    copy_of: Optional[str] = None  # noqa: UP045
 
 
 @dataclass
@@ -116,6 +120,7 @@ class CompareConfig:
 
     after_sweep: bool = True
     alpha: float = 0.05
+    control: Optional[str] = None  # noqa: UP045
     primary: dict[str, PrimaryMetric] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
 

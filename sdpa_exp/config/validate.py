@@ -21,6 +21,7 @@ from sdpa_exp.results.quantities import QUANTITIES
 DETERMINISM = ("default", "strict")
 CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
+CONTROLS = ("aa",)
 TRACKERS = ("mlflow", "none")
 TASKS = ("train", "verify", "predict", "doctor", "setup_trial", "compare", "sync")
 ONCE = ("compare", "sync")  # tasks that are one job: they read folders
@@ -93,6 +94,23 @@ def check_sweep(plans: Sequence[Plan]) -> None:
         arms = list(dict.fromkeys(plan.arm for plan in plans))
         for baseline in dict.fromkeys(plan.baseline for plan in plans):
             resolve_baseline(arms, baseline)
+    _check_copies(plans)
+
+
+def _check_copies(plans: Sequence[Plan]) -> None:
+    cores = {plan.arm: plan.attention.core for plan in plans}
+    for plan in plans:
+        original = plan.attention.copy_of
+        if original is not None and (original == plan.arm or cores.get(original) != plan.attention.core):
+            raise ConfigError(
+                f"attention.copy_of={original} does not fit {plan.arm}: expected another arm of this sweep with core "
+                f"{plan.attention.core}. Leave it out; compare.control=aa adds a copy of the baseline arm."
+            )
+        if plan.baseline is not None and plan.baseline == plan.arm and original is not None:
+            raise ConfigError(
+                f"baseline={plan.baseline} is the A/A copy of {original}: expected an arm that is no copy. "
+                f"Set baseline={original}."
+            )
 
 
 def _check_names(plan: Plan) -> None:
@@ -207,6 +225,8 @@ def _check_dataset(plan: Plan) -> None:
 def _check_compare(plan: Plan) -> None:
     if not 0 < plan.compare.alpha < 1:
         refuse("compare.alpha", plan.compare.alpha, "a level between 0 and 1", "Set compare.alpha=0.05.")
+    if plan.compare.control is not None:
+        one_of("compare.control", plan.compare.control, CONTROLS)
     for name, primary in plan.compare.primary.items():
         key = f"compare.primary.{name}"
         one_of(f"{key}.metric", primary.metric, tuple(QUANTITIES))

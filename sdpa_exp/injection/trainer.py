@@ -23,6 +23,7 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 from sdpa_exp.errors import InjectionError, RunError
 from sdpa_exp.injection.build import is_rtdetr
 from sdpa_exp.injection.inject import Choices, InjectionReport, check_injected, inject
+from sdpa_exp.injection.perturb import Perturbation, perturb
 
 if TYPE_CHECKING:
     _Trainer = DetectionTrainer
@@ -38,7 +39,13 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
     """
 
     def __init__(
-        self, *, core: str, overrides: dict[str, Any], choices: Choices | None = None, is_strict: bool = False
+        self,
+        *,
+        core: str,
+        overrides: dict[str, Any],
+        choices: Choices | None = None,
+        is_strict: bool = False,
+        perturb_seed: int | None = None,
     ) -> None:
         """Seed and set up as Ultralytics does.
 
@@ -47,10 +54,13 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
             overrides: Ultralytics' training arguments.
             choices: site -> core, with core="auto".
             is_strict: deterministic algorithms or an error; Ultralytics' own seeding only warns.
+            perturb_seed: move the initial weights by one ulp, up or down after this seed; None leaves them.
         """
         self.core = core
         self.choices = choices
+        self.perturb_seed = perturb_seed
         self.injection: InjectionReport | None = None
+        self.perturbation: Perturbation | None = None
         self.last_batch: dict[str, Any] | None = None
         self.num_pipelines = 0
         super().__init__(overrides=overrides)
@@ -58,13 +68,15 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
             torch.use_deterministic_algorithms(True, warn_only=False)
 
     def setup_model(self) -> Any:
-        """Build or load the model, then inject the core.
+        """Build or load the model, then inject the core, and move the weights if asked to.
 
         Raises:
             InjectionError: the model has no sites, or one did not take the core.
         """
         checkpoint = super().setup_model()
         self.injection = inject(self.model, self.core, choices=self.choices)
+        if self.perturb_seed is not None:
+            self.perturbation = perturb(self.model, seed=self.perturb_seed)
         return checkpoint
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:

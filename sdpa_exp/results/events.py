@@ -9,6 +9,7 @@ Every line has `seq` (from 0), `time_unix_s`, `mono_s` (monotonic clock of the w
 | phase          | name, wall_s, memory (peak_allocated_mib, peak_reserved_mib, peak_rss_mib); at its end |
 | first_batch    | none; the first training batch is loaded |
 | epoch          | epoch (from 1), epochs, metrics (losses, precision, recall, mAP50, ...), train_s, val_s |
+| perturbation   | num_moved (by one ulp), num_values, seed; in A/A copies only |
 | data_stream    | digest, num_batches |
 | attestation    | summary |
 | warning        | code, message |

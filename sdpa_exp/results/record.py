@@ -25,6 +25,7 @@ class Record:
 
     Attributes:
         status: FINISHED, FAILED (an error) or KILLED (a signal or Ctrl-C).
+        copy_of: the arm that this one repeats from weights moved by one ulp; None for any but an A/A copy.
         reason: a sentence, for anything but FINISHED.
         error: the class name of the error, with `exit_code` from errors.py.
         started_at, ended_at: UTC, ISO 8601.
@@ -49,6 +50,7 @@ class Record:
     task: str
     started_at: str
     ended_at: str
+    copy_of: str | None = None
     reason: str | None = None
     error: str | None = None
     exit_code: int = 0

@@ -25,6 +25,7 @@ def record_of(plan: Plan, *, status: Status, started_at: str, **values: Any) -> 
         cell_id=plan.cell_id(),
         name=plan.name,
         task=plan.task.name,
+        copy_of=plan.attention.copy_of,
         started_at=started_at,
         ended_at=now(),
         **values,

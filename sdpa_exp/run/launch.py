@@ -87,6 +87,11 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
         f"{len(plans)} runs: {', '.join(arms)} x seeds {', '.join(str(seed) for seed in sweep['seeds'])}, "
         f"baseline {baseline}, in {short(sweep_dir)}",
     )
+    for copy, original in sweep["copies"].items():
+        say(
+            console,
+            f"A/A control: {copy} is {original} again, from weights 1 ulp apart; their spread is the noise floor",
+        )
     with_arms = [plan for plan in plans if get_task(plan.task.name).needs_arm]
     sweep["preflight"] = _preflight(with_arms, sweep_dir) if with_arms else {}
     write_sweep(sweep_dir, sweep)

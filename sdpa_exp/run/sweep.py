@@ -25,6 +25,7 @@ def describe_sweep(plans: list[Plan], sweep_dir: Path, command: str, baseline: s
         "arms": list(dict.fromkeys(plan.arm for plan in plans)),
         "seeds": list(dict.fromkeys(plan.seed for plan in plans)),
         "baseline": baseline,
+        "copies": {plan.arm: plan.attention.copy_of for plan in plans if plan.attention.copy_of is not None},
         "jobs": [
             {"num": plan.job.num, "run_dir": str(plan.run_dir), "arm": plan.arm, "seed": plan.seed} for plan in plans
         ],

@@ -29,6 +29,7 @@ class ArmCheck:
     reasons: tuple[str, ...]
     kernel: str | None
     nearest: str | None
+    copy_of: str | None = None
 
     def sentence(self) -> str:
         """Why it can't run, and what would."""
@@ -64,6 +65,7 @@ def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
         reasons=(*reasons, *strict),
         kernel=" and ".join(sorted(kernel for kernel in kernels if kernel)) or None,
         nearest=_nearest(list(settings)) if reasons and not strict else None,
+        copy_of=plan.attention.copy_of,
     )
 
 
@@ -79,10 +81,13 @@ def require_core(plan: Plan) -> None:
 
 
 def same_kernel(checks: list[ArmCheck]) -> list[list[str]]:
-    """Groups of arms that will run the same kernel; stock and eager differ in layout, so they are no group."""
+    """Groups of arms that will run the same kernel; stock and eager differ in layout, so they are no group.
+
+    An A/A copy is meant to be the same.
+    """
     groups: dict[str, list[str]] = defaultdict(list)
     for check in checks:
-        if not check.reasons and check.kernel and check.kernel != "softmax":
+        if not check.reasons and check.kernel and check.kernel != "softmax" and check.copy_of is None:
             groups[check.kernel].append(check.arm)
     return [arms for arms in groups.values() if len(arms) > 1]
 

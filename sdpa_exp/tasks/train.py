@@ -12,6 +12,7 @@ from sdpa_exp.callbacks.attach import attach
 from sdpa_exp.callbacks.attestation import AttestTraining
 from sdpa_exp.callbacks.data_stream import DataStream
 from sdpa_exp.callbacks.journal import EpochJournal
+from sdpa_exp.callbacks.perturbation import PerturbationNote
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.callbacks.settings import SettingsCheck
 from sdpa_exp.config.plan import Plan
@@ -62,10 +63,11 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
         overrides=arguments,
         choices=_choices(plan),
         is_strict=plan.determinism == "strict",
+        perturb_seed=None if plan.attention.copy_of is None else plan.seed,
     )
     torch.set_num_threads(plan.hardware.num_threads or 1)  # here, since building a trainer sets it too
     clock.set_device(trainer.device)
-    attach(trainer, clock, epochs, stream, settings, attest)
+    attach(trainer, clock, epochs, stream, settings, attest, PerturbationNote(journal))
     try:
         trainer.train()
     finally:

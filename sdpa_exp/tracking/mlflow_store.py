@@ -60,7 +60,7 @@ class MlflowStore:
     def experiment_id(self, name: str) -> str:
         """The experiment of this name, created at first use with its artifacts beside a local database."""
         if name not in self._experiments:
-            with self._request("open the experiment") as client:
+            with self.request("open the experiment") as client:
                 found = client.get_experiment_by_name(name)
                 if found is None:
                     self._experiments[name] = self._create_experiment(client, name)
@@ -79,13 +79,13 @@ class MlflowStore:
 
     def create_run(self, experiment_id: str, *, name: str, start_unix_ms: int, tags: Mapping[str, str]) -> str:
         """Create a run and return its id."""
-        with self._request("create the run") as client:
+        with self.request("create the run") as client:
             run = client.create_run(experiment_id, start_time=start_unix_ms, tags=dict(tags), run_name=name)
             return str(run.info.run_id)
 
     def find_runs(self, experiment_id: str, key: str) -> list[str]:
         """Ids of the runs that carry our key, the oldest first."""
-        with self._request("look for the run") as client:
+        with self.request("look for the run") as client:
             found = client.search_runs(
                 [experiment_id], f"tags.`{KEY_TAG}` = '{key}'", order_by=["attributes.start_time ASC"]
             )
@@ -99,7 +99,7 @@ class MlflowStore:
         """
         from mlflow.exceptions import MlflowException
 
-        with self._request("look for the run") as client:
+        with self.request("look for the run") as client:
             try:
                 stage = client.get_run(run_id).info.lifecycle_stage
             except MlflowException as error:
@@ -115,7 +115,7 @@ class MlflowStore:
 
     def delete_run(self, run_id: str) -> None:
         """Delete a run that a creation with a late answer left behind."""
-        with self._request("delete a duplicate run") as client:
+        with self.request("delete a duplicate run") as client:
             client.delete_run(run_id)
 
     def log(
@@ -137,7 +137,7 @@ class MlflowStore:
         left_tags = [RunTag(key, redact(value)) for key, value in (tags or {}).items()]
         num_requests = 0
         while metrics or left_params or left_tags:
-            with self._request("log") as client:
+            with self.request("log") as client:
                 some = {"params": left_params[:MAX_PARAMS], "tags": left_tags[:MAX_TAGS]}
                 num_metrics = MAX_METRICS - len(some["params"]) - len(some["tags"])
                 client.log_batch(run_id, metrics=metrics[:num_metrics], synchronous=True, **some)
@@ -150,13 +150,13 @@ class MlflowStore:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         dataset = Dataset(name=redact(name), digest=digest[:36], source_type="local", source=redact(source))
-        with self._request("log the data set") as client:
+        with self.request("log the data set") as client:
             client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     def log_artifact(self, run_id: str, artifact: Artifact) -> None:
         """Send a file; credentials in addresses are taken out of text files."""
         text = artifact.redacted()
-        with self._request(f"send {artifact.name}") as client:
+        with self.request(f"send {artifact.name}") as client:
             if text is None:
                 client.log_artifact(run_id, str(artifact.path), artifact.folder or None)
                 return
@@ -167,7 +167,7 @@ class MlflowStore:
 
     def set_status(self, run_id: str, status: Status, end_unix_ms: int | None = None) -> None:
         """End a run at the time its folder says, or set it running again."""
-        with self._request("set the status") as client:
+        with self.request("set the status") as client:
             if status == "RUNNING":
                 client.update_run(run_id, status=status)
             else:
@@ -176,7 +176,7 @@ class MlflowStore:
     def mark_writable(self, experiment: str, tag: str, value: str) -> None:
         """Write something harmless, to learn whether we may."""
         experiment_id = self.experiment_id(experiment)
-        with self._request("write") as client:
+        with self.request("write") as client:
             client.set_experiment_tag(experiment_id, tag, value)
 
     def _create_experiment(self, client: Any, name: str) -> str:
@@ -207,7 +207,8 @@ class MlflowStore:
         return self._connected
 
     @contextmanager
-    def _request(self, what: str) -> Iterator[Any]:
+    def request(self, what: str) -> Iterator[Any]:
+        """MLflow's client for one request, whose failure is a TrackingError that says what was not done."""
         try:
             client = self._client()
             yield client

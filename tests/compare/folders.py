@@ -38,6 +38,7 @@ class RunSpec:
 
     arm: str = "stock"
     seed: int = 0
+    copy_of: str | None = None
     batch: int = 16
     status: Status = "FINISHED"
     reason: str | None = None
@@ -70,7 +71,7 @@ def make_plan(spec: RunSpec, folder: Path) -> Plan:
         baseline=None,
         model=ModelConfig(name="yolo12n", architecture="yolo12n.yaml"),
         dataset=SyntheticDataset(name="synthetic", num_train_images=64, num_val_images=32, image_px=160),
-        attention=AttentionConfig(name=spec.arm, core=spec.arm),
+        attention=AttentionConfig(name=spec.arm, core=spec.copy_of or spec.arm, copy_of=spec.copy_of),
         hardware=HardwareConfig(name="cpu", device="cpu", batch=spec.batch, workers=0),
         train=TrainConfig(name="quick", epochs=4, imgsz=160),
         task=TaskConfig(name="train"),
@@ -115,7 +116,8 @@ def write_run(folder: Path, spec: RunSpec) -> Path:
     journal.close()
     if not spec.has_result:
         return folder
-    kernel = spec.kernel or KERNELS.get(spec.arm, spec.arm)
+    core = spec.copy_of or spec.arm
+    kernel = spec.kernel or KERNELS.get(core, core)
     executed = {stage: {kernel: 8} for stage in STAGES}
     quantities = default_quantities(spec.arm, spec.seed) if spec.quantities is None else spec.quantities
     write_record(
@@ -127,6 +129,7 @@ def write_run(folder: Path, spec: RunSpec) -> Path:
             cell_id=plan.cell_id(),
             name="field",
             task="train",
+            copy_of=spec.copy_of,
             started_at=spec.started_at,
             ended_at=spec.ended_at,
             reason=spec.reason,
@@ -142,7 +145,7 @@ def write_run(folder: Path, spec: RunSpec) -> Path:
             digests=spec.digests
             or {
                 "data_stream": f"stream{spec.seed}",
-                "initial_weights": f"init{spec.seed}",
+                "initial_weights": f"init{spec.seed}" + ("moved" if spec.copy_of else ""),
                 "final_weights": f"final-{spec.arm}-{spec.seed}",
                 "data_set": "field",
             },
@@ -171,6 +174,7 @@ def write_sweep(
         "arms": arms or list(dict.fromkeys(spec.arm for spec in specs)),
         "seeds": list(dict.fromkeys(spec.seed for spec in specs)),
         "baseline": baseline,
+        "copies": {spec.arm: spec.copy_of for spec in specs if spec.copy_of is not None},
         "jobs": jobs,
         "preflight": {},
     }

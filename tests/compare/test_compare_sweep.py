@@ -72,7 +72,7 @@ def test_comparison_json_holds_no_nan_and_counts_every_run(tmp_path: Path) -> No
     compare_sweep(write_sweep(tmp_path, specs))
     text = (tmp_path / "comparison.json").read_text(encoding="utf-8")
     content = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in comparison.json"))
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
     assert len(content["runs"]) == 6
     assert content["runs"][1]["folder"] == "1"
     arms = {arm["name"]: (arm["num_finished"], arm["num_planned"]) for arm in content["cells"][0]["arms"]}

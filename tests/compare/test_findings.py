@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sdpa_exp.compare.for_tracking import parent_tags
 from sdpa_exp.compare.run_compare import read_and_compare
 from tests.compare.folders import RunSpec, crossed, write_sweep
 
@@ -30,9 +31,25 @@ def test_two_arms_with_the_same_kernels_compare_nothing(tmp_path: Path) -> None:
 
 def test_a_clear_test_between_arms_with_one_kernel_is_no_effect_of_attention(tmp_path: Path) -> None:
     specs = crossed(["stock", "sdpa"], SEEDS, kernel="flash")
-    speed = next(v for v in read_and_compare(write_sweep(tmp_path, specs)).verdicts if v.question.name == "speed")
-    assert speed.kind == "different"
-    assert speed.sentence.endswith("Both ran the same attention, so this can't be its effect.")
+    comparison = read_and_compare(write_sweep(tmp_path, specs))
+    speed = next(v for v in comparison.verdicts if v.question.name == "speed")
+    assert speed.kind == "same attention"
+    assert speed.sentence.startswith(
+        "speed: sdpa and stock ran the same attention, so that a difference can't be its effect: train_s -1"
+    )
+    assert "is faster" not in comparison.headline
+    assert "Speed: sdpa ran the same attention as stock (-1" in comparison.headline
+    assert parent_tags(comparison)["verdict.speed.sdpa"] == "same attention"
+
+
+def test_one_cell_with_the_same_kernels_says_nothing_about_another(tmp_path: Path) -> None:
+    specs = [*crossed(["stock", "sdpa"], [0, 1, 2], batch=8), *crossed(["stock", "sdpa"], [0, 1, 2], batch=16)]
+    for spec in specs[:6]:
+        spec.kernel = "flash"
+    comparison = read_and_compare(write_sweep(tmp_path, specs))
+    kinds = [[v.kind for v in cell.verdicts if v.question.name == "speed"] for cell in comparison.cells]
+    assert kinds == [["same attention"], ["different"]]
+    assert [f.cell_id for f in comparison.findings if f.code == "same-kernels"] == [comparison.cells[0].cell_id]
 
 
 def test_accuracy_of_0_everywhere_is_nothing_learnt_and_gets_no_verdict(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ CASES = {
     "attention=flsh": f"attention=flsh does not exist: {ALL_ATTENTIONS} Did you mean attention=flash?",
     "attention=flsh,sdpa -m": f"attention=flsh does not exist: {ALL_ATTENTIONS} Did you mean attention=flash?",
     "dataset=yolodir": "dataset=yolodir does not exist: expected one of ",
-    "experiment=stck": "experiment=stck does not exist: expected one of image_size, layout_or_kernel,",
+    "experiment=stck": "experiment=stck does not exist: expected one of aa_control, image_size, layout_or_kernel,",
     "seed=abc": "seed=abc has the wrong type: expected a whole number. For instance seed=4.",
     "seed=1,abc -m": "seed=abc has the wrong type: expected a whole number.",
     "seed=": "seed= has the wrong type: expected a whole number.",

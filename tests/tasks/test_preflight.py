@@ -48,6 +48,13 @@ def test_on_a_cpu_sdpa_and_flash_are_one_kernel_and_stock_and_eager_are_not() ->
     assert same_kernel(checks) == [["sdpa", "flash"]]
 
 
+def test_an_aa_copy_is_no_second_arm_with_the_same_kernel() -> None:
+    copy = AttentionConfig(name="sdpa_aa", core="sdpa", copy_of="sdpa")
+    checks = [check_arm(plan_for("sdpa")), check_arm(plan_for("sdpa", attention=copy))]
+    assert [check.kernel for check in checks] == ["flash", "flash"]
+    assert same_kernel(checks) == []
+
+
 def test_the_note_names_a_line_that_compares_something() -> None:
     checks = [to_dict(check_arm(plan_for(core))) for core in ("sdpa", "flash")]
     sentence = same_kernel_sentence(["sdpa", "flash"], checks)

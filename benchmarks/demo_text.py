@@ -1,0 +1,42 @@
+"""The numbers that a comparison of a kept sweep prints, for checking text that was copied from a terminal."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sdpa_exp.compare.assemble import assemble
+from sdpa_exp.compare.questions import DEFAULT_QUESTIONS
+from sdpa_exp.compare.runs import Run
+from sdpa_exp.compare.terminal import render_text
+
+_NUMBER = re.compile(r"\d[\d,]*\.\d+")
+_PRINTED = {"mAP50": ".3f", "mAP50-95": ".3f", "train_s": ".1f", "images_per_s": ".1f", "peak_memory_mib": ".0f"}
+
+
+def output_numbers(content: dict[str, Any]) -> set[str]:
+    """All decimal numbers in the comparison of the runs that `keep_sweep` kept, and in their closing lines.
+
+    Raises:
+        KeyError: the file is not of that kind.
+    """
+    runs = [
+        Run(
+            arm=run["arm"],
+            seed=run["seed"],
+            folder=Path(f"{num}"),
+            status=run["status"],
+            cell_id="kept",
+            num=num,
+            quantities={name: value for name, value in run["quantities"].items() if value is not None},
+            attestation={"ok": True, "executed": run["executed"]} if run["executed"] else None,
+            settings={"name": "kept"},
+        )
+        for num, run in enumerate(content["runs"])
+    ]
+    comparison = assemble(runs, name="kept", folder=Path(), questions=DEFAULT_QUESTIONS, alpha=0.05)
+    printed = {
+        format(run.quantities[name], form) for run in runs for name, form in _PRINTED.items() if name in run.quantities
+    }
+    return printed | set(_NUMBER.findall(render_text(comparison)))

@@ -1,0 +1,165 @@
+"""Runs that an MLflow store knows, as run folders: the ones on this disk, else copies of what the store kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdpa_exp.config.location import MLFLOW_SOURCE
+from sdpa_exp.config.plan import PLAN_FILE
+from sdpa_exp.errors import TrackingError
+from sdpa_exp.results.events import EVENTS_FILE
+from sdpa_exp.results.record import RESULT_FILE
+from sdpa_exp.tracking.location import locate
+from sdpa_exp.tracking.mlflow_check import check_database
+from sdpa_exp.tracking.mlflow_store import MlflowStore
+from sdpa_exp.tracking.progress import TRACKING_FILE
+from sdpa_exp.tracking.rebuild import rebuild_from_metrics
+from sdpa_exp.tracking.tags import KEY_TAG, PARENT_TAG
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sdpa_exp.config.schema import TrackingConfig
+
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+_FILES = (PLAN_FILE, RESULT_FILE, EVENTS_FILE, "attestation.json")
+_PAGE = 500
+_RUN_DIR_TAG = "run_dir"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recalled:
+    """Run folders, the oldest run first, and the baseline that their sweep declared, if one did."""
+
+    folders: tuple[Path, ...]
+    baseline: str | None
+
+
+def recall(config: TrackingConfig, name: str, into: Path) -> Recalled:
+    """The runs of an experiment (by name), of a sweep (by the id of its parent run), or one run (by its id).
+
+    Args:
+        config: which store.
+        name: without the `mlflow:`.
+        into: folder for copies of runs whose own folder is not on this disk.
+
+    Raises:
+        TrackingError: no store, no such experiment or run, no run of ours in it, or a run of which nothing is left.
+    """
+    store = _open(config)
+    runs, parent = _find(store, name)
+    if not runs:
+        raise TrackingError(
+            f"{MLFLOW_SOURCE}{name} holds no trainings of sdpa_exp in {store.location.uri}: expected an experiment "
+            f"that our sweeps are in, or the id of a sweep's parent run. Name run folders instead."
+        )
+    return Recalled(
+        folders=tuple(_folder_of(store, run, into) for run in runs),
+        baseline=None if parent is None else parent.data.tags.get("baseline"),
+    )
+
+
+def _open(config: TrackingConfig) -> MlflowStore:
+    if config.kind == "none":
+        raise TrackingError(
+            f"compare.runs names a run as {MLFLOW_SOURCE}..., and tracking=none has no store to look in. "
+            f"Use tracking=local, or tracking=server."
+        )
+    location = locate(config.uri, environment=os.environ, cwd=Path.cwd())
+    if location.database is not None:
+        if not location.database.exists():
+            raise TrackingError(
+                f"there is no MLflow store {location.database}: expected the one that the runs were sent to. "
+                f"Give it with tracking.uri=sqlite:///FILE or tracking.uri=http://HOST:PORT."
+            )
+        check_database(location.database)
+    return MlflowStore(location, timeout_s=config.timeout_s)
+
+
+def _find(store: MlflowStore, name: str) -> tuple[list[Any], Any]:
+    """The runs, and the parent run where the name is that of one."""
+    if _RUN_ID.fullmatch(name):
+        run = _run(store, name)
+        children = list(_search(store, run.info.experiment_id, f"tags.`{PARENT_TAG}` = '{name}'"))
+        return (children, run) if children else ([run] if _is_ours(run) else [], None)
+    with store.request("look for the experiment") as client:
+        experiment = client.get_experiment_by_name(name)
+        known = [] if experiment else [found.name for found in client.search_experiments(max_results=20)]
+    if experiment is None:
+        raise TrackingError(
+            f"{MLFLOW_SOURCE}{name} is no experiment in {store.location.uri}: expected one of {', '.join(known)}, or "
+            f"the id of a run (32 digits and letters). tracking.uri=... names another store."
+        )
+    return list(_search(store, experiment.experiment_id, "")), None
+
+
+def _run(store: MlflowStore, run_id: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    with store.request("look for the run") as client:
+        try:
+            return client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            raise TrackingError(
+                f"{MLFLOW_SOURCE}{run_id} is no run in {store.location.uri}: expected the id of a run or of a sweep's "
+                f"parent. tracking.uri=... names another store."
+            ) from error
+
+
+def _search(store: MlflowStore, experiment_id: str, condition: str) -> Iterator[Any]:
+    """Trainings that we sent, the oldest first."""
+    token = None
+    while True:
+        with store.request("list the runs") as client:
+            page = client.search_runs(
+                [experiment_id], condition, max_results=_PAGE, order_by=["attributes.start_time ASC"], page_token=token
+            )
+        yield from (run for run in page if _is_ours(run))
+        token = page.token
+        if not token:
+            return
+
+
+def _is_ours(run: Any) -> bool:
+    """Whether sdpa_exp trained it; verify, doctor and the like share the experiment and compare no arms."""
+    is_training = run.data.params.get("task", "train") == "train"
+    return KEY_TAG in run.data.tags and _RUN_DIR_TAG in run.data.tags and is_training
+
+
+def _folder_of(store: MlflowStore, run: Any, into: Path) -> Path:
+    """The run's own folder if it is on this disk and still holds this run, else a copy made from the store."""
+    own = Path(run.data.tags[_RUN_DIR_TAG])
+    if _key(own) == run.data.tags[KEY_TAG]:
+        return own
+    copy = into / f"{run.info.run_name or 'run'}_{run.info.run_id[:8]}".replace(" ", "_").replace("/", "_")
+    copy.mkdir(parents=True, exist_ok=True)
+    with store.request(f"list the files of run {run.info.run_id}") as client:
+        kept = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+        for name in _FILES:
+            if name in kept:
+                client.download_artifacts(run.info.run_id, name, str(copy))
+    if RESULT_FILE not in kept:
+        is_rebuilt = rebuild_from_metrics(store, run, copy)
+        if not is_rebuilt and PLAN_FILE not in kept:
+            raise TrackingError(
+                f"nothing is left of run {run.info.run_id} ({run.info.run_name}) but its name: its folder {own} is not "
+                f"here, and {store.location.uri} has neither its files nor its final figures. Leave it out: name the "
+                f"other runs by id, or their folders."
+            )
+    return copy
+
+
+def _key(folder: Path) -> str | None:
+    """What identifies the run that a folder holds; None where there is none."""
+    try:
+        content = json.loads((folder / TRACKING_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content.get("key") if isinstance(content, dict) else None
