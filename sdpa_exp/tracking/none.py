@@ -24,8 +24,9 @@ class NoTracker:
         """Nothing is owed."""
         return True
 
-    def close_sweep(self, sweep_dir: Path, status: str) -> None:
-        """Nothing to send."""
+    def close_sweep(self, sweep_dir: Path, status: str) -> int:
+        """Nothing is owed."""
+        return 0
 
     def sync(self, folder: Path) -> int:
         """Nothing is sent."""

@@ -34,11 +34,18 @@ class Tracker(Protocol):
         ...
 
     def finish(self, run_dir: Path, timeout_s: float) -> bool:
-        """The run has ended and its folder is complete: send the rest; False if that was not done in time."""
+        """The run has ended and its folder is complete: send the rest; False if that was not done in time.
+
+        A store that is behind with an earlier folder is not waited for; the background goes on sending.
+        """
         ...
 
-    def close_sweep(self, sweep_dir: Path, status: str) -> None:
-        """The sweep has ended (FINISHED, FAILED or KILLED): send its comparison and what runs still owe."""
+    def close_sweep(self, sweep_dir: Path, status: str) -> int:
+        """The sweep has ended (FINISHED, FAILED or KILLED): send its comparison and what its runs still owe.
+
+        Returns:
+            How many folders, the runs' and the sweep's own, the store has not got completely.
+        """
         ...
 
     def sync(self, folder: Path) -> int:
