@@ -178,7 +178,7 @@ def _ids(session: requests.Session, api: str, experiment: str) -> tuple[str, lis
     query: dict[str, Any] = {
         "experiment_ids": [experiment_id],
         "max_results": 20,
-        "filter": "attributes.run_name NOT LIKE 'sweep%'",
+        "filter": "tags.arm != 'none'",
     }
     runs = session.post(f"{api}/runs/search", json=query).json()["runs"]
     return experiment_id, [run["info"]["run_id"] for run in runs]
