@@ -12,6 +12,7 @@ User and password come from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWOR
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -283,12 +284,12 @@ def own_server(folder: Path) -> Iterator[tuple[str, Path]]:
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True, cwd=folder)
     try:
-        for _ in range(600):
-            try:
-                requests.get(f"{uri}/health", timeout=2)
+        while server.poll() is None:
+            with contextlib.suppress(requests.RequestException):
+                requests.get(f"{uri}/health", timeout=5).raise_for_status()
                 break
-            except requests.ConnectionError:
-                time.sleep(0.2)
+            time.sleep(0.2)
+        assert server.poll() is None, (folder / "server.log").read_text(encoding="utf-8")
         yield uri, database
     finally:
         os.killpg(server.pid, signal.SIGTERM)
