@@ -18,6 +18,7 @@ from sdpa_exp.results.events import EVENTS_FILE
 from sdpa_exp.results.record import RESULT_FILE, read_record
 from sdpa_exp.tracking.abandoned import is_abandoned, last_sign_unix_ms
 from sdpa_exp.tracking.follow import Follower
+from sdpa_exp.tracking.metrics import unix_ms
 from sdpa_exp.tracking.mlflow_check import check_database, check_server
 from sdpa_exp.tracking.mlflow_store import MlflowStore, RunDeleted, Status, StoreRefuses
 from sdpa_exp.tracking.progress import LOCK_FILE, TRACKING_FILE
@@ -25,6 +26,7 @@ from sdpa_exp.tracking.run_sender import RunSender, is_all_sent
 from sdpa_exp.tracking.sweep_sender import OWNER_LOCK_FILE, SWEEP_FILE, SweepSender, job_folders
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sdpa_exp.tracking.location import Location
@@ -103,7 +105,7 @@ class MlflowTracker:
             lock.release()
         return sum(not self._has_all(run_dir) for run_dir in run_dirs) + (not sender.is_closed(status))
 
-    def sync(self, folder: Path) -> int:
+    def sync(self, folder: Path, on_folder: Callable[[int, int], None] = lambda num, total: None) -> int:
         """Send what is missing below a folder; runs that another process is sending are left to it."""
         plans = _folders_with(PLAN_FILE, folder)
         sweeps = _folders_with(SWEEP_FILE, folder)
@@ -113,21 +115,22 @@ class MlflowTracker:
                 f"(with {SWEEP_FILE}), or a folder above such."
             )
         num, left_out = 0, []
-        for sync_one, found in ((self._sync_run, plans), (self._sync_sweep, sweeps)):
-            for one in found:
-                try:
-                    num += sync_one(one)
-                except RunDeleted as error:
-                    logger.warning("%s is left out: %s", one, error)
-                except _ODD_FOLDER as error:  # the others are none the worse for it
-                    left_out.append(f"{one}: {error}")
-                    logger.warning("%s is left out: %s: %s", one, type(error).__name__, error)
-                except TrackingError as error:
-                    raise TrackingError(f"{str(error).rstrip('.')}. What was sent stays; repeat the line.") from error
+        work = [*((self._sync_run, run_dir) for run_dir in plans), *((self._sync_sweep, each) for each in sweeps)]
+        for num_done, (sync_one, one) in enumerate(work, start=1):
+            try:
+                num += sync_one(one)
+            except RunDeleted as error:
+                logger.warning("%s is left out: %s", one, error)
+            except _ODD_FOLDER as error:  # the others are none the worse for it
+                left_out.append(f"{one}: {error}")
+                logger.warning("%s is left out: %s: %s", one, type(error).__name__, error)
+            except TrackingError as error:
+                raise TrackingError(f"{str(error).rstrip('.')}. What was sent stays; repeat the line.") from error
+            on_folder(num_done, len(work))
         if left_out:
             raise TrackingError(
-                f"{num} requests sent, but {len(left_out)} of {len(plans) + len(sweeps)} folders are left out; the "
-                f"first is {left_out[0]}"
+                f"{num} requests sent, but {len(left_out)} of {len(work)} folders are left out; the first is "
+                f"{left_out[0]}"
             )
         return num
 
@@ -193,7 +196,7 @@ class MlflowTracker:
         status = sender.wanted_status() or _status_of_left_sweep(sweep_dir, folders)
         if status is None:
             return 0
-        end_ms = max((last_sign_unix_ms(d) for d in folders if d.exists()), default=last_sign_unix_ms(sweep_dir))
+        end_ms = max((_end_unix_ms(d) for d in folders if d.exists()), default=last_sign_unix_ms(sweep_dir))
         return sender.close(cast("Status", status), end_ms)
 
     def _sweep_experiment(self, sweep_dir: Path) -> str:
@@ -205,6 +208,12 @@ def _folders_with(name: str, folder: Path) -> list[Path]:
     """Folders at or below `folder` that hold the file, but for copies in MLflow's artifacts (`RUN_ID/artifacts/`)."""
     found = sorted(path.parent for path in folder.rglob(name))
     return [path for path in found if path.name != "artifacts"]
+
+
+def _end_unix_ms(run_dir: Path) -> int:
+    if (run_dir / RESULT_FILE).exists():
+        return unix_ms(read_record(run_dir).ended_at)
+    return last_sign_unix_ms(run_dir)
 
 
 def _status_of_left_sweep(sweep_dir: Path, folders: list[Path]) -> Status | None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from sdpa_exp.results.events import EVENTS_FILE
 from sdpa_exp.tracking.artifacts import sweep_artifacts
+from sdpa_exp.tracking.lines import read_from
 from sdpa_exp.tracking.metrics import headline_points
 from sdpa_exp.tracking.note import sweep_note
 from sdpa_exp.tracking.progress import LOCK_FILE, ProgressFile
@@ -134,5 +136,10 @@ class SweepSender:
         return content if isinstance(content, dict) else None
 
     def _start_unix_ms(self) -> int:
+        """When sweep.json was written; a copy of the folder may have lost that, but not the first journal's time."""
         path = self._dir / SWEEP_FILE
-        return round((path if path.exists() else self._dir).stat().st_mtime * 1000)
+        if not path.exists():
+            return round(self._dir.stat().st_mtime * 1000)
+        first = [line for folder in job_folders(self._dir)[:1] for line in read_from(folder / EVENTS_FILE, 0)[:1]]
+        times_s = [path.stat().st_mtime, *(float(line.content["time_unix_s"]) for line in first)]
+        return round(min(times_s) * 1000)

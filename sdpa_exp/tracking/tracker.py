@@ -11,6 +11,8 @@ from sdpa_exp.tracking.location import locate
 from sdpa_exp.tracking.none import NoTracker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sdpa_exp.config.schema import TrackingConfig
 
 
@@ -48,11 +50,15 @@ class Tracker(Protocol):
         """
         ...
 
-    def sync(self, folder: Path) -> int:
+    def sync(self, folder: Path, on_folder: Callable[[int, int], None] = lambda num, total: None) -> int:
         """Send whatever is missing of a run folder, a sweep folder or a folder of these; count what was sent.
 
+        Args:
+            folder: where to look.
+            on_folder: called after each folder with how many are done, and of how many.
+
         Raises:
-            TrackingError: the store can't be reached or refuses us.
+            TrackingError: the store can't be reached or refuses us, or folders had to be left out; the others are sent.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -157,7 +158,7 @@ def test_a_run_that_another_process_left_unsent_is_sent_at_the_end_of_its_sweep(
     assert only_run(client, arm="stock").info.status == "FINISHED"
 
 
-def test_a_history_that_was_moved_fills_a_fresh_store_with_all_that_the_first_one_has(
+def test_a_history_that_was_copied_away_fills_a_fresh_store_with_all_that_the_first_one_has(
     tracker: Tracker, client: Any, schema: Path, tmp_path: Path
 ) -> None:
     sweep_dir = tmp_path / "here" / "sweep"
@@ -165,7 +166,8 @@ def test_a_history_that_was_moved_fills_a_fresh_store_with_all_that_the_first_on
         whole_run(run_dir, arm=arm, seed=seed, sweep_dir=str(sweep_dir))
     write_comparison(sweep_dir)
     tracker.sync(sweep_dir)
-    (tmp_path / "here").rename(tmp_path / "there")
+    shutil.copytree(tmp_path / "here", tmp_path / "there", copy_function=shutil.copyfile)  # without its times
+    shutil.rmtree(tmp_path / "here")
     fresh = tmp_path / "fresh.db"
     fresh.write_bytes(schema.read_bytes())
     uri = f"sqlite:///{fresh}"
