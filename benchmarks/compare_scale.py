@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ ARMS = ("stock", "eager", "sdpa", "efficient", "math")
 KERNELS = dict(
     zip(ARMS, ("explicit softmax (stock)", "explicit softmax (eager)", "flash", "efficient", "math"), strict=True)
 )
+_START_UNIX_S, _EPOCH_S = 1_790_000_000.0, 11.0  # one run after the other
 METRICS = ("train/box_loss", "train/cls_loss", "train/dfl_loss", "precision", "recall", "mAP50", "mAP50-95",
            "val/box_loss", "val/cls_loss", "val/dfl_loss", "lr/pg0", "lr/pg1", "lr/pg2")  # fmt: skip
 
@@ -87,7 +89,7 @@ def write_sweep(sweep_dir: Path, num_runs: int, epochs: int) -> None:
     jobs = []
     for num in range(num_runs):
         arm, seed = ARMS[num % len(ARMS)], num // len(ARMS)
-        _write_run(sweep_dir / str(num), arm, seed, epochs, rng)
+        _write_run(sweep_dir / str(num), arm, seed, epochs, rng, start_unix_s=_START_UNIX_S + num * epochs * _EPOCH_S)
         jobs.append({"num": num, "run_dir": str(num), "arm": arm, "seed": seed})
     content = {
         "schema_version": 1,
@@ -100,7 +102,9 @@ def write_sweep(sweep_dir: Path, num_runs: int, epochs: int) -> None:
     (sweep_dir / "sweep.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-def _write_run(folder: Path, arm: str, seed: int, epochs: int, rng: np.random.Generator) -> None:
+def _write_run(
+    folder: Path, arm: str, seed: int, epochs: int, rng: np.random.Generator, *, start_unix_s: float
+) -> None:
     plan = Plan(
         name="scale",
         seed=seed,
@@ -121,7 +125,9 @@ def _write_run(folder: Path, arm: str, seed: int, epochs: int, rng: np.random.Ge
     with (folder / "events.jsonl").open("w", encoding="utf-8") as file:  # not through Journal: it syncs every line
         for epoch in range(epochs):
             metrics = dict(zip(METRICS, map(float, table_EM[epoch]), strict=True))
-            line = {"seq": epoch, "time_unix_s": 1.0, "mono_s": 1.0, "event": "epoch", "epoch": epoch + 1}
+            time_s = (epoch + 1) * _EPOCH_S
+            line = {"seq": epoch, "time_unix_s": start_unix_s + time_s, "mono_s": time_s, "event": "epoch"}
+            line["epoch"] = epoch + 1
             file.write(json.dumps({**line, "epochs": epochs, "metrics": metrics, "train_s": 10.0, "val_s": 1.0}) + "\n")
     stages = ("train_forward", "train_backward", "val_forward", "best_pt_forward")
     executed = {stage: {KERNELS[arm]: 8} for stage in stages}
@@ -132,8 +138,8 @@ def _write_run(folder: Path, arm: str, seed: int, epochs: int, rng: np.random.Ge
         cell_id=plan.cell_id(),
         name="scale",
         task="train",
-        started_at="",
-        ended_at="",
+        started_at=datetime.fromtimestamp(start_unix_s, UTC).isoformat(),
+        ended_at=datetime.fromtimestamp(start_unix_s + epochs * _EPOCH_S, UTC).isoformat(),
         quantities={
             "mAP50": float(rng.normal(0.8, 0.01)),
             "mAP50-95": float(rng.normal(0.5, 0.01)),

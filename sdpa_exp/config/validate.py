@@ -29,7 +29,7 @@ ONCE = ("compare", "sync")  # tasks that are one job: they read folders
 OPTIMIZERS = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD", "MuSGD", "auto")
 
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_PASSWORD_IN_URI = re.compile(r"://[^/@]*:[^/@]*@")
+_SECRET_IN_URI = re.compile(r"https?://.*[@?]|(?!sqlite:)[\w+.-]+://.*@", re.IGNORECASE)
 _MAX_SEED = 2**31 - 1
 
 
@@ -57,10 +57,11 @@ def check_plan(plan: Plan) -> None:
 
 def _check_tracking(plan: Plan) -> None:
     one_of("tracking.kind", plan.tracking.kind, TRACKERS)
-    if _PASSWORD_IN_URI.search(plan.tracking.uri or ""):
+    if _SECRET_IN_URI.match(plan.tracking.uri or ""):
         raise ConfigError(
-            "tracking.uri holds a user and password, which would end up in files and logs: expected an address without "
-            "them. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment instead."
+            "tracking.uri holds a user, a password or a query, which would end up in files and logs: expected an "
+            "address without them, such as http://HOST:PORT. Set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD in the environment instead."
         )
 
 

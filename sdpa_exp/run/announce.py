@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.results.record import Record
 from sdpa_exp.run.progress import closing_line
 from sdpa_exp.tasks.dispatch import REPORT_FILE
@@ -54,6 +56,16 @@ def say_outcomes(console: Console, sweep: dict[str, Any], records: list[Record |
     for job, record in zip(sweep["jobs"], records, strict=True):
         state = "no result" if record is None else closing_line(record)
         say(console, f"{job['arm']} seed {job['seed']}: {state}")
+
+
+def say_owed(console: Console, plan: Plan, folder: Path, num_owed: int) -> None:
+    """Says what the store has not got, and the line that sends it; the runs themselves are none the worse for it."""
+    if not num_owed:
+        return
+    tracking = [o for o in plan.job.overrides if o.startswith(("tracking=", "tracking."))]
+    command = shlex.join(["python", "-m", "sdpa_exp", "task=sync", *tracking, f"sync.folder={short(folder)}"])
+    what = "this run" if num_owed == 1 and folder == plan.run_dir else f"{num_owed} of the runs and their sweep"
+    say(console, f"tracking: the store has not got all of {what}; the folder has. Once it answers:  {command}")
 
 
 def say_where(console: Console, tracker: Tracker) -> None:

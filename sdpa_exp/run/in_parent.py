@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,12 @@ from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking.tracker import make_tracker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sdpa_exp.config.plan import Plan
     from sdpa_exp.tracking.recall import Recalled
+
+_TELL_EVERY_S = 10.0
 
 
 def compare(plan: Plan) -> int:
@@ -64,13 +69,26 @@ def sync(plan: Plan) -> int:
         )
     tracker = make_tracker(plan.tracking, experiment=plan.name)
     tracker.check()
-    num_sent = tracker.sync(folder)
+    num_sent = tracker.sync(folder, _told_now_and_then())
     tracker.close()
     _say(f"{_shown(folder)}: " + (f"{num_sent} requests sent" if num_sent else "nothing was missing in the store"))
     command, page = tracker.ui_command(), tracker.ui_page()
     if command is not None:
         _say(f"see the runs:  {command}" + (f"\n     then open:  {page}" if page != command else ""))
     return 0
+
+
+def _told_now_and_then() -> Callable[[int, int], None]:
+    """Says how far a long history is, every ten seconds."""
+    last_s = time.monotonic()
+
+    def tell(num: int, total: int) -> None:
+        nonlocal last_s
+        if time.monotonic() - last_s >= _TELL_EVERY_S:
+            last_s = time.monotonic()
+            _say(f"{num} of {total} folders are in the store")
+
+    return tell
 
 
 def _shown(folder: Path) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,11 +21,11 @@ from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import CoreUnavailable, RunError, SdpaExpError
 from sdpa_exp.results.files import write_json_atomic
 from sdpa_exp.results.record import Record, read_record
-from sdpa_exp.run.announce import say, say_outcomes, say_preflight, say_report, say_where, short
+from sdpa_exp.run.announce import say, say_outcomes, say_owed, say_preflight, say_report, say_where, short
 from sdpa_exp.run.ended import record_unstarted
 from sdpa_exp.run.preflight import ANSWER_FILE, REQUEST_FILE
 from sdpa_exp.run.progress import RunProgress
-from sdpa_exp.run.supervise import supervise
+from sdpa_exp.run.supervise import show_end, supervise
 from sdpa_exp.run.sweep import (
     describe_sweep,
     frozen_hardware,
@@ -34,6 +35,7 @@ from sdpa_exp.run.sweep import (
     write_sweep,
 )
 from sdpa_exp.tasks.dispatch import get_task
+from sdpa_exp.tracking.mlflow_environment import without_credentials
 from sdpa_exp.tracking.none import NoTracker
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
 
@@ -55,9 +57,15 @@ def run_single(plan: Plan) -> int:
         return int(task.load()(plan))
     console = Console()
     tracker = _checked_tracker(plan)
-    record = supervise(plan, tracker, RunProgress(console, _title(plan)))
+    try:
+        record = supervise(plan, tracker, RunProgress(console, _title(plan)))
+    except KeyboardInterrupt:
+        show_end(plan, tracker)
+        raise
+    num_owed = 0 if show_end(plan, tracker) else 1
     say_report(console, plan.run_dir)
     say(console, f"run folder: {short(plan.run_dir)}")
+    say_owed(console, plan, plan.run_dir, num_owed)
     say_where(console, tracker)
     return record.exit_code
 
@@ -112,11 +120,12 @@ def run_job(plan: Plan) -> None:
         sentence = refusal_of(sweep, plan)
         if sentence is None:
             supervise(plan, tracker, RunProgress(console, title))
+            show_end(plan, tracker)
             say_report(console, plan.run_dir)
             return
         record_unstarted(plan, CoreUnavailable(sentence))
         tracker.follow(plan.run_dir)
-        tracker.finish(plan.run_dir, timeout_s=plan.tracking.timeout_s)
+        show_end(plan, tracker)
         say(console, f"{title}: not started: {sentence}")
     except (SdpaExpError, OSError) as error:
         say(console, f"{title}: failed: {error}")
@@ -147,7 +156,8 @@ def end_sweep(sweep_dir: Path) -> int:
             exit_code = exit_code or error.exit_code
     if plan is not None:
         tracker = _tracker_of(plan)
-        tracker.close_sweep(sweep_dir, "FINISHED" if exit_code == 0 else "FAILED")
+        num_owed = tracker.close_sweep(sweep_dir, "FINISHED" if exit_code == 0 else "FAILED")
+        say_owed(console, plan, sweep_dir, num_owed)
         say_where(console, tracker)
     return exit_code
 
@@ -189,11 +199,12 @@ def _preflight(plans: list[Plan], sweep_dir: Path) -> dict[str, Any]:
     log_path = sweep_dir / PREFLIGHT_LOG
     with log_path.open("wb") as log:
         command = [sys.executable, "-m", "sdpa_exp.run.preflight", str(sweep_dir)]
-        returncode = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+        environment = without_credentials(os.environ)
+        done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment, check=False)
     try:
         answer = json.loads((sweep_dir / ANSWER_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(f"the preflight process ended with exit code {returncode}; its log: {log_path}") from error
+        raise RunError(f"the preflight process ended with exit code {done.returncode}; its log: {log_path}") from error
     if answer["error"] is not None:
         raise getattr(errors, answer["error"]["class"])(answer["error"]["message"])
     answer["hardware"] = hardware_entries(plans, answer["hardware"])

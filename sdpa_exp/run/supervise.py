@@ -20,7 +20,7 @@ from sdpa_exp.run.ended import now, record_of
 from sdpa_exp.run.measured import with_telemetry
 from sdpa_exp.run.progress import RunProgress
 from sdpa_exp.telemetry.of_run import RunTelemetry
-from sdpa_exp.tracking.mlflow_environment import SECRET_VARIABLES
+from sdpa_exp.tracking.mlflow_environment import without_credentials
 from sdpa_exp.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
@@ -28,11 +28,12 @@ logger = logging.getLogger(__name__)
 LOG_FILE = "worker.log"
 LOCK_FILE = ".owner.lock"
 _POLL_S = 0.2
+_BETWEEN_RUNS_S = 5.0  # a healthy store takes a second or two, and the next training should not wait for another
 _GRACE_S = 30.0  # a training step on a slow CPU must end before the worker sees the signal
 
 
 def supervise(plan: Plan, tracker: Tracker, progress: RunProgress) -> Record:
-    """Do one run in a worker process and return its record.
+    """Do one run in a worker process and return its record; `show_end` is left to the caller.
 
     Raises:
         RunError: the run folder is in use by another process.
@@ -52,11 +53,19 @@ def supervise(plan: Plan, tracker: Tracker, progress: RunProgress) -> Record:
         record = _watch(plan, progress)
     finally:
         lock.release()
-    if not tracker.finish(plan.run_dir, timeout_s=plan.tracking.timeout_s):
-        progress.note(
-            "tracking: the store did not take everything in time; the run folder has it, and the next sweep sends it."
-        )
     return record
+
+
+def show_end(plan: Plan, tracker: Tracker) -> bool:
+    """Give the store a moment for the rest of a run; a sweep's end has a longer one for what is left, and then tells.
+
+    Returns:
+        Whether the store has everything.
+    """
+    timeout_s = plan.tracking.timeout_s
+    return tracker.finish(
+        plan.run_dir, timeout_s=timeout_s if plan.job.sweep_dir is None else min(timeout_s, _BETWEEN_RUNS_S)
+    )
 
 
 def _watch(plan: Plan, progress: RunProgress) -> Record:
@@ -92,8 +101,8 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
 
 def _worker_environment() -> dict[str, str]:
     """Ours, without the credentials of the tracking store, and with the terminal's width, which reports should fit."""
-    kept = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
-    return {**kept, "PYTHONUNBUFFERED": "1", "COLUMNS": str(shutil.get_terminal_size((120, 24)).columns)}
+    columns = str(shutil.get_terminal_size((120, 24)).columns)
+    return {**without_credentials(os.environ), "PYTHONUNBUFFERED": "1", "COLUMNS": columns}
 
 
 def _show(tail: EventTail, plan: Plan, telemetry: RunTelemetry, progress: RunProgress) -> None:

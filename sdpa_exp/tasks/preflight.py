@@ -56,7 +56,7 @@ def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
     strict = reasons_against_strict(network, base_setting(plan).device_type) if plan.determinism == "strict" else []
     chosen = resolve_auto(plan, network).cores if core.name == AUTO_NAME and not strict else {}
     kernels = {
-        expected_kernel(get_core(chosen.get(site.name, core.name)), setting, num_heads=site.num_heads)
+        expected_kernel(get_core(chosen.get(site.name, plan.attention.core)), setting, num_heads=site.num_heads)
         for setting, site in settings.items()
     }
     return ArmCheck(

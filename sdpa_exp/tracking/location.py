@@ -91,6 +91,11 @@ def locate(uri: str | None, *, environment: Mapping[str, str], cwd: Path) -> Loc
         database = (cwd / name).resolve()
         return Location(uri=f"{SQLITE}{database.as_posix()}", database=database)
     parts = urlsplit(uri)
+    if "@" in parts.path:
+        raise TrackingError(
+            "the address of the MLflow store has an @ behind its host, as a password with a slash in it would give: "
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, and an address without them."
+        )
     if parts.scheme in ("http", "https") and parts.hostname:
         address = parts.netloc.rpartition("@")[2]
         return Location(

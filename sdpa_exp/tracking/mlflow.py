@@ -13,24 +13,29 @@ from typing import TYPE_CHECKING, cast
 from filelock import FileLock, Timeout
 
 from sdpa_exp.config.plan import PLAN_FILE
-from sdpa_exp.errors import TrackingError
+from sdpa_exp.errors import ComparisonError, ConfigError, TrackingError
 from sdpa_exp.results.events import EVENTS_FILE
 from sdpa_exp.results.record import RESULT_FILE, read_record
 from sdpa_exp.tracking.abandoned import is_abandoned, last_sign_unix_ms
 from sdpa_exp.tracking.follow import Follower
+from sdpa_exp.tracking.metrics import unix_ms
 from sdpa_exp.tracking.mlflow_check import check_database, check_server
-from sdpa_exp.tracking.mlflow_store import MlflowStore, RunDeleted, Status
+from sdpa_exp.tracking.mlflow_store import MlflowStore, RunDeleted, Status, StoreRefuses
 from sdpa_exp.tracking.progress import LOCK_FILE, TRACKING_FILE
-from sdpa_exp.tracking.run_sender import RunSender
-from sdpa_exp.tracking.sweep_sender import OWNER_LOCK_FILE, SWEEP_FILE, SweepSender
+from sdpa_exp.tracking.run_sender import RunSender, is_all_sent
+from sdpa_exp.tracking.sweep_sender import OWNER_LOCK_FILE, SWEEP_FILE, SweepSender, job_folders
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sdpa_exp.tracking.location import Location
 
 
 logger = logging.getLogger(__name__)
+
+# What is wrong with one folder alone: refused for what is in it, of another version, half copied.
+_ODD_FOLDER = (StoreRefuses, ConfigError, ComparisonError, ValueError, KeyError, TypeError, OSError)
 
 
 class MlflowTracker:
@@ -69,15 +74,21 @@ class MlflowTracker:
         self._follower.follow(run_dir)
 
     def finish(self, run_dir: Path, timeout_s: float) -> bool:
-        """Wait, bounded, until the rest of the run is sent."""
-        return self._follower.finish(run_dir, timeout_s)
+        """Wait, bounded, until the rest of the run is sent; not at all while an earlier run still waits."""
+        is_behind = any(ended != run_dir for ended in self._follower.ended())
+        return self._follower.finish(run_dir, 0.0 if is_behind else timeout_s)
 
-    def close_sweep(self, sweep_dir: Path, status: str) -> None:
-        """Record the end, then wait, bounded, until it and what runs still owe is sent."""
-        SweepSender(sweep_dir, store=self._store, experiment=self._experiment).want_status(status)
+    def close_sweep(self, sweep_dir: Path, status: str) -> int:
+        """Record the end, then wait, bounded, until it and what runs still owe is sent, whichever process ran them."""
+        sender = SweepSender(sweep_dir, store=self._store, experiment=self._experiment)
+        sender.want_status(status)
         deadline_s = time.monotonic() + self._timeout_s
-        for run_dir in self._follower.ended():
-            self._follower.finish(run_dir, max(0.0, deadline_s - time.monotonic()))
+        known = dict.fromkeys((*job_folders(sweep_dir), *self._follower.ended()))
+        run_dirs = [run_dir for run_dir in known if (run_dir / RESULT_FILE).exists()]
+        for run_dir in run_dirs:
+            if not self._has_all(run_dir):
+                self._follower.follow(run_dir)
+                self._follower.finish(run_dir, max(0.0, deadline_s - time.monotonic()))
         with self._sweeps_mutex:
             self._sweeps[sweep_dir] = status
             self._closed_at_ms[sweep_dir] = round(time.time() * 1000)
@@ -92,8 +103,9 @@ class MlflowTracker:
             time.sleep(0.05)
         if lock is not None:
             lock.release()
+        return sum(not self._has_all(run_dir) for run_dir in run_dirs) + (not sender.is_closed(status))
 
-    def sync(self, folder: Path) -> int:
+    def sync(self, folder: Path, on_folder: Callable[[int, int], None] = lambda num, total: None) -> int:
         """Send what is missing below a folder; runs that another process is sending are left to it."""
         plans = _folders_with(PLAN_FILE, folder)
         sweeps = _folders_with(SWEEP_FILE, folder)
@@ -102,8 +114,25 @@ class MlflowTracker:
                 f"{folder} holds nothing to send: expected a run folder (with {PLAN_FILE}), a sweep folder "
                 f"(with {SWEEP_FILE}), or a folder above such."
             )
-        num = sum(self._sync_run(run_dir) for run_dir in plans)
-        return num + sum(self._sync_sweep(sweep_dir) for sweep_dir in sweeps)
+        num, left_out = 0, []
+        work = [*((self._sync_run, run_dir) for run_dir in plans), *((self._sync_sweep, each) for each in sweeps)]
+        for num_done, (sync_one, one) in enumerate(work, start=1):
+            try:
+                num += sync_one(one)
+            except RunDeleted as error:
+                logger.warning("%s is left out: %s", one, error)
+            except _ODD_FOLDER as error:  # the others are none the worse for it
+                left_out.append(f"{one}: {error}")
+                logger.warning("%s is left out: %s: %s", one, type(error).__name__, error)
+            except TrackingError as error:
+                raise TrackingError(f"{str(error).rstrip('.')}. What was sent stays; repeat the line.") from error
+            on_folder(num_done, len(work))
+        if left_out:
+            raise TrackingError(
+                f"{num} requests sent, but {len(left_out)} of {len(work)} folders are left out; the first is "
+                f"{left_out[0]}"
+            )
+        return num
 
     def ui_command(self) -> str | None:
         """The command for a local store, the address of a server."""
@@ -121,6 +150,9 @@ class MlflowTracker:
     def close(self) -> None:
         """Stop the thread."""
         self._follower.stop(self._timeout_s)
+
+    def _has_all(self, run_dir: Path) -> bool:
+        return is_all_sent(run_dir, store_uri=self._location.uri, with_checkpoint=self._log_checkpoint)
 
     def _make_sender(self, run_dir: Path) -> RunSender:
         return RunSender(run_dir, store=self._store, log_checkpoint=self._log_checkpoint)
@@ -155,25 +187,17 @@ class MlflowTracker:
                 return 0  # not started yet, or never
             has_ended = (run_dir / RESULT_FILE).exists() or is_abandoned(run_dir)
             return self._make_sender(run_dir).send(has_ended=has_ended)
-        except RunDeleted as error:
-            logger.warning("%s is left out: %s", run_dir, error)
-            return 0
         finally:
             lock.release()
 
     def _sync_sweep(self, sweep_dir: Path) -> int:
         sender = SweepSender(sweep_dir, store=self._store, experiment=self._sweep_experiment(sweep_dir))
-        jobs = json.loads((sweep_dir / SWEEP_FILE).read_text(encoding="utf-8")).get("jobs", [])
-        folders = [sweep_dir / job["run_dir"] for job in jobs]
+        folders = job_folders(sweep_dir)
         status = sender.wanted_status() or _status_of_left_sweep(sweep_dir, folders)
         if status is None:
             return 0
-        end_ms = max((last_sign_unix_ms(d) for d in folders if d.exists()), default=last_sign_unix_ms(sweep_dir))
-        try:
-            return sender.close(cast("Status", status), end_ms)
-        except RunDeleted as error:
-            logger.warning("%s is left out: %s", sweep_dir, error)
-            return 0
+        end_ms = max((_end_unix_ms(d) for d in folders if d.exists()), default=last_sign_unix_ms(sweep_dir))
+        return sender.close(cast("Status", status), end_ms)
 
     def _sweep_experiment(self, sweep_dir: Path) -> str:
         content = json.loads((sweep_dir / SWEEP_FILE).read_text(encoding="utf-8"))
@@ -184,6 +208,12 @@ def _folders_with(name: str, folder: Path) -> list[Path]:
     """Folders at or below `folder` that hold the file, but for copies in MLflow's artifacts (`RUN_ID/artifacts/`)."""
     found = sorted(path.parent for path in folder.rglob(name))
     return [path for path in found if path.name != "artifacts"]
+
+
+def _end_unix_ms(run_dir: Path) -> int:
+    if (run_dir / RESULT_FILE).exists():
+        return unix_ms(read_record(run_dir).ended_at)
+    return last_sign_unix_ms(run_dir)
 
 
 def _status_of_left_sweep(sweep_dir: Path, folders: list[Path]) -> Status | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # The oldest major version whose server we accept; what we test against is the pinned client's own.
 _MIN_SERVER = (3, 0)
+_SYSTEM_ERROR = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")
 _REVISION = re.compile(r'^revision = "(\w+)"', re.MULTILINE)
 _DOWN_REVISION = re.compile(r'^down_revision = "(\w+)"', re.MULTILINE)
 
@@ -73,7 +74,7 @@ def check_server(store: MlflowStore, location: Location, *, experiment: str, tim
     version = _get(location, "/version", timeout_s)
     if version.status_code == 401:
         raise TrackingError(_wrong_password(uri))
-    if version.status_code == 403:
+    if version.status_code == 403 and "host header" in version.text.lower():
         raise TrackingError(_refused_host(uri))
     numbers = re.match(r"(\d+)\.(\d+)", version.text.strip())
     if version.status_code != 200 or numbers is None:
@@ -109,21 +110,37 @@ def _get(location: Location, path: str, timeout_s: float) -> Any:
     try:
         return http_request(get_default_host_creds(location.uri), path, "GET", timeout=timeout_s, raise_on_status=False)
     except MlflowException as error:
-        is_late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
-        what = f"did not answer within {timeout_s:g} s" if is_late else "can't be reached"
-        cause = redact(str(error.__cause__ or error.__context__ or error), location.password)
-        raise TrackingError(
-            f"the MLflow server at {location.uri} {what}: start it, check tracking.uri, or use tracking=local. "
-            f"({cause})"
-        ) from error
+        raise TrackingError(_unreachable(location, str(error), timeout_s)) from error
+
+
+def _unreachable(location: Location, error: str, timeout_s: float) -> str:
+    """In one sentence, with the system's own word for the cause where requests' long text has one."""
+    if "CERTIFICATE_VERIFY_FAILED" in error:
+        return (
+            f"the certificate of the MLflow server at {location.uri} isn't trusted here: set "
+            f"MLFLOW_TRACKING_SERVER_CERT_PATH to the file of the authority that signed it."
+        )
+    is_late = "timed out" in error.lower() or "timeout" in error.lower()
+    word = _SYSTEM_ERROR.search(error)
+    cause = word.group(1) if word else redact(error, location.password)
+    what = f"did not answer within {timeout_s:g} s" if is_late else f"can't be reached ({cause})"
+    return f"the MLflow server at {location.uri} {what}: start it, check tracking.uri, or use tracking=local."
 
 
 def _wrong_password(uri: str) -> str:
-    has_user = bool(os.environ.get("MLFLOW_TRACKING_USERNAME"))
-    what = "refuses the user or password" if has_user else "wants a user and password"
+    from mlflow.utils.credentials import get_default_host_creds
+
+    given = get_default_host_creds(uri)  # as MLflow finds them: variables, then ~/.mlflow/credentials
+    if given.username and given.password:
+        return (
+            f"the MLflow server at {uri} refuses the user or password: correct MLFLOW_TRACKING_USERNAME and "
+            f"MLFLOW_TRACKING_PASSWORD in the environment (or ~/.mlflow/credentials)."
+        )
+    if given.token:
+        return f"the MLflow server at {uri} refuses the token: correct MLFLOW_TRACKING_TOKEN in the environment."
     return (
-        f"the MLflow server at {uri} {what}: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the "
-        f"environment."
+        f"the MLflow server at {uri} wants a user and password: set MLFLOW_TRACKING_USERNAME and "
+        f"MLFLOW_TRACKING_PASSWORD in the environment."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -24,10 +25,11 @@ class NoTracker:
         """Nothing is owed."""
         return True
 
-    def close_sweep(self, sweep_dir: Path, status: str) -> None:
-        """Nothing to send."""
+    def close_sweep(self, sweep_dir: Path, status: str) -> int:
+        """Nothing is owed."""
+        return 0
 
-    def sync(self, folder: Path) -> int:
+    def sync(self, folder: Path, on_folder: Callable[[int, int], None] = lambda num, total: None) -> int:
         """Nothing is sent."""
         return 0
 

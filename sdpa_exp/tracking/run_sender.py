@@ -88,7 +88,7 @@ class RunSender:
         experiment_id = self._store.experiment_id(plan.name)
         tags = plan_tags(plan)
         if plan.job.sweep_dir is not None:
-            parent = SweepSender.for_child(plan, store=self._store).ensure()
+            parent = SweepSender.for_child(plan, run_dir=self._run_dir, store=self._store).ensure()
             tags[PARENT_TAG] = parent
         num = ensure_run(
             self._store,
@@ -176,7 +176,7 @@ class RunSender:
     def _send_result(self, plan: Plan) -> int:
         progress, run_id = self._progress, self._progress.run_id
         assert run_id is not None
-        digest = hashlib.sha256((self._run_dir / RESULT_FILE).read_bytes()).hexdigest()
+        digest = _digest(self._run_dir)
         num = 0
         if progress.result != digest:
             record = read_record(self._run_dir)
@@ -207,6 +207,19 @@ class RunSender:
                 self._file.write(self._progress)
                 num += 1
         return num
+
+
+def is_all_sent(run_dir: Path, *, store_uri: str, with_checkpoint: bool) -> bool:
+    """Whether a store has all of a run that has ended, as far as the folder knows; asks nobody."""
+    _, progress = ProgressFile(run_dir, store_uri).read()
+    artifacts = run_artifacts(run_dir, with_checkpoint=with_checkpoint)
+    return progress.result == _digest(run_dir) and all(
+        progress.artifacts.get(artifact.name) == artifact.version() for artifact in artifacts
+    )
+
+
+def _digest(run_dir: Path) -> str:
+    return hashlib.sha256((run_dir / RESULT_FILE).read_bytes()).hexdigest()
 
 
 def _event_tags(event: dict[str, Any]) -> dict[str, str]:

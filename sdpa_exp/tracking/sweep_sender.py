@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from sdpa_exp.results.events import EVENTS_FILE
 from sdpa_exp.tracking.artifacts import sweep_artifacts
+from sdpa_exp.tracking.lines import read_from
 from sdpa_exp.tracking.metrics import headline_points
 from sdpa_exp.tracking.note import sweep_note
 from sdpa_exp.tracking.progress import LOCK_FILE, ProgressFile
@@ -25,6 +27,13 @@ COMPARISON_FILE = "comparison.json"
 HEADLINE_FILE = "headline.json"  # {time_unix_ms, metrics, tags, note}: the answer as a tracker shows it
 
 
+def job_folders(sweep_dir: Path) -> list[Path]:
+    """The run folders of a sweep's jobs, in order, those not made yet too; in the folder itself, if it was moved."""
+    jobs = json.loads((sweep_dir / SWEEP_FILE).read_text(encoding="utf-8")).get("jobs", [])
+    recorded = [sweep_dir / job["run_dir"] for job in jobs]  # an absolute path wins over what is before it
+    return [moved if (moved := sweep_dir / folder.name).exists() else folder for folder in recorded]
+
+
 class SweepSender:
     """One sweep folder and one store. Several processes of a parallel launcher may ask for the parent at once."""
 
@@ -35,10 +44,12 @@ class SweepSender:
         self._file = ProgressFile(sweep_dir, store.location.uri)
 
     @classmethod
-    def for_child(cls, plan: Plan, *, store: MlflowStore) -> SweepSender:
-        """The sender of the sweep that a run belongs to."""
+    def for_child(cls, plan: Plan, *, run_dir: Path, store: MlflowStore) -> SweepSender:
+        """The sender of the sweep that a run belongs to: the folder above it, since both may have been moved."""
         assert plan.job.sweep_dir is not None
-        return cls(Path(plan.job.sweep_dir), store=store, experiment=plan.name)
+        above = (folder for folder in run_dir.resolve().parents if (folder / SWEEP_FILE).exists())
+        sweep_dir = next(above, Path(plan.job.sweep_dir))
+        return cls(sweep_dir, store=store, experiment=plan.name)
 
     def ensure(self) -> str:
         """The id of the parent run, created at first use.
@@ -93,6 +104,11 @@ class SweepSender:
             progress.wanted_status = status
             self._file.write(progress)
 
+    def is_closed(self, status: str) -> bool:
+        """Whether the store has the end, and the answer with it."""
+        _, progress = self._file.read()
+        return progress.status == status
+
     def wanted_status(self) -> str | None:
         """How the sweep ended, if its process lived to say so."""
         _, progress = self._file.read()
@@ -120,5 +136,10 @@ class SweepSender:
         return content if isinstance(content, dict) else None
 
     def _start_unix_ms(self) -> int:
+        """When sweep.json was written; a copy of the folder may have lost that, but not the first journal's time."""
         path = self._dir / SWEEP_FILE
-        return round((path if path.exists() else self._dir).stat().st_mtime * 1000)
+        if not path.exists():
+            return round(self._dir.stat().st_mtime * 1000)
+        first = [line for folder in job_folders(self._dir)[:1] for line in read_from(folder / EVENTS_FILE, 0)[:1]]
+        times_s = [path.stat().st_mtime, *(float(line.content["time_unix_s"]) for line in first)]
+        return round(min(times_s) * 1000)

@@ -11,6 +11,8 @@ from sdpa_exp.tracking.location import locate
 from sdpa_exp.tracking.none import NoTracker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sdpa_exp.config.schema import TrackingConfig
 
 
@@ -34,18 +36,29 @@ class Tracker(Protocol):
         ...
 
     def finish(self, run_dir: Path, timeout_s: float) -> bool:
-        """The run has ended and its folder is complete: send the rest; False if that was not done in time."""
+        """The run has ended and its folder is complete: send the rest; False if that was not done in time.
+
+        A store that is behind with an earlier folder is not waited for; the background goes on sending.
+        """
         ...
 
-    def close_sweep(self, sweep_dir: Path, status: str) -> None:
-        """The sweep has ended (FINISHED, FAILED or KILLED): send its comparison and what runs still owe."""
+    def close_sweep(self, sweep_dir: Path, status: str) -> int:
+        """The sweep has ended (FINISHED, FAILED or KILLED): send its comparison and what its runs still owe.
+
+        Returns:
+            How many folders, the runs' and the sweep's own, the store has not got completely.
+        """
         ...
 
-    def sync(self, folder: Path) -> int:
+    def sync(self, folder: Path, on_folder: Callable[[int, int], None] = lambda num, total: None) -> int:
         """Send whatever is missing of a run folder, a sweep folder or a folder of these; count what was sent.
 
+        Args:
+            folder: where to look.
+            on_folder: called after each folder with how many are done, and of how many.
+
         Raises:
-            TrackingError: the store can't be reached or refuses us.
+            TrackingError: the store can't be reached or refuses us, or folders had to be left out; the others are sent.
         """
         ...
 

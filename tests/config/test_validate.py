@@ -149,7 +149,17 @@ def _split(overrides: str) -> list[str]:
     return shlex.split(overrides, posix=False)
 
 
-def test_a_password_in_the_tracking_uri_is_refused_without_being_repeated() -> None:
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://me:geheim@127.0.0.1:5000",
+        "https://me:ge/heim@127.0.0.1:5000/geheim",
+        "http://geheim@127.0.0.1:5000",
+        "http://127.0.0.1:5000/?token=geheim",
+        "postgresql+psycopg2://me:geheim@db/mlflow",
+    ],
+)
+def test_a_password_in_the_tracking_uri_is_refused_without_being_repeated(uri: str) -> None:
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD in the environment instead") as caught:
-        compose_plan("tracking=server", "tracking.uri=http://me:geheim@127.0.0.1:5000")
+        compose_plan("tracking=server", f"tracking.uri='{uri}'")
     assert "geheim" not in str(caught.value)

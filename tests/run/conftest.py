@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -9,6 +10,17 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
+PLANTED = {
+    "MLFLOW_TRACKING_URI": "http://ann:pl4nted-in-uri@127.0.0.1:9",
+    "MLFLOW_TRACKING_USERNAME": "pl4nted-user",
+    "MLFLOW_TRACKING_PASSWORD": "pl4nted-password",
+    "MLFLOW_TRACKING_TOKEN": "pl4nted-token",
+    "AWS_ACCESS_KEY_ID": "pl4nted-key-id",
+    "AWS_SECRET_ACCESS_KEY": "pl4nted-secret-key",
+    "AWS_SESSION_TOKEN": "pl4nted-session",
+    "AZURE_STORAGE_CONNECTION_STRING": "pl4nted-azure",
+}
 TINY = ("experiment=smoke", "train.epochs=2", "hardware=cpu")
 
 
@@ -31,10 +43,15 @@ class Finished:
         return next(self.sweep_dir.glob(f"*_{arm}_seed{seed}"))
 
 
-def sdpa_exp(*arguments: str, cwd: Path) -> Finished:
-    """Run the command line in a folder and wait for it."""
+def sdpa_exp(*arguments: str, cwd: Path, **variables: str) -> Finished:
+    """Run the command line in a folder and wait for it; its environment has secrets that must stay there."""
     done = subprocess.run(
-        [sys.executable, "-m", "sdpa_exp", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "sdpa_exp", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **PLANTED, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return Finished(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr, cwd=cwd)
 

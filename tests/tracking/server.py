@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -24,17 +25,29 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def basic_auth(folder: Path, password: str) -> dict[str, str]:
+    """Variables for a server that is started with `--app-name basic-auth`; its administrator is called admin."""
+    ini = folder / "basic_auth.ini"
+    ini.write_text(
+        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{folder}/users.db\nadmin_username = admin\n"
+        f"admin_password = {password}\nauthorization_function = mlflow.server.auth:authenticate_request_basic_auth\n",
+        encoding="utf-8",
+    )
+    return {"MLFLOW_AUTH_CONFIG_PATH": str(ini), "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex()}
+
+
 @contextmanager
-def mlflow_server(folder: Path, database: Path, port: int, *options: str) -> Iterator[str]:
-    """Serve the database; its processes are a group of their own, so that all of them can be ended by its id."""
+def mlflow_server(
+    folder: Path, database: Path, port: int, *options: str, variables: dict[str, str] | None = None
+) -> Iterator[str]:
+    """Serve the database until the block ends, with SIGKILL; its processes are a group, which is ended by its id."""
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)),
         *("--backend-store-uri", f"sqlite:///{database}", "--artifacts-destination", str(folder / "served")),
         *options,
     ]
-    hidden = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    environment.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", **(variables or {}))
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True, cwd=folder)
     url = f"http://127.0.0.1:{port}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,16 +15,16 @@ import pytest
 from filelock import FileLock
 from mlflow.tracking import MlflowClient
 
+from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking.mlflow_store import MlflowStore
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
 from tests.tracking.conftest import all_runs, only_run
 from tests.tracking.folders import end_run, start_run, whole_run, write_comparison, write_sweep
+from tests.tracking.server import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from sdpa_exp.config.schema import TrackingConfig
 
 JOBS = [("stock", 0), ("flash", 0), ("stock", 1), ("flash", 1)]
 
@@ -130,6 +131,90 @@ def test_the_page_to_open_is_that_of_our_experiment_as_soon_as_it_is_known(track
     whole_run(tmp_path / "run")
     tracker.sync(tmp_path / "run")
     assert tracker.ui_page() == "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
+
+
+def test_a_store_that_is_away_is_not_waited_for_twice_and_the_end_says_how_much_it_lacks(tmp_path: Path) -> None:
+    config = TrackingConfig(name="server", kind="mlflow", uri=f"http://127.0.0.1:{free_port()}", timeout_s=2)
+    away = make_tracker(config, experiment="handmade")
+    sweep_dir = tmp_path / "sweep"
+    run_dirs = write_sweep(sweep_dir, JOBS[:3])
+    away.open_sweep(sweep_dir)
+    for run_dir, (arm, seed), timeout_s in zip(run_dirs[:2], JOBS, (0.1, 10_000), strict=False):
+        whole_run(run_dir, arm=arm, seed=seed, sweep_dir=str(sweep_dir))
+        away.follow(run_dir)
+        assert not away.finish(run_dir, timeout_s)  # the second one returns at once, else this test never ends
+    assert away.close_sweep(sweep_dir, "FAILED") == 3  # two runs and the sweep; the third run never came
+    away.close()
+
+
+def test_a_run_that_another_process_left_unsent_is_sent_at_the_end_of_its_sweep(
+    tracker: Tracker, client: Any, tmp_path: Path
+) -> None:
+    sweep_dir = tmp_path / "sweep"
+    run_dirs = write_sweep(sweep_dir, JOBS[:1])
+    tracker.open_sweep(sweep_dir)
+    whole_run(run_dirs[0], arm="stock", sweep_dir=str(sweep_dir))
+    assert tracker.close_sweep(sweep_dir, "FINISHED") == 0
+    assert only_run(client, arm="stock").info.status == "FINISHED"
+
+
+def test_a_history_that_was_copied_away_fills_a_fresh_store_with_all_that_the_first_one_has(
+    tracker: Tracker, client: Any, schema: Path, tmp_path: Path
+) -> None:
+    sweep_dir = tmp_path / "here" / "sweep"
+    for run_dir, (arm, seed) in zip(write_sweep(sweep_dir, JOBS[:2]), JOBS, strict=False):
+        whole_run(run_dir, arm=arm, seed=seed, sweep_dir=str(sweep_dir))
+    write_comparison(sweep_dir)
+    tracker.sync(sweep_dir)
+    shutil.copytree(tmp_path / "here", tmp_path / "there", copy_function=shutil.copyfile)  # without its times
+    shutil.rmtree(tmp_path / "here")
+    fresh = tmp_path / "fresh.db"
+    fresh.write_bytes(schema.read_bytes())
+    uri = f"sqlite:///{fresh}"
+    second = make_tracker(TrackingConfig(name="second", kind="mlflow", uri=uri), experiment="handmade")
+    second.sync(tmp_path / "there")
+    assert contents(MlflowClient(uri)) == contents(client)
+    assert second.sync(tmp_path / "there") == 0
+    assert not (tmp_path / "here").exists()
+
+
+def test_one_odd_folder_keeps_no_other_from_being_sent_and_is_named(
+    tracker: Tracker, client: Any, tmp_path: Path
+) -> None:
+    for arm in ("stock", "flash", "sdpa"):
+        whole_run(tmp_path / arm, arm=arm)
+    (tmp_path / "flash" / "plan.yaml").write_text("schema_version: 0", encoding="utf-8")
+    with pytest.raises(TrackingError, match=r"requests sent, but 1 of 3 folders are left out; .*flash.*schema version"):
+        tracker.sync(tmp_path)
+    assert {run.data.tags["arm"] for run in all_runs(client)} == {"stock", "sdpa"}
+
+
+def contents(client: Any) -> dict[str, Any]:
+    """All that a store has of our runs, by name, without its own ids and places."""
+    names = {run.info.run_id: run.info.run_name for run in all_runs(client)}
+    found = {}
+    for run_id, name in names.items():
+        run = client.get_run(run_id)
+        tags = {k: v for k, v in run.data.tags.items() if k not in ("mlflow.parentRunId", "mlflow.note.content")}
+        files = [
+            file.path
+            for folder in (None, "pictures", "tables", "weights")
+            for file in client.list_artifacts(run_id, folder)
+        ]
+        found[name] = {
+            "parent": names.get(run.data.tags.get("mlflow.parentRunId")),
+            "tags": tags,
+            "note": run.data.tags["mlflow.note.content"].replace("/there/", "/here/"),
+            "info": (run.info.status, run.info.start_time, run.info.end_time),
+            "params": run.data.params,
+            "data": [data.dataset.digest for data in run.inputs.dataset_inputs],
+            "files": sorted(files),
+            "curves": {
+                metric: [(m.step, m.timestamp, m.value) for m in client.get_metric_history(run_id, metric)]
+                for metric in run.data.metrics
+            },
+        }
+    return found
 
 
 _KILLED_WHILE_SENDING = """

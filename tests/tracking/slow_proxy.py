@@ -1,0 +1,63 @@
+"""A proxy on loopback that holds every request back for some seconds, and remembers when each came and was answered."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passed:
+    """A request that got its answer."""
+
+    what: str
+    came_unix_s: float
+    answered_unix_s: float
+
+
+@contextmanager
+def slow_proxy(port: int, delay_s: float) -> Iterator[tuple[str, list[Passed]]]:
+    """Its address, and the requests answered so far."""
+    passed: list[Passed] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def forward(self) -> None:
+            came_unix_s = time.time()
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            time.sleep(delay_s)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+            what = f"{self.command} {self.path}"
+            passed.append(Passed(what=what, came_unix_s=came_unix_s, answered_unix_s=time.time()))
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815 - names that http.server looks for
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", passed
+    finally:
+        server.shutdown()
+        server.server_close()
