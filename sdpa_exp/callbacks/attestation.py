@@ -35,24 +35,12 @@ class AttestTraining:
     def _attest(self, trainer: Any) -> None:
         images = trainer.validator.preprocess(next(iter(trainer.test_loader)))["img"]
         evidence = [
-            *self._train_step(trainer),
+            *attest_step(trainer, precision=self._precision),
             *self._validation(trainer, images),
             *self._reloaded(trainer, images),
         ]
         self.attestation = judge(evidence, find_sites(unwrap_model(trainer.model)))
         self._journal.write("attestation", summary=self.attestation.summary())
-
-    def _train_step(self, trainer: Any) -> list[SiteEvidence]:
-        if trainer.last_batch is None:
-            raise RunError("the training ended without a single batch, so there is nothing to attest.")
-        model = copy.deepcopy(unwrap_model(trainer.model)).train()
-
-        def step() -> None:
-            with autocast(torch.bfloat16 if trainer.args.amp == "bf16" else trainer.amp, device=trainer.device.type):
-                loss, _ = model(trainer.last_batch)
-            loss.sum().backward()
-
-        return attest_call(model, step, stage="train", backward=True, dtype=self._precision)
 
     def _validation(self, trainer: Any, images: torch.Tensor) -> list[SiteEvidence]:
         """As Ultralytics validates while training: the EMA, under fp16 autocast where AMP is on (bf16 too)."""
@@ -79,3 +67,21 @@ class AttestTraining:
             model(images.half() if is_half else images.float())
 
         return attest_call(model, evaluate, stage="best_pt", backward=False, dtype="fp16" if is_half else "fp32")
+
+
+def attest_step(trainer: Any, *, precision: str) -> list[SiteEvidence]:
+    """Evidence of one training step on the trainer's last batch, with a copy of its model.
+
+    Raises:
+        RunError: the trainer has not had a batch yet.
+    """
+    if trainer.last_batch is None:
+        raise RunError("the training ended without a single batch, so there is nothing to attest.")
+    model = copy.deepcopy(unwrap_model(trainer.model)).train()
+
+    def step() -> None:
+        with autocast(torch.bfloat16 if trainer.args.amp == "bf16" else trainer.amp, device=trainer.device.type):
+            loss, _ = model(trainer.last_batch)
+        loss.sum().backward()
+
+    return attest_call(model, step, stage="train", backward=True, dtype=precision)

@@ -23,7 +23,14 @@ from sdpa_exp.config.schema import (
     TrackingConfig,
     YoloDirDataset,
 )
-from sdpa_exp.config.task_schema import TASK_BLOCKS, DoctorConfig, SetupTrialConfig, SyncConfig, VerifyConfig
+from sdpa_exp.config.task_schema import (
+    TASK_BLOCKS,
+    DoctorConfig,
+    ProfileConfig,
+    SetupTrialConfig,
+    SyncConfig,
+    VerifyConfig,
+)
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.results.files import write_text_atomic
@@ -65,6 +72,7 @@ class Plan:
     compare: CompareConfig
     doctor: DoctorConfig = field(default_factory=DoctorConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
+    profile: ProfileConfig = field(default_factory=ProfileConfig)
     setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)
     determinism: str = "default"
     sync: SyncConfig = field(default_factory=SyncConfig)

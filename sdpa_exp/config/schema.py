@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from sdpa_exp.config.task_schema import DoctorConfig, SetupTrialConfig, SyncConfig, VerifyConfig
+from sdpa_exp.config.task_schema import DoctorConfig, ProfileConfig, SetupTrialConfig, SyncConfig, VerifyConfig
 from sdpa_exp.config.train_schema import TrainConfig
 
 MISSING = "???"  # OmegaConf's mark for a mandatory value
@@ -136,6 +136,7 @@ class Config:
     compare: CompareConfig = field(default_factory=CompareConfig)
     doctor: DoctorConfig = field(default_factory=DoctorConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
+    profile: ProfileConfig = field(default_factory=ProfileConfig)
     setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)
     sync: SyncConfig = field(default_factory=SyncConfig)
 

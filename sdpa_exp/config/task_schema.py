@@ -25,6 +25,16 @@ class VerifyConfig:
 
 
 @dataclass
+class ProfileConfig:
+    """How many steps task=profile takes for what."""
+
+    warmup_steps: int = 4
+    num_pairs: int = 6
+    num_steps: int = 3
+    trace: bool = True
+
+
+@dataclass
 class SetupTrialConfig:
     """Which implementations task=setup_trial tries to get, and how long it waits for each."""
 
@@ -42,6 +52,7 @@ class SyncConfig:
 TASK_BLOCKS: dict[str, type] = {
     "doctor": DoctorConfig,
     "verify": VerifyConfig,
+    "profile": ProfileConfig,
     "setup_trial": SetupTrialConfig,
     "sync": SyncConfig,
 }

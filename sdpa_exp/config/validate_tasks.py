@@ -10,6 +10,7 @@ from sdpa_exp.config.refusing import at_least, one_of, refuse
 
 PRECISIONS = ("fp32", "fp16", "bf16")
 IMPLEMENTATIONS = ("pytorch", "flash_attn")
+_MAX_PROFILED = 50
 
 
 def check_task_options(plan: Plan) -> None:
@@ -38,6 +39,18 @@ def _check_verify(plan: Plan) -> None:
         refuse("verify.weights", plan.verify.weights, "a checkpoint that exists", "Give the path of a best.pt.")
 
 
+def _check_profile(plan: Plan) -> None:
+    at_least("profile.warmup_steps", plan.profile.warmup_steps, 1, "Set profile.warmup_steps=4.")
+    at_least("profile.num_pairs", plan.profile.num_pairs, 2, "Set profile.num_pairs=6; one pair has no spread.")
+    at_least("profile.num_steps", plan.profile.num_steps, 1, "Set profile.num_steps=3.")
+    if plan.profile.num_steps > _MAX_PROFILED:
+        next_step = "Set profile.num_steps=3; each step makes the trace larger and its reading longer."
+        refuse("profile.num_steps", plan.profile.num_steps, f"at most {_MAX_PROFILED}", next_step)
+    if plan.train.compile:
+        next_step = "Leave train.compile out: the parts of a compiled step can't be told apart."
+        refuse("train.compile", plan.train.compile, "false with task=profile", next_step)
+
+
 def _check_setup_trial(plan: Plan) -> None:
     at_least("setup_trial.time_limit_s", plan.setup_trial.time_limit_s, 1, "Set setup_trial.time_limit_s=600.")
     if not plan.setup_trial.implementations:
@@ -50,5 +63,6 @@ def _check_setup_trial(plan: Plan) -> None:
 _CHECKS: dict[str, Callable[[Plan], None]] = {
     "doctor": _check_doctor,
     "verify": _check_verify,
+    "profile": _check_profile,
     "setup_trial": _check_setup_trial,
 }

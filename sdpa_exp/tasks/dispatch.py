@@ -46,6 +46,7 @@ class Task:
 TASKS: dict[str, Task] = {
     "train": Task(entry="sdpa_exp.tasks.train:train", is_compared=True),
     "verify": Task(entry="sdpa_exp.tasks.verify:verify"),
+    "profile": Task(entry="sdpa_exp.tasks.profile.task:profile"),
     "doctor": Task(entry="sdpa_exp.tasks.doctor.task:doctor", needs_arm=False, examines=True),
     "setup_trial": Task(entry="sdpa_exp.tasks.setup_trial:setup_trial", needs_arm=False),
     "compare": Task(entry="sdpa_exp.run.in_parent:compare", needs_arm=False, in_parent=True),
