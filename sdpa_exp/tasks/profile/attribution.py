@@ -86,7 +86,7 @@ def attribute(
     Args:
         events: `profiler.events()` of steps under `labelled_training`.
         stock_sites: sites that run the module's own forward.
-        expected_sites: sites whose product must be seen, forward and backward; none where the core computes nothing.
+        expected_sites: sites whose product must be seen, forward and backward.
         on_cuda: kernels are what counts.
 
     Raises:

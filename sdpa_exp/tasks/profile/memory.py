@@ -23,7 +23,7 @@ from sdpa_exp.tasks.profile.saved import SavedTensors, storage_bytes
 from sdpa_exp.tasks.profile.schedule import Stage
 
 _MIB = 2**20
-_NO_CUDA = "there is no CUDA device in this run: the tensors are in the process's own memory"
+_NO_CUDA = "CUDA only: here tensors are in the process's own memory"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,11 @@ PARTS: tuple[Part, ...] = (
     ),
     Part(key="conv", title="other convolutions", meaning="convolutions and linear layers outside attention modules"),
     Part(key="norm_activation", title="norms, activations", meaning="batch norms, SiLU and the like outside attention"),
-    Part(key="other_layers", title="other layers", meaning="concatenation, upsampling, pooling, sums in the network"),
+    Part(
+        key="other_layers",
+        title="other layers",
+        meaning="concatenation, upsampling, pooling, sums; attention that is no site, as in RT-DETR's decoder",
+    ),
     Part(key="loss", title="loss", meaning="Ultralytics' criterion with its Python, target assignment included"),
     Part(
         key="optimiser",

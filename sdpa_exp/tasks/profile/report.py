@@ -64,25 +64,26 @@ def _conclusion(content: dict[str, Any]) -> str:
     quantities, times, step = content["quantities"], content["times"], content["step"]
     product, rest = (_share(step, key) for key in ("product", "attention_rest"))
     lines = [
-        f"Bound: no attention can make this step more than {quantities['amdahl_bound']:.3f} x faster: the product is "
+        f"Bound: no attention can make this step more than {quantities['amdahl_bound']:.3f} x as fast: the product is "
         f"{100 * product:.1f} % of it."
     ]
-    if times["speedup"] is not None:
-        interval = (
-            f"95 % interval {times['speedup_low']:.3f} to {times['speedup_high']:.3f}"
-            if times["speedup_low"] is not None
-            else "no spread, so no interval"
-        )
+    interval = (
+        f"95 % interval {times['speedup_low']:.3f} to {times['speedup_high']:.3f}"
+        if times["speedup_low"] is not None
+        else "no spread, so no interval"
+    )
+    lines.append(
+        f"Check: with the product left out (out = v) a step is {times['speedup']:.3f} x as fast ({interval}, "
+        f"{times['num_pairs']} pairs in turns, no profiler): {_ms(times['without_product_s'])} ms instead of "
+        f"{_ms(times['step_s'])} ms."
+    )
+    is_stock = content["core"] == "stock"
+    if is_stock:
         lines.append(
-            f"Check: with the product left out (out = v) a step is {times['speedup']:.3f} x faster ({interval}, "
-            f"{times['num_pairs']} pairs in turns, no profiler): {_ms(times['without_product_s'])} ms instead of "
-            f"{_ms(times['step_s'])} ms."
+            f"Leaving it out also takes stock's own copies away (attention, rest: {100 * rest:.1f} %), so that the "
+            f"check should give up to {1 / (1 - product - rest):.3f} x."
         )
-        if content["core"] == "stock":
-            lines.append(
-                f"Leaving it out also takes stock's own copies away (attention, rest: {100 * rest:.1f} %): compare the "
-                f"check with {1 / (1 - product - rest):.3f} x."
-            )
+    lines.append(_agreement(times, quantities["amdahl_bound"], 1 / (1 - product - (rest if is_stock else 0.0))))
     lines.append(
         f"Profiler: {_ms(step['step_s'])} ms a step with it, {_ms(times['step_s'])} ms without "
         f"({quantities['profiler_slowdown']:.2f} x); it adds to every operation, so that small ones look larger."
@@ -91,6 +92,18 @@ def _conclusion(content: dict[str, Any]) -> str:
     if step["busy_s"] is not None:
         lines.append(f"The device ran kernels for {100 * step['busy_s'] / step['step_s']:.1f} % of the profiled step.")
     return "\n".join(lines)
+
+
+def _agreement(times: dict[str, Any], low: float, high: float) -> str:
+    """Whether the profiler's bound (a range, for stock) and the timed check can both be right."""
+    if times["speedup_low"] is None:
+        return "Whether the two agree can't be told: the timed pairs do not vary."
+    if times["speedup_high"] < low:
+        return "They disagree: it saves less than the profiler saw, which slows small operations. Trust the check."
+    if times["speedup_low"] > high:
+        return "They disagree: it saves more than the profiler saw. Look at the trace; was the machine busy?"
+    can_tell = times["speedup_low"] > 1
+    return "The two agree." if can_tell else "The two agree, but so few pairs can't tell the check from 1 either."
 
 
 def _memory(content: dict[str, Any]) -> Table:
@@ -109,8 +122,8 @@ def _memory(content: dict[str, Any]) -> Table:
         ("batch", memory["batch"], "images and labels on the device"),
         ("saved activations", saved, "what autograd holds at the end of forward"),
         ("  in attention", attention, f"{100 * attention / saved:.1f} % of them"),
-        ("    product, copies", attention - in_projections, "what another core can change"),
-        ("    projections", in_projections, "q, k, v, output, positional"),
+        ("    projections", in_projections, "in the modules qkv, proj and pe"),
+        ("    product and rest", attention - in_projections, "among it all that another core can change"),
         ("temporary", memory["temporary"], f"the rest of the peak, which was in {memory['peak_phase']}"),
     ]
     for name, value, words in rows:

@@ -26,9 +26,10 @@ from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.profile.attribution import Breakdown, attribute
 from sdpa_exp.tasks.profile.figures import draw_memory, draw_step
 from sdpa_exp.tasks.profile.memory import MemorySteps, StepMemory
+from sdpa_exp.tasks.profile.parts import PARTS
 from sdpa_exp.tasks.profile.report import render_profile
 from sdpa_exp.tasks.profile.schedule import Schedule, Stage, StepsDone
-from sdpa_exp.tasks.profile.timing import IDENTITY, StepTimes, Unit, summarise, turns
+from sdpa_exp.tasks.profile.timing import StepTimes, Unit, summarise, turns
 from sdpa_exp.tasks.profile.trace import ProfiledSteps
 from sdpa_exp.tasks.training import set_up_training
 
@@ -113,7 +114,6 @@ class _Steps:
             RunError: the profiler saw too little.
         """
         stock = frozenset(site.name for site in self._sites if get_core(site_core(site)).function is None)
-        expected = [site.name for site in self._sites if site_core(site) != IDENTITY]
         assert self.memory.result is not None
         return Found(
             times=summarise([unit.result for unit in self._units if unit.result is not None]),
@@ -121,7 +121,7 @@ class _Steps:
             breakdown=attribute(
                 self.profiled.profiler.events(),
                 stock_sites=stock,
-                expected_sites=expected,
+                expected_sites=[site.name for site in self._sites],
                 on_cuda=self._device.type == "cuda",
             ),
             attestation=self._attestation,
@@ -134,14 +134,12 @@ class _Steps:
         self._device = trainer.device
         self._sites = find_sites(model)
         self._accumulate = update = trainer.accumulate
-        has_floor = any(site_core(site) != IDENTITY for site in self._sites)
-        flags = turns(options.num_pairs) if has_floor else [False] * options.num_pairs
-        self._units = [Unit("timing", update, self._sites, is_identity=flag) for flag in flags]
+        self._units = [Unit("timing", update, self._sites, is_identity=flag) for flag in turns(options.num_pairs)]
         self.memory = MemorySteps("memory", update, model, self._sites)
         self.profiled = ProfiledSteps("profiled", _multiple(options.num_steps, update), model, self._sites)
         stages: list[Stage] = [
             Stage("warmup", _multiple(options.warmup_steps, update)),
-            *([Unit("warmup", update, self._sites, is_identity=True)] if has_floor else []),
+            Unit("warmup", update, self._sites, is_identity=True),
             *self._units,
             self.memory,
             self.profiled,
@@ -188,8 +186,6 @@ def _fill(outcome: Outcome, journal: Journal, found: Found) -> None:
         "saved_activations_mib": memory.saved,
         "saved_in_attention_mib": memory.saved_attention,
     }
-    if times.speedup is None:
-        outcome.unmeasured["identity_speedup"] = "this arm is identity: there is no product to leave out"
     outcome.attestation = found.attestation.summary()
     journal.write("attestation", summary=found.attestation.summary())
 
@@ -213,6 +209,7 @@ def _content(plan: Plan, outcome: Outcome, found: Found) -> dict[str, Any]:
         "accumulate": found.accumulate,
         "changed_arguments": _CHANGED,
         "versions": {"torch": torch.__version__},
+        "parts": {part.key: part.meaning for part in PARTS},
         "quantities": outcome.quantities,
         "times": dataclasses.asdict(found.times),
         "step": dataclasses.asdict(found.breakdown),

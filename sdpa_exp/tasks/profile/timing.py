@@ -7,6 +7,7 @@ the optimiser waits for (`accumulate`).
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -78,12 +79,15 @@ class Unit(Stage):
 
 @dataclass(frozen=True, kw_only=True)
 class StepTimes:
-    """Medians over units, and how many times faster a step is without the product, with its 95 % t interval."""
+    """Medians over units, and how many times faster a step is without the product, with its 95 % t interval.
+
+    The interval's ends are None where the pairs do not vary.
+    """
 
     step_s: float
     data_s: float
-    without_product_s: float | None
-    speedup: float | None
+    without_product_s: float
+    speedup: float
     speedup_low: float | None
     speedup_high: float | None
     num_pairs: int
@@ -98,19 +102,14 @@ def summarise(units: Sequence[Timed]) -> StepTimes:
     """The times of a step; the interval is a paired t interval of the logarithms, since ratios multiply."""
     arm = [unit for unit in units if not unit.is_identity]
     identity = [unit for unit in units if unit.is_identity]
-    speedup = low = high = None
-    if identity:
-        times = np.log([[unit.step_s for unit in arm], [unit.step_s for unit in identity]])
-        test = paired_test(times[0], times[1])
-        logarithms = (test.mean, test.low, test.high)
-        speedup, low, high = (None if value is None else float(np.exp(value)) for value in logarithms)
+    test = paired_test(*(np.log([unit.step_s for unit in some]) for some in (arm, identity)))
     return StepTimes(
         step_s=statistics.median(unit.step_s for unit in arm),
         data_s=statistics.median(unit.data_s / unit.num_steps for unit in arm),
-        without_product_s=statistics.median(unit.step_s for unit in identity) if identity else None,
-        speedup=speedup,
-        speedup_low=low,
-        speedup_high=high,
+        without_product_s=statistics.median(unit.step_s for unit in identity),
+        speedup=math.exp(test.mean),
+        speedup_low=None if test.low is None else math.exp(test.low),
+        speedup_high=None if test.high is None else math.exp(test.high),
         num_pairs=len(identity),
     )
 
