@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sdpa_exp.errors import ConfigError, CoreUnavailable, RunError
+from sdpa_exp.evidence.labels import SITE_LABEL
 from sdpa_exp.results.quantities import TASK_QUANTITIES
 from sdpa_exp.tasks.profile import parts
 from sdpa_exp.tasks.profile.attribution import attribute
@@ -16,6 +18,7 @@ from tests.tasks.planning import plan_of
 from tests.tasks.profile.profiling import TINY, Profiled, profiled
 
 _EVENT = "autograd::engine::evaluate_function: "
+_STOCK_OPS = ("aten::matmul", "aten::softmax", "aten::mul")
 _TOLERANCE = 1e-6  # the same events are summed in another way
 
 
@@ -43,6 +46,11 @@ def sums(run: Profiled) -> Counter[str]:
     return Counter({event.key: event.cpu_time_total * 1e-6 for event in averages})
 
 
+def is_directly_in_site(event: Any) -> bool:
+    """Whether the nearest range or operation around an event is a site's range."""
+    return event.cpu_parent is not None and event.cpu_parent.name.startswith(SITE_LABEL)
+
+
 def part_s(run: Profiled, key: parts.Key, direction: str = "total_s") -> float:
     """Seconds of all profiled steps, to be compared with sums over them."""
     share = next(share for share in run.breakdown.shares if share.key == key)
@@ -64,9 +72,7 @@ def test_the_product_is_what_key_averages_says_of_its_operations(sdpa: Profiled)
         known["aten::scaled_dot_product_attention"], rel=_TOLERANCE
     )
     backward = known[_EVENT + "ScaledDotProductFlashAttentionForCpuBackward0"]
-    views = part_s(sdpa, "product", "backward_s") - backward  # SDPA's own transposes have nodes too
-    assert backward > 0
-    assert 0 <= views < backward
+    assert part_s(sdpa, "product", "backward_s") == pytest.approx(backward, rel=_TOLERANCE)
 
 
 def test_convolutions_loss_and_optimiser_are_what_key_averages_says(sdpa: Profiled, stock: Profiled) -> None:
@@ -84,10 +90,14 @@ def test_convolutions_loss_and_optimiser_are_what_key_averages_says(sdpa: Profil
 
 def test_stock_pays_for_its_softmax_at_every_site_forward_and_backward(stock: Profiled) -> None:
     known = sums(stock)
-    softmax = known["aten::softmax"] + known[_EVENT + "SoftmaxBackward0"]
-    products = known["aten::matmul"] + known[_EVENT + "BmmBackward0"]
-    assert part_s(stock, "product") > softmax
-    assert part_s(stock, "product") > 0.9 * products
+    below = sum(
+        event.cpu_time_total for event in stock.events if event.name in _STOCK_OPS and is_directly_in_site(event)
+    )
+    assert part_s(stock, "product", "forward_s") == pytest.approx(below * 1e-6, rel=_TOLERANCE)
+    assert part_s(stock, "product", "forward_s") <= sum(known[name] for name in _STOCK_OPS)
+    nodes = ("Bmm", "Softmax", "Mul", "Expand", "UnsafeView", "ReshapeAlias", "Clone")
+    at_most = sum(known[f"{_EVENT}{node}Backward0"] for node in nodes)
+    assert known[_EVENT + "BmmBackward0"] < part_s(stock, "product", "backward_s") <= at_most
     assert len(stock.breakdown.product_by_site) == 8
     assert all(forward > 0 and backward > 0 for forward, backward in stock.breakdown.product_by_site.values())
 
@@ -97,7 +107,7 @@ def test_almost_no_backward_is_left_without_a_part(sdpa: Profiled, stock: Profil
         known = sums(run)
         unknown = part_s(run, "other", "backward_s") - known[_EVENT + "torch::autograd::AccumulateGrad"]
         all_backward = sum(seconds for name, seconds in known.items() if name.startswith(_EVENT))
-        assert unknown < 0.05 * all_backward
+        assert unknown < 0.2 * all_backward  # 1 % on a calm machine; everything, were the numbers not understood
 
 
 def test_an_update_over_two_steps_is_profiled_whole(stock: Profiled) -> None:
