@@ -67,7 +67,7 @@ def profile(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: f
         with _memory_errors(plan):
             trainer.train()
     except StepsDone:
-        pass
+        _close_loaders(trainer)
     finally:
         clock.close()
         outcome.phases_s.update(clock.wall_s)
@@ -150,6 +150,13 @@ class _Steps:
         self._clock.enter("attestation")
         evidence = attest_step(trainer, precision=self._plan.hardware.precision or "fp32")
         self._attestation = judge(evidence, self._sites)
+
+
+def _close_loaders(trainer: Any) -> None:
+    """What Ultralytics does behind the loop that was left: loader processes must not outlive it."""
+    for loader in (trainer.train_loader, trainer.test_loader):
+        if hasattr(loader, "close"):
+            loader.close()
 
 
 def _multiple(count: int, of: int) -> int:
