@@ -76,7 +76,7 @@ class Schedule:
         if needed is None:
             raise RunError(
                 f"an epoch has {per_epoch} steps, and task=profile needs {max(lengths) + 1} in a row. Set a smaller "
-                "hardware.batch or profile.num_steps, or take a data set with more images."
+                "hardware.batch, profile.warmup_steps or profile.num_steps, or take a data set with more images."
             )
         if needed > epochs:
             raise RunError(
