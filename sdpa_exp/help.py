@@ -42,6 +42,7 @@ Examples
   python -m sdpa_exp task=doctor attention=flash              can it run here, and what is wrong with this machine?
   python -m sdpa_exp task=verify attention=flash,sdpa -m      do they compute what stock computes?
   python -m sdpa_exp task=predict predict.weights=best.pt     latency and FPS of one arm beside stock, interleaved
+  python -m sdpa_exp task=profile attention=stock,sdpa -m     where does a step go, and what could attention save?
   python -m sdpa_exp task=setup_trial                         how long does it take to get the flash-attn package?
   python -m sdpa_exp task=compare 'compare.runs=[a,b]'        any run, sweep or plain Ultralytics folders, results.csv
   python -m sdpa_exp task=compare 'compare.runs=[mlflow:comparison]'          runs of an MLflow experiment, or a run id

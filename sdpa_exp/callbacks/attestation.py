@@ -37,25 +37,13 @@ class AttestTraining:
     def _attest(self, trainer: Any) -> None:
         images = trainer.validator.preprocess(next(iter(trainer.test_loader)))["img"]
         evidence = [
-            *self._train_step(trainer),
+            *attest_step(trainer, precision=self._precision),
             *self._validation(trainer, images),
             *self._reloaded(trainer, images),
         ]
         compiled = self._compiled_step(trainer) if is_compiled(trainer.model) else None
         self.attestation = judge(evidence, find_sites(unwrap_model(trainer.model)), compiled=compiled)
         self._journal.write("attestation", summary=self.attestation.summary())
-
-    def _train_step(self, trainer: Any) -> list[SiteEvidence]:
-        if trainer.last_batch is None:
-            raise RunError("the training ended without a single batch, so there is nothing to attest.")
-        model = copy.deepcopy(unwrap_model(trainer.model)).train()
-
-        def step() -> None:
-            with autocast(torch.bfloat16 if trainer.args.amp == "bf16" else trainer.amp, device=trainer.device.type):
-                loss, _ = model(trainer.last_batch)
-            loss.sum().backward()
-
-        return attest_call(model, step, stage="train", backward=True, dtype=self._precision)
 
     def _compiled_step(self, trainer: Any) -> CompiledEvidence:
         network = unwrap_model(trainer.model)
@@ -93,3 +81,21 @@ class AttestTraining:
             model(images.half() if is_half else images.float())
 
         return attest_call(model, evaluate, stage="best_pt", backward=False, dtype="fp16" if is_half else "fp32")
+
+
+def attest_step(trainer: Any, *, precision: str) -> list[SiteEvidence]:
+    """Evidence of one training step on the trainer's last batch, with a copy of its model.
+
+    Raises:
+        RunError: the trainer has not had a batch yet.
+    """
+    if trainer.last_batch is None:
+        raise RunError("the training ended without a single batch, so there is nothing to attest.")
+    model = copy.deepcopy(unwrap_model(trainer.model)).train()
+
+    def step() -> None:
+        with autocast(torch.bfloat16 if trainer.args.amp == "bf16" else trainer.amp, device=trainer.device.type):
+            loss, _ = model(trainer.last_batch)
+        loss.sum().backward()
+
+    return attest_call(model, step, stage="train", backward=True, dtype=precision)

@@ -27,6 +27,7 @@ from sdpa_exp.config.task_schema import (
     TASK_BLOCKS,
     DoctorConfig,
     PredictConfig,
+    ProfileConfig,
     SetupTrialConfig,
     SyncConfig,
     VerifyConfig,
@@ -74,6 +75,7 @@ class Plan:
     doctor: DoctorConfig = field(default_factory=DoctorConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     predict: PredictConfig = field(default_factory=PredictConfig)
+    profile: ProfileConfig = field(default_factory=ProfileConfig)
     setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)
     determinism: str = "default"
     sync: SyncConfig = field(default_factory=SyncConfig)

@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from sdpa_exp.config.task_schema import DoctorConfig, PredictConfig, SetupTrialConfig, SyncConfig, VerifyConfig
+from sdpa_exp.config.task_schema import (
+    DoctorConfig,
+    PredictConfig,
+    ProfileConfig,
+    SetupTrialConfig,
+    SyncConfig,
+    VerifyConfig,
+)
 from sdpa_exp.config.train_schema import TrainConfig
 
 MISSING = "???"  # OmegaConf's mark for a mandatory value
@@ -145,6 +152,7 @@ class Config:
     doctor: DoctorConfig = field(default_factory=DoctorConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     predict: PredictConfig = field(default_factory=PredictConfig)
+    profile: ProfileConfig = field(default_factory=ProfileConfig)
     setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)
     sync: SyncConfig = field(default_factory=SyncConfig)
 

@@ -44,6 +44,16 @@ class PredictConfig:
 
 
 @dataclass
+class ProfileConfig:
+    """How many steps task=profile takes for what."""
+
+    warmup_steps: int = 4
+    num_pairs: int = 6
+    num_steps: int = 3
+    trace: bool = True
+
+
+@dataclass
 class SetupTrialConfig:
     """Which implementations task=setup_trial tries to get, and how long it waits for each."""
 
@@ -62,6 +72,7 @@ TASK_BLOCKS: dict[str, type] = {
     "doctor": DoctorConfig,
     "verify": VerifyConfig,
     "predict": PredictConfig,
+    "profile": ProfileConfig,
     "setup_trial": SetupTrialConfig,
     "sync": SyncConfig,
 }

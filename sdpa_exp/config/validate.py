@@ -23,7 +23,7 @@ CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
 CONTROLS = ("aa",)
 TRACKERS = ("mlflow", "none")
-TASKS = ("train", "verify", "predict", "doctor", "setup_trial", "compare", "sync")
+TASKS = ("train", "verify", "predict", "profile", "doctor", "setup_trial", "compare", "sync")
 ONCE = ("compare", "sync")  # tasks that are one job: they read folders
 # Source: ultralytics/engine/trainer.py build_optimizer, 8.4.190; it compares without regard to case.
 OPTIMIZERS = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD", "MuSGD", "auto")

@@ -13,6 +13,7 @@ from sdpa_exp.config.task_schema import PredictConfig
 PRECISIONS = ("fp32", "fp16", "bf16")
 PREDICT_PRECISIONS = ("fp32", "fp16")  # Ultralytics' predictor has no bf16
 IMPLEMENTATIONS = ("pytorch", "flash_attn")
+_MAX_PROFILED = 50
 
 
 def check_task_options(plan: Plan) -> None:
@@ -74,6 +75,18 @@ def _check_predictor(options: PredictConfig) -> None:
         refuse("predict.nms", "true", "null or false, as only exported models hold an NMS", next_step)
 
 
+def _check_profile(plan: Plan) -> None:
+    at_least("profile.warmup_steps", plan.profile.warmup_steps, 1, "Set profile.warmup_steps=4.")
+    at_least("profile.num_pairs", plan.profile.num_pairs, 2, "Set profile.num_pairs=6; one pair has no spread.")
+    at_least("profile.num_steps", plan.profile.num_steps, 1, "Set profile.num_steps=3.")
+    if plan.profile.num_steps > _MAX_PROFILED:
+        next_step = "Set profile.num_steps=3; each step makes the trace larger and its reading longer."
+        refuse("profile.num_steps", plan.profile.num_steps, f"at most {_MAX_PROFILED}", next_step)
+    if plan.train.compile:
+        next_step = "Leave train.compile out: the parts of a compiled step can't be told apart."
+        refuse("train.compile", plan.train.compile, "false with task=profile", next_step)
+
+
 def _check_setup_trial(plan: Plan) -> None:
     at_least("setup_trial.time_limit_s", plan.setup_trial.time_limit_s, 1, "Set setup_trial.time_limit_s=600.")
     if not plan.setup_trial.implementations:
@@ -87,5 +100,6 @@ _CHECKS: dict[str, Callable[[Plan], None]] = {
     "doctor": _check_doctor,
     "verify": _check_verify,
     "predict": _check_predict,
+    "profile": _check_profile,
     "setup_trial": _check_setup_trial,
 }

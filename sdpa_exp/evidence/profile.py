@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch.profiler import ProfilerActivity, profile
 
 from sdpa_exp.attention.core import Kernel
 from sdpa_exp.evidence.kernels import BACKWARD_OPS, COMPILED_REGION, FORWARD_OPS, SOFTMAX_BACKWARD_OP, SOFTMAX_OPS
+from sdpa_exp.evidence.labels import SITE_LABEL, labelled
 from sdpa_exp.injection.sites import Site
-
-_LABEL = "sdpa_exp.site/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,38 +45,12 @@ def profile_sites(
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
     with ExitStack() as stack:
         for site in sites:
-            stack.enter_context(_labelled(site))
+            stack.enter_context(labelled(site.module, SITE_LABEL + site.name))
         with profile(activities=activities, acc_events=True) as profiler:
             call()
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
     return _read(profiler.events())
-
-
-class _labelled:  # noqa: N801 - reads as a verb in a with statement
-    """Puts a profiler range with the site's name around each forward of its module."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._ranges: list[Any] = []
-
-    def __enter__(self) -> None:
-        self._handles = (
-            self._site.module.register_forward_pre_hook(self._open),
-            self._site.module.register_forward_hook(self._close, always_call=True),
-        )
-
-    def __exit__(self, *exc_info: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-
-    def _open(self, module: nn.Module, args: Any) -> None:
-        label = record_function(_LABEL + self._site.name)
-        label.__enter__()
-        self._ranges.append(label)
-
-    def _close(self, module: nn.Module, args: Any, output: Any) -> None:
-        self._ranges.pop().__exit__(None, None, None)
 
 
 def _read(events: Iterable[Any]) -> tuple[Sightings, Sightings]:
@@ -142,7 +114,7 @@ def _owner(event: Any) -> Kernel | None:
 
 
 def _site_of(event: Any) -> str | None:
-    return next((e.name.removeprefix(_LABEL) for e in _chain(event) if e.name.startswith(_LABEL)), None)
+    return next((e.name.removeprefix(SITE_LABEL) for e in _chain(event) if e.name.startswith(SITE_LABEL)), None)
 
 
 def _chain(event: Any) -> Iterable[Any]:

@@ -110,6 +110,53 @@ _OF_OTHER_TASKS = (
         better="higher",
         meaning="predict: the baseline's latency over the arm's, median over batches timed side by side",
     ),
+    Quantity(
+        name="step_s",
+        unit="s",
+        better="lower",
+        meaning="profile: median wall time of a training step without a profiler, waiting for data included",
+    ),
+    Quantity(
+        name="product_share",
+        unit="",
+        better=None,
+        meaning="profile: the attention product's share of a profiled step's wall time, forward and backward; "
+        "operation times on a CPU, kernel times on CUDA",
+    ),
+    Quantity(
+        name="amdahl_bound",
+        unit="x",
+        better=None,
+        meaning="profile: 1 / (1 - product_share): no attention can make this arm's step faster than by this factor",
+    ),
+    Quantity(
+        name="identity_speedup",
+        unit="x",
+        better=None,
+        meaning="profile: step time over step time with the product left out (out = v), geometric mean of timed pairs",
+    ),
+    Quantity(
+        name="data_wait_share", unit="", better="lower", meaning="profile: share of step_s spent waiting for a batch"
+    ),
+    Quantity(name="profiler_slowdown", unit="x", better=None, meaning="profile: time of a profiled step over step_s"),
+    Quantity(
+        name="peak_tensors_mib",
+        unit="MiB",
+        better="lower",
+        meaning="profile: largest sum of all tensors on the device at any moment of a training step",
+    ),
+    Quantity(
+        name="saved_activations_mib",
+        unit="MiB",
+        better="lower",
+        meaning="profile: storages that autograd holds for the backward pass at the end of the forward",
+    ),
+    Quantity(
+        name="saved_in_attention_mib",
+        unit="MiB",
+        better="lower",
+        meaning="profile: those of them that were saved inside attention modules",
+    ),
     Quantity(name="num_problems", unit="", better="lower", meaning="doctor: findings that have a next step"),
     Quantity(name="num_cores_here", unit="", better="higher", meaning="doctor: cores that run in the chosen precision"),
     Quantity(

@@ -46,6 +46,7 @@ class Task:
 TASKS: dict[str, Task] = {
     "train": Task(entry="sdpa_exp.tasks.train:train", is_compared=True),
     "verify": Task(entry="sdpa_exp.tasks.verify:verify"),
+    "profile": Task(entry="sdpa_exp.tasks.profile.task:profile"),
     "doctor": Task(entry="sdpa_exp.tasks.doctor.task:doctor", needs_arm=False, examines=True),
     "setup_trial": Task(entry="sdpa_exp.tasks.setup_trial:setup_trial", needs_arm=False),
     "predict": Task(entry="sdpa_exp.tasks.predict.task:predict", needs_arm=False),  # it has precisions of its own

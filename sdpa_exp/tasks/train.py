@@ -5,9 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import torch
-
-from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.callbacks.attach import attach
 from sdpa_exp.callbacks.attestation import AttestTraining
 from sdpa_exp.callbacks.data_stream import DataStream
@@ -16,18 +13,12 @@ from sdpa_exp.callbacks.perturbation import PerturbationNote
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.callbacks.settings import SettingsCheck
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.data.prepare import prepare
-from sdpa_exp.injection.trainer import trainer_class
 from sdpa_exp.results.events import Journal
 from sdpa_exp.results.files import write_json_atomic
-from sdpa_exp.tasks.arguments import train_arguments
-from sdpa_exp.tasks.auto import resolve_auto
-from sdpa_exp.tasks.hardware import set_backends
 from sdpa_exp.tasks.outcome import Outcome
-from sdpa_exp.tasks.preflight import require_core
+from sdpa_exp.tasks.training import set_up_training
 
 ATTESTATION_FILE = "attestation.json"
-AUTO_FILE = "auto_choice.json"
 
 
 def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
@@ -45,27 +36,13 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
         AttestationError: something else ran than what was asked for.
         RunError: out of memory, NaN.
     """
-    require_core(plan)
-    prepared = prepare(plan.dataset)
-    for message in prepared.warnings:
-        outcome.warn(journal, "data_set", message)
-    outcome.digests["data_set"] = prepared.digest
-    set_backends(plan.hardware)
-
+    training = set_up_training(plan, journal, outcome)
+    trainer = training.trainer
     clock = PhaseClock(journal, started_perf_s=started_perf_s)
     epochs = EpochJournal(journal, clock, plan.run_dir)
     stream = DataStream(journal)
-    arguments = train_arguments(plan, prepared.yaml_path)
-    settings = SettingsCheck(journal, arguments)
+    settings = SettingsCheck(journal, training.arguments)
     attest = AttestTraining(journal, precision=plan.hardware.precision or "fp32")
-    trainer: Any = trainer_class(plan.model.architecture)(
-        core=plan.attention.core,
-        overrides=arguments,
-        choices=_choices(plan),
-        is_strict=plan.determinism == "strict",
-        perturb_seed=None if plan.attention.copy_of is None else plan.seed,
-    )
-    torch.set_num_threads(plan.hardware.num_threads or 1)  # here, since building a trainer sets it too
     clock.set_device(trainer.device)
     attach(trainer, clock, epochs, stream, settings, attest, PerturbationNote(journal))
     try:
@@ -83,15 +60,6 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
         outcome.attestation = attest.attestation.summary()
         write_json_atomic(plan.run_dir / ATTESTATION_FILE, attest.attestation.to_dict())
         attest.attestation.raise_if_wrong()
-
-
-def _choices(plan: Plan) -> dict[str, str] | None:
-    """What `auto` chose, written into the run folder with its evidence; None for any other arm."""
-    if plan.attention.core != AUTO_NAME:
-        return None
-    choice = resolve_auto(plan)
-    write_json_atomic(plan.run_dir / AUTO_FILE, choice.to_dict())
-    return choice.cores
 
 
 def _quantities(

@@ -1,0 +1,172 @@
+"""The report of task=profile, from the content of profile.json."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from sdpa_exp.tasks.profile.parts import HAVE_BACKWARD, PARTS
+
+_TITLES = {part.key: part.title for part in PARTS}
+
+
+def render_profile(content: dict[str, Any]) -> str:
+    """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
+    console = Console(file=StringIO(), color_system=None, highlight=False)
+    console.print(
+        f"attention={content['arm']} in {content['model']}, {content['num_sites']} sites, {content['imgsz']} px, batch "
+        f"{content['batch']}, {content['precision']} on {_device(content)}, {content['dataset']}, recipe "
+        f"{content['recipe']}"
+    )
+    console.print(_step(content))
+    console.print(_conclusion(content))
+    console.print(_memory(content))
+    console.print(_memory_words(content))
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def _device(content: dict[str, Any]) -> str:
+    if content["device"] != "cpu":
+        return str(content["device"])
+    threads = content["num_threads"]
+    return f"cpu ({threads} thread{'s' if threads > 1 else ''})"
+
+
+def _step(content: dict[str, Any]) -> Table:
+    step = content["step"]
+    what = "kernel times" if step["busy_s"] is not None else "operation times"
+    table = _table(f"where a step goes: {what}, mean of {len(step['steps_s'])} profiled steps")
+    table.add_column("part", no_wrap=True)
+    for name in ("forward ms", "backward ms", "total ms", "share of step"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for share in step["shares"]:
+        forward_s, backward_s = share["forward_s"], share["backward_s"]
+        if share["key"] == "idle" and step["busy_s"] is None:
+            continue
+        is_layer = share["key"] in HAVE_BACKWARD
+        table.add_row(
+            _TITLES[share["key"]],
+            _ms(forward_s) if is_layer else "",
+            _ms(backward_s) if is_layer else "",
+            _ms(forward_s + backward_s),
+            f"{100 * (forward_s + backward_s) / step['step_s']:.1f} %",
+        )
+    table.add_section()
+    table.add_row("step", "", "", _ms(step["step_s"]), "100.0 %")
+    return table
+
+
+def _conclusion(content: dict[str, Any]) -> str:
+    quantities, times, step = content["quantities"], content["times"], content["step"]
+    product, rest = (_share(step, key) for key in ("product", "attention_rest"))
+    lines = [
+        f"Bound: no attention can make this step more than {quantities['amdahl_bound']:.3f} x as fast: the product is "
+        f"{100 * product:.1f} % of it."
+    ]
+    interval = (
+        f"95 % interval {times['speedup_low']:.3f} to {times['speedup_high']:.3f}"
+        if times["speedup_low"] is not None
+        else "no spread, so no interval"
+    )
+    lines.append(
+        f"Check: with the product left out (out = v) a step is {times['speedup']:.3f} x as fast ({interval}, "
+        f"{times['num_pairs']} pairs in turns, no profiler): {_ms(times['without_product_s'])} ms instead of "
+        f"{_ms(times['step_s'])} ms."
+    )
+    is_stock = content["core"] == "stock"
+    if is_stock:
+        lines.append(
+            f"Leaving it out also takes stock's own copies away (attention, rest: {100 * rest:.1f} %), so that the "
+            f"check should give up to {1 / (1 - product - rest):.3f} x."
+        )
+    lines.append(_agreement(times, quantities["amdahl_bound"], 1 / (1 - product - (rest if is_stock else 0.0))))
+    lines.append(
+        f"Profiler: {_ms(step['step_s'])} ms a step with it, {_ms(times['step_s'])} ms without "
+        f"({quantities['profiler_slowdown']:.2f} x); it adds to every operation, so that small ones look larger."
+    )
+    lines.append(f"Waiting for data, not profiled: {100 * quantities['data_wait_share']:.1f} % of a step.")
+    if step["busy_s"] is not None:
+        lines.append(f"The device ran kernels for {100 * step['busy_s'] / step['step_s']:.1f} % of the profiled step.")
+    return "\n".join(lines)
+
+
+def _agreement(times: dict[str, Any], low: float, high: float) -> str:
+    """Whether the profiler's bound (a range, for stock) and the timed check can both be right."""
+    if times["speedup_low"] is None:
+        return "Whether the two agree can't be told: the timed pairs do not vary."
+    if times["speedup_high"] < low:
+        return "They disagree: it saves less than the profiler saw, which slows small operations. Trust the check."
+    if times["speedup_low"] > high:
+        return "They disagree: it saves more than the profiler saw. Look at the trace; was the machine busy?"
+    can_tell = times["speedup_low"] > 1
+    return "The two agree." if can_tell else "The two agree, but so few pairs can't tell the check from 1 either."
+
+
+def _memory(content: dict[str, Any]) -> Table:
+    memory = content["memory"]
+    table = _table("memory of a step, in tensors")
+    table.add_column("what", no_wrap=True)
+    table.add_column("MiB", justify="right", no_wrap=True)
+    table.add_column("what is in it")
+    saved, attention = memory["saved"], memory["saved_attention"]
+    in_projections = sum(site["projection"] for site in memory["saved_by_site"].values())
+    rows = [
+        ("weights", memory["weights"], "parameters and buffers of the model"),
+        ("EMA", memory["ema"], "the averaged copy that is validated and saved"),
+        ("optimiser", memory["optimiser"], "its moments"),
+        ("gradients", memory["gradients"], "from backward to the optimiser's step"),
+        ("batch", memory["batch"], "images and labels on the device"),
+        ("saved activations", saved, "what autograd holds at the end of forward"),
+        ("  in attention", attention, f"{100 * attention / saved:.1f} % of them"),
+        ("    projections", in_projections, "in the modules qkv, proj and pe"),
+        ("    product and rest", attention - in_projections, "among it all that another core can change"),
+        ("temporary", memory["temporary"], f"the rest of the peak, which was in {memory['peak_phase']}"),
+    ]
+    for name, value, words in rows:
+        table.add_row(name, f"{value:.1f}", words)
+    table.add_section()
+    table.add_row("peak of all tensors", f"{memory['peak']:.1f}", "the most at any moment of a step")
+    table.add_section()
+    for name, key, words in (
+        ("reserved, peak", "peak_reserved", "what torch took from the device, its cache included"),
+        ("device in use", "device_used", "all processes, contexts included: what nvidia-smi shows"),
+        ("process, now", "rss", "resident set: libraries and the allocator's leftovers too"),
+        ("process, peak", "peak_rss", "its highest in the step"),
+    ):
+        value = memory[key]
+        table.add_row(name, "-" if value is None else f"{value:.1f}", words if value is not None else _why(memory, key))
+    return table
+
+
+def _memory_words(content: dict[str, Any]) -> str:
+    on_cuda = content["step"]["busy_s"] is not None
+    where = (
+        "On CUDA it holds none of the tensors above."
+        if on_cuda
+        else "Memory that oneDNN takes for itself is in it, and in no tensor."
+    )
+    return (
+        "Compare arms by the peak of all tensors. The process's resident set is no measure of a model: it keeps "
+        f"what was freed, and a difference of two readings tells what ran before as much as what ran between. {where}"
+    )
+
+
+def _why(memory: dict[str, Any], key: str) -> str:
+    return str(memory["unmeasured"].get(key, "not measured"))
+
+
+def _share(step: dict[str, Any], key: str) -> float:
+    found = next(share for share in step["shares"] if share["key"] == key)
+    return float((found["forward_s"] + found["backward_s"]) / step["step_s"])
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.1f}"
+
+
+def _table(title: str) -> Table:
+    return Table(box=SIMPLE, title=title, title_justify="left", pad_edge=False, collapse_padding=True)

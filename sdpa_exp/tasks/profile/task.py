@@ -1,0 +1,225 @@
+"""task=profile: where a training step goes, in time and in memory, and how much attention could save at most."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from ultralytics.utils.torch_utils import unwrap_model
+
+from sdpa_exp.attention.registry import get_core
+from sdpa_exp.callbacks.attach import attach
+from sdpa_exp.callbacks.attestation import attest_step
+from sdpa_exp.callbacks.phases import PhaseClock
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.errors import RunError
+from sdpa_exp.evidence.attest import Attestation, judge
+from sdpa_exp.injection.inject import site_core
+from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.results.events import Journal
+from sdpa_exp.results.files import write_json_atomic, write_text_atomic
+from sdpa_exp.tasks.dispatch import REPORT_FILE
+from sdpa_exp.tasks.outcome import Outcome
+from sdpa_exp.tasks.profile.attribution import Breakdown, attribute
+from sdpa_exp.tasks.profile.figures import draw_memory, draw_step
+from sdpa_exp.tasks.profile.memory import MemorySteps, StepMemory
+from sdpa_exp.tasks.profile.parts import PARTS
+from sdpa_exp.tasks.profile.report import render_profile
+from sdpa_exp.tasks.profile.schedule import Schedule, Stage, StepsDone
+from sdpa_exp.tasks.profile.timing import StepTimes, Unit, summarise, turns
+from sdpa_exp.tasks.profile.trace import ProfiledSteps
+from sdpa_exp.tasks.training import set_up_training
+
+PROFILE_FILE = "profile.json"
+TRACE_FILE = "trace.json.gz"
+SCHEMA_VERSION = 1
+# What stands between the steps and is no part of one; and a warm-up of the learning rate would also make the optimiser
+# step more often than it does later.
+_CHANGED: dict[str, Any] = {"val": False, "save": False, "plots": False, "warmup_epochs": 0.0}
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+def profile(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
+    """Profile a short real training; fills `outcome`, profile.json, report.txt, two pictures and the trace.
+
+    Args:
+        plan: resolved.
+        journal: open journal of the run folder.
+        outcome: filled in place.
+        started_perf_s: `time.perf_counter()` at the start of the process.
+
+    Raises:
+        CoreUnavailable: before the first step, with reasons.
+        DatasetError: the data set can't be used.
+        RunError: out of memory, too few steps, or a profiler that saw too little.
+        AttestationError: something else ran than what was asked for.
+    """
+    training = set_up_training(plan, journal, outcome, **_CHANGED)
+    trainer = training.trainer
+    clock = PhaseClock(journal, started_perf_s=started_perf_s)
+    clock.set_device(trainer.device)
+    steps = _Steps(plan, clock)
+    attach(trainer, steps)
+    try:
+        with _memory_errors(plan):
+            trainer.train()
+    except StepsDone:
+        _close_loaders(trainer)
+    finally:
+        clock.close()
+        outcome.phases_s.update(clock.wall_s)
+        outcome.memory.update(clock.memory)
+
+    found = steps.found()
+    _fill(outcome, journal, found)
+    content = _content(plan, outcome, found)
+    write_json_atomic(plan.run_dir / PROFILE_FILE, content)
+    if plan.profile.trace:
+        steps.profiled.write_trace(plan.run_dir / TRACE_FILE)
+    draw_step(content, plan.run_dir / "profile_step.png")
+    draw_memory(content, plan.run_dir / "profile_memory.png")
+    write_text_atomic(plan.run_dir / REPORT_FILE, render_profile(content))
+    found.attestation.raise_if_wrong()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+    """Everything that was measured."""
+
+    times: StepTimes
+    memory: StepMemory
+    breakdown: Breakdown
+    attestation: Attestation
+    accumulate: int
+
+
+class _Steps:
+    """Plans the stages when the model is there, and reads them when they are done."""
+
+    def __init__(self, plan: Plan, clock: PhaseClock) -> None:
+        self._plan = plan
+        self._clock = clock
+
+    def callbacks(self) -> dict[str, Any]:
+        """The stages join the trainer's callbacks as soon as it has its model."""
+        return {"on_pretrain_routine_end": self._plan_stages}
+
+    def found(self) -> Found:
+        """What the stages measured.
+
+        Raises:
+            RunError: the profiler saw too little.
+        """
+        stock = frozenset(site.name for site in self._sites if get_core(site_core(site)).function is None)
+        assert self.memory.result is not None
+        return Found(
+            times=summarise([unit.result for unit in self._units if unit.result is not None]),
+            memory=self.memory.result,
+            breakdown=attribute(
+                self.profiled.profiler.events(),
+                stock_sites=stock,
+                expected_sites=[site.name for site in self._sites],
+                on_cuda=self._device.type == "cuda",
+            ),
+            attestation=self._attestation,
+            accumulate=self._accumulate,
+        )
+
+    def _plan_stages(self, trainer: Any) -> None:
+        options = self._plan.profile
+        model = unwrap_model(trainer.model)
+        self._device = trainer.device
+        self._sites = find_sites(model)
+        self._accumulate = update = trainer.accumulate
+        self._units = [Unit("timing", update, self._sites, is_identity=flag) for flag in turns(options.num_pairs)]
+        self.memory = MemorySteps("memory", update, model, self._sites)
+        self.profiled = ProfiledSteps("profiled", _multiple(options.num_steps, update), model, self._sites)
+        stages: list[Stage] = [
+            Stage("warmup", _multiple(options.warmup_steps, update)),
+            Unit("warmup", update, self._sites, is_identity=True),
+            *self._units,
+            self.memory,
+            self.profiled,
+        ]
+        attach(trainer, Schedule(stages, at_end=self._attest, on_stage=self._clock.enter))
+
+    def _attest(self, trainer: Any) -> None:
+        self._clock.enter("attestation")
+        evidence = attest_step(trainer, precision=self._plan.hardware.precision or "fp32")
+        self._attestation = judge(evidence, self._sites)
+
+
+def _close_loaders(trainer: Any) -> None:
+    """What Ultralytics does behind the loop that was left: loader processes must not outlive it."""
+    for loader in (trainer.train_loader, trainer.test_loader):
+        if hasattr(loader, "close"):
+            loader.close()
+
+
+def _multiple(count: int, of: int) -> int:
+    """The least multiple of `of` that is not below `count`."""
+    return -(-count // of) * of
+
+
+@contextmanager
+def _memory_errors(plan: Plan) -> Iterator[None]:
+    """An out-of-memory of torch, said in words that help; in the first epoch on CUDA the trainer says it itself."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and not any(words in str(error) for words in _OUT_OF_MEMORY):
+            raise
+        raise RunError(
+            f"a step ran out of memory on {plan.hardware.device}: batch {plan.hardware.batch} at "
+            f"{plan.train.imgsz or 640} px does not fit. Set hardware.batch={max(1, (plan.hardware.batch or 2) // 2)} "
+            f"or a smaller train.imgsz ({str(error).splitlines()[0] if str(error) else type(error).__name__})."
+        ) from error
+
+
+def _fill(outcome: Outcome, journal: Journal, found: Found) -> None:
+    times, breakdown, memory = found.times, found.breakdown, found.memory
+    share = breakdown.share("product")
+    outcome.quantities |= {
+        "step_s": times.step_s,
+        "product_share": share,
+        "amdahl_bound": 1 / (1 - share),
+        "identity_speedup": times.speedup,
+        "data_wait_share": times.data_s / times.step_s,
+        "profiler_slowdown": breakdown.step_s / times.step_s,
+        "peak_tensors_mib": memory.peak,
+        "saved_activations_mib": memory.saved,
+        "saved_in_attention_mib": memory.saved_attention,
+    }
+    outcome.attestation = found.attestation.summary()
+    journal.write("attestation", summary=found.attestation.summary())
+
+
+def _content(plan: Plan, outcome: Outcome, found: Found) -> dict[str, Any]:
+    """What profile.json holds."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "arm": plan.arm,
+        "core": plan.attention.core,
+        "model": plan.model.name,
+        "dataset": plan.dataset.name,
+        "recipe": plan.train.name,
+        "imgsz": plan.train.imgsz or 640,
+        "batch": plan.hardware.batch,
+        "precision": plan.hardware.precision,
+        "device": plan.hardware.device,
+        "num_threads": torch.get_num_threads(),
+        "workers": plan.hardware.workers,
+        "num_sites": found.attestation.num_sites,
+        "accumulate": found.accumulate,
+        "changed_arguments": _CHANGED,
+        "versions": {"torch": torch.__version__},
+        "parts": {part.key: part.meaning for part in PARTS},
+        "quantities": outcome.quantities,
+        "times": dataclasses.asdict(found.times),
+        "step": dataclasses.asdict(found.breakdown),
+        "memory": dataclasses.asdict(found.memory),
+        "attestation": found.attestation.summary(),
+    }

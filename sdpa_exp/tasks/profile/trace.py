@@ -1,0 +1,67 @@
+"""Profiles consecutive steps of a training, with everything labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from sdpa_exp.injection.sites import Site
+from sdpa_exp.tasks.profile import parts
+from sdpa_exp.tasks.profile.labels import labelled_training
+from sdpa_exp.tasks.profile.schedule import Stage
+from sdpa_exp.tasks.profile.timing import synchronize
+
+
+class ProfiledSteps(Stage):
+    """Profiles its steps; `profiler` can be read after the last one."""
+
+    def __init__(self, name: str, num_steps: int, model: nn.Module, sites: Sequence[Site]) -> None:
+        super().__init__(name, num_steps)
+        self.profiler: Any = None
+        self._model = model
+        self._sites = sites
+        self._stack = ExitStack()
+        self._ranges: list[Any] = []
+
+    def begin(self, trainer: Any) -> None:
+        """Put the labels on, start the profiler and the first step."""
+        self._stack.enter_context(labelled_training(trainer, self._model, self._sites))
+        on_device = [ProfilerActivity.CUDA] if trainer.device.type == "cuda" else []
+        synchronize(trainer.device)
+        self.profiler = profile(activities=[ProfilerActivity.CPU, *on_device], acc_events=True)
+        self.profiler.start()
+        self._open(parts.STEP_LABEL, parts.PART_LABEL + parts.DATA)
+
+    def batch_arrived(self, trainer: Any) -> None:
+        """The wait for data ends."""
+        self._ranges.pop().__exit__(None, None, None)
+
+    def step_ended(self, trainer: Any) -> None:
+        """One step ends where the next begins."""
+        self._close_step(trainer)
+        self._open(parts.STEP_LABEL, parts.PART_LABEL + parts.DATA)
+
+    def end(self, trainer: Any) -> None:
+        """Stop, and take the labels off."""
+        self._close_step(trainer)
+        self.profiler.stop()
+        self._stack.close()
+
+    def write_trace(self, path: Path) -> None:
+        """Chrome's trace format, compressed; Perfetto opens it as it is."""
+        self.profiler.export_chrome_trace(str(path))
+
+    def _open(self, *texts: str) -> None:
+        for text in texts:
+            label = record_function(text)
+            label.__enter__()
+            self._ranges.append(label)
+
+    def _close_step(self, trainer: Any) -> None:
+        synchronize(trainer.device)  # the loop has done so for its progress line; this makes the border exact
+        self._ranges.pop().__exit__(None, None, None)

@@ -1,0 +1,67 @@
+"""A tiny real training under task=profile."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from sdpa_exp.results.events import Journal
+from sdpa_exp.tasks.hardware import resolve_hardware
+from sdpa_exp.tasks.outcome import Outcome
+from sdpa_exp.tasks.profile import task
+from sdpa_exp.tasks.profile.attribution import Breakdown, attribute
+from tests.tasks.planning import plan_of
+
+TINY = (
+    "task=profile",
+    "hardware=cpu",
+    "hardware.batch=2",
+    "hardware.num_threads=1",
+    "dataset.num_train_images=24",
+    "dataset.num_val_images=2",
+    "dataset.image_px=96",
+    "train.imgsz=96",
+    "train.nbs=2",
+    "profile.warmup_steps=1",
+    "profile.num_pairs=2",
+    "profile.num_steps=2",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profiled:
+    """A run of the task, and the arguments that its events were attributed with."""
+
+    outcome: Outcome
+    content: dict[str, Any]
+    breakdown: Breakdown
+    events: Any
+    arguments: dict[str, Any]
+    folder: Path
+
+
+def profiled(folder: Path, *overrides: str) -> Profiled:
+    """Run task=profile in this process."""
+    plan = plan_of(*TINY, *overrides, run_dir=folder)
+    plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
+    outcome = Outcome()
+    journal = Journal(folder)
+    kept: dict[str, Any] = {}
+
+    def keep(events: Any, **arguments: Any) -> Breakdown:
+        kept["events"], kept["arguments"] = events, arguments
+        kept["breakdown"] = attribute(kept["events"], **arguments)
+        return kept["breakdown"]  # type: ignore[no-any-return]
+
+    try:
+        with mock.patch.object(task, "attribute", keep):
+            task.profile(plan, journal, outcome, started_perf_s=time.perf_counter())
+    finally:
+        journal.close()
+    content = json.loads((folder / task.PROFILE_FILE).read_text())
+    return Profiled(outcome=outcome, content=content, folder=folder, **kept)
