@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from sdpa_exp.attention.auto import AUTO_NAME
+from sdpa_exp.callbacks.accuracy import BestAccuracy
 from sdpa_exp.callbacks.attach import attach
 from sdpa_exp.callbacks.attestation import AttestTraining
 from sdpa_exp.callbacks.data_stream import DataStream
@@ -55,6 +56,7 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
     stream = DataStream(journal)
     arguments = train_arguments(plan, prepared.yaml_path)
     settings = SettingsCheck(journal, arguments)
+    accuracy = BestAccuracy(epochs, plan.run_dir)
     attest = AttestTraining(journal, precision=plan.hardware.precision or "fp32")
     trainer: Any = trainer_class(plan.model.architecture)(
         core=plan.attention.core,
@@ -64,7 +66,7 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
     )
     torch.set_num_threads(plan.hardware.num_threads or 1)  # here, since building a trainer sets it too
     clock.set_device(trainer.device)
-    attach(trainer, clock, epochs, stream, settings, attest)
+    attach(trainer, accuracy, clock, epochs, stream, settings, attest)  # accuracy first: it is part of final_eval
     try:
         trainer.train()
     finally:
@@ -74,6 +76,8 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
         outcome.digests.update(stream.digests)
         outcome.settings_changed.update(settings.changed)
         outcome.quantities.update(_quantities(epochs, clock, trainer, outcome.unmeasured))
+        outcome.quantities.update(accuracy.quantities)
+        outcome.unmeasured.update(accuracy.unmeasured)
         outcome.quantities["total_s"] = time.perf_counter() - started_perf_s
 
     if attest.attestation is not None:
