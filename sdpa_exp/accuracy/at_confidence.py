@@ -25,12 +25,12 @@ class Counts:
 
 def count_by_class(predictions: Predictions, confidence: float) -> dict[int, Counts]:
     """Counts of every class that has labelled boxes or predictions of at least this confidence."""
-    is_kept_P = predictions.confidence_P >= confidence
-    kept_classes = set(predictions.class_P[is_kept_P].tolist())
+    is_kept_P = predictions.pred_confidence >= confidence
+    kept_classes = set(predictions.pred_class[is_kept_P].tolist())
     found = {}
     for label in sorted({*predictions.labelled_classes, *kept_classes}):
-        is_hit = predictions.is_hit_PT[is_kept_P & (predictions.class_P == label), 0]
+        is_hit = predictions.pred_is_hit[is_kept_P & (predictions.pred_class == label), 0]
         num_tp = int(is_hit.sum())
-        num_boxes = int((predictions.class_G == label).sum())
+        num_boxes = int((predictions.label_class == label).sum())
         found[label] = Counts(num_tp=num_tp, num_fp=is_hit.size - num_tp, num_fn=num_boxes - num_tp)
     return found

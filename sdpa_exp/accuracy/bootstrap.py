@@ -3,7 +3,7 @@
 An interval is about the images, for one trained network: what another val split of this kind might have given. It says
 nothing about another seed, which moves small trainings far more; that is what several seeds are for.
 
-AP is Ultralytics' (engine of `ap_per_class`, 8.4.190), computed for all resamples at once from three facts. Its precision
+AP is Ultralytics' (`ap_per_class` in 8.4.190), computed for all resamples at once from three facts. Its precision
 envelope is a step function that only changes at hits. A prediction of an image that was drawn twice counts twice. And
 its trapezoid over 101 recall points gives the step between two recalls the weight of the points between them.
 """
@@ -55,7 +55,7 @@ def intervals(predictions: Predictions, *, num_resamples: int | None = None, see
     if not predictions.labelled_classes:
         return Intervals(num_images=num_images, reason="the val images have no labelled boxes")
     if num_resamples is None:
-        affordable = _MAX_WORK // max(predictions.image_P.size, 1)
+        affordable = _MAX_WORK // max(predictions.pred_image.size, 1)
         num_resamples = int(np.clip(affordable, MIN_RESAMPLES, NUM_RESAMPLES))
     rng = np.random.default_rng(seed)
     times_BI = rng.multinomial(num_images, np.full(num_images, 1 / num_images), size=num_resamples)
@@ -80,20 +80,22 @@ def resampled_ap(predictions: Predictions, times_BI: NDArray[np.int64]) -> NDArr
         times_BI: how often each resample holds each image.
     """
     found = []
-    times_BI = times_BI.astype(np.int32)
+    counts_BI = times_BI.astype(np.int32)
     for label in predictions.labelled_classes:
-        of_class = np.flatnonzero(predictions.class_P == label)
-        order_P = of_class[np.argsort(-predictions.confidence_P[of_class], kind="stable")]
-        is_hit_PT = predictions.is_hit_PT[order_P]
+        of_class = np.flatnonzero(predictions.pred_class == label)
+        order_P = of_class[np.argsort(-predictions.pred_confidence[of_class], kind="stable")]
+        is_hit_PT = predictions.pred_is_hit[order_P]
         places_K = np.flatnonzero(is_hit_PT.any(axis=1))
-        order_P = order_P[: places_K[-1] + 1] if places_K.size else order_P[:0]  # what follows the last hit adds nothing
-        boxes_I = np.bincount(predictions.image_G[predictions.class_G == label], minlength=predictions.num_images)
+        order_P = order_P[: places_K[-1] + 1] if places_K.size else order_P[:0]  # AP ends with the last hit
+        boxes_I = np.bincount(
+            predictions.label_image[predictions.label_class == label], minlength=predictions.num_images
+        )
         step = max(_CHUNK // max(order_P.size, 1), 1)
         parts = [
             _class_ap(
-                times_BI[start : start + step], predictions.image_P[order_P], places_K, is_hit_PT[places_K], boxes_I
+                counts_BI[start : start + step], predictions.pred_image[order_P], places_K, is_hit_PT[places_K], boxes_I
             )
-            for start in range(0, len(times_BI), step)
+            for start in range(0, len(counts_BI), step)
         ]
         found.append(np.concatenate(parts))
     return np.stack(found, axis=1)

@@ -2,7 +2,8 @@
 
 Sizes are areas of the labelled box in pixels of the original image, whatever size the network saw. COCO's AP is not
 Ultralytics': it takes the mean of 101 recall points where Ultralytics takes a trapezoid (0.995 for a perfect detector,
-not 1), and counts 100 predictions an image and class where Ultralytics counts up to max_det an image. Both are kept.
+not 1), counts 100 predictions an image and class where Ultralytics counts up to max_det an image, and cuts predictions
+at the image's edge. The two stay within a point of each other; both are kept.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def ap_by_size(predictions: Predictions) -> dict[str, SizeAp]:
 
     A box of exactly 32 or 96 pixels squared counts on both sides, as in COCO's own code.
     """
-    area_G = _areas(predictions.boxes_G4)
+    area_G = _areas(predictions.label_boxes)
     counts = {size: int(((area_G >= low) & (area_G <= high)).sum()) for size, (low, high) in AREAS_PX2.items()}
     counts = {"all": area_G.size, **counts}
     if not area_G.size:
@@ -49,7 +50,7 @@ def ap_by_size(predictions: Predictions) -> dict[str, SizeAp]:
     found = {}
     for index, (size, count) in enumerate(counts.items()):
         if not count:
-            reason = f"the val images have no {size} boxes ({_limits(size)})"
+            reason = f"the val images have no {size} boxes ({size_limits(size)})"
             found[size] = SizeAp(num_boxes=0, reason=reason)
             continue
         of_size_TRC = precision[..., index]
@@ -73,9 +74,11 @@ def _precision(predictions: Predictions) -> NDArray[np.float64]:
 
 def _labels(predictions: Predictions) -> dict[str, Any]:
     """The labels as COCO's annotation file holds them."""
-    boxes = _left_top_width_height(predictions.boxes_G4)
-    areas = _areas(predictions.boxes_G4)
-    rows = zip(predictions.image_G.tolist(), predictions.class_G.tolist(), boxes.tolist(), areas.tolist(), strict=True)
+    boxes = _left_top_width_height(predictions.label_boxes)
+    areas = _areas(predictions.label_boxes)
+    rows = zip(
+        predictions.label_image.tolist(), predictions.label_class.tolist(), boxes.tolist(), areas.tolist(), strict=True
+    )
     return {
         "images": [{"id": image + 1} for image in range(predictions.num_images)],
         "categories": [{"id": label + 1, "name": str(label)} for label in predictions.labelled_classes],
@@ -88,14 +91,14 @@ def _labels(predictions: Predictions) -> dict[str, Any]:
 
 def _detections(predictions: Predictions) -> list[dict[str, Any]]:
     """The predictions as COCO's result file holds them; classes without a labelled box have no AP and are left out."""
-    is_used_P = np.isin(predictions.class_P, predictions.labelled_classes)
-    is_used_P &= np.isfinite(predictions.boxes_P4).all(axis=1)
-    boxes = _left_top_width_height(predictions.boxes_P4[is_used_P])
+    is_used_P = np.isin(predictions.pred_class, predictions.labelled_classes)
+    is_used_P &= np.isfinite(predictions.pred_boxes).all(axis=1)
+    boxes = _left_top_width_height(predictions.pred_boxes[is_used_P])
     rows = zip(
-        predictions.image_P[is_used_P].tolist(),
-        predictions.class_P[is_used_P].tolist(),
+        predictions.pred_image[is_used_P].tolist(),
+        predictions.pred_class[is_used_P].tolist(),
         boxes.tolist(),
-        predictions.confidence_P[is_used_P].tolist(),
+        predictions.pred_confidence[is_used_P].tolist(),
         strict=True,
     )
     return [
@@ -119,10 +122,11 @@ def _mean(precision: NDArray[np.float64]) -> float:
     return float(precision[precision > -1].mean())
 
 
-def _limits(size: str) -> str:
-    low, high = AREAS_PX2[size]
-    sides = {"small": f"up to {high**0.5:g} px squared", "large": f"from {low**0.5:g} px squared"}
-    return sides.get(size, f"{low**0.5:g} to {high**0.5:g} px squared")
+def size_limits(size: str) -> str:
+    """The areas of a size in words."""
+    low, high = (round(limit**0.5) for limit in AREAS_PX2[size])
+    sides = {"small": f"up to {high}² px", "large": f"from {low}² px"}
+    return sides.get(size, f"{low}² to {high}² px")
 
 
 def _silent(*words: object) -> None:

@@ -6,8 +6,8 @@ For any metric where higher is better, one value an epoch. Rules:
 - *epochs to 90 %*: the first epoch whose value is at least 0.9 times the final one. A curve that peaks early and falls
   can get there before it "deserves" to; the peak stands beside it.
 - *last tenth*: the last tenth of the epochs, at least 3.
-- *plateau*: the first epoch from which on every value is within 2 % of the final one. It must hold for the last tenth at
-  least, else the curve has not come to rest.
+- *plateau*: the first epoch from which on every value is within 2 % of the final one. It must hold for the last tenth
+  at least, else the curve has not come to rest.
 - *stability*: SD (n - 1) of the last tenth.
 """
 
@@ -97,9 +97,7 @@ def learning_facts(epochs: Sequence[int], values: Sequence[float | None]) -> Lea
     )
 
 
-def _plateau(
-    epochs: Sequence[int], curve_E: np.ndarray, final: float, num_last: int
-) -> tuple[int | None, str | None]:
+def _plateau(epochs: Sequence[int], curve_E: np.ndarray, final: float, num_last: int) -> tuple[int | None, str | None]:
     """The first epoch of the plateau, or why there is none. An epoch without a value breaks it."""
     outside_E = ~(np.abs(curve_E - final) <= PLATEAU_BAND * final)
     start = int(np.flatnonzero(outside_E)[-1]) + 1 if outside_E.any() else 0

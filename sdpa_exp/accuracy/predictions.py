@@ -21,23 +21,25 @@ class Predictions:
     Attributes:
         num_images: images of the split, those without labels and without predictions included.
         class_names: class index -> name.
-        image_P, image_G: index of the image.
-        boxes_P4, boxes_G4: left, top, right, bottom in pixels of the original image.
-        is_hit_PT: whether the prediction matches a box of its class at each IoU threshold, as Ultralytics matches them.
+        pred_image, label_image: (P,), (G,): index of the image.
+        pred_class, label_class: (P,), (G,): index of the class.
+        pred_confidence: (P,).
+        pred_boxes, label_boxes: (P, 4), (G, 4): left, top, right, bottom in pixels of the original image.
+        pred_is_hit: (P, T): whether the prediction matches a box of its class, as Ultralytics matches them.
     """
 
     num_images: int
     class_names: Mapping[int, str]
-    image_P: NDArray[np.int64]
-    class_P: NDArray[np.int64]
-    confidence_P: NDArray[np.float64]
-    boxes_P4: NDArray[np.float64]
-    is_hit_PT: NDArray[np.bool_]
-    image_G: NDArray[np.int64]
-    class_G: NDArray[np.int64]
-    boxes_G4: NDArray[np.float64]
+    pred_image: NDArray[np.int64]
+    pred_class: NDArray[np.int64]
+    pred_confidence: NDArray[np.float64]
+    pred_boxes: NDArray[np.float64]
+    pred_is_hit: NDArray[np.bool_]
+    label_image: NDArray[np.int64]
+    label_class: NDArray[np.int64]
+    label_boxes: NDArray[np.float64]
 
     @property
     def labelled_classes(self) -> list[int]:
         """Indices of the classes that have a labelled box; only these have an AP."""
-        return sorted(set(self.class_G.tolist()))
+        return sorted(set(self.label_class.tolist()))

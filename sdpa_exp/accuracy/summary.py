@@ -133,7 +133,7 @@ def _evaluated(
     values: dict[str, float | None] = {"F1": best.f1 if best else None, "F1_confidence": confidence}
     for name in ("num_tp", "num_fp", "num_fn"):
         values[name] = None if counts is None else float(sum(getattr(count, name) for count in counts.values()))
-    reason = _NO_BOXES if best is None else _NOTHING_RIGHT if predictions.class_P.size else _NO_PREDICTIONS
+    reason = _NO_BOXES if best is None else _NOTHING_RIGHT if predictions.pred_class.size else _NO_PREDICTIONS
     unmeasured |= {name: reason for name, value in values.items() if value is None}
     for size in AREAS_PX2:
         name = f"mAP50-95_{size}"
@@ -143,8 +143,8 @@ def _evaluated(
     quantities |= values
     return {
         "num_images": predictions.num_images,
-        "num_boxes": int(predictions.class_G.size),
-        "num_predictions": int(predictions.class_P.size),
+        "num_boxes": int(predictions.label_class.size),
+        "num_predictions": int(predictions.pred_class.size),
         "overall": {
             "mAP50": _mean([figure.ap50 for figure in figures]),
             "mAP50-95": _mean([figure.ap50_95 for figure in figures]),

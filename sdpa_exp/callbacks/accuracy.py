@@ -78,14 +78,14 @@ class PredictionRecorder:
         return Predictions(
             num_images=len(predicted),
             class_names=class_names,
-            image_P=np.repeat(images, [len(rows) for rows in predicted]),
-            class_P=predicted_P6[:, 5].astype(np.int64),
-            confidence_P=predicted_P6[:, 4],
-            boxes_P4=predicted_P6[:, :4],
-            is_hit_PT=hits_PT,
-            image_G=np.repeat(images, [len(rows) for rows in labels]),
-            class_G=np.concatenate([np.empty(0), *labels]).astype(np.int64),
-            boxes_G4=labelled_G4,
+            pred_image=np.repeat(images, [len(rows) for rows in predicted]),
+            pred_class=predicted_P6[:, 5].astype(np.int64),
+            pred_confidence=predicted_P6[:, 4],
+            pred_boxes=predicted_P6[:, :4],
+            pred_is_hit=hits_PT,
+            label_image=np.repeat(images, [len(rows) for rows in labels]),
+            label_class=np.concatenate([np.empty(0), *labels]).astype(np.int64),
+            label_boxes=labelled_G4,
         )
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from sdpa_exp.compare.accuracy_facts import AccuracyFacts
     from sdpa_exp.compare.finding import Finding
     from sdpa_exp.compare.runs import Run
     from sdpa_exp.compare.stats import Description, PairedTest
@@ -57,6 +58,7 @@ class Cell:
     arms: tuple[ArmSummary, ...]
     differences: tuple[Difference, ...]
     verdicts: tuple[Verdict, ...]
+    accuracy: AccuracyFacts
 
     def arm(self, name: str) -> ArmSummary | None:
         """An arm by name."""

@@ -44,6 +44,7 @@ class Run:
         quantities: measured and finite values only.
         unmeasured: quantity -> why it has no value.
         settings: flattened settings that define the cell; empty if unknown.
+        accuracy: the content of accuracy.json, see accuracy/summary.py.
         notes: [code, sentence] of what reading the folder brought up.
     """
 
@@ -68,6 +69,7 @@ class Run:
     settings_changed: dict[str, list[Any]] = field(default_factory=dict)
     warnings: list[dict[str, str]] = field(default_factory=list)
     telemetry: dict[str, Any] | None = None
+    accuracy: dict[str, Any] | None = None
     notes: tuple[tuple[str, str], ...] = ()
 
     @property
