@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.pair import CellRuns
     from sdpa_exp.compare.runs import Run
 
-SIZES = tuple(AREAS_PX2)
+SIZES = ("all", *AREAS_PX2)
 LEARNING_METRIC = "mAP50-95"
 
 

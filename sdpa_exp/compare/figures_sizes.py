@@ -19,7 +19,7 @@ _WIDTH = 0.7
 def ap_by_size_dots(cell: Cell, styles: Mapping[str, ArmStyle]) -> Iterator[Picture]:
     """One picture, where there is a size that was measured."""
     facts = cell.accuracy
-    sizes = [part for part in facts.sizes if part.by_arm]
+    sizes = [part for part in facts.sizes if part.by_arm and part.name != "all"]
     if not sizes:
         return
     arms = [arm.name for arm in cell.arms if any(run.arm == arm.name for run in facts.measured)]

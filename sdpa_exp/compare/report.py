@@ -94,15 +94,15 @@ def _cell(comparison: Comparison, cell: Cell, runs: CellRuns, *, is_short: bool)
         groups: tuple[tuple[str, Iterable[Picture]], ...] = (
             ("Learning curves", learning_curves(runs, styles)),
             ("Runs, paired by seed", paired_dots(runs, styles)),
-            ("Accuracy by object size", ap_by_size_dots(cell, styles)),
             ("Accuracy against cost", accuracy_against_cost(runs, styles)),
             ("Time and machine", [*phase_times(runs), *telemetry_strips(runs, styles)]),
         )
+        by_size = "".join(html.figure(picture, comparison.folder) for picture in ap_by_size_dots(cell, styles))
         for title, pictures in groups:
             drawn = "".join(html.figure(picture, comparison.folder) for picture in pictures)
             if drawn:
                 yield f'<h2>{title}{where}</h2><div class="figures">{drawn}</div>'
-    yield from _accuracy(cell, where)
+    yield from _accuracy(cell, where, by_size)
     if cell.differences:
         table = differences_table(cell, comparison.baseline, comparison.alpha)
         yield f"<h2>Paired differences{where}</h2>{html.table(table)}"
@@ -132,7 +132,7 @@ _ACCURACY_TITLES = {
 _MAX_OPEN_ROWS = 12
 
 
-def _accuracy(cell: Cell, where: str) -> Iterator[str]:
+def _accuracy(cell: Cell, where: str, by_size: str) -> Iterator[str]:
     """The tables of accuracy and learning; long ones are folded. Without accuracy.json it says why there is none."""
     missing = "".join(f'<p class="soft">Not measured in {escape(text)}</p>' for text in cell.accuracy.missing)
     found = {table.name: table for table in accuracy_tables(cell)}
@@ -142,7 +142,9 @@ def _accuracy(cell: Cell, where: str) -> Iterator[str]:
         drawn = html.table(data)
         if len(data.rows) > _MAX_OPEN_ROWS:
             drawn = f"<details><summary>{len(data.rows)} rows</summary>{drawn}</details>"
-        yield f"<h2>{_ACCURACY_TITLES[name]}{where}</h2>{drawn}{missing if name == 'sizes' else ''}"
+        if name == "sizes":
+            drawn = f'<div class="figures">{by_size}</div>{drawn}{missing}'
+        yield f"<h2>{_ACCURACY_TITLES[name]}{where}</h2>{drawn}"
 
 
 def _runs(comparison: Comparison) -> str:

@@ -103,7 +103,7 @@ def test_a_run_folder_from_before_says_what_is_missing_and_keeps_its_curve(tmp_p
     assert len(facts.learning) == 4
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert "Not measured in 2 of 4 runs: written without an accuracy.json" in text
-    assert next(t for t in accuracy_tables(comparison.cells[0]) if t.name == "sizes").rows[1][3] == "-"
+    assert next(t for t in accuracy_tables(comparison.cells[0]) if t.name == "sizes").rows[2][3] == "-"
 
 
 def test_plain_folders_have_their_learning_and_a_reason_for_the_rest(tmp_path: Path) -> None:
