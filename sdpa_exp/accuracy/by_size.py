@@ -2,10 +2,10 @@
 
 Sizes are areas of the labelled box in pixels of the original image, whatever size the network saw. COCO's AP is not
 Ultralytics' mAP, and both are kept. Ultralytics matches predictions before it cuts them at the image's edge, and pads
-images when it validates: where objects are cut by the edge, predictions reach into the padding and lose IoU. That
-alone was 4 points of mAP50-95 on the synthetic field. On boxes that are cut first, the two agree within a point (a test
-checks it); what is left is the mean of 101 recall points where Ultralytics takes a trapezoid (0.995, not 1, for a
-perfect detector), and at most 100 predictions an image and class where Ultralytics takes max_det an image.
+images when it validates: where objects are cut by the edge, predictions reach into the padding and lose IoU, on the
+synthetic field some points of mAP50-95. On boxes that are cut first, the two agree within a point (a test checks it);
+what is left is the mean of 101 recall points where Ultralytics takes a trapezoid (0.995, not 1, for a perfect
+detector), and at most 100 predictions an image and class where Ultralytics takes max_det an image.
 """
 
 from __future__ import annotations
