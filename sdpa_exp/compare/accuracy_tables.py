@@ -45,8 +45,8 @@ def sizes_table(facts: AccuracyFacts, arms: Sequence[str]) -> TextTable:
     return TextTable(
         name="sizes",
         caption="COCO's mAP50-95 of best.pt by area of the labelled box in the original image, mean ± SD over "
-        "runs. It cuts predictions at the image's edge before it matches them, and Ultralytics' mAP50-95 does not: "
-        f"`all` can be some points higher than that.{reasons}",
+        "runs. COCO cuts predictions at the image's edge before it matches them; Ultralytics' mAP50-95 does not, and "
+        f"can be some points lower than the line of all boxes.{reasons}",
         header=("size", "boxes", *arms),
         rows=tuple(rows),
     )
