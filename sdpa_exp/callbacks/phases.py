@@ -2,7 +2,7 @@
 
 setup (process start to the first step, without caching), caching (data sets scanned and cached), warmup (training
 part of the first epoch), train (training parts of all later epochs), validation, bookkeeping (checkpoints, tables),
-final_eval (best.pt, plots), attestation.
+final_eval (best.pt, accuracy, plots), attestation.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sdpa_exp.compare.accuracy_facts import accuracy_facts
 from sdpa_exp.compare.caveats import with_caveats
 from sdpa_exp.compare.comparison import ArmSummary, Cell, Comparison, Difference
 from sdpa_exp.compare.finding import Finding, by_severity, listed
@@ -131,6 +132,7 @@ def _compare_cell(cell: CellRuns, baseline: str, questions: Sequence[Question], 
         differences=tuple(differences),
         verdicts=tuple(verdicts),
         noise_floors=floors,
+        accuracy=accuracy_facts(cell),
     )
 
 

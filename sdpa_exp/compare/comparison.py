@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from sdpa_exp.compare.accuracy_facts import AccuracyFacts
     from sdpa_exp.compare.finding import Finding
     from sdpa_exp.compare.noise_floor import NoiseFloor
     from sdpa_exp.compare.runs import Run
@@ -60,6 +61,7 @@ class Cell:
     arms: tuple[ArmSummary, ...]
     differences: tuple[Difference, ...]
     verdicts: tuple[Verdict, ...]
+    accuracy: AccuracyFacts
     noise_floors: tuple[NoiseFloor, ...] = ()
 
     def arm(self, name: str) -> ArmSummary | None:

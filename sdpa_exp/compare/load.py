@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from sdpa_exp.accuracy.summary import read_accuracy
 from sdpa_exp.compare.curves import curves_from_epochs, read_results_csv
 from sdpa_exp.compare.runs import ENERGY, UNKNOWN_CELL, Curves, Run
 from sdpa_exp.config.plan import PLAN_FILE, Plan, read_plan
@@ -126,6 +127,7 @@ def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, n
         warnings=record.warnings,
         telemetry=record.telemetry,
         prices=record.prices,
+        accuracy=read_accuracy(folder),
         notes=(*notes, *curve_notes),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sdpa_exp.compare.accuracy_tables import accuracy_tables
 from sdpa_exp.compare.methods import methods, question
 from sdpa_exp.compare.tables import arms_table, described_table, differences_table, noise_table, to_markdown
 from sdpa_exp.compare.terminal import relative_path
@@ -54,6 +55,11 @@ def _cell(comparison: Comparison, cell: Cell) -> Iterator[str]:
     if cell.differences:
         yield f"## Paired differences{where}\n"
         yield to_markdown(differences_table(cell, comparison.baseline, comparison.alpha))
+    tables = list(accuracy_tables(cell))
+    if tables or cell.accuracy.missing:
+        yield f"## Accuracy by size and class, and learning{where}\n"
+        yield from (f"Not measured in {sentence}\n" for sentence in cell.accuracy.missing)
+        yield from map(to_markdown, tables)
     yield f"## Methods{where}\n\n{methods(comparison, cell)}\n"
     yield f"## All quantities{where}\n"
     yield to_markdown(described_table(cell))

@@ -68,6 +68,11 @@ def _sentences(comparison: Comparison, cell: Cell, runs: list[Run]) -> Iterator[
     cost = cost_sentence(runs)
     if cost is not None:
         yield cost
+    if cell.accuracy.measured:
+        yield (
+            "AP by object size is COCO's, by area of the labelled box in the original image; intervals of single runs "
+            "are 95 % percentile bootstrap intervals over the validation images."
+        )
 
 
 def _control(cell: Cell) -> str:

@@ -21,7 +21,8 @@ _HEADINGS = {
     CSV_TIME: "time s",
     ENERGY: "energy J",
 }
-_POINTS = frozenset({"mAP50", "mAP50-95", "last/mAP50", "last/mAP50-95", "precision", "recall"})
+_SIZES = ("mAP50-95_small", "mAP50-95_medium", "mAP50-95_large")
+_POINTS = frozenset({"mAP50", "mAP50-95", "last/mAP50", "last/mAP50-95", "precision", "recall", "F1", *_SIZES})
 
 
 def quantity_of(name: str) -> Quantity:

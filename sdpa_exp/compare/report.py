@@ -7,11 +7,13 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare import html
+from sdpa_exp.compare.accuracy_tables import accuracy_tables
 from sdpa_exp.compare.evidence_tables import environment_rows, kernel_rows
 from sdpa_exp.compare.figure_style import arm_styles, styled
 from sdpa_exp.compare.figures_curves import learning_curves
 from sdpa_exp.compare.figures_machine import phase_times, telemetry_strips
 from sdpa_exp.compare.figures_pairs import accuracy_against_cost, paired_dots
+from sdpa_exp.compare.figures_sizes import ap_by_size_dots
 from sdpa_exp.compare.methods import methods, question
 from sdpa_exp.compare.pair import into_cells
 from sdpa_exp.compare.tables import arms_table, described_table, differences_table, noise_table
@@ -97,10 +99,12 @@ def _cell(comparison: Comparison, cell: Cell, runs: CellRuns, *, is_short: bool)
             ("Accuracy against cost", accuracy_against_cost(runs, styles)),
             ("Time and machine", [*phase_times(runs), *telemetry_strips(runs, styles)]),
         )
+        by_size = "".join(html.figure(picture, comparison.folder) for picture in ap_by_size_dots(cell, styles))
         for title, pictures in groups:
             drawn = "".join(html.figure(picture, comparison.folder) for picture in pictures)
             if drawn:
                 yield f'<h2>{title}{where}</h2><div class="figures">{drawn}</div>'
+    yield from _accuracy(cell, where, by_size)
     if cell.differences:
         table = differences_table(cell, comparison.baseline, comparison.alpha)
         yield f"<h2>Paired differences{where}</h2>{html.table(table)}"
@@ -119,6 +123,30 @@ def _cell(comparison: Comparison, cell: Cell, runs: CellRuns, *, is_short: bool)
         rows = [(key, str(value)) for key, value in sorted(cell.settings.items()) if value is not None]
         yield f"<h2>Settings{where}</h2><details><summary>equal in all runs</summary>"
         yield html.text_table(("setting", "value"), rows) + "</details>"
+
+
+_ACCURACY_TITLES = {
+    "sizes": "AP by object size",
+    "classes": "AP by class",
+    "accuracy_runs": "best.pt of each run",
+    "learning": "How the arms learned",
+}
+_MAX_OPEN_ROWS = 12
+
+
+def _accuracy(cell: Cell, where: str, by_size: str) -> Iterator[str]:
+    """The tables of accuracy and learning; long ones are folded. Without accuracy.json it says why there is none."""
+    missing = "".join(f'<p class="soft">Not measured in {escape(text)}</p>' for text in cell.accuracy.missing)
+    found = {table.name: table for table in accuracy_tables(cell)}
+    if missing and "sizes" not in found:
+        yield f"<h2>{_ACCURACY_TITLES['sizes']}{where}</h2>{missing}"
+    for name, data in found.items():
+        drawn = html.table(data)
+        if len(data.rows) > _MAX_OPEN_ROWS:
+            drawn = f"<details><summary>{len(data.rows)} rows</summary>{drawn}</details>"
+        if name == "sizes":
+            drawn = f'<div class="figures">{by_size}</div>{drawn}{missing}'
+        yield f"<h2>{_ACCURACY_TITLES[name]}{where}</h2>{drawn}"
 
 
 def _runs(comparison: Comparison) -> str:

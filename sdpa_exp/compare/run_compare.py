@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sdpa_exp.compare.accuracy_tables import accuracy_csvs, accuracy_tables
 from sdpa_exp.compare.assemble import assemble
 from sdpa_exp.compare.for_tracking import write_headline
 from sdpa_exp.compare.load import read_plan_if_any, read_sweep
@@ -110,9 +111,15 @@ def _write(comparison: Comparison) -> Comparison:
     tables.mkdir(exist_ok=True)
     write_text_atomic(tables / "runs.csv", runs_csv(comparison))
     write_text_atomic(tables / "differences.csv", differences_csv(comparison))
+    for name, text in accuracy_csvs(comparison.cells).items():
+        write_text_atomic(tables / name, text)
     for number, cell in enumerate(comparison.cells[:MAX_LATEX_CELLS]):
         suffix = f"_{number}" if len(comparison.cells) > 1 else ""
-        found = [arms_table(cell), differences_table(cell, comparison.baseline, comparison.alpha)]
+        found = [
+            arms_table(cell),
+            differences_table(cell, comparison.baseline, comparison.alpha),
+            *accuracy_tables(cell),
+        ]
         for table in [*found, noise_table(cell)] if cell.noise_floors else found:
             write_text_atomic(tables / f"{table.name}{suffix}.tex", to_latex(table))
     return comparison

@@ -46,6 +46,7 @@ class Run:
         quantities: measured and finite values only.
         unmeasured: quantity -> why it has no value.
         settings: flattened settings that define the cell; empty if unknown.
+        accuracy: the content of accuracy.json, see accuracy/summary.py.
         notes: [code, sentence] of what reading the folder brought up.
     """
 
@@ -72,6 +73,7 @@ class Run:
     warnings: list[dict[str, str]] = field(default_factory=list)
     telemetry: dict[str, Any] | None = None
     prices: dict[str, Any] | None = None
+    accuracy: dict[str, Any] | None = None
     notes: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -26,6 +26,12 @@ to the folder of the file.
 | .described     | quantity -> {n, mean, sd, cv, low, high} over finished runs; sd with n - 1 |
 | .kernels       | stage -> kernel -> number of sites; null without attestation |
 | differences    | [{arm, quantity, seeds, test}]: arm minus baseline, paired by seed |
+| accuracy       | {sizes, classes, runs, learning, missing}: of best.pt, and of the mAP50-95 curve |
+| .sizes, .classes | [{name, num_boxes: [least, most over runs], reason, by_arm: arm -> described AP50-95}]; sizes
+|                | by COCO's AP, classes by Ultralytics' |
+| .runs          | [{arm, seed, overall, intervals}] as in the run's accuracy.json; intervals are over images |
+| .learning      | [{arm, seed, ...}]: the fields of accuracy/learning.py; for plain folders, too |
+| .missing       | sentences: how many runs have no accuracy.json, and why |
 | verdicts       | [{question, arm, baseline, kind, sentence, test, p, p_equivalence, num_arms, detectable,
 |                | seeds_needed, noise_floor}]; an A/A copy gets none |
 | .kind          | different, different but within the margin, equivalent, can't tell,
@@ -54,6 +60,7 @@ from sdpa_exp.results.files import write_json_atomic
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sdpa_exp.compare.accuracy_facts import AccuracyFacts, Part
     from sdpa_exp.compare.comparison import Cell, Comparison
     from sdpa_exp.compare.runs import Run
 
@@ -106,8 +113,32 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "settings": dict(cell.settings),
         "arms": arms,
         "differences": [asdict(difference) for difference in cell.differences],
+        "accuracy": _accuracy(cell.accuracy),
         "verdicts": [{**asdict(verdict), "question": verdict.question.name} for verdict in cell.verdicts],
         "noise_floors": [asdict(floor) for floor in cell.noise_floors],
+    }
+
+
+def _accuracy(facts: AccuracyFacts) -> dict[str, Any]:
+    def part(entry: Part) -> dict[str, Any]:
+        by_arm = {arm: asdict(description) for arm, description in entry.by_arm.items()}
+        return {"name": entry.name, "num_boxes": list(entry.num_boxes), "reason": entry.reason, "by_arm": by_arm}
+
+    runs = [
+        {
+            "arm": run.arm,
+            "seed": run.seed,
+            "overall": (run.accuracy or {}).get("overall"),
+            "intervals": (run.accuracy or {}).get("intervals"),
+        }
+        for run in facts.measured
+    ]
+    return {
+        "sizes": [part(entry) for entry in facts.sizes],
+        "classes": [part(entry) for entry in facts.classes],
+        "runs": runs,
+        "learning": [{"arm": e.run.arm, "seed": e.run.seed, **asdict(e.facts)} for e in facts.learning],
+        "missing": list(facts.missing),
     }
 
 

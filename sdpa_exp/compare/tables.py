@@ -163,7 +163,7 @@ def runs_csv(comparison: Comparison) -> str:
         [run.arm, run.seed, run.cell_id, run.status, *(run.quantities.get(name, "") for name in names)]
         for run in comparison.runs
     ]
-    return _csv(["arm", "seed", "cell", "status", *names], rows)
+    return csv_text(["arm", "seed", "cell", "status", *names], rows)
 
 
 def differences_csv(comparison: Comparison) -> str:
@@ -174,10 +174,11 @@ def differences_csv(comparison: Comparison) -> str:
         for cell in comparison.cells
         for d in cell.differences
     ]
-    return _csv(["cell", "arm", "quantity", *fields], rows)
+    return csv_text(["cell", "arm", "quantity", *fields], rows)
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Comma-separated lines below a header; None is empty."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)

@@ -24,6 +24,37 @@ _ALL = (
     Quantity(name="mAP50-95", unit="", better="higher", meaning="AP over IoU 0.5:0.95, best.pt on the val split"),
     Quantity(name="precision", unit="", better="higher", meaning="at the confidence of best mean F1, best.pt"),
     Quantity(name="recall", unit="", better="higher", meaning="at the confidence of best mean F1, best.pt"),
+    Quantity(
+        name="F1", unit="", better="higher", meaning="mean over classes at the confidence of best mean F1, best.pt"
+    ),
+    Quantity(
+        name="F1_confidence", unit="", better=None, meaning="the confidence of best mean F1, as Ultralytics finds it"
+    ),
+    Quantity(name="num_tp", unit="", better="higher", meaning="right predictions of at least F1_confidence, IoU 0.5"),
+    Quantity(name="num_fp", unit="", better="lower", meaning="wrong predictions of at least F1_confidence, IoU 0.5"),
+    Quantity(name="num_fn", unit="", better="lower", meaning="labelled boxes that none of those finds, IoU 0.5"),
+    *(
+        Quantity(
+            name=f"mAP50-95_{size}",
+            unit="",
+            better="higher",
+            meaning=f"COCO's AP over labelled boxes of {area} px in the original image, best.pt on the val split",
+        )
+        for size, area in (("small", "up to 32²"), ("medium", "32² to 96²"), ("large", "at least 96²"))
+    ),
+    Quantity(
+        name="epochs_to_90_percent",
+        unit="epochs",
+        better="lower",
+        meaning="first epoch at 90 % of the last epoch's mAP50-95",
+    ),
+    Quantity(
+        name="plateau_epoch",
+        unit="epoch",
+        better="lower",
+        meaning="first epoch from which on mAP50-95 stays within 2 % of the last epoch's",
+    ),
+    Quantity(name="last_tenth_sd", unit="", better="lower", meaning="SD of mAP50-95 over the last tenth of the epochs"),
     Quantity(name="last/mAP50", unit="", better="higher", meaning="mAP50 of the last epoch's EMA weights"),
     Quantity(name="last/mAP50-95", unit="", better="higher", meaning="mAP50-95 of the last epoch's EMA weights"),
     Quantity(name="best_epoch", unit="epoch", better=None, meaning="epoch (from 1) that best.pt was saved at"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from sdpa_exp.callbacks.accuracy import BestAccuracy
 from sdpa_exp.callbacks.attach import attach
 from sdpa_exp.callbacks.attestation import AttestTraining
 from sdpa_exp.callbacks.data_stream import DataStream
@@ -42,9 +43,11 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
     epochs = EpochJournal(journal, clock, plan.run_dir)
     stream = DataStream(journal)
     settings = SettingsCheck(journal, training.arguments)
+    accuracy = BestAccuracy(epochs, plan.run_dir)
     attest = AttestTraining(journal, precision=plan.hardware.precision or "fp32")
     clock.set_device(trainer.device)
-    attach(trainer, clock, epochs, stream, settings, attest, PerturbationNote(journal))
+    watchers = (clock, epochs, stream, settings, attest, PerturbationNote(journal))
+    attach(trainer, accuracy, *watchers)  # accuracy first: it is part of final_eval
     try:
         trainer.train()
     finally:
@@ -54,6 +57,8 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
         outcome.digests.update(stream.digests)
         outcome.settings_changed.update(settings.changed)
         outcome.quantities.update(_quantities(epochs, clock, trainer, outcome.unmeasured))
+        outcome.quantities.update(accuracy.quantities)
+        outcome.unmeasured.update(accuracy.unmeasured)
         outcome.quantities["total_s"] = time.perf_counter() - started_perf_s
 
     if attest.attestation is not None:

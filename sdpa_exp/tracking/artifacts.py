@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _PICTURES = (".png", ".jpg", ".jpeg")
 _TEXTS = (".tex", ".yaml", ".json", ".log", ".txt", ".csv", ".html", ".md")
-_RUN_FILES = ("plan.yaml", "result.json", "attestation.json", "worker.log", "events.jsonl")
+_RUN_FILES = ("plan.yaml", "result.json", "attestation.json", "accuracy.json", "worker.log", "events.jsonl")
 _TASK_FILES = (
     "report.txt", "verify.json", "predict.json", "predict_samples.csv", "profile.json", "trace.json.gz", "doctor.json",
     "setup_trial.json",

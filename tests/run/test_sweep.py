@@ -84,6 +84,19 @@ def test_phases_are_separate_and_add_up_to_the_whole(sweep: Finished) -> None:
     assert record.quantities["train_s"] == pytest.approx(record.phases_s["train"])
 
 
+def test_every_run_says_how_well_best_pt_detects_or_why_that_is_not_known(sweep: Finished) -> None:
+    for arm in FINISHED_ARMS:
+        content = json.loads((sweep.run_dir(arm, 0) / "accuracy.json").read_text())
+        record = records(sweep)[arm, 0]
+        assert content["weights"] == "best.pt"
+        assert content["overall"]["mAP50-95"] == pytest.approx(record.quantities["mAP50-95"], abs=1e-9)
+        assert sum(row["num_boxes"] for row in content["classes"]) == content["num_boxes"] > 0
+        assert content["learning"]["mAP50-95"]["num_epochs"] == 2
+        assert 0 < content["analysis_s"] < record.phases_s["final_eval"]
+        assert {name for name, value in record.quantities.items() if value is None} <= set(record.unmeasured)
+        assert {"F1", "num_tp", "mAP50-95_small", "plateau_epoch"} <= set(record.quantities)
+
+
 def test_ultralytics_changed_no_setting_by_itself(sweep: Finished) -> None:
     assert records(sweep)["sdpa", 0].settings_changed == {}
 

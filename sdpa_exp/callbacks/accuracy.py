@@ -1,0 +1,164 @@
+"""Measures how well best.pt detects, from the predictions of Ultralytics' own final evaluation: nothing runs twice.
+
+Ultralytics keeps the predictions of a validation only as its statistics need them, so the validator's
+`update_metrics` is accompanied during the final evaluation, on that one object, and let go afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ultralytics.utils import ops
+from ultralytics.utils.metrics import smooth
+
+from sdpa_exp.accuracy.predictions import Predictions
+from sdpa_exp.accuracy.summary import ACCURACY_FILE, BestConfidence, ClassFigures, summarise
+from sdpa_exp.callbacks.attach import Callbacks
+from sdpa_exp.callbacks.journal import EpochJournal
+from sdpa_exp.results.files import write_json_atomic
+
+NOT_EVALUATED = "best.pt was not evaluated"
+_CURVES = ("mAP50-95", "mAP50")
+_SMOOTHING = 0.1  # as in ap_per_class, Ultralytics 8.4.190
+
+
+class PredictionRecorder:
+    """Collects what a DetectionValidator predicts, in pixels of the original images."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[Any]] = {name: [] for name in ("predicted", "hits", "labels", "labelled")}
+        self._seconds = 0.0
+
+    @property
+    def wall_s(self) -> float:
+        """What collecting has cost so far."""
+        return self._seconds
+
+    def accompany(self, validator: Any) -> None:
+        """Collect from now on; an earlier validation of the same object is forgotten."""
+        update = validator.update_metrics
+
+        def update_and_keep(preds: list[dict[str, Any]], batch: dict[str, Any]) -> None:
+            update(preds, batch)
+            since_s = time.perf_counter()
+            self._keep(validator, preds, batch)
+            self._seconds += time.perf_counter() - since_s
+
+        validator.update_metrics = update_and_keep
+
+    @staticmethod
+    def leave(validator: Any) -> None:
+        """Give the validator its own method back."""
+        vars(validator).pop("update_metrics", None)
+
+    def _keep(self, validator: Any, preds: list[dict[str, Any]], batch: dict[str, Any]) -> None:
+        hits = validator.metrics.stats["tp"][-len(preds) :]
+        for index, (pred, hit_PT) in enumerate(zip(preds, hits, strict=True)):
+            image = validator._prepare_batch(index, batch)
+            scaled = validator.scale_preds(pred, image)
+            boxes_G4 = ops.scale_boxes(
+                image["imgsz"], image["bboxes"].clone(), image["ori_shape"], ratio_pad=image["ratio_pad"]
+            )
+            columns = (scaled["bboxes"], pred["conf"][:, None], pred["cls"][:, None])
+            self._parts["predicted"].append(np.concatenate([_array(column) for column in columns], axis=1))
+            self._parts["hits"].append(np.asarray(hit_PT, dtype=bool))
+            self._parts["labels"].append(_array(image["cls"]).reshape(-1))
+            self._parts["labelled"].append(_array(boxes_G4).reshape(-1, 4))
+
+    def predictions(self, class_names: dict[int, str]) -> Predictions:
+        """Everything collected."""
+        predicted, labels = self._parts["predicted"], self._parts["labels"]
+        predicted_P6 = np.concatenate([np.empty((0, 6)), *predicted])
+        labelled_G4 = np.concatenate([np.empty((0, 4)), *self._parts["labelled"]])
+        hits_PT = np.concatenate([np.empty((0, 10), dtype=bool), *self._parts["hits"]])
+        images = np.arange(len(predicted))
+        return Predictions(
+            num_images=len(predicted),
+            class_names=class_names,
+            pred_image=np.repeat(images, [len(rows) for rows in predicted]),
+            pred_class=predicted_P6[:, 5].astype(np.int64),
+            pred_confidence=predicted_P6[:, 4],
+            pred_boxes=predicted_P6[:, :4],
+            pred_is_hit=hits_PT,
+            label_image=np.repeat(images, [len(rows) for rows in labels]),
+            label_class=np.concatenate([np.empty(0), *labels]).astype(np.int64),
+            label_boxes=labelled_G4,
+        )
+
+
+class BestAccuracy:
+    """Writes accuracy.json when the training ends. `quantities` and `unmeasured` go into the record."""
+
+    def __init__(self, epochs: EpochJournal, run_dir: Path) -> None:
+        self.quantities: dict[str, float | None] = {}
+        self.unmeasured: dict[str, str] = {}
+        self._epochs = epochs
+        self._run_dir = run_dir
+        self._recorder: PredictionRecorder | None = None
+
+    def callbacks(self) -> Callbacks:
+        """The final evaluation, and the end of the training."""
+        return {"on_final_eval_start": self._listen, "on_train_end": self._measure}
+
+    def _listen(self, trainer: Any) -> None:
+        self._recorder = PredictionRecorder()
+        self._recorder.accompany(trainer.validator)
+
+    def _measure(self, trainer: Any) -> None:
+        since_s = time.perf_counter()
+        recorder, self._recorder = self._recorder, None
+        PredictionRecorder.leave(trainer.validator)
+        predictions = recorder.predictions(dict(trainer.validator.names)) if recorder else None
+        is_evaluated = predictions is not None and predictions.num_images > 0
+        summary = summarise(
+            predictions if is_evaluated else None,
+            figures=class_figures(trainer.validator.metrics) if is_evaluated else (),
+            best=best_confidence(trainer.validator.metrics) if is_evaluated else None,
+            curves={name: [epoch["metrics"].get(name) for epoch in self._epochs.epochs] for name in _CURVES},
+            epochs=[epoch["epoch"] for epoch in self._epochs.epochs],
+            why_not=NOT_EVALUATED,
+        )
+        self.quantities, self.unmeasured = summary.quantities, summary.unmeasured
+        arguments = trainer.validator.args
+        content = {
+            **summary.content,
+            "weights": Path(trainer.best).name if is_evaluated else None,
+            "evaluation": {"min_confidence": arguments.conf, "max_det": arguments.max_det, "nms_iou": arguments.iou},
+            "analysis_s": time.perf_counter() - since_s + (recorder.wall_s if recorder else 0.0),
+        }
+        write_json_atomic(self._run_dir / ACCURACY_FILE, content)
+
+
+def best_confidence(metrics: Any) -> BestConfidence | None:
+    """Where Ultralytics read its precision and recall; None without labelled classes."""
+    box = metrics.box
+    if not len(box.ap_class_index):
+        return None
+    mean_f1 = smooth(np.asarray(box.f1_curve).mean(axis=0), _SMOOTHING)
+    at = int(mean_f1.argmax())
+    return BestConfidence(confidence=float(np.asarray(box.px)[at]), f1=float(np.mean(box.f1)))
+
+
+def class_figures(metrics: Any) -> tuple[ClassFigures, ...]:
+    """Ultralytics' figures of every class that has labelled boxes."""
+    box = metrics.box
+    return tuple(
+        ClassFigures(
+            label=int(label),
+            precision=float(box.p[i]),
+            recall=float(box.r[i]),
+            f1=float(box.f1[i]),
+            ap50=float(box.all_ap[i, 0]),
+            ap50_95=float(box.all_ap[i].mean()),
+            num_images=int(metrics.nt_per_image[label]),
+            num_boxes=int(metrics.nt_per_class[label]),
+        )
+        for i, label in enumerate(box.ap_class_index)
+    )
+
+
+def _array(tensor: Any) -> np.ndarray:
+    return np.asarray(tensor.detach().float().cpu().numpy(), dtype=np.float64)

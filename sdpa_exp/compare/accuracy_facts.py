@@ -1,0 +1,126 @@
+"""How well the arms of a cell detect, by object size and class, and how they learned: numbers for tables and JSON.
+
+Sizes, classes and intervals come from accuracy.json of each run; learning from the curves, so that a plain Ultralytics
+folder has it too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sdpa_exp.accuracy.by_size import AREAS_PX2
+from sdpa_exp.accuracy.learning import Learning, learning_facts
+from sdpa_exp.compare.pair import usable
+from sdpa_exp.compare.stats import Description, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sdpa_exp.compare.pair import CellRuns
+    from sdpa_exp.compare.runs import Run
+
+SIZES = ("all", *AREAS_PX2)
+LEARNING_METRIC = "mAP50-95"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """AP50-95 of every arm over one part of the labelled boxes: a size or a class.
+
+    Attributes:
+        num_boxes: labelled boxes of the part; runs that disagree give the smallest and largest number.
+        by_arm: arm -> description over its runs; arms without a value are missing.
+        reason: why no arm has a value.
+    """
+
+    name: str
+    num_boxes: tuple[int, int]
+    by_arm: Mapping[str, Description]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunLearning:
+    """How one run learned."""
+
+    run: Run
+    facts: Learning
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyFacts:
+    """Everything about one cell. `missing`: sentences on runs without accuracy.json."""
+
+    sizes: tuple[Part, ...]
+    classes: tuple[Part, ...]
+    learning: tuple[RunLearning, ...]
+    measured: tuple[Run, ...]
+    missing: tuple[str, ...]
+
+
+def accuracy_facts(cell: CellRuns) -> AccuracyFacts:
+    """The facts of a cell, from its finished runs."""
+    runs = [run for arm in cell.arms for run in usable(cell, arm).values()]
+    measured = [run for run in runs if run.accuracy and run.accuracy.get("sizes")]
+    names = list(dict.fromkeys(row["name"] for run in measured for row in _accuracy(run)["classes"]))
+    return AccuracyFacts(
+        sizes=tuple(_part(size, cell.arms, measured, _size_of(size)) for size in SIZES) if measured else (),
+        classes=tuple(_part(name, cell.arms, measured, _class_of(name)) for name in names),
+        learning=tuple(_learning(runs)),
+        measured=tuple(measured),
+        missing=tuple(_missing(runs)),
+    )
+
+
+def _part(
+    name: str, arms: Sequence[str], runs: Sequence[Run], entry_of: Callable[[Run], Mapping[str, Any] | None]
+) -> Part:
+    entries = [(run.arm, entry) for run in runs if (entry := entry_of(run)) is not None]
+    by_arm = {}
+    for arm in arms:
+        values = [entry["AP50-95"] for of, entry in entries if of == arm and entry["AP50-95"] is not None]
+        if values:
+            by_arm[arm] = describe(np.array(values, dtype=np.float64))
+    counts = [int(entry["num_boxes"]) for _, entry in entries]
+    reasons = (entry.get("reason") for _, entry in entries)
+    reason = None if by_arm else next((r for r in reasons if r), "the val images have no such boxes")
+    return Part(name=name, num_boxes=(min(counts), max(counts)), by_arm=by_arm, reason=reason)
+
+
+def _size_of(size: str) -> Callable[[Run], Mapping[str, Any] | None]:
+    return lambda run: _accuracy(run)["sizes"].get(size)
+
+
+def _class_of(name: str) -> Callable[[Run], Mapping[str, Any] | None]:
+    return lambda run: next((row for row in _accuracy(run)["classes"] if row["name"] == name), None)
+
+
+def _accuracy(run: Run) -> Mapping[str, Any]:
+    assert run.accuracy is not None
+    return run.accuracy
+
+
+def _learning(runs: Iterable[Run]) -> Iterable[RunLearning]:
+    for run in runs:
+        if run.curves is not None and LEARNING_METRIC in run.curves.columns:
+            values = run.curves.columns[LEARNING_METRIC]
+            yield RunLearning(run=run, facts=learning_facts(run.curves.epochs.tolist(), values.tolist()))
+
+
+def _missing(runs: Sequence[Run]) -> Iterable[str]:
+    """Why runs have no size-wise AP, each reason once with its number of runs."""
+    reasons: dict[str, int] = {}
+    for run in runs:
+        if run.is_plain:
+            reason = "plain Ultralytics folders, whose results.csv holds no AP by size or class"
+        elif run.accuracy is None:
+            reason = "written without an accuracy.json that this version reads"
+        elif not run.accuracy.get("sizes"):
+            reason = "best.pt was not evaluated"
+        else:
+            continue
+        reasons[reason] = reasons.get(reason, 0) + 1
+    return [f"{count} of {len(runs)} runs: {reason}." for reason, count in reasons.items()]
