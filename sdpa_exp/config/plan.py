@@ -23,7 +23,14 @@ from sdpa_exp.config.schema import (
     TrackingConfig,
     YoloDirDataset,
 )
-from sdpa_exp.config.task_schema import TASK_BLOCKS, DoctorConfig, SetupTrialConfig, SyncConfig, VerifyConfig
+from sdpa_exp.config.task_schema import (
+    TASK_BLOCKS,
+    BenchConfig,
+    DoctorConfig,
+    SetupTrialConfig,
+    SyncConfig,
+    VerifyConfig,
+)
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.results.files import write_text_atomic
@@ -63,6 +70,7 @@ class Plan:
     telemetry: TelemetryConfig
     tracking: TrackingConfig
     compare: CompareConfig
+    bench: BenchConfig = field(default_factory=BenchConfig)
     doctor: DoctorConfig = field(default_factory=DoctorConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from sdpa_exp.config.task_schema import DoctorConfig, SetupTrialConfig, SyncConfig, VerifyConfig
+from sdpa_exp.config.task_schema import BenchConfig, DoctorConfig, SetupTrialConfig, SyncConfig, VerifyConfig
 from sdpa_exp.config.train_schema import TrainConfig
 
 MISSING = "???"  # OmegaConf's mark for a mandatory value
@@ -134,6 +134,7 @@ class Config:
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
+    bench: BenchConfig = field(default_factory=BenchConfig)
     doctor: DoctorConfig = field(default_factory=DoctorConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)

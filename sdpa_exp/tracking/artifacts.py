@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _PICTURES = (".png", ".jpg", ".jpeg")
 _TEXTS = (".tex", ".yaml", ".json", ".log", ".txt", ".csv", ".html", ".md")
 _RUN_FILES = ("plan.yaml", "result.json", "attestation.json", "worker.log", "events.jsonl")
-_TASK_FILES = ("report.txt", "verify.json", "doctor.json", "setup_trial.json")
+_TASK_FILES = ("report.txt", "verify.json", "bench.json", "decision.md", "doctor.json", "setup_trial.json")
 _SWEEP_FILES = ("sweep.json", "comparison.json", "comparison.txt", "headline.json", "report.html", "report.md")
 _HAS_CREDENTIALS = re.compile(r"://[^/\s@'\"]+@")
 

@@ -1,0 +1,200 @@
+"""The terminal's text of task=bench, from the content of bench.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from sdpa_exp.tasks.bench.arms import FLOOR
+from sdpa_exp.tasks.bench.decide import gain_text
+from sdpa_exp.tasks.bench.floor import fastest
+
+_SHORT = {"forward": "f", "forward+backward": "f+b"}
+_TITLES = {"op": "The product alone", "module": "Attention modules"}
+
+
+def render_bench(content: Mapping[str, Any]) -> str:
+    """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
+    console = Console(file=StringIO(), color_system=None)
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False)
+
+    settings = content["settings"]
+    say(f"bench: {settings['model']}, {content['machine']['device']}, rounds A B B A, {settings['rounds']} at most")
+    for level, title in _TITLES.items():
+        rows = [row for row in content["cells"] if row["level"] == level]
+        if rows:
+            console.print(_matrix(title, rows))
+    for row in content["cells"]:
+        if row["level"] not in _TITLES:
+            console.print(_arms(row))
+    if content["scaling"]:
+        console.print(_scaling(content["scaling"]))
+    for line in [*_notes(content), *_verdict(content)]:
+        say(line)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def _matrix(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A row a cell: the baseline's median, and how many times faster the other arms are."""
+    baselines = list(dict.fromkeys(row["baseline"] for row in rows))
+    baseline = baselines[0] if len(baselines) == 1 and baselines[0] is not None else None
+    several = len({row["precision"] for row in rows}) > 1
+    table = Table(
+        box=SIMPLE,
+        title=f"{title}: times faster than {baseline or 'the baseline'} (~ no difference, ? too few rounds)",
+        title_justify="left",
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("B H N D" if rows[0]["level"] == "op" else "site", no_wrap=True)
+    if several:
+        table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column(f"{baseline or 'baseline'} ms", justify="right", no_wrap=True)
+    labels = list(dict.fromkeys(label for row in rows for label in row["arms"] if label != baseline))
+    for label in labels:
+        table.add_column(label, justify="right", overflow="fold")
+    for row in rows:
+        first = None if row["baseline"] is None else row["arms"][row["baseline"]]["median_ms"]
+        cells = [_ratio(row["arms"].get(label)) for label in labels]
+        mark = "!" if row["is_drifted"] else ""
+        name = [row["name"], *([row["precision"]] if several else []), _SHORT[row["what"]] + mark]
+        table.add_row(*name, _ms(first), *cells)
+    return table
+
+
+def _arms(row: Mapping[str, Any]) -> Table:
+    """A whole-model cell: a row an arm."""
+    level = "training step: " if row["level"] == "step" else ""
+    few = f", {row['rounds']} rounds" + (" (machine changed meanwhile!)" if row["is_drifted"] else "")
+    table = Table(
+        box=SIMPLE,
+        title=f"{row['level'] if not level else level + row['what']}, {row['name']}, {row['precision']}{few}",
+        title_justify="left",
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("arm", no_wrap=True)
+    for name in ("median ms", "q1 to q3", "p95", "images/s", "times faster", "MiB"):
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("ran", overflow="fold")
+    for label, arm in row["arms"].items():
+        memory = (arm.get("memory") or {}).get("allocated_mib")
+        table.add_row(
+            label + ("*" if label == row["baseline"] else ""),
+            _ms(arm["median_ms"]),
+            f"{_ms(arm['q1_ms'])} to {_ms(arm['q3_ms'])}",
+            _ms(arm["p95_ms"]),
+            f"{arm['images_per_s']:.3g}",
+            "" if label == row["baseline"] else gain_text(arm["speedup"]),
+            "-" if memory is None else f"{memory:.0f}",
+            ", ".join((arm.get("kernels") or {}).get("forward", ["?"])) or "-",
+        )
+    return table
+
+
+def _scaling(series: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(
+        box=SIMPLE,
+        title="Growth with N: time ~ N^a, memory ~ N^b, with 95 % intervals",
+        title_justify="left",
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("series", overflow="fold")
+    table.add_column("N", no_wrap=True)
+    table.add_column("arm", no_wrap=True)
+    table.add_column("a", justify="right", no_wrap=True)
+    table.add_column("b", justify="right", no_wrap=True)
+    for found in series:
+        where = found.get("site") or f"B{found['batch']} H{found['heads']} D{found['head_dim']}"
+        what = _SHORT.get(found["what"], found["what"])
+        table.add_row(
+            f"{found['level']} {where} {what}",
+            f"{min(found['tokens']):.0f}-{max(found['tokens']):.0f}",
+            found["arm"],
+            gain_text(found["time_exponent"]),
+            gain_text(found["memory_exponent"]),
+        )
+    return table
+
+
+def _notes(content: Mapping[str, Any]) -> list[str]:
+    lines = []
+    cells = content["cells"]
+    pairs = dict.fromkeys(" and ".join(group) for row in cells for group in row.get("same_kernel", []))
+    lines += [f"NOTE: {pair} ran the same kernel: a difference between them is noise" for pair in pairs]
+    drifted = [row for row in cells if row["is_drifted"]]
+    if drifted:
+        lines.append(
+            f"NOTE: in {len(drifted)} of {len(cells)} cells (marked !) a fixed operation got slower or faster by "
+            "more than 10 % meanwhile: something else ran, or a clock changed"
+        )
+    unsteady = sum(not arm["warm_up"]["is_steady"] for row in cells for arm in row["arms"].values())
+    if unsteady:
+        total = sum(len(row["arms"]) for row in cells)
+        lines.append(f"NOTE: {unsteady} of {total} warm-ups ended before they were steady; bench.json says which")
+    stopped = [row for row in cells if row["stopped"]]
+    if stopped:
+        limit = content["settings"]["time_limit_s"]
+        lines.append(f"NOTE: {len(stopped)} of {len(cells)} cells have fewer rounds, for bench.time_limit_s={limit:g}")
+    reasons: dict[str, dict[str, None]] = {}
+    for row in cells:
+        for label, reason in row["left_out"].items():
+            reasons.setdefault(reason, {}).setdefault(f"{label} ({row['level']})")
+    for label, reason in content["left_out"].items():
+        reasons.setdefault(reason, {}).setdefault(label)
+    lines += [f"left out: {', '.join(labels)}: {reason}" for reason, labels in reasons.items()]
+    lines += [f"dropped: {cell['level']} {cell['name']}: {cell['reason']}" for cell in content["dropped"]]
+    return lines
+
+
+def _verdict(content: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for floor in content["floors"]:
+        if floor["level"] != "step":
+            continue
+        share, low, high = floor["attention_share"]
+        interval = "" if low is None else f" ({low:.0%} to {high:.0%})"
+        text = f"attention costs {share:.0%}{interval} of a step with {floor['baseline']} at {floor['name']}"
+        if floor["removed_by_best"] is not None:
+            text += f"; {floor['best']}, the fastest, removes {floor['removed_by_best']:.0%} of that"
+        lines.append(text)
+    for level in ("module", "inference", "step"):
+        rows = [row for row in content["cells"] if row["level"] == level and row["baseline"]]
+        for row in rows[-1:]:
+            best = fastest(row)
+            assert best is not None
+            gain = gain_text(row["arms"][best]["speedup"])
+            lines.append(f"fastest {level} ({row['name']}): {best}, {gain} times {row['baseline']}")
+    for found in content.get("decisions", []):
+        name = f"{found['level']} {found['name']} {_SHORT.get(found['what'], '')}".rstrip()
+        equal = f" (= {', '.join(found['equal'])})" if found["equal"] and found["reason"] is None else ""
+        lines.append(f"choice: {name}: {found['reason'] or found['choice']}{equal}")
+    return lines
+
+
+def _ratio(arm: Mapping[str, Any] | None) -> str:
+    if arm is None or arm["speedup"] is None:
+        return "-"
+    value, low, high = arm["speedup"]
+    mark = "?" if low is None else "~" if low <= 1 <= high else ""
+    return f"{value:.2f}{mark}"
+
+
+def _ms(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def floor_label(label: str) -> str:
+    """How plots and tables call an arm: the floor is named as one."""
+    return f"{label} (floor)" if label == FLOOR else label

@@ -1,0 +1,134 @@
+"""task=bench: times arms against each other in one process, proves what each ran, and writes all of it down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.errors import RunError
+from sdpa_exp.results.events import Journal
+from sdpa_exp.results.files import write_json_atomic, write_text_atomic
+from sdpa_exp.tasks.bench.arms import arms_of, check_baseline
+from sdpa_exp.tasks.bench.cell import Arms, Cell, free_memory
+from sdpa_exp.tasks.bench.decide import DECISION_FILE, decide, render_decisions
+from sdpa_exp.tasks.bench.describe import machine_of, rules_of, settings_of
+from sdpa_exp.tasks.bench.floor import floors
+from sdpa_exp.tasks.bench.grid import all_cells
+from sdpa_exp.tasks.bench.headline import fill_outcome
+from sdpa_exp.tasks.bench.measure import CellDropped, measure_cell
+from sdpa_exp.tasks.bench.plots import draw_plots
+from sdpa_exp.tasks.bench.prove import energy_probe, prove_cell
+from sdpa_exp.tasks.bench.report import render_bench
+from sdpa_exp.tasks.bench.scaling import fit_scaling
+from sdpa_exp.tasks.dispatch import REPORT_FILE
+from sdpa_exp.tasks.outcome import Outcome
+from sdpa_exp.timing.clock import DeviceClock
+from sdpa_exp.timing.drift import ReferenceOperation
+
+BENCH_FILE = "bench.json"
+SCHEMA_VERSION = 1
+_SHARES = {"op": 1.0, "module": 2.0, "inference": 2.0, "step": 8.0}
+"""How the time limit is divided among cells; what one does not use goes to those after it."""
+
+
+def bench(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
+    """Measure every cell, then prove every cell; `bench.json` is rewritten after each, so that nothing is lost.
+
+    Args:
+        plan: resolved.
+        journal: open journal of the run folder.
+        outcome: filled in place.
+        started_perf_s: `time.perf_counter()` at the start of the process.
+
+    Raises:
+        CoreUnavailable: a name in bench.arms is no core, or the baseline is not among the arms.
+        RunError: not one cell could be measured.
+    """
+    device = torch.device(plan.hardware.device)
+    set_backends(plan)
+    arms, left_out = arms_of(plan)
+    check_baseline(plan, arms)
+    clock = DeviceClock(device=device)
+    reference = ReferenceOperation(clock)
+    content: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "machine": machine_of(outcome.environment, device),
+        "settings": settings_of(plan),
+        "rules": rules_of(clock.source, reference.name),
+        "arms": dict(arms),
+        "left_out": left_out,
+        **{key: [] for key in ("cells", "dropped", "scaling", "floors")},
+    }
+    path = plan.run_dir / BENCH_FILE
+
+    cells, dropped = all_cells(plan, arms, device)
+    content["dropped"] = dropped
+    measured: list[tuple[Cell, dict[str, Any]]] = []
+    deadline_s = time.perf_counter() + plan.bench.time_limit_s
+    for index, cell in enumerate(cells):
+        try:
+            row = measure_cell(
+                cell,
+                arms,
+                clock=clock,
+                reference=reference,
+                baseline=plan.baseline,
+                rounds=plan.bench.rounds,
+                share_s=_share(cell, cells[index:], deadline_s - time.perf_counter()),
+                seed=plan.seed,
+            )
+        except CellDropped as reason:
+            dropped.append({**cell.head(), "reason": str(reason)})
+        else:
+            row = {"id": len(measured), **row}
+            measured.append((cell, row))
+            content["cells"].append(row)
+        free_memory(device)
+        journal.write("bench_cell", level=cell.level, name=cell.name, what=cell.what, number=index, total=len(cells))
+        write_json_atomic(path, content)
+    outcome.phases_s["timing"] = time.perf_counter() - (deadline_s - plan.bench.time_limit_s)
+
+    _prove(plan, measured, arms, content)
+    content["scaling"] = fit_scaling(content["cells"])
+    content["floors"] = floors(content["cells"])
+    if plan.bench.decide:
+        content["decisions"] = decide(content, source=BENCH_FILE, margin=plan.bench.margin)
+        text = render_decisions(content["decisions"], margin=plan.bench.margin)
+        write_text_atomic(plan.run_dir / DECISION_FILE, text)
+    content["wall_s"] = time.perf_counter() - started_perf_s
+    write_json_atomic(path, content)
+    write_text_atomic(plan.run_dir / REPORT_FILE, render_bench(content))
+    fill_outcome(outcome, journal, content)
+    outcome.phases_s["total"] = time.perf_counter() - started_perf_s
+    if not content["cells"]:
+        raise RunError(f"no cell could be measured. The first: {dropped[0]['reason'] if dropped else 'there is none'}.")
+    draw_plots(content, plan.run_dir)
+
+
+def set_backends(plan: Plan) -> None:
+    """Threads and process-wide switches of the hardware group."""
+    torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = bool(plan.hardware.tf32)
+    torch.backends.cudnn.benchmark = bool(plan.hardware.cudnn_benchmark)
+    torch.use_deterministic_algorithms(plan.determinism == "strict")
+
+
+def _share(cell: Cell, remaining: Sequence[Cell], left_s: float) -> float:
+    return max(0.0, left_s) * _SHARES[cell.level] / sum(_SHARES[other.level] for other in remaining)
+
+
+def _prove(plan: Plan, measured: Iterable[tuple[Cell, dict[str, Any]]], arms: Arms, content: dict[str, Any]) -> None:
+    device = torch.device(plan.hardware.device)
+    probe = energy_probe(device)
+    try:
+        for cell, row in measured:
+            prove_cell(cell, row, arms, device=device, probe=probe)
+            free_memory(device)
+            write_json_atomic(plan.run_dir / BENCH_FILE, content)
+    finally:
+        if probe is not None:
+            probe.close()
