@@ -1,6 +1,6 @@
 """Calls something until it is steady: the rule, and how it ended.
 
-Steady means that the medians of two successive windows of three samples agree within 5 %. It is given up after
+Steady means that the medians of two successive windows of two samples agree within 5 %. It is given up after
 24 samples, or when its time is over; the record says which.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sdpa_exp.timing.clock import DeviceClock
 
-WINDOW = 3
+WINDOW = 2
 TOLERANCE = 0.05
 MAX_SAMPLES = 24
 MIN_SAMPLE_S = 0.002
@@ -77,7 +77,7 @@ def is_steady(samples: list[float]) -> bool:
         return False
     before = statistics.median(samples[-2 * WINDOW : -WINDOW])
     after = statistics.median(samples[-WINDOW:])
-    return abs(after - before) <= TOLERANCE * before
+    return abs(after - before) <= TOLERANCE * min(before, after)
 
 
 def calls_per_sample(call_s: float) -> int:

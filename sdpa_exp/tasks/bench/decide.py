@@ -1,14 +1,14 @@
 """The decision table: which core for which device, precision, number of tokens and head_dim, from measured cells.
 
-The fastest arm by its median is compared with each other arm, round by round. Arms that it does not beat by more than
-the margin, with the lower end of the 95 % interval, are no worse a choice; if the baseline is among them there is no
-difference to speak of.
+The fastest arm by its median is compared with each other arm, round by round, by the 95 % interval of their ratio.
+Where all of it is beyond the margin, the other is slower; where all of it is inside, there is no difference; else it
+can't be told. An arm that is not slower is as good a choice, and the baseline stays where it is one of those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -53,18 +53,31 @@ def _decide_row(row: Mapping[str, Any], margin: float) -> dict[str, Any]:
     if row["is_drifted"]:
         reason = f"undecided: the machine changed by {row['reference_drift']:+.0%} meanwhile"
         return {"choice": None, "equal": [], "gain": gain, "reason": reason}
-    others = [label for label in row["arms"] if label not in (best, FLOOR)]
-    equal = [label for label in others if not _is_slower(ratio_of(seconds[label], seconds[best]), margin)]
-    if baseline in (best, *equal):
-        shown = [label for label in (best, *equal) if label != baseline]
-        text = f"no difference of {baseline} from {', '.join(shown)}" if shown else f"{baseline} is the fastest"
-        return {"choice": baseline, "equal": shown, "gain": gain, "reason": text}
-    return {"choice": best, "equal": equal, "gain": gain, "reason": None}
+    verdicts = {
+        label: _verdict(ratio_of(seconds[label], seconds[best]), margin)
+        for label in row["arms"]
+        if label not in (best, FLOOR)
+    }
+    equal = [label for label, verdict in verdicts.items() if verdict != "slower"]
+    if baseline not in (best, *equal):
+        return {"choice": best, "equal": equal, "gain": gain, "reason": None}
+    shown = [label for label in (best, *equal) if label != baseline]
+    if not shown:
+        text = f"{baseline} is the fastest"
+    elif any(verdicts.get(label) == "unclear" for label in (baseline, *shown)):
+        text = f"can't tell {baseline} from {', '.join(shown)}"
+    else:
+        text = f"no difference of {baseline} from {', '.join(shown)}"
+    return {"choice": baseline, "equal": shown, "gain": gain, "reason": text}
 
 
-def _is_slower(ratio: Ratio, margin: float) -> bool:
-    """Whether even the lower end of (other / best) is beyond the margin."""
-    return ratio.low is not None and ratio.low > 1 + margin
+def _verdict(ratio: Ratio, margin: float) -> Literal["slower", "same", "unclear"]:
+    """What the interval of (other / best) says: beyond the margin, inside it, or both."""
+    assert ratio.low is not None
+    assert ratio.high is not None
+    if ratio.low > 1 + margin:
+        return "slower"
+    return "same" if ratio.high <= 1 + margin else "unclear"
 
 
 def render_decisions(decisions: Sequence[Mapping[str, Any]], *, margin: float) -> str:
@@ -72,9 +85,9 @@ def render_decisions(decisions: Sequence[Mapping[str, Any]], *, margin: float) -
     lines = [
         "# Which attention core",
         "",
-        f"The fastest core of each cell; others that it does not beat by {margin:.0%} with the lower end of the 95 % "
-        "interval stand beside it as equal. Gain: times faster than the baseline (stock; eager for the product alone), "
-        "with its interval. B is the batch: of the product, or of images.",
+        f"The fastest core of each cell, and beside it those that are not shown to be more than {margin:.0%} slower. "
+        "Gain: how many times faster than the baseline (stock; eager for the product alone) the fastest is, with its "
+        "95 % interval. B is the batch: of the product, or of images.",
     ]
     for device in dict.fromkeys(decision["device"] for decision in decisions):
         lines += ["", f"## {device}"]
@@ -95,7 +108,7 @@ def _table(level: str, decisions: Iterable[Mapping[str, Any]]) -> list[str]:
     lines = [
         f"### {titles[level]}",
         "",
-        "| model, site | dtype | what | N | head_dim | heads | B | choice | equal to it | gain | source |",
+        "| model, site | dtype | what | N | head_dim | heads | B | choice | as good | gain | source |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for found in decisions:

@@ -10,7 +10,8 @@ from torch import nn
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.tasks.bench.cell import Arms, Cell, describe_failure, free_memory, is_out_of_memory
-from sdpa_exp.tasks.bench.model import Kind, kinds_of, model_cell, module_cells, with_dispatchers
+from sdpa_exp.tasks.bench.kinds import Kind, kinds_of, with_dispatchers
+from sdpa_exp.tasks.bench.model import model_cell, module_cells
 from sdpa_exp.tasks.bench.op import PUBLISHED_GRID, op_cells
 from sdpa_exp.tasks.network import build
 

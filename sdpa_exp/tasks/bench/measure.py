@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sdpa_exp.tasks.bench.arms import baseline_of
+from sdpa_exp.tasks.bench.budget import CellDropped, raise_if_too_long
 from sdpa_exp.tasks.bench.cell import Arms, Cell, Entry, describe_failure
 from sdpa_exp.timing.clock import DeviceClock
 from sdpa_exp.timing.drift import MAX_DRIFT, ReferenceOperation, drift_of
@@ -16,12 +17,6 @@ from sdpa_exp.timing.interleaved import Contestant, Timing, time_interleaved
 from sdpa_exp.timing.warmup import WarmUp, warm_up
 
 _WARM_UP_SHARE = 0.4
-_PATIENCE = 3.0
-"""A cell may take so many times its share for its first two rounds; beyond that it is dropped."""
-
-
-class CellDropped(Exception):  # noqa: N818 - a state of the cell; the task records it and goes on
-    """A cell that can't be measured; the message is the reason."""
 
 
 def measure_cell(
@@ -62,12 +57,7 @@ def measure_cell(
     warm = _warm_up(entries, clock, share_s=share_s, left_out=left_out)
     if not warm:
         raise CellDropped("; ".join(f"{label}: {why}" for label, why in left_out.items()))
-    pair_s = 2 * sum(warm[label].call_s for label in warm)
-    if pair_s > _PATIENCE * share_s:
-        raise CellDropped(
-            f"two rounds of {len(warm)} arms would take about {pair_s:.0f} s, and its share of bench.time_limit_s is "
-            f"{share_s:.1f} s: raise that, or name fewer arms, levels or sizes"
-        )
+    raise_if_too_long(2 * sum(warm[label].call_s for label in warm), share_s)
     contestants = {label: Contestant(call=entries[label].call, prepare=entries[label].prepare) for label in warm}
     before_s = reference.seconds()
     timing = time_interleaved(
@@ -99,9 +89,17 @@ def measure_cell(
 def _warm_up(
     entries: dict[str, Entry], clock: DeviceClock, *, share_s: float, left_out: dict[str, str]
 ) -> dict[str, WarmUp]:
-    """Warm every arm up; one that fails goes to `left_out`, and the others go on."""
-    warm = {}
+    """Warm every arm up; one that fails goes to `left_out`, and the others go on.
+
+    Raises:
+        CellDropped: warming up alone takes far longer than the cell's share.
+    """
+    warm: dict[str, WarmUp] = {}
+    started_s = time.perf_counter()
     for label, entry in entries.items():
+        if warm:  # what the first arms took tells what all of them will
+            so_far_s = (time.perf_counter() - started_s) / len(warm)
+            raise_if_too_long(so_far_s * len(entries), share_s)
         entry.prepare()
         try:
             warm[label] = warm_up(entry.call, clock, max_s=_WARM_UP_SHARE * share_s / len(entries))

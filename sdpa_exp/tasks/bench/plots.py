@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from sdpa_exp.tasks.bench.arms import FLOOR
 from sdpa_exp.tasks.bench.report import floor_label
@@ -71,7 +72,8 @@ def _scaling(content: Mapping[str, Any]) -> Figure:
     styles = _styles(content)
     for (key, series), (left, right) in zip(groups.items(), panels, strict=True):
         level, site, what, precision, batch, heads, head_dim = key
-        where = f"{level} {site or ''} {what}, {precision}, B {batch}, H {heads}, D {head_dim}"
+        place = f"{level} {site}" if site else level
+        where = f"{place} {what}, {precision}, B {batch}, H {heads}, D {head_dim}"
         for axes, quantity, fit, unit in (
             (left, "median_ms", "time_exponent", "ms"),
             (right, "memory_mib", "memory_exponent", "peak MiB"),
@@ -93,6 +95,8 @@ def _scaling(content: Mapping[str, Any]) -> Figure:
             ticks = sorted({n for found in series for n in found["tokens"]})
             axes.set_xticks(_apart(ticks), [f"{n:.0f}" for n in _apart(ticks)])
             axes.minorticks_off()
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.grid(linewidth=0.5, color="#dddddd")
             axes.set_axisbelow(True)
             if axes.lines:

@@ -15,6 +15,7 @@ from sdpa_exp.tasks.bench.decide import gain_text
 from sdpa_exp.tasks.bench.floor import fastest
 
 _SHORT = {"forward": "f", "forward+backward": "f+b"}
+_A = {"step": "a training step", "inference": "an inference"}
 _TITLES = {"op": "The product alone", "module": "Attention modules"}
 
 
@@ -30,29 +31,41 @@ def render_bench(content: Mapping[str, Any]) -> str:
     for level, title in _TITLES.items():
         rows = [row for row in content["cells"] if row["level"] == level]
         if rows:
-            console.print(_matrix(title, rows))
+            baseline = _common_baseline(rows)
+            say(f"\n{title}: times faster than {baseline or 'the baseline'} (~ 1 is in the interval, ? too few rounds)")
+            console.print(_matrix(rows, baseline))
     for row in content["cells"]:
         if row["level"] not in _TITLES:
+            say(f"\n{_head(row)}")
             console.print(_arms(row))
     if content["scaling"]:
+        say("\nGrowth with N: time ~ N^a, memory ~ N^b, with 95 % intervals")
         console.print(_scaling(content["scaling"]))
     for line in [*_notes(content), *_verdict(content)]:
         say(line)
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-def _matrix(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+def _common_baseline(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    found = {row["baseline"] for row in rows}
+    return found.pop() if len(found) == 1 else None
+
+
+def _head(row: Mapping[str, Any]) -> str:
+    """The title of a whole-model cell."""
+    what = f"Training step ({row['what']})" if row["level"] == "step" else "Inference"
+    changed = ", the machine changed meanwhile!" if row["is_drifted"] else ""
+    return f"{what}, {row['model']}, {row['name']}, {row['precision']}, {row['rounds']} rounds{changed}"
+
+
+def _table() -> Table:
+    return Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
+
+
+def _matrix(rows: Sequence[Mapping[str, Any]], baseline: str | None) -> Table:
     """A row a cell: the baseline's median, and how many times faster the other arms are."""
-    baselines = list(dict.fromkeys(row["baseline"] for row in rows))
-    baseline = baselines[0] if len(baselines) == 1 and baselines[0] is not None else None
     several = len({row["precision"] for row in rows}) > 1
-    table = Table(
-        box=SIMPLE,
-        title=f"{title}: times faster than {baseline or 'the baseline'} (~ no difference, ? too few rounds)",
-        title_justify="left",
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = _table()
     table.add_column("B H N D" if rows[0]["level"] == "op" else "site", no_wrap=True)
     if several:
         table.add_column("", no_wrap=True)
@@ -72,17 +85,9 @@ def _matrix(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _arms(row: Mapping[str, Any]) -> Table:
     """A whole-model cell: a row an arm."""
-    level = "training step: " if row["level"] == "step" else ""
-    few = f", {row['rounds']} rounds" + (" (machine changed meanwhile!)" if row["is_drifted"] else "")
-    table = Table(
-        box=SIMPLE,
-        title=f"{row['level'] if not level else level + row['what']}, {row['name']}, {row['precision']}{few}",
-        title_justify="left",
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = _table()
     table.add_column("arm", no_wrap=True)
-    for name in ("median ms", "q1 to q3", "p95", "images/s", "times faster", "MiB"):
+    for name in ("ms", "q1-q3", "p95", "images/s", "times faster", "MiB"):
         table.add_column(name, justify="right", overflow="fold")
     table.add_column("ran", overflow="fold")
     for label, arm in row["arms"].items():
@@ -90,24 +95,18 @@ def _arms(row: Mapping[str, Any]) -> Table:
         table.add_row(
             label + ("*" if label == row["baseline"] else ""),
             _ms(arm["median_ms"]),
-            f"{_ms(arm['q1_ms'])} to {_ms(arm['q3_ms'])}",
+            f"{_ms(arm['q1_ms'])}-{_ms(arm['q3_ms'])}",
             _ms(arm["p95_ms"]),
             f"{arm['images_per_s']:.3g}",
             "" if label == row["baseline"] else gain_text(arm["speedup"]),
-            "-" if memory is None else f"{memory:.0f}",
+            "-" if memory is None else f"{memory:.3g}",
             ", ".join((arm.get("kernels") or {}).get("forward", ["?"])) or "-",
         )
     return table
 
 
 def _scaling(series: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(
-        box=SIMPLE,
-        title="Growth with N: time ~ N^a, memory ~ N^b, with 95 % intervals",
-        title_justify="left",
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = _table()
     table.add_column("series", overflow="fold")
     table.add_column("N", no_wrap=True)
     table.add_column("arm", no_wrap=True)
@@ -148,7 +147,7 @@ def _notes(content: Mapping[str, Any]) -> list[str]:
     reasons: dict[str, dict[str, None]] = {}
     for row in cells:
         for label, reason in row["left_out"].items():
-            reasons.setdefault(reason, {}).setdefault(f"{label} ({row['level']})")
+            reasons.setdefault(reason, {}).setdefault(label)
     for label, reason in content["left_out"].items():
         reasons.setdefault(reason, {}).setdefault(label)
     lines += [f"left out: {', '.join(labels)}: {reason}" for reason, labels in reasons.items()]
@@ -159,11 +158,12 @@ def _notes(content: Mapping[str, Any]) -> list[str]:
 def _verdict(content: Mapping[str, Any]) -> list[str]:
     lines = []
     for floor in content["floors"]:
-        if floor["level"] != "step":
+        if floor["level"] not in ("step", "inference"):
             continue
         share, low, high = floor["attention_share"]
-        interval = "" if low is None else f" ({low:.0%} to {high:.0%})"
-        text = f"attention costs {share:.0%}{interval} of a step with {floor['baseline']} at {floor['name']}"
+        interval = " (too few rounds for an interval)" if low is None else f" ({low:.0%} to {high:.0%})"
+        what = _A[floor["level"]]
+        text = f"attention costs {share:.0%}{interval} of {what} with {floor['baseline']} at {floor['name']}"
         if floor["removed_by_best"] is not None:
             text += f"; {floor['best']}, the fastest, removes {floor['removed_by_best']:.0%} of that"
         lines.append(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -13,13 +13,14 @@ from sdpa_exp.errors import RunError
 from sdpa_exp.results.events import Journal
 from sdpa_exp.results.files import write_json_atomic, write_text_atomic
 from sdpa_exp.tasks.bench.arms import arms_of, check_baseline
+from sdpa_exp.tasks.bench.budget import Budget, CellDropped, refuse_too_long
 from sdpa_exp.tasks.bench.cell import Arms, Cell, free_memory
 from sdpa_exp.tasks.bench.decide import DECISION_FILE, decide, render_decisions
 from sdpa_exp.tasks.bench.describe import machine_of, rules_of, settings_of
 from sdpa_exp.tasks.bench.floor import floors
 from sdpa_exp.tasks.bench.grid import all_cells
 from sdpa_exp.tasks.bench.headline import fill_outcome
-from sdpa_exp.tasks.bench.measure import CellDropped, measure_cell
+from sdpa_exp.tasks.bench.measure import measure_cell
 from sdpa_exp.tasks.bench.plots import draw_plots
 from sdpa_exp.tasks.bench.prove import energy_probe, prove_cell
 from sdpa_exp.tasks.bench.report import render_bench
@@ -31,8 +32,6 @@ from sdpa_exp.timing.drift import ReferenceOperation
 
 BENCH_FILE = "bench.json"
 SCHEMA_VERSION = 1
-_SHARES = {"op": 1.0, "module": 2.0, "inference": 2.0, "step": 8.0}
-"""How the time limit is divided among cells; what one does not use goes to those after it."""
 
 
 def bench(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
@@ -68,9 +67,12 @@ def bench(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
     cells, dropped = all_cells(plan, arms, device)
     content["dropped"] = dropped
     measured: list[tuple[Cell, dict[str, Any]]] = []
-    deadline_s = time.perf_counter() + plan.bench.time_limit_s
+    budget = Budget(cells, limit_s=plan.bench.time_limit_s)
     for index, cell in enumerate(cells):
+        journal.write("progress", text=f"cell {index + 1}/{len(cells)}: {cell.level} {cell.name} {cell.what}")
+        share_s = budget.share_s(cell)
         try:
+            refuse_too_long(cell, measured, share_s)
             row = measure_cell(
                 cell,
                 arms,
@@ -78,7 +80,7 @@ def bench(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
                 reference=reference,
                 baseline=plan.baseline,
                 rounds=plan.bench.rounds,
-                share_s=_share(cell, cells[index:], deadline_s - time.perf_counter()),
+                share_s=share_s,
                 seed=plan.seed,
             )
         except CellDropped as reason:
@@ -88,9 +90,9 @@ def bench(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
             measured.append((cell, row))
             content["cells"].append(row)
         free_memory(device)
-        journal.write("bench_cell", level=cell.level, name=cell.name, what=cell.what, number=index, total=len(cells))
         write_json_atomic(path, content)
-    outcome.phases_s["timing"] = time.perf_counter() - (deadline_s - plan.bench.time_limit_s)
+    outcome.phases_s["timing"] = budget.used_s
+    journal.write("progress", text="timed; now which kernels ran, and their memory")
 
     _prove(plan, measured, arms, content)
     content["scaling"] = fit_scaling(content["cells"])
@@ -114,11 +116,8 @@ def set_backends(plan: Plan) -> None:
     torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = bool(plan.hardware.tf32)
     torch.backends.cudnn.benchmark = bool(plan.hardware.cudnn_benchmark)
-    torch.use_deterministic_algorithms(plan.determinism == "strict")
-
-
-def _share(cell: Cell, remaining: Sequence[Cell], left_s: float) -> float:
-    return max(0.0, left_s) * _SHARES[cell.level] / sum(_SHARES[other.level] for other in remaining)
+    if plan.determinism == "strict":  # only then: it imports the compiler, which takes seconds
+        torch.use_deterministic_algorithms(True)
 
 
 def _prove(plan: Plan, measured: Iterable[tuple[Cell, dict[str, Any]]], arms: Arms, content: dict[str, Any]) -> None:
