@@ -21,7 +21,8 @@ import numpy as np
 import torch
 import yaml
 
-from benchmarks.interleaved import machine
+from sdpa_exp.results.environment import collect_environment
+from sdpa_exp.tasks.bench.describe import machine_of
 
 ARMS = ("plain", "framework")
 
@@ -54,7 +55,7 @@ def main() -> None:
         pairs = measure(Path(folder), options.repeats, options.epochs)
     ratios = np.array([pair["framework"] / pair["plain"] for pair in pairs])
     content: dict[str, Any] = {
-        "machine": machine(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
+        "machine": machine_of(collect_environment(), torch.device("cuda" if torch.cuda.is_available() else "cpu")),
         "what": "train seconds (first epoch left out), attention=stock telemetry=default tracking=local / plain",
         "pairs_s": pairs,
         "ratio_median": float(np.median(ratios)),
