@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sdpa_exp.tasks.bench.cell import Cell
 
 LEVEL_SHARES = {"op": 4.0, "module": 1.5, "inference": 0.5, "step": 4.0}
-PATIENCE = 2.5
+"""How the time is divided among the levels; what one leaves over goes to those after it."""
+MAX_CELL_SHARE = 0.2
+"""Of what its level has left, while there are many cells: cheap cells, which come first, get all their rounds."""
+PATIENCE = 1.5
 """A cell may take so many times its share for the least that makes a row; beyond that it is dropped."""
 _LEAST_CALLS = 4  # of each arm: two to warm up, two rounds
 _MIN_TELLING_MS = 1.0  # shorter calls are overhead, and say nothing about larger ones
@@ -22,21 +24,13 @@ class CellDropped(Exception):  # noqa: N818 - a state of the cell; the task reco
 
 
 class Budget:
-    """Gives each cell its seconds; what one leaves over goes to those after it.
-
-    A level's share is divided by the root of what its cells cost: cheap ones get more rounds, costly ones more time.
-    """
+    """Gives each cell its seconds, in the order of the cells: level by level, cheap cells first."""
 
     def __init__(self, cells: Sequence[Cell], *, limit_s: float) -> None:
-        totals: dict[str, float] = defaultdict(float)
-        for cell in cells:
-            totals[cell.level] += math.sqrt(cell.work)
-        self._weights = {
-            id(cell): LEVEL_SHARES[cell.level] * math.sqrt(cell.work) / totals[cell.level] for cell in cells
-        }
-        self._left = sum(self._weights.values())
-        self._limit_s = limit_s
+        self._num_left = Counter(cell.level for cell in cells)
+        self._deadlines_s: dict[str, float] = {}
         self._started_s = time.perf_counter()
+        self._end_s = self._started_s + limit_s
 
     @property
     def used_s(self) -> float:
@@ -45,10 +39,13 @@ class Budget:
 
     def share_s(self, cell: Cell) -> float:
         """Seconds for this cell; asked once for each, in order."""
-        weight = self._weights[id(cell)]
-        share_s = max(0.0, self._limit_s - self.used_s) * weight / self._left
-        self._left = max(self._left - weight, weight * 1e-6)
-        return share_s
+        now_s, level = time.perf_counter(), cell.level
+        if level not in self._deadlines_s:
+            shares = sum(LEVEL_SHARES[other] for other, count in self._num_left.items() if count)
+            self._deadlines_s[level] = now_s + (self._end_s - now_s) * LEVEL_SHARES[level] / shares
+        share = max(MAX_CELL_SHARE, 1 / self._num_left[level])
+        self._num_left[level] -= 1
+        return max(0.0, self._deadlines_s[level] - now_s) * share
 
 
 def refuse_too_long(cell: Cell, measured: Sequence[tuple[Cell, Mapping[str, Any]]], share_s: float) -> None:
