@@ -37,10 +37,11 @@ class DeviceClock:
 
     def _by_events(self, call: Callable[[], object], num_calls: int) -> float:
         start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
+        stream = torch.cuda.current_stream(self.device)
+        start.record(stream)
         for _ in range(num_calls):
             call()
-        end.record()
+        end.record(stream)
         synchronize(self.device)
         return float(start.elapsed_time(end)) / 1e3 / num_calls
 

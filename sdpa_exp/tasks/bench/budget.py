@@ -20,7 +20,11 @@ _MIN_TELLING_MS = 1.0  # shorter calls are overhead, and say nothing about large
 
 
 class CellDropped(Exception):  # noqa: N818 - a state of the cell; the task records it and goes on
-    """A cell that can't be measured; the message is the reason."""
+    """A cell that can't be measured; the message is the reason, `needs_s` the time it would take where that is it."""
+
+    def __init__(self, reason: str, *, needs_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.needs_s = needs_s
 
 
 class Budget:
@@ -70,5 +74,6 @@ def raise_if_too_long(least_s: float, share_s: float) -> None:
     if least_s > PATIENCE * share_s:
         raise CellDropped(
             f"two rounds and their warm-up would take about {least_s:.1f} s, and its share of bench.time_limit_s is "
-            f"{share_s:.1f} s: raise that, or name fewer arms, levels or sizes"
+            f"{share_s:.1f} s: raise that, or name fewer arms, levels or sizes",
+            needs_s=least_s,
         )

@@ -56,5 +56,5 @@ def rules_of(clock: str, reference: str) -> dict[str, str]:
         "rounds": "random order, then its reverse (A B B A); ratios pair samples of one round",
         "interval": f"{LEVEL:.0%} percentile bootstrap of the median ratio over rounds, from {MIN_ROUNDS} rounds on",
         "drift": f"{reference}, before and after a cell; flagged beyond {MAX_DRIFT:.0%}",
-        "throttling": "clocks and throttle reasons of a GPU: telemetry in result.json",
+        "throttling": "clocks, temperature and throttle reasons of a GPU before and after a cell, by NVML",
     }

@@ -5,7 +5,6 @@ This comes after all timing, because the profiler can slow a process for good.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
@@ -18,7 +17,6 @@ from sdpa_exp.evidence.kernels import LABELS
 from sdpa_exp.evidence.profile import Sightings, profile_sites
 from sdpa_exp.tasks.bench.arms import FLOOR
 from sdpa_exp.tasks.bench.cell import Arms, Cell, Entry, describe_failure
-from sdpa_exp.telemetry.make import gpu_probe
 from sdpa_exp.telemetry.probe import Probe
 from sdpa_exp.timing.clock import synchronize
 from sdpa_exp.timing.memory import peak_of_call
@@ -69,13 +67,6 @@ def same_kernel(row: Mapping[str, Any]) -> list[list[str]]:
         if kernels and label != FLOOR and LABELS["softmax"] not in kernels["forward"]:
             groups.setdefault(str(kernels), []).append(label)
     return [labels for labels in groups.values() if len(labels) > 1]
-
-
-def energy_probe(device: torch.device) -> Probe | None:
-    """NVML for this device; None elsewhere than on CUDA."""
-    if device.type != "cuda":
-        return None
-    return gpu_probe(str(torch.cuda.get_device_properties(device).uuid), os.getpid())
 
 
 def _withdraw(row: dict[str, Any], label: str, reason: str) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from sdpa_exp.tasks.bench.arms import FLOOR
 from sdpa_exp.tasks.bench.decide import gain_text
 from sdpa_exp.tasks.bench.floor import fastest
+from sdpa_exp.timing.interval import MIN_ROUNDS
 
 _SHORT = {"forward": "f", "forward+backward": "f+b"}
 _A = {"step": "a training step", "inference": "an inference"}
@@ -136,6 +137,9 @@ def _notes(content: Mapping[str, Any]) -> list[str]:
             f"NOTE: in {len(drifted)} of {len(cells)} cells (marked !) a fixed operation got slower or faster by "
             "more than 10 % meanwhile: something else ran, or a clock changed"
         )
+    throttled = [row for row in cells if row.get("gpu") and any(row["gpu"][edge]["throttled"] for edge in row["gpu"])]
+    if throttled:
+        lines.append(f"NOTE: the GPU was throttled around {len(throttled)} of {len(cells)} cells; bench.json says why")
     unsteady = sum(not arm["warm_up"]["is_steady"] for row in cells for arm in row["arms"].values())
     if unsteady:
         total = sum(len(row["arms"]) for row in cells)
@@ -151,7 +155,15 @@ def _notes(content: Mapping[str, Any]) -> list[str]:
     for label, reason in content["left_out"].items():
         reasons.setdefault(reason, {}).setdefault(label)
     lines += [f"left out: {', '.join(labels)}: {reason}" for reason, labels in reasons.items()]
-    lines += [f"dropped: {cell['level']} {cell['name']}: {cell['reason']}" for cell in content["dropped"]]
+    slow = [cell for cell in content["dropped"] if cell.get("needs_s") is not None]
+    if slow:
+        needs = [cell["needs_s"] for cell in slow]
+        limit = f"bench.time_limit_s={content['settings']['time_limit_s']:g}"
+        lines.append(
+            f"dropped, since {limit} has no room for the {_ms(min(needs))} to {_ms(max(needs))} s that each takes at "
+            f"least: {'; '.join(map(_short_name, slow))}"
+        )
+    lines += [f"dropped: {_short_name(cell)}: {cell['reason']}" for cell in content["dropped"] if cell not in slow]
     return lines
 
 
@@ -164,7 +176,7 @@ def _verdict(content: Mapping[str, Any]) -> list[str]:
         interval = " (too few rounds for an interval)" if low is None else f" ({low:.0%} to {high:.0%})"
         what = _A[floor["level"]]
         text = f"attention costs {share:.0%}{interval} of {what} with {floor['baseline']} at {floor['name']}"
-        if floor["removed_by_best"] is not None:
+        if low is not None and floor["removed_by_best"] is not None:
             text += f"; {floor['best']}, the fastest, removes {floor['removed_by_best']:.0%} of that"
         lines.append(text)
     for level in ("module", "inference", "step"):
@@ -173,12 +185,19 @@ def _verdict(content: Mapping[str, Any]) -> list[str]:
             best = fastest(row)
             assert best is not None
             gain = gain_text(row["arms"][best]["speedup"])
+            gain += "" if row["rounds"] >= MIN_ROUNDS else f" (no interval: {row['rounds']} rounds)"
             lines.append(f"fastest {level} ({row['name']}): {best}, {gain} times {row['baseline']}")
+    choices: dict[str, list[str]] = {}
     for found in content.get("decisions", []):
-        name = f"{found['level']} {found['name']} {_SHORT.get(found['what'], '')}".rstrip()
-        equal = f" (= {', '.join(found['equal'])})" if found["equal"] and found["reason"] is None else ""
-        lines.append(f"choice: {name}: {found['reason'] or found['choice']}{equal}")
+        equal = f" (as good: {', '.join(found['equal'])})" if found["equal"] and found["reason"] is None else ""
+        choices.setdefault(f"{found['reason'] or found['choice']}{equal}", []).append(_short_name(found))
+    lines += [f"choice: {choice}: {'; '.join(names)}" for choice, names in choices.items()]
     return lines
+
+
+def _short_name(cell: Mapping[str, Any]) -> str:
+    """Module P4 640 px b2 f+b."""
+    return " ".join(part for part in (cell["level"], cell["name"], _SHORT.get(cell.get("what", ""), "")) if part)
 
 
 def _ratio(arm: Mapping[str, Any] | None) -> str:

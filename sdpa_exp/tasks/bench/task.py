@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -14,15 +13,16 @@ from sdpa_exp.results.events import Journal
 from sdpa_exp.results.files import write_json_atomic, write_text_atomic
 from sdpa_exp.tasks.bench.arms import arms_of, check_baseline
 from sdpa_exp.tasks.bench.budget import Budget, CellDropped, refuse_too_long
-from sdpa_exp.tasks.bench.cell import Arms, Cell, free_memory
+from sdpa_exp.tasks.bench.cell import Cell, free_memory
 from sdpa_exp.tasks.bench.decide import DECISION_FILE, decide, render_decisions
 from sdpa_exp.tasks.bench.describe import machine_of, rules_of, settings_of
 from sdpa_exp.tasks.bench.floor import floors
+from sdpa_exp.tasks.bench.gpu_state import gpu_state, probe_of
 from sdpa_exp.tasks.bench.grid import all_cells
 from sdpa_exp.tasks.bench.headline import fill_outcome
 from sdpa_exp.tasks.bench.measure import measure_cell
 from sdpa_exp.tasks.bench.plots import draw_plots
-from sdpa_exp.tasks.bench.prove import energy_probe, prove_cell
+from sdpa_exp.tasks.bench.prove import prove_cell
 from sdpa_exp.tasks.bench.report import render_bench
 from sdpa_exp.tasks.bench.scaling import fit_scaling
 from sdpa_exp.tasks.dispatch import REPORT_FILE
@@ -64,13 +64,14 @@ def bench(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
     }
     path = plan.run_dir / BENCH_FILE
 
+    probe = probe_of(device)
     cells, dropped = all_cells(plan, arms, device)
     content["dropped"] = dropped
     measured: list[tuple[Cell, dict[str, Any]]] = []
     budget = Budget(cells, limit_s=plan.bench.time_limit_s)
     for index, cell in enumerate(cells):
         journal.write("progress", text=f"cell {index + 1}/{len(cells)}: {cell.level} {cell.name} {cell.what}")
-        share_s = budget.share_s(cell)
+        share_s, gpu_before = budget.share_s(cell), gpu_state(probe)
         try:
             refuse_too_long(cell, measured, share_s)
             row = measure_cell(
@@ -83,10 +84,10 @@ def bench(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
                 share_s=share_s,
                 seed=plan.seed,
             )
-        except CellDropped as reason:
-            dropped.append({**cell.head(), "reason": str(reason)})
+        except CellDropped as why:
+            dropped.append({**cell.head(), "reason": str(why), "needs_s": why.needs_s})
         else:
-            row = {"id": len(measured), **row}
+            row = {"id": len(measured), **row, "gpu": probe and {"before": gpu_before, "after": gpu_state(probe)}}
             measured.append((cell, row))
             content["cells"].append(row)
         free_memory(device)
@@ -94,7 +95,12 @@ def bench(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
     outcome.phases_s["timing"] = budget.used_s
     journal.write("progress", text="timed; now which kernels ran, and their memory")
 
-    _prove(plan, measured, arms, content)
+    for cell, row in measured:
+        prove_cell(cell, row, arms, device=device, probe=probe)
+        free_memory(device)
+        write_json_atomic(path, content)
+    if probe is not None:
+        probe.close()
     content["scaling"] = fit_scaling(content["cells"])
     content["floors"] = floors(content["cells"])
     if plan.bench.decide:
@@ -118,16 +124,3 @@ def set_backends(plan: Plan) -> None:
     torch.backends.cudnn.benchmark = bool(plan.hardware.cudnn_benchmark)
     if plan.determinism == "strict":  # only then: it imports the compiler, which takes seconds
         torch.use_deterministic_algorithms(True)
-
-
-def _prove(plan: Plan, measured: Iterable[tuple[Cell, dict[str, Any]]], arms: Arms, content: dict[str, Any]) -> None:
-    device = torch.device(plan.hardware.device)
-    probe = energy_probe(device)
-    try:
-        for cell, row in measured:
-            prove_cell(cell, row, arms, device=device, probe=probe)
-            free_memory(device)
-            write_json_atomic(plan.run_dir / BENCH_FILE, content)
-    finally:
-        if probe is not None:
-            probe.close()

@@ -224,6 +224,7 @@ def test_what_the_time_limit_has_no_room_for_is_dropped_with_the_time_it_would_t
     )
     assert 4096 not in {row["tokens"] for row in content["cells"]}
     assert "raise that, or name fewer arms, levels or sizes" in content["dropped"][-1]["reason"]
+    assert "dropped, since bench.time_limit_s=1 has no room for" in (tmp_path / "report.txt").read_text()
 
 
 def test_a_baseline_that_is_no_arm_is_refused(tmp_path: Path) -> None:
