@@ -1,6 +1,6 @@
 """Do the op figures of task=bench agree with PyTorch's own timer? torch.utils.benchmark against ours, in turns.
 
-    python -m benchmarks.bench_check --out benchmarks/results/bench_check_cpu.json
+    python -m benchmarks.bench_check --out benchmarks/results/timer_check_cpu.json
 
 For each shape and core both time the same call several times, alternately; what is compared is the median of either.
 Exit code 1 when any pair differs by more than the tolerance.

@@ -63,7 +63,7 @@ def measure(
     model: str, clock: DeviceClock, reference: ReferenceOperation, options: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Both kinds of sites in both memory formats."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for format_name, memory_format in FORMATS.items():
         torch.manual_seed(0)
         network = build_network(f"{model}.yaml").to(clock.device)
@@ -77,7 +77,7 @@ def measure(
             contestants = {name: Contestant(call=_call(kind, forward)) for name, forward in forwards.items()}
             warm = {name: warm_up(each.call, clock, max_s=20.0) for name, each in contestants.items()}
             before_s = reference.seconds()
-            timing = time_interleaved(contestants, clock=clock, warm_ups=warm, rounds=options.rounds)
+            timing = time_interleaved(contestants, clock=clock, warm_ups=warm, rounds=options.rounds, seed=(len(rows),))
             row = {
                 "model": model,
                 "imgsz": options.imgsz,

@@ -7,7 +7,7 @@ clocks, neighbours) meets all of them alike and first and last place are shared.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +62,7 @@ def time_interleaved(
     warm_ups: Mapping[str, WarmUp],
     rounds: int,
     max_s: float = float("inf"),
-    seed: int = 0,
+    seed: Sequence[int] = (0,),
 ) -> Timing:
     """Time them all, round by round.
 
@@ -72,10 +72,10 @@ def time_interleaved(
         warm_ups: how long each takes, from `warm_up`.
         rounds: rounds at most; always an even number, since they come in pairs.
         max_s: no further pair of rounds is started when it would not fit; the first always is.
-        seed: of the orders.
+        seed: of the orders; another one for each measurement, lest one arm comes first in all of them.
     """
     names = list(contestants)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(list(seed))
     per_sample = calls_per_sample(min(warm_ups[name].call_s for name in names))
     seconds: dict[str, list[float]] = {name: [] for name in names}
     orders: list[tuple[str, ...]] = []

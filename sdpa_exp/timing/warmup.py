@@ -17,8 +17,8 @@ from sdpa_exp.timing.clock import DeviceClock
 WINDOW = 2
 TOLERANCE = 0.05
 MAX_SAMPLES = 24
-MIN_SAMPLE_S = 0.002
-"""A sample is repeated calls until it takes this long: a clock's own noise is then far below a percent."""
+MIN_SAMPLE_S = 0.01
+"""A sample is repeated calls until it takes about this long: neither the clock nor a lost time slice is most of it."""
 RULE = (
     f"until the medians of two successive windows of {WINDOW} samples agree within {TOLERANCE:.0%}, "
     f"at most {MAX_SAMPLES} samples"

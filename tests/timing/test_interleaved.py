@@ -40,6 +40,20 @@ def test_rounds_come_in_pairs_of_an_order_and_its_reverse() -> None:
     assert len(set(timing.orders)) > 2  # the order is drawn anew for each pair
 
 
+def test_another_seed_lets_another_arm_come_first() -> None:
+    first = {
+        time_interleaved(
+            {name: Contestant(call=lambda: None) for name in "abcd"},
+            clock=ScriptedClock(script=itertools.repeat(1.0)),
+            warm_ups=dict.fromkeys("abcd", WARM),
+            rounds=2,
+            seed=(0, number),
+        ).orders[0][0]
+        for number in range(20)
+    }
+    assert first == set("abcd")
+
+
 def test_an_odd_number_of_rounds_is_rounded_up_so_that_each_order_has_its_reverse() -> None:
     assert run("ab", itertools.repeat(1.0), rounds=5).num_rounds == 6
 
@@ -87,8 +101,8 @@ def test_calls_too_short_for_the_clock_are_repeated_within_a_sample() -> None:
         warm_ups={"a": WarmUp(num_calls=2, is_steady=True, call_s=1e-4)},
         rounds=2,
     )
-    assert timing.calls_per_sample == 20
-    assert len(log) == 40
+    assert timing.calls_per_sample == 100
+    assert len(log) == 200
 
 
 def test_fewer_rounds_than_six_get_no_interval() -> None:

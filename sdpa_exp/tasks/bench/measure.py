@@ -28,7 +28,7 @@ def measure_cell(
     baseline: str | None,
     rounds: int,
     share_s: float,
-    seed: int,
+    seed: tuple[int, int],
 ) -> dict[str, Any]:
     """The row of a cell.
 

@@ -82,7 +82,7 @@ def bench(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
                 baseline=plan.baseline,
                 rounds=plan.bench.rounds,
                 share_s=share_s,
-                seed=plan.seed,
+                seed=(plan.seed, index),
             )
         except CellDropped as why:
             dropped.append({**cell.head(), "reason": str(why), "needs_s": why.needs_s})
