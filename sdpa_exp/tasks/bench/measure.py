@@ -10,7 +10,7 @@ import numpy as np
 
 from sdpa_exp.tasks.bench.arms import baseline_of
 from sdpa_exp.tasks.bench.budget import CellDropped, raise_if_too_long
-from sdpa_exp.tasks.bench.cell import Arms, Cell, Entry, describe_failure
+from sdpa_exp.tasks.bench.cell import Arms, Cell, Entry, describe_failure, is_out_of_memory
 from sdpa_exp.timing.clock import DeviceClock
 from sdpa_exp.timing.drift import MAX_DRIFT, ReferenceOperation, drift_of
 from sdpa_exp.timing.interleaved import Contestant, Timing, time_interleaved
@@ -60,14 +60,19 @@ def measure_cell(
     raise_if_too_long(2 * sum(warm[label].call_s for label in warm), share_s)
     contestants = {label: Contestant(call=entries[label].call, prepare=entries[label].prepare) for label in warm}
     before_s = reference.seconds()
-    timing = time_interleaved(
-        contestants,
-        clock=clock,
-        warm_ups=warm,
-        rounds=rounds,
-        max_s=max(0.0, share_s - (time.perf_counter() - started_s)),
-        seed=seed,
-    )
+    try:
+        timing = time_interleaved(
+            contestants,
+            clock=clock,
+            warm_ups=warm,
+            rounds=rounds,
+            max_s=max(0.0, share_s - (time.perf_counter() - started_s)),
+            seed=seed,
+        )
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise CellDropped(describe_failure(error)) from error
     drift = drift_of(before_s, reference.seconds())
     chosen = baseline_of(baseline, list(warm), level=cell.level)
     return {

@@ -36,7 +36,12 @@ def prove_cell(cell: Cell, row: dict[str, Any], arms: Arms, *, device: torch.dev
         device: where everything runs.
         probe: reads the GPU's energy counter; None where there is none.
     """
-    entries = cell.build({label: name for label, name in arms.items() if label in row["arms"]})
+    try:
+        entries = cell.build({label: name for label, name in arms.items() if label in row["arms"]})
+    except (RuntimeError, MemoryError) as error:
+        for label in list(row["arms"]):
+            _withdraw(row, label, f"timed, but not proven: {describe_failure(error)}")
+        entries = {}
     for label, entry in entries.items():
         entry.prepare()
         try:

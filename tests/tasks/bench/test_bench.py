@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from sdpa_exp.attention.core import Core
+from sdpa_exp.attention.eager import EAGER
 from sdpa_exp.attention.requirements import ANYWHERE
 from sdpa_exp.errors import ConfigError, CoreUnavailable, RunError
 from sdpa_exp.results.events import Journal
@@ -39,6 +40,15 @@ def _full(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> to
 
 
 FULL = Core(name="full", summary="never fits", function=_full, kernels=frozenset({"flash"}), requirements=ANYWHERE)
+
+
+def _fails_when_watched(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
+    if torch.autograd.profiler._is_profiler_enabled:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+    return EAGER.function(q, k, v, scale)  # type: ignore[misc]
+
+
+UNPROVEN = dataclasses.replace(FULL, name="unproven", function=_fails_when_watched)
 
 
 def run(folder: Path, *overrides: str) -> tuple[Outcome, dict[str, Any]]:
@@ -206,6 +216,28 @@ def test_an_arm_that_fails_or_runs_something_else_is_left_out_with_its_reason(tm
         assert row["left_out"]["full"].startswith("it does not fit into memory (CUDA out of memory")
         (explicit,) = (row["left_out"][label] for label in row["left_out"] if label not in ("full",))
         assert explicit == "product ran explicit softmax instead of flash: its figures are withdrawn"
+
+
+def test_an_arm_whose_proof_fails_keeps_no_figures(tmp_path: Path) -> None:
+    arms = "bench.arms=[eager,tests.tasks.bench.test_bench:UNPROVEN]"
+    _, content = run(tmp_path, "bench.levels=[op]", arms, "bench.op_shapes=[[1,2,64,16]]", "baseline=unproven")
+    for row in content["cells"]:
+        assert set(row["arms"]) == {"eager"}
+        assert row["left_out"]["unproven"].startswith("timed, but not proven: it does not fit into memory")
+        assert row["baseline"] is None
+        assert row["arms"]["eager"]["speedup"] is None
+    assert "fastest" not in (tmp_path / "report.txt").read_text()
+
+
+def test_memory_that_runs_out_between_the_rounds_drops_the_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr("sdpa_exp.tasks.bench.measure.time_interleaved", full)
+    with pytest.raises(RunError, match=r"no cell could be measured\. The first: it does not fit into memory"):
+        run(tmp_path, "bench.levels=[op]", "bench.arms=[eager]", "bench.op_shapes=[[1,2,64,16]]")
 
 
 def test_a_run_without_a_single_cell_fails_and_says_why(tmp_path: Path) -> None:
