@@ -9,7 +9,7 @@ from typing import Any
 
 from sdpa_exp.tasks.bench.cell import Cell
 
-LEVEL_SHARES = {"op": 4.0, "module": 1.5, "inference": 0.5, "step": 4.0}
+LEVEL_SHARES = {"op": 3.0, "module": 1.5, "inference": 1.0, "step": 4.5}
 """How the time is divided among the levels; what one leaves over goes to those after it."""
 MAX_CELL_SHARE = 0.2
 """Of what its level has left, while there are many cells: cheap cells, which come first, get all their rounds."""

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from sdpa_exp.tasks.bench.arms import FLOOR
-from sdpa_exp.tasks.bench.report import floor_label
+from sdpa_exp.tasks.bench.report import floor_label, three_digits
 
 SPEEDUP_FILE = "speedup.png"
 SCALING_FILE = "scaling.png"
@@ -48,9 +48,9 @@ def _speedups(rows: Sequence[Mapping[str, Any]], content: Mapping[str, Any]) -> 
         axes.axvline(1.0, color="#888888", linestyle="--", linewidth=1)
         axes.set_yticks(range(len(labels)), [floor_label(label) for label in labels])
         axes.set_ylim(len(labels) - 0.4, -0.6)
-        base_ms = row["arms"][row["baseline"]]["median_ms"]
+        base_ms = three_digits(row["arms"][row["baseline"]]["median_ms"])
         axes.set_title(
-            f"{row['level']} {row['name']}, {row['what']}, {row['precision']}: {row['baseline']} {base_ms:.3g} ms, "
+            f"{row['level']} {row['name']}, {row['what']}, {row['precision']}: {row['baseline']} {base_ms} ms, "
             f"n = {row['rounds']} rounds",
             loc="left",
         )

@@ -80,7 +80,7 @@ def _matrix(rows: Sequence[Mapping[str, Any]], baseline: str | None) -> Table:
         cells = [_ratio(row["arms"].get(label)) for label in labels]
         mark = "!" if row["is_drifted"] else ""
         name = [row["name"], *([row["precision"]] if several else []), _SHORT[row["what"]] + mark]
-        table.add_row(*name, _ms(first), *cells)
+        table.add_row(*name, three_digits(first), *cells)
     return table
 
 
@@ -95,9 +95,9 @@ def _arms(row: Mapping[str, Any]) -> Table:
         memory = (arm.get("memory") or {}).get("allocated_mib")
         table.add_row(
             label + ("*" if label == row["baseline"] else ""),
-            _ms(arm["median_ms"]),
-            f"{_ms(arm['q1_ms'])}-{_ms(arm['q3_ms'])}",
-            _ms(arm["p95_ms"]),
+            three_digits(arm["median_ms"]),
+            f"{three_digits(arm['q1_ms'])}-{three_digits(arm['q3_ms'])}",
+            three_digits(arm["p95_ms"]),
             f"{arm['images_per_s']:.3g}",
             "" if label == row["baseline"] else gain_text(arm["speedup"]),
             "-" if memory is None else f"{memory:.3g}",
@@ -157,11 +157,11 @@ def _notes(content: Mapping[str, Any]) -> list[str]:
     lines += [f"left out: {', '.join(labels)}: {reason}" for reason, labels in reasons.items()]
     slow = [cell for cell in content["dropped"] if cell.get("needs_s") is not None]
     if slow:
-        needs = [cell["needs_s"] for cell in slow]
+        least, most = (three_digits(bound(cell["needs_s"] for cell in slow)) for bound in (min, max))
         limit = f"bench.time_limit_s={content['settings']['time_limit_s']:g}"
         lines.append(
-            f"dropped, since {limit} has no room for the {_ms(min(needs))} to {_ms(max(needs))} s that each takes at "
-            f"least: {'; '.join(map(_short_name, slow))}"
+            f"dropped, since {limit} has no room for the {least} to {most} s that each takes at least: "
+            f"{'; '.join(map(_short_name, slow))}"
         )
     lines += [f"dropped: {_short_name(cell)}: {cell['reason']}" for cell in content["dropped"] if cell not in slow]
     return lines
@@ -208,7 +208,8 @@ def _ratio(arm: Mapping[str, Any] | None) -> str:
     return f"{value:.2f}{mark}"
 
 
-def _ms(value: float | None) -> str:
+def three_digits(value: float | None) -> str:
+    """Three digits, and never an exponent."""
     if value is None:
         return "-"
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"

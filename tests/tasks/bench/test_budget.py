@@ -26,7 +26,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 def test_a_level_gets_its_share_and_what_it_leaves_goes_on(watch: Watch) -> None:
     cells = [*(cell("op") for _ in range(10)), cell("step")]
     found = Budget(cells, limit_s=100.0)
-    assert found.share_s(cells[0]) == pytest.approx(10.0)  # a fifth of the op level's half
+    assert found.share_s(cells[0]) == pytest.approx(8.0)  # a fifth of what the op level has: 3 of 7.5 parts
     for each in cells[1:10]:
         found.share_s(each)
     watch.now_s = 20.0
