@@ -170,13 +170,14 @@ def _notes(content: Mapping[str, Any]) -> list[str]:
 def _verdict(content: Mapping[str, Any]) -> list[str]:
     lines = []
     for floor in content["floors"]:
-        if floor["level"] not in ("step", "inference"):
-            continue
         share, low, high = floor["attention_share"]
-        interval = " (too few rounds for an interval)" if low is None else f" ({low:.0%} to {high:.0%})"
-        what = _A[floor["level"]]
-        text = f"attention costs {share:.0%}{interval} of {what} with {floor['baseline']} at {floor['name']}"
-        if low is not None and floor["removed_by_best"] is not None:
+        if floor["level"] not in _A or low is None:  # two rounds can make attention cost less than nothing
+            continue
+        text = (
+            f"attention costs {share:.0%} ({low:.0%} to {high:.0%}) of {_A[floor['level']]} with {floor['baseline']} at "
+            f"{floor['name']}"
+        )
+        if floor["removed_by_best"] is not None:
             text += f"; {floor['best']}, the fastest, removes {floor['removed_by_best']:.0%} of that"
         lines.append(text)
     for level in ("module", "inference", "step"):
