@@ -173,10 +173,8 @@ def _verdict(content: Mapping[str, Any]) -> list[str]:
         share, low, high = floor["attention_share"]
         if floor["level"] not in _A or low is None:  # two rounds can make attention cost less than nothing
             continue
-        text = (
-            f"attention costs {share:.0%} ({low:.0%} to {high:.0%}) of {_A[floor['level']]} with {floor['baseline']} at "
-            f"{floor['name']}"
-        )
+        what = f"{_A[floor['level']]} with {floor['baseline']} at {floor['name']}"
+        text = f"attention costs {share:.0%} ({low:.0%} to {high:.0%}) of {what}"
         if floor["removed_by_best"] is not None:
             text += f"; {floor['best']}, the fastest, removes {floor['removed_by_best']:.0%} of that"
         lines.append(text)
