@@ -25,9 +25,10 @@ import numpy as np
 import torch
 import yaml
 
-from benchmarks.interleaved import machine
 from benchmarks.overhead_figures import figures, table
+from sdpa_exp.results.environment import collect_environment
 from sdpa_exp.results.events import read_events
+from sdpa_exp.tasks.bench.describe import machine_of
 from sdpa_exp.telemetry.make import cpu_energy_probe, host_probe
 
 OURS = {
@@ -71,7 +72,7 @@ def main() -> None:
     overrides = ("train.plots=false", f"train.epochs={options.epochs}", *options.overrides)
     with tempfile.TemporaryDirectory(prefix="sdpa_exp_overhead_") as folder:
         content: dict[str, Any] = {
-            "machine": machine(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
+            "machine": machine_of(collect_environment(), torch.device("cuda" if torch.cuda.is_available() else "cpu")),
             "command": f"python -m benchmarks.overhead {' '.join(sys.argv[1:])}",
             "overrides": overrides,
             "sample": time_samples(Path(folder)),

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.interleaved import machine
+from sdpa_exp.results.environment import collect_environment
+from sdpa_exp.tasks.bench.describe import machine_of
 
 _KEEP = ("network", "weights", "imgsz", "conf", "source", "boxes_by", "variants", "not_run", "agreement", "warnings")
 _NUM_CHECKED = 12
@@ -42,7 +43,12 @@ def main() -> None:
     print(f"model time, ours over Ultralytics' own: {check['ratio']:.3f}")
     if options.json:
         settings = {key: value for key, value in vars(options).items() if key != "json"}
-        content = {"machine": machine(torch.device("cpu")), "settings": settings, "runs": runs, "clock_check": check}
+        content = {
+            "machine": machine_of(collect_environment(), torch.device("cpu")),
+            "settings": settings,
+            "runs": runs,
+            "clock_check": check,
+        }
         options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -39,6 +39,7 @@ Examples
   python -m sdpa_exp attention=stock,sdpa seeds=five compare.control=aa -m    stock twice, 1 ulp apart: the noise floor
   python -m sdpa_exp experiment=layout_or_kernel              a preset: arms, seeds and baseline are in its file
   python -m sdpa_exp dataset=yolo_dir dataset.path=my/data.yaml attention=stock,sdpa seed=0,42 -m train.epochs=20
+  python -m sdpa_exp task=bench 'bench.arms=[stock,sdpa]'     how much faster are modules, steps and inference?
   python -m sdpa_exp task=doctor attention=flash              can it run here, and what is wrong with this machine?
   python -m sdpa_exp task=verify attention=flash,sdpa -m      do they compute what stock computes?
   python -m sdpa_exp task=predict predict.weights=best.pt     latency and FPS of one arm beside stock, interleaved

@@ -19,6 +19,7 @@ ARROWS = {
     "errors": (),
     "attention": (),
     "injection": ("attention",),
+    "timing": (),
     "evidence": ("injection",),
     "results": (),
     "config": ("results",),
@@ -28,7 +29,8 @@ ARROWS = {
     "telemetry": ("results", "config"),
     "tracking": ("results", "config"),
     "compare": ("results", "config", "accuracy"),
-    "tasks": ("callbacks", "data", "compare", "config"),
+    # telemetry: bench reads the energy counter at the edges of one arm's block, which sampling from outside can't.
+    "tasks": ("callbacks", "data", "compare", "config", "timing", "telemetry"),
     "run": ("tasks", "telemetry", "tracking"),
     "help": ("config",),
     "entry": ("run",),
@@ -49,7 +51,7 @@ PLAIN_CONFIG = (
     "validate_tasks", "location",
 )  # fmt: skip
 # Packages that may import torch at their top; the others only inside a function that runs in the worker.
-WITH_TORCH = ("attention", "injection", "evidence", "callbacks", "data", "tasks")
+WITH_TORCH = ("attention", "injection", "timing", "evidence", "callbacks", "data", "tasks")
 
 
 @dataclass(frozen=True, kw_only=True)

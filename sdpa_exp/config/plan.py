@@ -25,6 +25,7 @@ from sdpa_exp.config.schema import (
 )
 from sdpa_exp.config.task_schema import (
     TASK_BLOCKS,
+    BenchConfig,
     DoctorConfig,
     PredictConfig,
     ProfileConfig,
@@ -72,6 +73,7 @@ class Plan:
     telemetry: TelemetryConfig
     tracking: TrackingConfig
     compare: CompareConfig
+    bench: BenchConfig = field(default_factory=BenchConfig)
     doctor: DoctorConfig = field(default_factory=DoctorConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     predict: PredictConfig = field(default_factory=PredictConfig)

@@ -68,7 +68,25 @@ class SyncConfig:
     folder: str = "multirun"
 
 
+@dataclass
+class BenchConfig:
+    """What task=bench times, and for how long."""
+
+    arms: Optional[list[str]] = None  # noqa: UP045
+    levels: list[str] = field(default_factory=lambda: ["op", "module", "inference", "step"])
+    op_shapes: Optional[list[list[int]]] = None  # noqa: UP045
+    imgsz: list[int] = field(default_factory=lambda: [640])
+    batches: Optional[list[int]] = None  # noqa: UP045
+    inference_batches: list[int] = field(default_factory=lambda: [1])
+    precisions: Optional[list[str]] = None  # noqa: UP045
+    rounds: int = 10
+    time_limit_s: float = 170.0
+    decide: bool = False
+    margin: float = 0.02
+
+
 TASK_BLOCKS: dict[str, type] = {
+    "bench": BenchConfig,
     "doctor": DoctorConfig,
     "verify": VerifyConfig,
     "predict": PredictConfig,

@@ -23,7 +23,7 @@ CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
 CONTROLS = ("aa",)
 TRACKERS = ("mlflow", "none")
-TASKS = ("train", "verify", "predict", "profile", "doctor", "setup_trial", "compare", "sync")
+TASKS = ("train", "bench", "predict", "profile", "verify", "doctor", "setup_trial", "compare", "sync")
 ONCE = ("compare", "sync")  # tasks that are one job: they read folders
 # Source: ultralytics/engine/trainer.py build_optimizer, 8.4.190; it compares without regard to case.
 OPTIMIZERS = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD", "MuSGD", "auto")
@@ -76,6 +76,7 @@ def check_sweep(plans: Sequence[Plan]) -> None:
             f"task={task} can't be a sweep: it reads folders once, whatever the arm or seed. Leave out -m, lists of "
             f"values and presets with arms, and name all folders in one line; see --help."
         )
+    _check_bench_sweep(plans)
     seen: dict[tuple[str, str, str, int], tuple[int, Plan]] = {}
     for num, plan in enumerate(plans):
         key = (plan.name, plan.cell_id(), plan.arm, plan.seed)
@@ -112,6 +113,15 @@ def _check_copies(plans: Sequence[Plan]) -> None:
                 f"baseline={plan.baseline} is the A/A copy of {original}: expected an arm that is no copy. "
                 f"Set baseline={original}."
             )
+
+
+def _check_bench_sweep(plans: Sequence[Plan]) -> None:
+    arms = list(dict.fromkeys(plan.arm for plan in plans if plan.task.name == "bench"))
+    if len(arms) > 1:
+        raise ConfigError(
+            f"task=bench compares its arms inside one process, so attention={','.join(arms)} -m would time each alone, "
+            f"minutes apart: expected them in one run. Set 'bench.arms=[{','.join(arms)}]' and leave attention out."
+        )
 
 
 def _check_names(plan: Plan) -> None:
@@ -163,8 +173,8 @@ def _check_prices(plan: Plan) -> None:
 def _check_attention(plan: Plan) -> None:
     core, device, precision = plan.attention.core, plan.hardware.device, plan.hardware.precision
     check_core_name("attention.core", core)
-    if plan.task.name == "doctor":
-        return  # it says what can't work here, with everything else that it finds
+    if plan.task.name in ("doctor", "bench"):
+        return  # they say what can't work here, with everything else that they find
     if core == "flash" and device.startswith("cuda") and precision == "fp32":
         raise ConfigError(
             f"attention={plan.arm} can't run with hardware.device={device} and hardware.precision=fp32: "

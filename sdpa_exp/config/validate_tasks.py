@@ -12,6 +12,10 @@ from sdpa_exp.config.task_schema import PredictConfig
 
 PRECISIONS = ("fp32", "fp16", "bf16")
 PREDICT_PRECISIONS = ("fp32", "fp16")  # Ultralytics' predictor has no bf16
+BENCH_LEVELS = ("op", "module", "inference", "step")
+BENCH_ARMS = (
+    "stock", "eager", "sdpa", "flash", "efficient", "cudnn", "math", "flash_attn", "flex", "identity",
+)  # fmt: skip
 IMPLEMENTATIONS = ("pytorch", "flash_attn")
 _MAX_PROFILED = 50
 
@@ -96,7 +100,41 @@ def _check_setup_trial(plan: Plan) -> None:
         one_of("setup_trial.implementations", name, IMPLEMENTATIONS)
 
 
+def _check_bench(plan: Plan) -> None:
+    options = plan.bench
+    leave = "Leave it out for the default."
+    for key in ("arms", "levels", "precisions", "op_shapes", "imgsz", "batches", "inference_batches"):
+        if getattr(options, key) == []:
+            refuse(f"bench.{key}", "[]", "one or more", leave)
+    _check_bench_names(plan)
+    for shape in options.op_shapes or ():
+        if len(shape) not in (4, 5) or min(shape) < 1:
+            refuse("bench.op_shapes", shape, "[B,H,N,D] of numbers from 1 on", "Set bench.op_shapes=[[8,8,256,64]].")
+    for key in ("imgsz", "inference_batches", "batches"):
+        for value in getattr(options, key) or ():
+            at_least(f"bench.{key}", value, 1, leave)
+    at_least("bench.rounds", options.rounds, 2, "Set bench.rounds=10.")
+    at_least("bench.time_limit_s", options.time_limit_s, 1, "Set bench.time_limit_s=170.")
+    if not 0 <= options.margin < 1:
+        refuse("bench.margin", options.margin, "a share from 0 to 1", "Set bench.margin=0.02.")
+
+
+def _check_bench_names(plan: Plan) -> None:
+    options = plan.bench
+    for level in options.levels:
+        one_of("bench.levels", level, BENCH_LEVELS)
+    for precision in options.precisions or ():
+        one_of("bench.precisions", precision, PRECISIONS)
+    arms = options.arms or []
+    for name in arms:
+        if ":" not in name:  # package.module:NAME is one's own
+            one_of("bench.arms", name, BENCH_ARMS)
+        if arms.count(name) > 1:
+            refuse("bench.arms", f"[{','.join(arms)}]", "each arm once", f"Take out one {name}.")
+
+
 _CHECKS: dict[str, Callable[[Plan], None]] = {
+    "bench": _check_bench,
     "doctor": _check_doctor,
     "verify": _check_verify,
     "predict": _check_predict,

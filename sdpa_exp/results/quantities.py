@@ -191,6 +191,27 @@ _OF_OTHER_TASKS = (
     Quantity(name="num_problems", unit="", better="lower", meaning="doctor: findings that have a next step"),
     Quantity(name="num_cores_here", unit="", better="higher", meaning="doctor: cores that run in the chosen precision"),
     Quantity(
+        name="step_speedup",
+        unit="x",
+        better="higher",
+        meaning="bench: the baseline's time over that of the fastest core, paired by round, largest training step",
+    ),
+    Quantity(
+        name="inference_speedup", unit="x", better="higher", meaning="bench: the same, largest inference of the model"
+    ),
+    Quantity(name="module_speedup", unit="x", better="higher", meaning="bench: the same, last attention module timed"),
+    Quantity(
+        name="op_speedup", unit="x", better="higher", meaning="bench: the same, costliest shape of the product alone"
+    ),
+    Quantity(
+        name="attention_share",
+        unit="",
+        better=None,
+        meaning="bench: share of the largest training step that identity, which computes no attention, does without",
+    ),
+    Quantity(name="num_cells", unit="", better=None, meaning="bench: cells that were measured"),
+    Quantity(name="num_dropped_cells", unit="", better="lower", meaning="bench: cells that could not be measured"),
+    Quantity(
         name="num_working",
         unit="",
         better="higher",

@@ -36,6 +36,8 @@ class RunProgress:
             self._epoch_line = epoch_line(event)
             if self._live is None:
                 self._print(f"{self._title}: {self._epoch_line}")
+        elif kind == "progress":
+            self._epoch_line = event["text"]
         elif kind == "warning":
             self.note(f"{self._title}: warning: {event['message']}")
 

@@ -45,6 +45,7 @@ class Task:
 
 TASKS: dict[str, Task] = {
     "train": Task(entry="sdpa_exp.tasks.train:train", is_compared=True),
+    "bench": Task(entry="sdpa_exp.tasks.bench.task:bench", needs_arm=False),
     "verify": Task(entry="sdpa_exp.tasks.verify:verify"),
     "profile": Task(entry="sdpa_exp.tasks.profile.task:profile"),
     "doctor": Task(entry="sdpa_exp.tasks.doctor.task:doctor", needs_arm=False, examines=True),

@@ -16,8 +16,8 @@ _PICTURES = (".png", ".jpg", ".jpeg")
 _TEXTS = (".tex", ".yaml", ".json", ".log", ".txt", ".csv", ".html", ".md")
 _RUN_FILES = ("plan.yaml", "result.json", "attestation.json", "accuracy.json", "worker.log", "events.jsonl")
 _TASK_FILES = (
-    "report.txt", "verify.json", "predict.json", "predict_samples.csv", "profile.json", "trace.json.gz", "doctor.json",
-    "setup_trial.json",
+    "report.txt", "verify.json", "bench.json", "decision.md", "predict.json", "predict_samples.csv",
+    "profile.json", "trace.json.gz", "doctor.json", "setup_trial.json",
 )  # fmt: skip
 _SWEEP_FILES = ("sweep.json", "comparison.json", "comparison.txt", "headline.json", "report.html", "report.md")
 _HAS_CREDENTIALS = re.compile(r"://[^/\s@'\"]+@")

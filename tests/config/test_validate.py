@@ -163,3 +163,13 @@ def test_a_password_in_the_tracking_uri_is_refused_without_being_repeated(uri: s
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD in the environment instead") as caught:
         compose_plan("tracking=server", f"tracking.uri='{uri}'")
     assert "geheim" not in str(caught.value)
+
+
+def test_arms_of_a_benchmark_swept_one_by_one_are_refused_with_the_line_that_works() -> None:
+    plans = [compose_plan("task=bench", f"attention={arm}") for arm in ("stock", "flash")]
+    with pytest.raises(ConfigError, match=r"Set 'bench\.arms=\[stock,flash\]' and leave attention out"):
+        check_sweep(plans)
+
+
+def test_a_benchmark_can_be_swept_over_models() -> None:
+    check_sweep([compose_plan("task=bench", f"model={model}") for model in ("yolo12n", "yolo12s")])

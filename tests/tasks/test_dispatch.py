@@ -34,7 +34,7 @@ def test_every_task_can_be_loaded(name: str) -> None:
 
 
 def test_an_unknown_task_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ConfigError, match="task=trian does not exist: expected one of train, verify, "):
+    with pytest.raises(ConfigError, match="task=trian does not exist: expected one of train, bench, "):
         get_task("trian")
 
 

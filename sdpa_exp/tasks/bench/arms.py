@@ -1,0 +1,91 @@
+"""Which arms a cell has: those asked for, or all that run there, each refusal with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from sdpa_exp.attention.auto import AUTO_NAME
+from sdpa_exp.attention.choice import refusal
+from sdpa_exp.attention.registry import CORES, get_core
+from sdpa_exp.attention.requirements import Setting
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.errors import CoreUnavailable
+from sdpa_exp.tasks.auto import base_setting
+from sdpa_exp.tasks.bench.cell import Arms
+from sdpa_exp.tasks.hardware import DTYPES
+
+FLOOR = "identity"
+NO_STOCK = "at the op level there is no stock: it is a whole module, and eager is the same mathematics"
+NO_FLOOR = "at the op level out = v is no computation at all"
+COMPILES = "it compiles for each shape, for up to a minute: name it in bench.arms to have it"
+
+
+def arms_of(plan: Plan) -> tuple[Arms, dict[str, str]]:
+    """The arms by label, and those that are left out everywhere with the reason.
+
+    Raises:
+        CoreUnavailable: a name in bench.arms is no core.
+    """
+    if plan.bench.arms is None:
+        left_out = {"flex": COMPILES}
+        return {name: name for name in CORES if name not in {AUTO_NAME, *left_out}}, left_out
+    return {get_core(name).name: name for name in plan.bench.arms}, {}
+
+
+def bench_setting(plan: Plan, precision: str, *, needs_grad: bool, head_dim_qk: int, head_dim_v: int) -> Setting:
+    """What cores are asked to do in a cell."""
+    return replace(
+        base_setting(plan),
+        dtype=DTYPES[precision],
+        needs_grad=needs_grad,
+        head_dim_qk=head_dim_qk,
+        head_dim_v=head_dim_v,
+        compiled=False,
+        purpose="benchmark",
+    )
+
+
+def refusals(arms: Arms, setting: Setting, *, level: str, num_heads: int, num_tokens: int) -> dict[str, str]:
+    """Label -> why the arm can't run in this setting, for those that can't."""
+    refused = {}
+    for label, name in arms.items():
+        if level == "op" and name in ("stock", FLOOR):
+            refused[label] = NO_STOCK if name == "stock" else NO_FLOOR
+            continue
+        reasons = refusal(get_core(name), setting, num_heads=num_heads, num_tokens=num_tokens)
+        if reasons:
+            refused[label] = "; ".join(reasons)
+    return refused
+
+
+def baseline_of(asked: str | None, present: list[str], *, level: str) -> str | None:
+    """The arm that ratios refer to: the one asked for, else stock, or eager where stock does not exist.
+
+    None where none of these is present, or the one asked for is not.
+    """
+    if asked is not None and not (level == "op" and asked == "stock"):
+        return asked if asked in present else None
+    preferred = ("eager",) if level == "op" else ("stock", "eager")
+    return next((name for name in (*preferred, "sdpa", *present) if name in present), None)
+
+
+def check_baseline(plan: Plan, arms: Arms) -> None:
+    """Refuse a baseline that is none of the arms.
+
+    Raises:
+        CoreUnavailable: it is not among them.
+    """
+    if plan.baseline is not None and plan.baseline not in arms:
+        raise CoreUnavailable(
+            f"baseline={plan.baseline} is not among the arms of this benchmark: expected one of {', '.join(arms)}. "
+            f"Add it to bench.arms, or leave baseline out."
+        )
+
+
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """Autocast for half precisions, nothing for fp32."""
+    dtype = DTYPES[precision]
+    is_half = dtype is not torch.float32
+    return torch.autocast(device.type, dtype=dtype if is_half else None, enabled=is_half)

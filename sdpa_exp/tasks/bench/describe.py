@@ -1,0 +1,60 @@
+"""The head of a bench.json: machine, settings, and the rules by which it was measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.timing.drift import MAX_DRIFT
+from sdpa_exp.timing.interval import LEVEL, MIN_ROUNDS
+from sdpa_exp.timing.warmup import RULE
+
+
+def machine_of(environment: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """What the figures were measured on, from the run's environment."""
+    count = torch.get_num_threads()
+    threads = f"{count} thread" + ("" if count == 1 else "s")
+    is_cuda = device.type == "cuda"
+    return {
+        "device": environment.get("gpu") if is_cuda else f"{environment.get('cpu')}, {threads}",
+        "num_threads": count,
+        "num_cpus": environment.get("num_cpus"),
+        "capability": environment.get("gpu_capability"),
+        "driver": environment.get("driver"),
+        "cuda": environment.get("cuda") if is_cuda else None,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "python": environment.get("python"),
+        "versions": environment.get("versions"),
+        "git": environment.get("git"),
+        "load_average_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }
+
+
+def settings_of(plan: Plan) -> dict[str, Any]:
+    """What was asked for."""
+    return {
+        **dataclasses.asdict(plan.bench),
+        "model": plan.model.name,
+        "weights": plan.model.weights,
+        "baseline": plan.baseline,
+        "hardware": dataclasses.asdict(plan.hardware),
+        "determinism": plan.determinism,
+        "seed": plan.seed,
+    }
+
+
+def rules_of(clock: str, reference: str) -> dict[str, str]:
+    """How it was measured, in words."""
+    return {
+        "clock": clock,
+        "warm_up": RULE,
+        "rounds": "random order, then its reverse (A B B A); ratios pair samples of one round",
+        "interval": f"{LEVEL:.0%} percentile bootstrap of the median ratio over rounds, from {MIN_ROUNDS} rounds on",
+        "drift": f"{reference}, before and after a cell; flagged beyond {MAX_DRIFT:.0%}",
+        "throttling": "clocks, temperature and throttle reasons of a GPU before and after a cell, by NVML",
+    }

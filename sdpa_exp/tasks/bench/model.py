@@ -1,0 +1,206 @@
+"""The levels that need a model: its attention modules, a training step, and inference; one model for all arms."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sdpa_exp.attention.registry import get_core
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.injection.dispatch import ATTRIBUTE
+from sdpa_exp.injection.sites import Site, family_of, find_sites
+from sdpa_exp.tasks.bench.arms import autocast, bench_setting, refusals
+from sdpa_exp.tasks.bench.cell import Arms, Cell, Entry
+from sdpa_exp.tasks.bench.kinds import Kind, random_images
+
+NUM_BOXES = 8
+"""Objects in each image of a training step: what the loss assigns costs time, attention or not."""
+_WORK = {"module": 1e12, "inference": 1e13, "step": 1e14}  # after the op level; pixels order them among themselves
+
+
+def module_cells(
+    plan: Plan, arms: Arms, kinds: Sequence[Kind], *, imgsz: int, batch: int, precision: str
+) -> list[Cell]:
+    """Each kind of site: forward as in inference, and forward with backward as in training."""
+    cells = []
+    for kind in kinds:
+        for what in ("forward", "forward+backward"):
+            is_backward = what != "forward"
+            cells.append(
+                Cell(
+                    level="module",
+                    what=what,
+                    name=f"{kind.name} {imgsz} px b{batch}",
+                    precision=precision,
+                    facts=_facts(plan, kind, imgsz=imgsz, batch=batch),
+                    work=_WORK["module"] + imgsz**2 * batch * (3 if is_backward else 1),
+                    build=functools.partial(_build_module, kind=kind, precision=precision, is_backward=is_backward),
+                    refused=_refusals(plan, arms, [kind], level="module", precision=precision, needs_grad=is_backward),
+                )
+            )
+    return cells
+
+
+def model_cell(
+    plan: Plan,
+    arms: Arms,
+    network: nn.Module,
+    kinds: Sequence[Kind],
+    *,
+    level: str,
+    imgsz: int,
+    batch: int,
+    precision: str,
+    device: torch.device,
+) -> Cell:
+    """The whole model: `inference` (fused, evaluation mode) or a training `step` (loss, backward, AdamW)."""
+    is_step = level == "step"
+    build = _build_step if is_step else _build_inference
+    return Cell(
+        level=level,
+        what="loss, backward, optimizer" if is_step else "forward",
+        name=f"{imgsz} px b{batch}",
+        precision=precision,
+        facts=_facts(plan, kinds[0], imgsz=imgsz, batch=batch),
+        work=_WORK[level] + imgsz**2 * batch,
+        build=functools.partial(build, network=network, imgsz=imgsz, batch=batch, precision=precision, device=device),
+        refused=_refusals(plan, arms, kinds, level=level, precision=precision, needs_grad=is_step),
+    )
+
+
+def _facts(plan: Plan, kind: Kind, *, imgsz: int, batch: int) -> dict[str, Any]:
+    _, heads, tokens, head_dim, head_dim_v = kind.shape
+    return {
+        "model": plan.model.name,
+        "imgsz": imgsz,
+        "batch": batch,
+        "heads": heads,
+        "tokens": tokens,
+        "head_dim": head_dim,
+        "head_dim_v": head_dim_v,
+        "num_items": batch,
+        "items": "images",
+    }
+
+
+def _refusals(
+    plan: Plan, arms: Arms, kinds: Sequence[Kind], *, level: str, precision: str, needs_grad: bool
+) -> dict[str, str]:
+    """Arms that can't run at one of these kinds of sites."""
+    found: dict[str, str] = {}
+    for kind in kinds:
+        _, heads, tokens, head_dim, head_dim_v = kind.shape
+        setting = bench_setting(plan, precision, needs_grad=needs_grad, head_dim_qk=head_dim, head_dim_v=head_dim_v)
+        found = {**refusals(arms, setting, level=level, num_heads=heads, num_tokens=tokens), **found}
+    return found
+
+
+def _build_module(arms: Arms, *, kind: Kind, precision: str, is_backward: bool) -> dict[str, Entry]:
+    module, device = kind.site.module, kind.x.device
+    x = kind.x.to(memory_format=torch.preserve_format)
+    generator = torch.Generator().manual_seed(0)
+    upstream = torch.randn(x.shape, generator=generator).to(device, x.dtype)
+
+    @torch.no_grad()
+    def forward() -> None:
+        with autocast(precision, device):
+            module(x)
+
+    def forward_backward() -> None:
+        leaf = x.detach().requires_grad_()
+        with autocast(precision, device):
+            out = module(leaf)
+        out.backward(upstream.to(out.dtype))
+        module.zero_grad(set_to_none=True)
+
+    def prepare(core: str) -> None:
+        module.train(is_backward)
+        setattr(module, ATTRIBUTE, core)
+
+    return _entries(arms, [kind.site], forward_backward if is_backward else forward, prepare)
+
+
+def _build_inference(
+    arms: Arms, *, network: Any, imgsz: int, batch: int, precision: str, device: torch.device
+) -> dict[str, Entry]:
+    fused: Any = copy.deepcopy(network).eval()
+    fused = fused.fuse(verbose=False) if hasattr(fused, "fuse") else fused
+    images = random_images(network, imgsz=imgsz, batch=batch, device=device)
+    sites = find_sites(fused)
+
+    @torch.inference_mode()
+    def call() -> None:
+        with autocast(precision, device):
+            fused(images)
+
+    def prepare(core: str) -> None:
+        for site in sites:
+            setattr(site.module, ATTRIBUTE, core)
+
+    return _entries(arms, sites, call, prepare)
+
+
+def _build_step(
+    arms: Arms, *, network: Any, imgsz: int, batch: int, precision: str, device: torch.device
+) -> dict[str, Entry]:
+    """AdamW with a learning rate of 0 does all of its work and leaves the weights alone: every arm has the same."""
+    trained: Any = copy.deepcopy(network).train()
+    data = _labelled(random_images(network, imgsz=imgsz, batch=batch, device=device))
+    sites = find_sites(trained)
+    optimizer = torch.optim.AdamW(trained.parameters(), lr=0.0, weight_decay=0.0)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+
+    def call() -> None:
+        with autocast(precision, device):
+            loss, _ = trained(data)
+        scaler.scale(loss.sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+
+    def prepare(core: str) -> None:
+        for site in sites:
+            setattr(site.module, ATTRIBUTE, core)
+
+    return _entries(arms, sites, call, prepare)
+
+
+def _labelled(images: Tensor) -> dict[str, Any]:
+    """An Ultralytics batch with a few objects in each image, the same on every call."""
+    count = len(images) * NUM_BOXES
+    generator = torch.Generator().manual_seed(0)
+    centre = 0.2 + 0.6 * torch.rand(count, 2, generator=generator)
+    size = 0.05 + 0.25 * torch.rand(count, 2, generator=generator)
+    device = images.device
+    return {
+        "img": images,
+        "cls": torch.zeros(count, 1, device=device),
+        "bboxes": torch.cat([centre, size], dim=1).to(device),
+        "batch_idx": torch.arange(len(images), device=device).repeat_interleave(NUM_BOXES).float(),
+    }
+
+
+def _entries(
+    arms: Arms, sites: Sequence[Site], call: Callable[[], object], prepare: Callable[[str], None]
+) -> dict[str, Entry]:
+    return {
+        label: Entry(
+            call=call,
+            prepare=functools.partial(prepare, name),
+            watched=call,
+            sites=tuple(sites),
+            allowed={site.name: _allowed(site, name) for site in sites},
+        )
+        for label, name in arms.items()
+    }
+
+
+def _allowed(site: Site, name: str) -> Any:
+    core, family = get_core(name), family_of(site.module)
+    assert family is not None
+    return family.stock_kernels if core.function is None else core.kernels

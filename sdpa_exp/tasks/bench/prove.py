@@ -1,0 +1,124 @@
+"""What ran, and what it took: kernels, peak memory and energy of every arm, outside anything timed.
+
+This comes after all timing, because the profiler can slow a process for good.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from sdpa_exp.attention.core import Kernel
+from sdpa_exp.evidence.kernels import LABELS
+from sdpa_exp.evidence.profile import Sightings, profile_sites
+from sdpa_exp.tasks.bench.arms import FLOOR
+from sdpa_exp.tasks.bench.cell import Arms, Cell, Entry, describe_failure
+from sdpa_exp.telemetry.probe import Probe
+from sdpa_exp.timing.clock import synchronize
+from sdpa_exp.timing.memory import peak_of_call
+
+NO_COUNTER = "no energy counter is read on this device: task=bench reads NVML's, and only on CUDA"
+_ENERGY_S = 1.0
+"""The counter moves about every 100 ms, so a window has to be much longer."""
+
+
+def prove_cell(cell: Cell, row: dict[str, Any], arms: Arms, *, device: torch.device, probe: Probe | None) -> None:
+    """Fill in kernels, memory and energy of a row's arms; an arm that ran something else loses its figures.
+
+    Args:
+        cell: as it was timed.
+        row: of `measure_cell`; changed in place.
+        arms: label -> core, those that were asked for.
+        device: where everything runs.
+        probe: reads the GPU's energy counter; None where there is none.
+    """
+    try:
+        entries = cell.build({label: name for label, name in arms.items() if label in row["arms"]})
+    except (RuntimeError, MemoryError) as error:
+        for label in list(row["arms"]):
+            _withdraw(row, label, f"timed, but not proven: {describe_failure(error)}")
+        entries = {}
+    for label, entry in entries.items():
+        entry.prepare()
+        try:
+            forward, backward = profile_sites(entry.watched, entry.sites, device)
+            memory = peak_of_call(entry.call, device)
+        except (RuntimeError, MemoryError) as error:
+            _withdraw(row, label, f"timed, but not proven: {describe_failure(error)}")
+            continue
+        wrong = _mismatch(forward, backward, entry.allowed)
+        if wrong is not None:
+            _withdraw(row, label, wrong)
+            continue
+        energy, reason = _energy(entry, row, device, probe)
+        row["arms"][label] |= {
+            "kernels": {"forward": _labels(forward), "backward": _labels(backward)},
+            "memory": asdict(memory),
+            "energy_j": energy,
+            "energy_reason": reason,
+        }
+    row["same_kernel"] = same_kernel(row)
+
+
+def same_kernel(row: Mapping[str, Any]) -> list[list[str]]:
+    """Arms of a row that ran the same kernels; explicit softmax is left out, since stock and eager differ in layout."""
+    groups: dict[str, list[str]] = {}
+    for label, arm in row["arms"].items():
+        kernels = arm.get("kernels")
+        if kernels and label != FLOOR and LABELS["softmax"] not in kernels["forward"]:
+            groups.setdefault(str(kernels), []).append(label)
+    return [labels for labels in groups.values() if len(labels) > 1]
+
+
+def _withdraw(row: dict[str, Any], label: str, reason: str) -> None:
+    """Take an arm's figures back; without its baseline a row has no ratios."""
+    del row["arms"][label], row["seconds"][label]
+    row["left_out"][label] = reason
+    if row["baseline"] == label:
+        row["baseline"], row["baseline_reason"] = None, reason
+        for arm in row["arms"].values():
+            arm["speedup"] = None
+
+
+def _mismatch(forward: Sightings, backward: Sightings, allowed: Mapping[str, Collection[Kernel]]) -> str | None:
+    for site, kernels in allowed.items():
+        ran = {kernel for seen in (forward, backward) if site in seen for kernel in seen[site].kernels}
+        wanted = " or ".join(sorted(LABELS[kernel] for kernel in kernels)) or "no attention"
+        if ran - set(kernels):
+            got = ", ".join(sorted(LABELS[kernel] for kernel in ran - set(kernels)))
+            return f"{site} ran {got} instead of {wanted}: its figures are withdrawn"
+        if kernels and not ran:
+            return f"{site} ran no attention kernel that is known, expected {wanted}: its figures are withdrawn"
+    return None
+
+
+def _labels(seen: Sightings) -> list[str]:
+    return sorted({LABELS[kernel] for found in seen.values() for kernel in found.kernels})
+
+
+def _energy(
+    entry: Entry, row: Mapping[str, Any], device: torch.device, probe: Probe | None
+) -> tuple[float | None, str | None]:
+    """Joules of one image (at the op level: of one call), idle power included, over a block of this arm alone."""
+    if probe is None:
+        return None, NO_COUNTER
+    before, start_s = probe.read()["gpu_energy_j"], time.perf_counter()
+    num_calls = _repeat(entry.call, device, until_s=start_s + _ENERGY_S)
+    after = probe.read()["gpu_energy_j"]
+    if before is None or after is None:
+        return None, probe.unavailable().get("gpu_energy_j", "NVML gave no energy")
+    num_items = row["num_items"] if row["items"] == "images" else 1
+    return (after - before) / (num_calls * num_items), None
+
+
+def _repeat(call: Callable[[], object], device: torch.device, *, until_s: float) -> int:
+    num_calls = 0
+    while time.perf_counter() < until_s:
+        call()
+        synchronize(device)
+        num_calls += 1
+    return num_calls

@@ -1,0 +1,219 @@
+"""The terminal's text of task=bench, from the content of bench.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from sdpa_exp.tasks.bench.arms import FLOOR
+from sdpa_exp.tasks.bench.decide import gain_text
+from sdpa_exp.tasks.bench.floor import fastest
+from sdpa_exp.timing.interval import MIN_ROUNDS
+
+_SHORT = {"forward": "f", "forward+backward": "f+b"}
+_A = {"step": "a training step", "inference": "an inference"}
+_TITLES = {"op": "The product alone", "module": "Attention modules"}
+
+
+def render_bench(content: Mapping[str, Any]) -> str:
+    """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
+    console = Console(file=StringIO(), color_system=None)
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False)
+
+    settings = content["settings"]
+    say(f"bench: {settings['model']}, {content['machine']['device']}, rounds A B B A, {settings['rounds']} at most")
+    for level, title in _TITLES.items():
+        rows = [row for row in content["cells"] if row["level"] == level]
+        if rows:
+            baseline = _common_baseline(rows)
+            say(f"\n{title}: times faster than {baseline or 'the baseline'} (~ 1 is in the interval, ? too few rounds)")
+            console.print(_matrix(rows, baseline))
+    for row in content["cells"]:
+        if row["level"] not in _TITLES:
+            say(f"\n{_head(row)}")
+            console.print(_arms(row))
+    if content["scaling"]:
+        say("\nGrowth with N: time ~ N^a, memory ~ N^b, with 95 % intervals")
+        console.print(_scaling(content["scaling"]))
+    for line in [*_notes(content), *_verdict(content)]:
+        say(line)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def _common_baseline(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    found = {row["baseline"] for row in rows}
+    return found.pop() if len(found) == 1 else None
+
+
+def _head(row: Mapping[str, Any]) -> str:
+    """The title of a whole-model cell."""
+    what = f"Training step ({row['what']})" if row["level"] == "step" else "Inference"
+    changed = ", the machine changed meanwhile!" if row["is_drifted"] else ""
+    return f"{what}, {row['model']}, {row['name']}, {row['precision']}, {row['rounds']} rounds{changed}"
+
+
+def _table() -> Table:
+    return Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
+
+
+def _matrix(rows: Sequence[Mapping[str, Any]], baseline: str | None) -> Table:
+    """A row a cell: the baseline's median, and how many times faster the other arms are."""
+    several = len({row["precision"] for row in rows}) > 1
+    table = _table()
+    table.add_column("B H N D" if rows[0]["level"] == "op" else "site", no_wrap=True)
+    if several:
+        table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column(f"{baseline or 'baseline'} ms", justify="right", no_wrap=True)
+    labels = list(dict.fromkeys(label for row in rows for label in row["arms"] if label != baseline))
+    for label in labels:
+        table.add_column(label, justify="right", overflow="fold")
+    for row in rows:
+        first = None if row["baseline"] is None else row["arms"][row["baseline"]]["median_ms"]
+        cells = [_ratio(row["arms"].get(label)) for label in labels]
+        mark = "!" if row["is_drifted"] else ""
+        name = [row["name"], *([row["precision"]] if several else []), _SHORT[row["what"]] + mark]
+        table.add_row(*name, three_digits(first), *cells)
+    return table
+
+
+def _arms(row: Mapping[str, Any]) -> Table:
+    """A whole-model cell: a row an arm."""
+    table = _table()
+    table.add_column("arm", no_wrap=True)
+    for name in ("ms", "q1-q3", "p95", "images/s", "times faster", "MiB"):
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("ran", overflow="fold")
+    for label, arm in row["arms"].items():
+        memory = (arm.get("memory") or {}).get("allocated_mib")
+        table.add_row(
+            label + ("*" if label == row["baseline"] else ""),
+            three_digits(arm["median_ms"]),
+            f"{three_digits(arm['q1_ms'])}-{three_digits(arm['q3_ms'])}",
+            three_digits(arm["p95_ms"]),
+            f"{arm['images_per_s']:.3g}",
+            "" if label == row["baseline"] else gain_text(arm["speedup"]),
+            "-" if memory is None else f"{memory:.3g}",
+            ", ".join((arm.get("kernels") or {}).get("forward", ["?"])) or "-",
+        )
+    return table
+
+
+def _scaling(series: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table()
+    table.add_column("series", overflow="fold")
+    table.add_column("N", no_wrap=True)
+    table.add_column("arm", no_wrap=True)
+    table.add_column("a", justify="right", no_wrap=True)
+    table.add_column("b", justify="right", no_wrap=True)
+    for found in series:
+        where = found.get("site") or f"B{found['batch']} H{found['heads']} D{found['head_dim']}"
+        what = _SHORT.get(found["what"], found["what"])
+        table.add_row(
+            f"{found['level']} {where} {what}",
+            f"{min(found['tokens']):.0f}-{max(found['tokens']):.0f}",
+            found["arm"],
+            gain_text(found["time_exponent"]),
+            gain_text(found["memory_exponent"]),
+        )
+    return table
+
+
+def _notes(content: Mapping[str, Any]) -> list[str]:
+    lines = []
+    cells = content["cells"]
+    pairs = dict.fromkeys(" and ".join(group) for row in cells for group in row.get("same_kernel", []))
+    lines += [f"NOTE: {pair} ran the same kernel: a difference between them is noise" for pair in pairs]
+    drifted = [row for row in cells if row["is_drifted"]]
+    if drifted:
+        lines.append(
+            f"NOTE: in {len(drifted)} of {len(cells)} cells (marked !) a fixed operation got slower or faster by "
+            "more than 10 % meanwhile: something else ran, or a clock changed"
+        )
+    throttled = [row for row in cells if row.get("gpu") and any(row["gpu"][edge]["throttled"] for edge in row["gpu"])]
+    if throttled:
+        lines.append(f"NOTE: the GPU was throttled around {len(throttled)} of {len(cells)} cells; bench.json says why")
+    unsteady = sum(not arm["warm_up"]["is_steady"] for row in cells for arm in row["arms"].values())
+    if unsteady:
+        total = sum(len(row["arms"]) for row in cells)
+        lines.append(f"NOTE: {unsteady} of {total} warm-ups ended before they were steady; bench.json says which")
+    stopped = [row for row in cells if row["stopped"]]
+    if stopped:
+        limit = content["settings"]["time_limit_s"]
+        lines.append(f"NOTE: {len(stopped)} of {len(cells)} cells have fewer rounds, for bench.time_limit_s={limit:g}")
+    reasons: dict[str, dict[str, None]] = {}
+    for row in cells:
+        for label, reason in row["left_out"].items():
+            reasons.setdefault(reason, {}).setdefault(label)
+    for label, reason in content["left_out"].items():
+        reasons.setdefault(reason, {}).setdefault(label)
+    lines += [f"left out: {', '.join(labels)}: {reason}" for reason, labels in reasons.items()]
+    slow = [cell for cell in content["dropped"] if cell.get("needs_s") is not None]
+    if slow:
+        least, most = (three_digits(bound(cell["needs_s"] for cell in slow)) for bound in (min, max))
+        limit = f"bench.time_limit_s={content['settings']['time_limit_s']:g}"
+        lines.append(
+            f"dropped, since {limit} has no room for the {least} to {most} s that each takes at least: "
+            f"{'; '.join(map(_short_name, slow))}"
+        )
+    lines += [f"dropped: {_short_name(cell)}: {cell['reason']}" for cell in content["dropped"] if cell not in slow]
+    return lines
+
+
+def _verdict(content: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for floor in content["floors"]:
+        share, low, high = floor["attention_share"]
+        if floor["level"] not in _A or low is None:  # two rounds can make attention cost less than nothing
+            continue
+        what = f"{_A[floor['level']]} with {floor['baseline']} at {floor['name']}"
+        text = f"attention costs {share:.0%} ({low:.0%} to {high:.0%}) of {what}"
+        if floor["removed_by_best"] is not None:
+            text += f"; {floor['best']}, the fastest, removes {floor['removed_by_best']:.0%} of that"
+        lines.append(text)
+    for level in ("module", "inference", "step"):
+        rows = [row for row in content["cells"] if row["level"] == level and row["baseline"]]
+        for row in rows[-1:]:
+            best = fastest(row)
+            assert best is not None
+            gain = gain_text(row["arms"][best]["speedup"])
+            gain += "" if row["rounds"] >= MIN_ROUNDS else f" (no interval: {row['rounds']} rounds)"
+            lines.append(f"fastest {level} ({row['name']}): {best}, {gain} times {row['baseline']}")
+    choices: dict[str, list[str]] = {}
+    for found in content.get("decisions", []):
+        equal = f" (as good: {', '.join(found['equal'])})" if found["equal"] and found["reason"] is None else ""
+        choices.setdefault(f"{found['reason'] or found['choice']}{equal}", []).append(_short_name(found))
+    lines += [f"choice: {choice}: {'; '.join(names)}" for choice, names in choices.items()]
+    return lines
+
+
+def _short_name(cell: Mapping[str, Any]) -> str:
+    """Module P4 640 px b2 f+b."""
+    return " ".join(part for part in (cell["level"], cell["name"], _SHORT.get(cell.get("what", ""), "")) if part)
+
+
+def _ratio(arm: Mapping[str, Any] | None) -> str:
+    if arm is None or arm["speedup"] is None:
+        return "-"
+    value, low, high = arm["speedup"]
+    mark = "?" if low is None else "~" if low <= 1 <= high else ""
+    return f"{value:.2f}{mark}"
+
+
+def three_digits(value: float | None) -> str:
+    """Three digits, and never an exponent."""
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def floor_label(label: str) -> str:
+    """How plots and tables call an arm: the floor is named as one."""
+    return f"{label} (floor)" if label == FLOOR else label
