@@ -37,6 +37,7 @@ class SyncConfig:
     """What task=sync sends to the tracking store."""
 
     folder: str = "multirun"
+    resend: bool = False
 
 
 TASK_BLOCKS: dict[str, type] = {

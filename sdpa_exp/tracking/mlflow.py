@@ -20,7 +20,7 @@ from sdpa_exp.tracking.abandoned import is_abandoned, last_sign_unix_ms
 from sdpa_exp.tracking.follow import Follower
 from sdpa_exp.tracking.mlflow_check import check_database, check_server
 from sdpa_exp.tracking.mlflow_store import MlflowStore, RunDeleted, Status
-from sdpa_exp.tracking.progress import LOCK_FILE, TRACKING_FILE
+from sdpa_exp.tracking.progress import LOCK_FILE, TRACKING_FILE, ProgressFile
 from sdpa_exp.tracking.run_sender import RunSender
 from sdpa_exp.tracking.sweep_sender import OWNER_LOCK_FILE, SWEEP_FILE, SweepSender
 
@@ -93,7 +93,7 @@ class MlflowTracker:
         if lock is not None:
             lock.release()
 
-    def sync(self, folder: Path) -> int:
+    def sync(self, folder: Path, *, resend: bool = False) -> int:
         """Send what is missing below a folder; runs that another process is sending are left to it."""
         plans = _folders_with(PLAN_FILE, folder)
         sweeps = _folders_with(SWEEP_FILE, folder)
@@ -102,8 +102,8 @@ class MlflowTracker:
                 f"{folder} holds nothing to send: expected a run folder (with {PLAN_FILE}), a sweep folder "
                 f"(with {SWEEP_FILE}), or a folder above such."
             )
-        num = sum(self._sync_run(run_dir) for run_dir in plans)
-        return num + sum(self._sync_sweep(sweep_dir) for sweep_dir in sweeps)
+        num = sum(self._sync_run(run_dir, resend=resend) for run_dir in plans)
+        return num + sum(self._sync_sweep(sweep_dir, resend=resend) for sweep_dir in sweeps)
 
     def ui_command(self) -> str | None:
         """The command for a local store, the address of a server."""
@@ -141,7 +141,7 @@ class MlflowTracker:
                     del self._sweeps[sweep_dir]
         return num
 
-    def _sync_run(self, run_dir: Path) -> int:
+    def _sync_run(self, run_dir: Path, *, resend: bool) -> int:
         if self._follower.is_following(run_dir):
             self._follower.finish(run_dir, self._timeout_s)
             return 0
@@ -153,6 +153,8 @@ class MlflowTracker:
         try:
             if not any((run_dir / name).exists() for name in (EVENTS_FILE, TRACKING_FILE, RESULT_FILE)):
                 return 0  # not started yet, or never
+            if resend:
+                ProgressFile(run_dir, self._location.uri).restart()
             has_ended = (run_dir / RESULT_FILE).exists() or is_abandoned(run_dir)
             return self._make_sender(run_dir).send(has_ended=has_ended)
         except RunDeleted as error:
@@ -161,13 +163,16 @@ class MlflowTracker:
         finally:
             lock.release()
 
-    def _sync_sweep(self, sweep_dir: Path) -> int:
+    def _sync_sweep(self, sweep_dir: Path, *, resend: bool) -> int:
         sender = SweepSender(sweep_dir, store=self._store, experiment=self._sweep_experiment(sweep_dir))
         jobs = json.loads((sweep_dir / SWEEP_FILE).read_text(encoding="utf-8")).get("jobs", [])
         folders = [sweep_dir / job["run_dir"] for job in jobs]
         status = sender.wanted_status() or _status_of_left_sweep(sweep_dir, folders)
         if status is None:
             return 0
+        if resend:
+            with FileLock(sweep_dir / LOCK_FILE):
+                ProgressFile(sweep_dir, self._location.uri).restart()
         end_ms = max((last_sign_unix_ms(d) for d in folders if d.exists()), default=last_sign_unix_ms(sweep_dir))
         try:
             return sender.close(cast("Status", status), end_ms)

@@ -27,7 +27,7 @@ class NoTracker:
     def close_sweep(self, sweep_dir: Path, status: str) -> None:
         """Nothing to send."""
 
-    def sync(self, folder: Path) -> int:
+    def sync(self, folder: Path, *, resend: bool = False) -> int:
         """Nothing is sent."""
         return 0
 

@@ -41,8 +41,12 @@ class Tracker(Protocol):
         """The sweep has ended (FINISHED, FAILED or KILLED): send its comparison and what runs still owe."""
         ...
 
-    def sync(self, folder: Path) -> int:
+    def sync(self, folder: Path, *, resend: bool = False) -> int:
         """Send whatever is missing of a run folder, a sweep folder or a folder of these; count what was sent.
+
+        Args:
+            folder: where to look.
+            resend: send everything, for a store that was put back to an older state; what it has is not doubled.
 
         Raises:
             TrackingError: the store can't be reached or refuses us.
