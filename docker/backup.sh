@@ -3,6 +3,7 @@
 # The server is stopped meanwhile, so that the parts agree; sweeps go on and send what waits when it is back.
 set -euo pipefail
 parent=$(realpath -m "${1:-"$(dirname "${BASH_SOURCE[0]}")/backups"}")
+# shellcheck source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_env
 [[ $(health db) == healthy ]] || die "the database is not up: docker compose -f docker/docker-compose.yml up -d"

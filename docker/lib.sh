@@ -8,12 +8,14 @@ die() {
 }
 
 if docker compose version >/dev/null 2>&1; then
-  compose() { docker compose "$@"; }
+  compose_command=(docker compose)
 elif command -v docker-compose >/dev/null; then
-  compose() { docker-compose "$@"; }
+  compose_command=(docker-compose)
 else
   die "neither 'docker compose' nor 'docker-compose' is here: install one."
 fi
+docker_folder=$PWD
+compose() { (cd "$docker_folder" && "${compose_command[@]}" "$@"); }
 
 need_env() {
   [[ -f .env ]] || die "docker/.env is missing: run docker/make-env.sh first."

@@ -4,6 +4,7 @@
 set -euo pipefail
 [[ $# == 2 && $2 == --yes ]] || { sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 folder=$(realpath "$1")
+# shellcheck source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_env
 (cd "$folder" && sha256sum --check --quiet SHA256SUMS) || die "$folder is not a whole backup: nothing was changed."

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # After `git pull`: a backup, the new image, then the schema of both databases. Safe to repeat.
 set -euo pipefail
+# shellcheck source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_env
 compose build mlflow
