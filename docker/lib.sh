@@ -24,7 +24,7 @@ need_env() {
 # setting NAME DEFAULT: the value that Compose would take.
 setting() {
   local value=${!1:-}
-  [[ -n $value ]] || value=$(sed -n "s/^$1=//p" .env | tail -n 1)
+  [[ -n $value ]] || value=$(sed -n "s/^$1=//p" "$docker_folder/.env" | tail -n 1)
   echo "${value:-$2}"
 }
 
@@ -35,9 +35,15 @@ server_url() {
   echo "http://$bind:$(setting MLFLOW_PORT 5000)"
 }
 
-container() { compose ps -q "$1" | head -n 1; }
+# container SERVICE: its id, running or not. Compose's own `ps -q` leaves out stopped ones in v2 and keeps them in 1.29.
+container() {
+  docker ps -aq --filter "label=com.docker.compose.project=$(setting COMPOSE_PROJECT_NAME docker)" \
+    --filter "label=com.docker.compose.service=$1" --filter label=com.docker.compose.oneoff=False | head -n 1
+}
 
-health() { docker inspect -f '{{.State.Health.Status}}' "$(container "$1")" 2>/dev/null || echo absent; }
+health() { # a stopped container keeps its last status
+  docker inspect -f '{{if .State.Running}}{{.State.Health.Status}}{{else}}stopped{{end}}' "$(container "$1")" 2>/dev/null || echo absent
+}
 
 # wait_healthy SERVICE SECONDS
 wait_healthy() {
@@ -50,8 +56,11 @@ wait_healthy() {
   return 1
 }
 
+# Not `compose config | grep -q`: under pipefail that is false when grep has found it and Compose is still writing.
 artifacts_in_volume() {
-  compose config | grep -q 'MLFLOW_ARTIFACTS_DESTINATION: file:'
+  local config
+  config=$(compose config) || die "docker-compose.yml and docker/.env don't fit together: see above."
+  [[ $config == *"MLFLOW_ARTIFACTS_DESTINATION: file:"* ]]
 }
 
 # In the server's image, with its volumes; never its database's port or its address.

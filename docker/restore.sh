@@ -23,5 +23,5 @@ if [[ -f $folder/artifacts.tar ]]; then
 fi
 compose up -d mlflow
 wait_healthy mlflow 180 || die "the server does not come up. The backup was made with $(cat "$folder/made_with"): if
-the log above speaks of an out-of-date schema, run docker/upgrade.sh."
+the log above says that a schema is another one, run docker/upgrade.sh."
 echo "restored $folder. Runs sent since that backup: python -m sdpa_exp task=sync tracking=server sync.resend=true"

@@ -56,6 +56,8 @@ class RunSender:
         """
         if not (self._run_dir / PLAN_FILE).exists():
             return 0
+        if not has_ended and not _has_begun(self._run_dir):
+            return 0  # the worker of a single run still completes the plan, and MLflow's params can't be changed
         if self._plan is None:
             self._plan = read_plan(self._run_dir)
         plan = self._plan
@@ -207,6 +209,11 @@ class RunSender:
                 self._file.write(self._progress)
                 num += 1
         return num
+
+
+def _has_begun(run_dir: Path) -> bool:
+    path = run_dir / EVENTS_FILE
+    return path.exists() and path.stat().st_size > 0
 
 
 def _event_tags(event: dict[str, Any]) -> dict[str, str]:
