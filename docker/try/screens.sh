@@ -42,4 +42,4 @@ look "$runs/$child" "mAP50" run
 look "$site/#/compare-runs?runs=$pair&experiments=[%22$experiment%22]" "Comparing" compare
 look "$runs/$child/system-metrics" "Search metric charts" system_metrics
 look "$runs/$child/artifacts" "worker.log" artifacts
-echo "7 pages with what they should show: $folder"
+echo "7 pages with what they should show"
