@@ -64,7 +64,9 @@ $(VENV)/.project: pyproject.toml $(VENV)/.locked
 lock: $(VENV)/.uv
 	$(UV) pip compile pyproject.toml --extra dev --group locked --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --quiet $(if $(UPGRADE),--upgrade) -o requirements.lock
-	@! grep -n "://" requirements.lock
+	$(UV) pip compile docker/mlflow/requirements.in -c requirements.lock --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --quiet -o docker/mlflow/requirements.lock
+	@! grep -n "://" requirements.lock docker/mlflow/requirements.lock
 
 clean:
 	rm -rf $(VENV)

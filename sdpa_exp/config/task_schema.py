@@ -66,6 +66,7 @@ class SyncConfig:
     """What task=sync sends to the tracking store."""
 
     folder: str = "multirun"
+    resend: bool = False
 
 
 @dataclass

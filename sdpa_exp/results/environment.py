@@ -45,9 +45,13 @@ def collect_environment(device: str = "cuda") -> dict[str, Any]:
 
 
 def git_state(folder: Path) -> dict[str, Any]:
-    """Commit, and whether tracked files differ from it; both None outside a checkout."""
+    """Commit, and whether tracked files differ from it; both None outside a checkout.
+
+    An image holds no history: there the commit is what docker/Dockerfile was told, and nobody knows of changes.
+    """
     commit = _git(folder, "rev-parse", "HEAD")
     status = _git(folder, "status", "--porcelain", "--untracked-files=no") if commit else None
+    commit = commit or os.environ.get("SDPA_EXP_COMMIT") or None
     return {"commit": commit, "dirty": None if status is None else bool(status)}
 
 

@@ -69,7 +69,7 @@ def sync(plan: Plan) -> int:
         )
     tracker = make_tracker(plan.tracking, experiment=plan.name)
     tracker.check()
-    num_sent = tracker.sync(folder, _told_now_and_then())
+    num_sent = tracker.sync(folder, _told_now_and_then(), resend=plan.sync.resend)
     tracker.close()
     _say(f"{_shown(folder)}: " + (f"{num_sent} requests sent" if num_sent else "nothing was missing in the store"))
     command, page = tracker.ui_command(), tracker.ui_page()

@@ -21,7 +21,7 @@ from sdpa_exp.tracking.follow import Follower
 from sdpa_exp.tracking.metrics import unix_ms
 from sdpa_exp.tracking.mlflow_check import check_database, check_server
 from sdpa_exp.tracking.mlflow_store import MlflowStore, RunDeleted, Status, StoreRefuses
-from sdpa_exp.tracking.progress import LOCK_FILE, TRACKING_FILE
+from sdpa_exp.tracking.progress import LOCK_FILE, TRACKING_FILE, ProgressFile
 from sdpa_exp.tracking.run_sender import RunSender, is_all_sent
 from sdpa_exp.tracking.sweep_sender import OWNER_LOCK_FILE, SWEEP_FILE, SweepSender, job_folders
 
@@ -105,7 +105,9 @@ class MlflowTracker:
             lock.release()
         return sum(not self._has_all(run_dir) for run_dir in run_dirs) + (not sender.is_closed(status))
 
-    def sync(self, folder: Path, on_folder: Callable[[int, int], None] = lambda num, total: None) -> int:
+    def sync(
+        self, folder: Path, on_folder: Callable[[int, int], None] = lambda num, total: None, *, resend: bool = False
+    ) -> int:
         """Send what is missing below a folder; runs that another process is sending are left to it."""
         plans = _folders_with(PLAN_FILE, folder)
         sweeps = _folders_with(SWEEP_FILE, folder)
@@ -118,7 +120,7 @@ class MlflowTracker:
         work = [*((self._sync_run, run_dir) for run_dir in plans), *((self._sync_sweep, each) for each in sweeps)]
         for num_done, (sync_one, one) in enumerate(work, start=1):
             try:
-                num += sync_one(one)
+                num += sync_one(one, resend=resend)
             except RunDeleted as error:
                 logger.warning("%s is left out: %s", one, error)
             except _ODD_FOLDER as error:  # the others are none the worse for it
@@ -173,7 +175,7 @@ class MlflowTracker:
                     del self._sweeps[sweep_dir]
         return num
 
-    def _sync_run(self, run_dir: Path) -> int:
+    def _sync_run(self, run_dir: Path, *, resend: bool) -> int:
         if self._follower.is_following(run_dir):
             self._follower.finish(run_dir, self._timeout_s)
             return 0
@@ -185,17 +187,22 @@ class MlflowTracker:
         try:
             if not any((run_dir / name).exists() for name in (EVENTS_FILE, TRACKING_FILE, RESULT_FILE)):
                 return 0  # not started yet, or never
+            if resend:
+                ProgressFile(run_dir, self._location.uri).restart()
             has_ended = (run_dir / RESULT_FILE).exists() or is_abandoned(run_dir)
             return self._make_sender(run_dir).send(has_ended=has_ended)
         finally:
             lock.release()
 
-    def _sync_sweep(self, sweep_dir: Path) -> int:
+    def _sync_sweep(self, sweep_dir: Path, *, resend: bool) -> int:
         sender = SweepSender(sweep_dir, store=self._store, experiment=self._sweep_experiment(sweep_dir))
         folders = job_folders(sweep_dir)
         status = sender.wanted_status() or _status_of_left_sweep(sweep_dir, folders)
         if status is None:
             return 0
+        if resend:
+            with FileLock(sweep_dir / LOCK_FILE):
+                ProgressFile(sweep_dir, self._location.uri).restart()
         end_ms = max((_end_unix_ms(d) for d in folders if d.exists()), default=last_sign_unix_ms(sweep_dir))
         return sender.close(cast("Status", status), end_ms)
 

@@ -29,7 +29,9 @@ class NoTracker:
         """Nothing is owed."""
         return 0
 
-    def sync(self, folder: Path, on_folder: Callable[[int, int], None] = lambda num, total: None) -> int:
+    def sync(
+        self, folder: Path, on_folder: Callable[[int, int], None] = lambda num, total: None, *, resend: bool = False
+    ) -> int:
         """Nothing is sent."""
         return 0
 

@@ -78,6 +78,11 @@ class ProgressFile:
         content["stores"][self._store_uri] = asdict(progress)
         write_json_atomic(self._path, content)
 
+    def restart(self) -> None:
+        """Take nothing as sent to our store; the key stays, by which what is there is found again."""
+        _, progress = self.read()
+        self.write(Progress(wanted_status=progress.wanted_status))
+
     def _content(self) -> dict[str, Any]:
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))

@@ -56,6 +56,8 @@ class RunSender:
         """
         if not (self._run_dir / PLAN_FILE).exists():
             return 0
+        if not has_ended and not _has_begun(self._run_dir):
+            return 0  # the worker of a single run still completes the plan, and MLflow's params can't be changed
         if self._plan is None:
             self._plan = read_plan(self._run_dir)
         plan = self._plan
@@ -220,6 +222,11 @@ def is_all_sent(run_dir: Path, *, store_uri: str, with_checkpoint: bool) -> bool
 
 def _digest(run_dir: Path) -> str:
     return hashlib.sha256((run_dir / RESULT_FILE).read_bytes()).hexdigest()
+
+
+def _has_begun(run_dir: Path) -> bool:
+    path = run_dir / EVENTS_FILE
+    return path.exists() and path.stat().st_size > 0
 
 
 def _event_tags(event: dict[str, Any]) -> dict[str, str]:

@@ -50,12 +50,15 @@ class Tracker(Protocol):
         """
         ...
 
-    def sync(self, folder: Path, on_folder: Callable[[int, int], None] = lambda num, total: None) -> int:
+    def sync(
+        self, folder: Path, on_folder: Callable[[int, int], None] = lambda num, total: None, *, resend: bool = False
+    ) -> int:
         """Send whatever is missing of a run folder, a sweep folder or a folder of these; count what was sent.
 
         Args:
             folder: where to look.
             on_folder: called after each folder with how many are done, and of how many.
+            resend: send everything, for a store that was put back to an older state; what it has is not doubled.
 
         Raises:
             TrackingError: the store can't be reached or refuses us, or folders had to be left out; the others are sent.

@@ -152,6 +152,31 @@ def test_a_deleted_database_is_filled_again_from_the_folders(
     assert only_run(MlflowClient(f"sqlite:///{other}")).data.metrics["final/train_s"] == 40
 
 
+def _everything(client: Any, run: Any) -> tuple[Any, ...]:
+    history = {name: client.get_metric_history(run.info.run_id, name) for name in run.data.metrics}
+    points = {name: [(m.step, m.timestamp, m.value) for m in points] for name, points in history.items()}
+    return run.to_dictionary(), points, [file.path for file in client.list_artifacts(run.info.run_id)]
+
+
+def test_a_store_put_back_from_a_backup_of_half_a_run_gets_the_rest_with_resend(
+    tracker: Tracker, client: Any, database: Path, tmp_path: Path
+) -> None:
+    plan = start_run(tmp_path / "run", pid=os.getpid())
+    _move_start_to_now(tmp_path / "run")
+    append_epoch(tmp_path / "run", 1, epochs=2)
+    tracker.sync(tmp_path / "run")
+    backup = database.read_bytes()
+    append_epoch(tmp_path / "run", 2, epochs=2)
+    end_run(tmp_path / "run", plan)
+    tracker.sync(tmp_path / "run")
+    complete = _everything(client, only_run(client))
+    database.write_bytes(backup)
+    assert only_run(client).info.status == "RUNNING"
+    assert tracker.sync(tmp_path / "run") == 0, "the folder's own record says that all was sent"
+    assert tracker.sync(tmp_path / "run", resend=True) > 0
+    assert _everything(client, only_run(client)) == complete
+
+
 def test_a_run_can_go_to_a_second_store_later(tracker: Tracker, client: Any, schema: Path, tmp_path: Path) -> None:
     whole_run(tmp_path / "run")
     tracker.sync(tmp_path / "run")

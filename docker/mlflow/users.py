@@ -1,0 +1,62 @@
+"""Adds, lists and removes users of the server, and sets passwords, in the users' database itself.
+
+It needs no password of an admin, only this container: also the way back in when that one is lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from typing import Any
+
+from databases import USERS_URI
+
+
+def main() -> int:
+    """Do what the arguments say."""
+    parser = argparse.ArgumentParser(prog="users.sh", description="Users of the tracking server.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="who has an account")
+    for name, text in (("add", "a new user"), ("reset", "a new password for a user"), ("remove", "delete a user")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("name")
+        if name == "add":
+            command.add_argument("--admin", action="store_true", help="may do everything, users included")
+        if name != "remove":
+            command.add_argument("--password-stdin", action="store_true", help="read it; otherwise it is random")
+    arguments = parser.parse_args()
+    store = _store()
+    known = {user.username: user for user in store.list_users()}
+    if arguments.command == "list":
+        for user in sorted(known.values(), key=lambda user: user.username):
+            print(user.username + (" (admin)" if user.is_admin else ""))
+        return 0
+    if (arguments.command == "add") is (arguments.name in known):
+        state = "is already there; reset gives a new password" if arguments.name in known else "is not known; see list"
+        print(f"the user {arguments.name!r} {state}", file=sys.stderr)
+        return 1
+    if arguments.command == "remove":
+        store.delete_user(arguments.name)
+        print(f"removed {arguments.name}; the password may be accepted for another minute", file=sys.stderr)
+        return 0
+    password = sys.stdin.readline().rstrip("\n") if arguments.password_stdin else secrets.token_urlsafe(18)
+    if arguments.command == "add":
+        store.create_user(arguments.name, password, is_admin=arguments.admin)
+    else:
+        store.update_user(arguments.name, password=password)
+    if not arguments.password_stdin:
+        print(f"export MLFLOW_TRACKING_USERNAME={arguments.name}\nexport MLFLOW_TRACKING_PASSWORD={password}")
+    return 0
+
+
+def _store() -> Any:
+    from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore()
+    store.init_db(USERS_URI)
+    return store
+
+
+if __name__ == "__main__":
+    sys.exit(main())

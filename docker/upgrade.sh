@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# After `git pull`: a backup, the new image, then the schema of both databases. Safe to repeat.
+set -euo pipefail
+# shellcheck source=lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+need_env
+compose build mlflow
+compose up -d db
+wait_healthy db 120 || die "the database did not come up: see above."
+compose stop mlflow >&2
+backup=$(./backup.sh)
+echo "backup: $backup"
+in_server_image mlflow python /opt/mlflow-server/migrate.py
+compose up -d mlflow
+wait_healthy mlflow 180 || die "the server does not come up: see above. The way back: check the old version out, then
+docker compose build mlflow, and docker/restore.sh $backup --yes"
+echo "$(server_url) runs the new version"

@@ -1,0 +1,166 @@
+"""docker/: pinned, closed, and nothing starts with a default password. No engine needed: docker/try.sh has one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCKER = ROOT / "docker"
+COMPOSE_FILES = sorted(DOCKER.glob("docker-compose*.yml"))
+SCRIPTS = sorted([*DOCKER.glob("*.sh"), *DOCKER.glob("try/*.sh")])
+PIN = re.compile(r"^([a-z0-9._-]+(?:\[[a-z,]+\])?)==(\S+)", re.MULTILINE)
+
+
+def services(path: Path = DOCKER / "docker-compose.yml") -> dict[str, Any]:
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8"))["services"])
+
+
+def pins(path: Path) -> dict[str, str]:
+    return {name.partition("[")[0]: version for name, version in PIN.findall(path.read_text(encoding="utf-8"))}
+
+
+@pytest.mark.parametrize("path", COMPOSE_FILES, ids=lambda path: path.name)
+def test_every_compose_file_is_yaml_that_names_known_services(path: Path) -> None:
+    assert set(services(path)) <= {"db", "mlflow", "experiment"}
+
+
+def test_every_image_names_a_version() -> None:
+    images = [service["image"] for service in services().values()]
+    images += [
+        line.split()[1]
+        for file in (DOCKER / "Dockerfile", DOCKER / "mlflow" / "Dockerfile")
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.startswith("FROM ")
+    ]
+    assert len(images) == 5
+    for image in images:
+        default = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", image)
+        assert re.search(r":\d[\w.-]*$", default), image
+
+
+def test_only_the_server_is_reachable_and_only_from_this_machine_unless_told_otherwise() -> None:
+    content = services()
+    assert [name for name, service in content.items() if "ports" in service] == ["mlflow"]
+    assert content["mlflow"]["ports"] == ["${MLFLOW_BIND:-127.0.0.1}:${MLFLOW_PORT:-5000}:5000"]
+    assert content["db"]["networks"] == ["database"]
+    networks = yaml.safe_load((DOCKER / "docker-compose.yml").read_text(encoding="utf-8"))["networks"]
+    assert networks["database"]["internal"] is True
+
+
+@pytest.mark.parametrize("path", COMPOSE_FILES, ids=lambda path: path.name)
+def test_no_secret_has_a_default(path: Path) -> None:
+    for name, service in services(path).items():
+        for key, value in (service.get("environment") or {}).items():
+            if re.search(r"PASSWORD|SECRET|_KEY|ACCESS|ADMIN", key) and name != "experiment":
+                assert re.fullmatch(r"\$\{MLFLOW_\w+:\?[^}]+\}", str(value)), f"{name}: {key}={value}"
+
+
+def test_every_service_is_confined_and_the_lasting_ones_come_back() -> None:
+    for name, service in services().items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        if name != "experiment":
+            assert service["restart"] == "unless-stopped", name
+            assert service["healthcheck"]["test"], name
+
+
+def test_the_servers_lock_agrees_with_the_projects_lock_and_is_hashed() -> None:
+    ours, servers = pins(ROOT / "requirements.lock"), pins(DOCKER / "mlflow" / "requirements.lock")
+    assert {name: version for name, version in servers.items() if ours.get(name, version) != version} == {}, "make lock"
+    assert {"flask-wtf", "psycopg", "psycopg-binary", "boto3"} <= set(servers)
+    text = (DOCKER / "mlflow" / "requirements.lock").read_text(encoding="utf-8")
+    entries = re.split(r"\n(?=[a-z])", text.strip())
+    assert len(entries) == len(servers)
+    assert all("--hash=sha256:" in entry for entry in entries)
+    assert services()["mlflow"]["image"].endswith(f":-{ours['mlflow']}}}"), "the image is named for its MLflow"
+
+
+def test_the_images_install_nothing_unpinned_from_the_package_index() -> None:
+    for file in (DOCKER / "Dockerfile", DOCKER / "mlflow" / "Dockerfile"):
+        text = file.read_text(encoding="utf-8").replace("\\\n", " ")
+        for line in text.splitlines():
+            if "pip install" in line:
+                assert "--require-hashes" in line or re.search(r" uv==\$\{UV_VERSION\}$", line), line
+    uv = re.search(r"UV_VERSION := (\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert uv is not None
+    assert f"ARG UV_VERSION={uv[1]}\n" in (DOCKER / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_users_lie_in_postgresql_and_no_password_in_a_file() -> None:
+    ini = (DOCKER / "mlflow" / "basic_auth.ini").read_text(encoding="utf-8")
+    uri = re.search(r"^database_uri = (\S+)$", ini, re.MULTILINE)
+    assert uri is not None
+    assert uri[1] == "postgresql+psycopg://mlflow@db:5432/mlflow_auth"
+    assert f'USERS_URI = "{uri[1]}"' in (DOCKER / "mlflow" / "databases.py").read_text(encoding="utf-8")
+    assert re.search(r"^admin_password =$", ini, re.MULTILINE)
+
+
+def test_every_setting_is_explained() -> None:
+    readme = (DOCKER / "README.md").read_text(encoding="utf-8")
+    made = (DOCKER / "make-env.sh").read_text(encoding="utf-8")
+    used = {name for path in COMPOSE_FILES for name in re.findall(r"\$\{(\w+)", path.read_text(encoding="utf-8"))}
+    missing = {name for name in used if name not in readme and name not in made}
+    assert missing <= {"MLFLOW_IMAGE_TAG", "SDPA_EXP_IMAGE_TAG"}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_bash_and_say_what_they_are_for(path: Path) -> None:
+    subprocess.run(["bash", "-n", str(path)], check=True)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if path.name == "lib.sh":
+        return
+    assert lines[0] == "#!/usr/bin/env bash"
+    assert lines[1].startswith("# ")
+    assert path.stat().st_mode & stat.S_IXUSR
+    assert any(line.startswith("set -") and "u" in line for line in lines)
+
+
+def test_shellcheck_finds_nothing() -> None:
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed")
+    command = ["shellcheck", "-S", "warning", "-x", "-P", str(DOCKER), *map(str, SCRIPTS)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", ["docker/.env", "docker/backups/2026-01-31/mlflow.dump"])
+def test_secrets_and_backups_stay_out_of_git(name: str) -> None:
+    assert subprocess.run(["git", "check-ignore", "-q", name], check=False, cwd=ROOT).returncode == 0
+
+
+def test_the_experiment_images_context_holds_no_secret_and_no_run() -> None:
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == {"requirements.lock", "LICENSE", "conf", "sdpa_exp"}
+
+
+def test_make_env_writes_random_secrets_for_the_owner_alone_and_never_twice(tmp_path: Path) -> None:
+    made = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        script = shutil.copy(DOCKER / "make-env.sh", folder)
+        subprocess.run([script], check=True, capture_output=True)
+        path = folder / ".env"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        text = path.read_text(encoding="utf-8")
+        again = subprocess.run([script], check=False, capture_output=True, text=True)
+        assert again.returncode == 1
+        assert "stays as it is" in again.stderr
+        assert path.read_text(encoding="utf-8") == text
+        made.append(dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE)))
+        assert [path.name for path in folder.iterdir() if path.name.startswith(".env")] == [".env"]
+    required = set(re.findall(r"\$\{(\w+):\?", (DOCKER / "docker-compose.yml").read_text(encoding="utf-8")))
+    assert required <= set(made[0])
+    secret = [name for name in required if "USERNAME" not in name]
+    assert all(re.fullmatch("[0-9a-f]{48}", env[name]) for env in made for name in secret)
+    assert len({env[name] for env in made for name in secret}) == 2 * len(secret)
