@@ -13,8 +13,8 @@ A document says where a figure comes from in comments, which Markdown does not s
 
 Files lie in benchmarks/results/. A path is dotted; `rows[model=yolo12n,what=forward].speedup.sdpa.0` picks entries of a
 list by their keys; min(...) and max(...) take the least and largest of several. The YAML of a table has `rows` (the
-path of a list; default `rows`), `where` (key: value) and `columns` (heading: path, and a format or `last` for the
-last word).
+path of a list, or of a dictionary, whose keys are `key`; default `rows`), `where` (key: value) and `columns` (heading:
+path, and a format or `last` for the last word).
 """
 
 from __future__ import annotations
@@ -131,6 +131,8 @@ def _read(path: Path) -> Any:
 
 def _table(spec: dict[str, Any], results: Path) -> str:
     rows = value_at(_read(results / spec["file"]), spec.get("rows", "rows"))
+    if isinstance(rows, dict):
+        rows = [{"key": key, **row} for key, row in rows.items()]
     kept = [row for row in rows if all(row.get(key) == value for key, value in (spec.get("where") or {}).items())]
     columns = {heading: str(source).rsplit(" ", 1) for heading, source in spec["columns"].items()}
     lines = [" | ".join(columns)]
@@ -142,8 +144,10 @@ def _table(spec: dict[str, Any], results: Path) -> str:
 def _shown(value: Any, form: str = "") -> str:
     if form == "last":
         return str(value).split()[-1]
+    if value is None:
+        return "-"
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return " to ".join(format(each, form) for each in value) if form else ", ".join(map(str, value))
     return format(value, form)
 
 

@@ -46,6 +46,7 @@ def main() -> None:
         content = {
             "machine": machine_of(collect_environment(), torch.device("cpu")),
             "settings": settings,
+            "rows": rows_of(runs),
             "runs": runs,
             "clock_check": check,
         }
@@ -70,6 +71,26 @@ def _run(model: str, options: argparse.Namespace, folder: Path) -> dict[str, Any
         "kernels": kernels,
         "phases_s": record["phases_s"],
     }
+
+
+def rows_of(runs: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row for each model, batch and arm: medians of the stages, percentiles, FPS and the ratio to stock."""
+    return [
+        {
+            "model": model,
+            "batch": variant["batch"],
+            "arm": arm,
+            **{f"{stage}_ms": figures["p50"] for stage, figures in found["stages_ms"].items()},
+            **{f"{name}_ms": found["latency_ms"][name] for name in ("p50", "p95", "p99")},
+            "fps": found["fps"],
+            "speedup": found["speedup"] and found["speedup"]["median"],
+            "interval": found["speedup"] and [found["speedup"]["low"], found["speedup"]["high"]],
+            "num_batches": variant["num_samples"],
+        }
+        for model, run in runs.items()
+        for variant in run["variants"]
+        for arm, found in variant["arms"].items()
+    ]
 
 
 def _check_clock(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
