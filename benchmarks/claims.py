@@ -144,7 +144,7 @@ def _table(spec: dict[str, Any], results: Path) -> str:
 def _shown(value: Any, form: str = "") -> str:
     if form == "last":
         return str(value).split()[-1]
-    if value is None:
+    if value is None or value == [None, None]:
         return "-"
     if isinstance(value, list):
         return " to ".join(format(each, form) for each in value) if form else ", ".join(map(str, value))

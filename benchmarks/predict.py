@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -95,6 +96,7 @@ def rows_of(runs: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _check_clock(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Our model time over Ultralytics', both stock, alternating over the same images."""
+    os.environ["YOLO_CONFIG_DIR"] = str(folder.parent)  # its settings file, else written into the user's home
     from ultralytics import YOLO
 
     from sdpa_exp.tasks.hardware import find_device
