@@ -83,7 +83,7 @@ def test_everything_lands_below_the_sweep_folder(tmp_path: Path) -> None:
 
 
 def test_a_command_with_quotes_reaches_the_jobs_as_it_was_typed(tmp_path: Path) -> None:
-    text = "tracking.uri='http://a b/?x=%7B&y=${name}'"
+    text = "tracking.uri='http://a b/x=%7B&y=${name}'"
     calls = ask(text, "hydra.sweep.dir=here", "-m", cwd=tmp_path).calls
     assert calls[1]["call"] == "run_job"
     assert calls[0]["command"] == calls[1]["plan"]["command"]

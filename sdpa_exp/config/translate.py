@@ -29,7 +29,7 @@ from sdpa_exp.config.compose import SCHEMA_PREFIXES
 from sdpa_exp.config.schema import DATASETS, Config
 from sdpa_exp.errors import ConfigError
 
-_MAX_LISTED = 20
+_MAX_LISTED = 24
 _WORDS: dict[Any, tuple[str, str]] = {
     int: ("a whole number", "4"),
     float: ("a number", "0.5"),
