@@ -73,7 +73,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="sdpa_exp_overhead_") as folder:
         content: dict[str, Any] = {
             "machine": machine_of(collect_environment(), torch.device("cuda" if torch.cuda.is_available() else "cpu")),
-            "command": f"python -m benchmarks.overhead {' '.join(sys.argv[1:])}",
+            "command": " ".join(
+                [
+                    "python -m benchmarks.overhead",
+                    f"--rounds {options.rounds} --epochs {options.epochs}",
+                    *options.overrides,
+                ]
+            ),
             "overrides": overrides,
             "sample": time_samples(Path(folder)),
             "rounds": measure(Path(folder), options.rounds, overrides),
