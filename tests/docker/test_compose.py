@@ -164,3 +164,25 @@ def test_make_env_writes_random_secrets_for_the_owner_alone_and_never_twice(tmp_
     secret = [name for name in required if "USERNAME" not in name]
     assert all(re.fullmatch("[0-9a-f]{48}", env[name]) for env in made for name in secret)
     assert len({env[name] for env in made for name in secret}) == 2 * len(secret)
+
+
+def test_the_image_without_cuda_lacks_cuda_alone(tmp_path: Path) -> None:
+    """The Dockerfile's own filters on the lock: what PyTorch's index gives, and what stays hashed."""
+    lock = ROOT / "requirements.lock"
+    kept = tmp_path / "locked.txt"
+    kept.write_text(_as_the_dockerfile_does("awk", lock), encoding="utf-8")
+    names = pins(lock)
+    from_index = _as_the_dockerfile_does("sed -nE", lock).split()
+    assert from_index == [f"torch=={names['torch']}+cpu", f"torchvision=={names['torchvision']}+cpu"]
+    gone = set(names) - set(pins(kept))
+    assert {"torch", "torchvision", "triton", "nvidia-cudnn-cu13"} <= gone
+    assert all(re.match(r"torch$|torchvision$|triton$|cuda-|nvidia-", name) for name in gone)
+    assert {"nvidia-ml-py", "ultralytics"} <= set(pins(kept))
+    assert kept.read_text(encoding="utf-8").count("--hash=") > 1000
+
+
+def _as_the_dockerfile_does(command: str, path: Path) -> str:
+    text = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
+    program = text.partition(f"{command} '")[2].partition("'")[0]
+    done = subprocess.run([*command.split(), program, str(path)], capture_output=True, text=True, check=True)
+    return done.stdout
