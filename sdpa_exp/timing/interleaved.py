@@ -7,7 +7,7 @@ clocks, neighbours) meets all of them alike and first and last place are shared.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +55,48 @@ class Timing:
         return ratio_of(self.seconds[baseline], self.seconds[name])
 
 
+class Rounds:
+    """The orders of the rounds, drawn one after the other: a random order, then its reverse.
+
+    Iterate over it once. A pair of rounds is started only if one like the last would fit into the time.
+
+    Attributes:
+        orders: of the rounds so far.
+        stopped: why there are fewer rounds than asked for; None where there are not.
+    """
+
+    def __init__(self, names: Iterable[str], *, num: int, max_s: float, seed: Sequence[int], at_least: int = 2) -> None:
+        """Draw nothing yet.
+
+        Args:
+            names: what takes part.
+            num: rounds; an odd number is rounded up, since they come in pairs.
+            max_s: seconds for all of them, from the first.
+            seed: of the orders; another one for each measurement, lest one name comes first in all of them.
+            at_least: rounds that are done whatever they take.
+        """
+        self._names, self._num, self._max_s, self._at_least = list(names), num, max_s, at_least
+        self._rng = np.random.default_rng(list(seed))
+        self.orders: list[tuple[str, ...]] = []
+        self.stopped: str | None = None
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        """Each order in turn."""
+        started_s = pair_started_s = time.perf_counter()
+        while len(self.orders) < self._num:
+            now_s = time.perf_counter()
+            if len(self.orders) >= self._at_least and now_s - started_s + (now_s - pair_started_s) > self._max_s:
+                self.stopped = (
+                    f"{len(self.orders)} of {self._num} rounds: another two would not fit into {self._max_s:.2g} s"
+                )
+                return
+            pair_started_s = now_s
+            order = tuple(self._names[index] for index in self._rng.permutation(len(self._names)))
+            for turn in (order, order[::-1]):
+                self.orders.append(turn)
+                yield turn
+
+
 def time_interleaved(
     contestants: Mapping[str, Contestant],
     *,
@@ -74,28 +116,16 @@ def time_interleaved(
         max_s: no further pair of rounds is started when it would not fit; the first always is.
         seed: of the orders; another one for each measurement, lest one arm comes first in all of them.
     """
-    names = list(contestants)
-    rng = np.random.default_rng(list(seed))
-    per_sample = calls_per_sample(min(warm_ups[name].call_s for name in names))
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    orders: list[tuple[str, ...]] = []
-    stopped = None
-    started_s = pair_started_s = time.perf_counter()
-    for pair in range((rounds + 1) // 2):
-        now_s = time.perf_counter()
-        if pair and now_s - started_s + (now_s - pair_started_s) > max_s:
-            stopped = f"{len(orders)} of {rounds} rounds: another two would not fit into {max_s:.2g} s"
-            break
-        pair_started_s = now_s
-        order = tuple(names[index] for index in rng.permutation(len(names)))
-        for turn in (order, order[::-1]):
-            for name in turn:
-                contestants[name].prepare()
-                seconds[name].append(clock.seconds(contestants[name].call, num_calls=per_sample))
-            orders.append(turn)
+    per_sample = calls_per_sample(min(warm_ups[name].call_s for name in contestants))
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    turns = Rounds(contestants, num=rounds, max_s=max_s, seed=seed)
+    for order in turns:
+        for name in order:
+            contestants[name].prepare()
+            seconds[name].append(clock.seconds(contestants[name].call, num_calls=per_sample))
     return Timing(
         seconds={name: np.array(values) for name, values in seconds.items()},
         calls_per_sample=per_sample,
-        orders=tuple(orders),
-        stopped=stopped,
+        orders=tuple(turns.orders),
+        stopped=turns.stopped,
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,10 @@ import torch
 
 from sdpa_exp.errors import AttestationError, CoreUnavailable, EquivalenceError
 from sdpa_exp.injection.build import build_network
-from sdpa_exp.results.events import Journal
-from sdpa_exp.tasks.hardware import resolve_hardware
 from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.verify import verify
 from sdpa_exp.tasks.verify_report import render_verify
-from tests.tasks.planning import plan_of
+from tests.tasks.in_process import run_task
 
 PLANTED = "tests.evidence.test_equivalence"
 TINY = (
@@ -40,14 +36,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 
 
 def run(folder: Path, *overrides: str) -> tuple[Outcome, dict[str, Any]]:
-    plan = plan_of(*TINY, *overrides, run_dir=folder)
-    plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
-    outcome = Outcome()
-    journal = Journal(folder)
-    try:
-        verify(plan, journal, outcome, started_perf_s=time.perf_counter())
-    finally:
-        journal.close()
+    outcome, _ = run_task(verify, folder, *TINY, *overrides)
     return outcome, json.loads((folder / "verify.json").read_text())
 
 

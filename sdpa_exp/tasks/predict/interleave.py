@@ -1,4 +1,4 @@
-"""Times arms against each other in one process: the same batch goes through each, in a new random order every round."""
+"""Times arms against each other in one process: the same batch goes through all of them, in the order of `Rounds`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from sdpa_exp.tasks.predict.arm import Stages
-from sdpa_exp.tasks.predict.samples import STEADY_WINDOW, FloatArray, is_steady
+from sdpa_exp.tasks.predict.samples import FloatArray
 from sdpa_exp.tasks.predict.source import Batch
+from sdpa_exp.timing.interleaved import Rounds
+from sdpa_exp.timing.interval import MIN_ROUNDS
+from sdpa_exp.timing.warmup import WINDOW, is_steady
 
-MIN_ROUNDS = 5
 MAX_WARMUP = 30
 WARMUP_SHARE = 0.5  # of the time limit
 
@@ -66,30 +68,23 @@ def time_interleaved(
         batches: all of one size.
         other_shapes: a batch of every input shape but the first batch's, run once by each arm before the warm-up:
             compilers and autotuners work once per shape.
-        num_batches: rounds, fewer when the time is up.
-        time_limit_s: for the timed rounds of all arms; MIN_ROUNDS are done whatever they take.
+        num_batches: rounds, rounded up to an even number; fewer when the time is up.
+        time_limit_s: for the timed rounds of all arms; as many as an interval needs are done whatever they take.
         seed: of the order of arms.
     """
     for batch in other_shapes:
         for arm in arms.values():
             arm.run(batch)
     num_warmup, steady = _warm_up(arms, batches[0], time_limit_s * WARMUP_SHARE)
-    names = list(arms)
-    rng = np.random.default_rng(seed)
-    rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
-    orders = []
-    started_s = time.perf_counter()
-    for number in range(num_batches):
-        if number >= MIN_ROUNDS and time.perf_counter() - started_s > time_limit_s:
-            break
-        order = tuple(names[index] for index in rng.permutation(len(names)))
+    rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in arms}
+    rounds = Rounds(arms, num=num_batches, max_s=time_limit_s, seed=(seed,), at_least=MIN_ROUNDS)
+    for number, order in enumerate(rounds):
         for name in order:
             stages = arms[name].run(batches[number % len(batches)])
             rows[name].append((stages.pre_s, stages.model_s, stages.post_s))
-        orders.append(order)
     return Samples(
         stages_s={name: np.array(values) for name, values in rows.items()},
-        orders=tuple(orders),
+        orders=tuple(rounds.orders),
         num_warmup=num_warmup,
         is_steady=steady,
     )
@@ -104,6 +99,6 @@ def _warm_up(arms: Mapping[str, Runs], batch: Batch, time_limit_s: float) -> tup
             model_s[name].append(arm.run(batch).model_s)
         if all(is_steady(values) for values in model_s.values()):
             return number, True
-        if number >= 2 * STEADY_WINDOW and time.perf_counter() - started_s > time_limit_s:
+        if number >= 2 * WINDOW and time.perf_counter() - started_s > time_limit_s:
             return number, False
     return MAX_WARMUP, False

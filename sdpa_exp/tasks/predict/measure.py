@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sdpa_exp.tasks.predict.arm import Arm
 from sdpa_exp.tasks.predict.interleave import Samples
-from sdpa_exp.tasks.predict.samples import STAGES, describe_ms, images_per_s, speedup
+from sdpa_exp.tasks.predict.samples import STAGES, FloatArray, describe_ms, images_per_s
 from sdpa_exp.tasks.predict.source import Batch
+from sdpa_exp.timing.interval import ratio_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,10 @@ class Variant:
             "num_samples": len(samples.orders),
             "num_warmup": samples.num_warmup,
             "is_steady": samples.is_steady,
-            "arms": {name: _arm(samples, name, reference, self.batch) for name in samples.stages_s},
+            "arms": {
+                name: _arm(samples, name, reference if name != reference else None, self.batch)
+                for name in samples.stages_s
+            },
         }
 
     def rows(self) -> Iterator[list[Any]]:
@@ -68,18 +72,20 @@ ROW_NAMES = ("setup", "batch", "round", "place", "arm", *(f"{stage}_ms" for stag
 
 
 def _arm(samples: Samples, name: str, reference: str | None, batch: int) -> dict[str, Any]:
-    latency_s = samples.latency_s(name)
-    stages_s = samples.stages_s[name]
-    is_compared = reference is not None and name != reference
+    """The figures of one arm; `reference` is the arm that it is compared with, if any."""
+    latency_s, stages_s = samples.latency_s(name), samples.stages_s[name]
     return {
         "latency_ms": describe_ms(latency_s),
         "stages_ms": {stage: describe_ms(stages_s[:, index]) for index, stage in enumerate(STAGES)},
         "fps": images_per_s(stages_s, batch),
-        "speedup": asdict(speedup(samples.latency_s(reference), latency_s)) if is_compared and reference else None,
-        "model_speedup": asdict(speedup(samples.model_s(reference), samples.model_s(name)))
-        if is_compared and reference
-        else None,
+        "speedup": _speedup(samples.latency_s(reference), latency_s) if reference else None,
+        "model_speedup": _speedup(samples.model_s(reference), samples.model_s(name)) if reference else None,
     }
+
+
+def _speedup(reference_s: FloatArray, candidate_s: FloatArray) -> dict[str, Any]:
+    ratio = ratio_of(reference_s, candidate_s)
+    return {"median": ratio.value, "low": ratio.low, "high": ratio.high, "num_pairs": len(candidate_s)}
 
 
 def shapes_of(arm: Arm, batches: Sequence[Batch]) -> dict[tuple[int, ...], Batch]:

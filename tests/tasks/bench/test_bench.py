@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,11 @@ from sdpa_exp.attention.core import Core
 from sdpa_exp.attention.eager import EAGER
 from sdpa_exp.attention.requirements import ANYWHERE
 from sdpa_exp.errors import ConfigError, CoreUnavailable, RunError
-from sdpa_exp.results.events import Journal
 from sdpa_exp.results.quantities import TASK_QUANTITIES
 from sdpa_exp.tasks.bench.report import render_bench
 from sdpa_exp.tasks.bench.task import bench
-from sdpa_exp.tasks.hardware import resolve_hardware
 from sdpa_exp.tasks.outcome import Outcome
+from tests.tasks.in_process import run_task
 from tests.tasks.planning import plan_of
 
 TINY = (
@@ -52,14 +50,7 @@ UNPROVEN = dataclasses.replace(FULL, name="unproven", function=_fails_when_watch
 
 
 def run(folder: Path, *overrides: str) -> tuple[Outcome, dict[str, Any]]:
-    plan = plan_of(*TINY, *overrides, run_dir=folder)
-    plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
-    outcome = Outcome(environment={"cpu": "a CPU"})
-    journal = Journal(folder)
-    try:
-        bench(plan, journal, outcome, started_perf_s=time.perf_counter())
-    finally:
-        journal.close()
+    outcome, _ = run_task(bench, folder, *TINY, *overrides)
     return outcome, json.loads((folder / "bench.json").read_text())
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sdpa_exp.injection.build import build_network
-from sdpa_exp.results.events import Journal
-from sdpa_exp.tasks.hardware import resolve_hardware
 from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.predict.task import predict
-from tests.tasks.planning import plan_of
+from tests.tasks.in_process import run_task
 
 TINY = (
     "task=predict",
@@ -26,20 +22,13 @@ TINY = (
     "dataset.image_px=96",
     "predict.imgsz=64",
     "predict.batches=[1]",
-    "predict.num_batches=5",
+    "predict.num_batches=6",
     "predict.time_limit_s=1",
 )
 
 
 def run(folder: Path, *overrides: str) -> tuple[Outcome, dict[str, Any]]:
-    plan = plan_of(*TINY, *overrides, run_dir=folder)
-    plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
-    outcome = Outcome()
-    journal = Journal(folder)
-    try:
-        predict(plan, journal, outcome, started_perf_s=time.perf_counter())
-    finally:
-        journal.close()
+    outcome, _ = run_task(predict, folder, *TINY, *overrides)
     return outcome, json.loads((folder / "predict.json").read_text())
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from sdpa_exp.results.events import Journal
-from sdpa_exp.tasks.hardware import resolve_hardware
 from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.profile import task
 from sdpa_exp.tasks.profile.attribution import Breakdown, attribute
-from tests.tasks.planning import plan_of
+from tests.tasks.in_process import run_task
 
 TINY = (
     "task=profile",
@@ -47,10 +43,6 @@ class Profiled:
 
 def profiled(folder: Path, *overrides: str) -> Profiled:
     """Run task=profile in this process."""
-    plan = plan_of(*TINY, *overrides, run_dir=folder)
-    plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
-    outcome = Outcome()
-    journal = Journal(folder)
     kept: dict[str, Any] = {}
 
     def keep(events: Any, **arguments: Any) -> Breakdown:
@@ -58,10 +50,7 @@ def profiled(folder: Path, *overrides: str) -> Profiled:
         kept["breakdown"] = attribute(kept["events"], **arguments)
         return kept["breakdown"]  # type: ignore[no-any-return]
 
-    try:
-        with mock.patch.object(task, "attribute", keep):
-            task.profile(plan, journal, outcome, started_perf_s=time.perf_counter())
-    finally:
-        journal.close()
+    with mock.patch.object(task, "attribute", keep):
+        outcome, _ = run_task(task.profile, folder, *TINY, *overrides)
     content = json.loads((folder / task.PROFILE_FILE).read_text())
     return Profiled(outcome=outcome, content=content, folder=folder, **kept)
