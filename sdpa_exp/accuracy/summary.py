@@ -80,7 +80,7 @@ def summarise(
     best: BestConfidence | None,
     epochs: Sequence[int],
     curves: Mapping[str, Sequence[float | None]],
-    why_not: str,
+    why_not: str = "",
 ) -> Summary:
     """Put everything together.
 

@@ -2,11 +2,16 @@
 
 Ultralytics keeps the predictions of a validation only as its statistics need them, so the validator's
 `update_metrics` is accompanied during the final evaluation, on that one object, and let go afterwards.
+
+A fault in here costs the run these figures and leaves a warning; the training and its attestation go on, and the mAP is
+Ultralytics'.
 """
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +20,12 @@ from ultralytics.utils import ops
 from ultralytics.utils.metrics import smooth
 
 from sdpa_exp.accuracy.predictions import Predictions
-from sdpa_exp.accuracy.summary import ACCURACY_FILE, BestConfidence, ClassFigures, summarise
+from sdpa_exp.accuracy.summary import ACCURACY_FILE, BestConfidence, ClassFigures, Summary, summarise
 from sdpa_exp.callbacks.attach import Callbacks
 from sdpa_exp.callbacks.journal import EpochJournal
 from sdpa_exp.results.files import write_json_atomic
+
+logger = logging.getLogger(__name__)
 
 NOT_EVALUATED = "best.pt was not evaluated"
 _CURVES = ("mAP50-95", "mAP50")
@@ -31,6 +38,7 @@ class PredictionRecorder:
     def __init__(self) -> None:
         self._parts: dict[str, list[Any]] = {name: [] for name in ("predicted", "hits", "labels", "labelled")}
         self._seconds = 0.0
+        self._failure: Exception | None = None
 
     @property
     def wall_s(self) -> float:
@@ -44,7 +52,11 @@ class PredictionRecorder:
         def update_and_keep(preds: list[dict[str, Any]], batch: dict[str, Any]) -> None:
             update(preds, batch)
             since_s = time.perf_counter()
-            self._keep(validator, preds, batch)
+            try:
+                if self._failure is None:
+                    self._keep(validator, preds, batch)
+            except Exception as error:  # noqa: BLE001 - raised when the figures are asked for, not in the evaluation
+                self._failure = error
             self._seconds += time.perf_counter() - since_s
 
         validator.update_metrics = update_and_keep
@@ -69,7 +81,9 @@ class PredictionRecorder:
             self._parts["labelled"].append(_array(boxes_G4).reshape(-1, 4))
 
     def predictions(self, class_names: dict[int, str]) -> Predictions:
-        """Everything collected."""
+        """Everything collected; raises what kept it from being complete."""
+        if self._failure is not None:
+            raise self._failure
         predicted, labels = self._parts["predicted"], self._parts["labels"]
         predicted_P6 = np.concatenate([np.empty((0, 6)), *predicted])
         labelled_G4 = np.concatenate([np.empty((0, 4)), *self._parts["labelled"]])
@@ -90,11 +104,17 @@ class PredictionRecorder:
 
 
 class BestAccuracy:
-    """Writes accuracy.json when the training ends. `quantities` and `unmeasured` go into the record."""
+    """Writes accuracy.json when the training ends.
+
+    Attributes:
+        quantities, unmeasured: for the record.
+        failure: a sentence where the figures could not be made; None otherwise.
+    """
 
     def __init__(self, epochs: EpochJournal, run_dir: Path) -> None:
         self.quantities: dict[str, float | None] = {}
         self.unmeasured: dict[str, str] = {}
+        self.failure: str | None = None
         self._epochs = epochs
         self._run_dir = run_dir
         self._recorder: PredictionRecorder | None = None
@@ -111,16 +131,12 @@ class BestAccuracy:
         since_s = time.perf_counter()
         recorder, self._recorder = self._recorder, None
         PredictionRecorder.leave(trainer.validator)
-        predictions = recorder.predictions(dict(trainer.validator.names)) if recorder else None
-        is_evaluated = predictions is not None and predictions.num_images > 0
-        summary = summarise(
-            predictions if is_evaluated else None,
-            figures=class_figures(trainer.validator.metrics) if is_evaluated else (),
-            best=best_confidence(trainer.validator.metrics) if is_evaluated else None,
-            curves={name: [epoch["metrics"].get(name) for epoch in self._epochs.epochs] for name in _CURVES},
-            epochs=[epoch["epoch"] for epoch in self._epochs.epochs],
-            why_not=NOT_EVALUATED,
-        )
+        try:
+            summary, is_evaluated = self._summary(trainer.validator, recorder)
+        except Exception as error:
+            logger.exception("the accuracy of best.pt was not analysed")
+            self.failure = f"the accuracy of best.pt could not be analysed: {error!r}. mAP is Ultralytics' and holds."
+            summary, is_evaluated = _without_figures(self.failure), False
         self.quantities, self.unmeasured = summary.quantities, summary.unmeasured
         arguments = trainer.validator.args
         content = {
@@ -130,6 +146,26 @@ class BestAccuracy:
             "analysis_s": time.perf_counter() - since_s + (recorder.wall_s if recorder else 0.0),
         }
         write_json_atomic(self._run_dir / ACCURACY_FILE, content)
+
+    def _summary(self, validator: Any, recorder: PredictionRecorder | None) -> tuple[Summary, bool]:
+        """The figures, and whether best.pt was evaluated."""
+        predictions = recorder.predictions(dict(validator.names)) if recorder else None
+        if predictions is None or not predictions.num_images:
+            return _without_figures(NOT_EVALUATED, self._epochs.epochs), False
+        figures, best = class_figures(validator.metrics), best_confidence(validator.metrics)
+        return summarise(predictions, figures=figures, best=best, **_curves(self._epochs.epochs)), True
+
+
+def _without_figures(reason: str, epochs: Sequence[dict[str, Any]] = ()) -> Summary:
+    return summarise(None, figures=(), best=None, **_curves(epochs), why_not=reason)
+
+
+def _curves(epochs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What learning is read from."""
+    return {
+        "curves": {name: [epoch["metrics"].get(name) for epoch in epochs] for name in _CURVES},
+        "epochs": [epoch["epoch"] for epoch in epochs],
+    }
 
 
 def best_confidence(metrics: Any) -> BestConfidence | None:

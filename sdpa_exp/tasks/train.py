@@ -59,6 +59,8 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
         outcome.quantities.update(_quantities(epochs, clock, trainer, outcome.unmeasured))
         outcome.quantities.update(accuracy.quantities)
         outcome.unmeasured.update(accuracy.unmeasured)
+        if accuracy.failure is not None:
+            outcome.warn(journal, "accuracy_not_analysed", accuracy.failure)
         outcome.quantities["total_s"] = time.perf_counter() - started_perf_s
 
     if attest.attestation is not None:

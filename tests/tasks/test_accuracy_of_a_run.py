@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +10,15 @@ import pytest
 from ultralytics import YOLO
 
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.results.events import Journal
-from sdpa_exp.tasks.hardware import resolve_hardware
-from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.train import train
-from tests.tasks.planning import plan_of
+from tests.tasks.in_process import run_task
 
 
 @pytest.mark.slow
 def test_recorded_accuracy_is_that_of_yolo_val_on_best_pt(tmp_path: Path, no_trackers: None) -> None:
     """The same images, weights and settings on one machine: equal to 1e-6 (fp32 sums may differ in their order)."""
     overrides = ("hardware=cpu", "hardware.num_threads=1", "train.epochs=4", "train.plots=false", "attention=sdpa")
-    plan = plan_of(*overrides, run_dir=tmp_path)
-    plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
-    outcome = Outcome()
-    journal = Journal(tmp_path)
-    train(plan, journal, outcome, started_perf_s=time.perf_counter())
-    journal.close()
+    outcome, plan = run_task(train, tmp_path, *overrides)
     best = tmp_path / "train" / "weights" / "best.pt"
     yolo = YOLO(str(best))
     validators: list[Any] = []
@@ -63,3 +53,22 @@ def test_recorded_accuracy_is_that_of_yolo_val_on_best_pt(tmp_path: Path, no_tra
     }
     low, high = content["intervals"]["mAP50-95"]
     assert low < found.box.map < high
+
+
+def test_a_fault_in_the_analysis_costs_its_figures_but_neither_the_training_nor_its_attestation(
+    tmp_path: Path, no_trackers: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("planted")
+
+    monkeypatch.setattr("sdpa_exp.callbacks.accuracy.ops.scale_boxes", fail)
+    outcome, _ = run_task(
+        train, tmp_path, "experiment=smoke", "hardware=cpu", "hardware.num_threads=1", "train.imgsz=64"
+    )
+    assert outcome.attestation is not None
+    assert outcome.attestation["ok"]
+    assert outcome.quantities["mAP50"] is not None
+    assert outcome.quantities["F1"] is None
+    assert "planted" in outcome.unmeasured["F1"]
+    assert [warning["code"] for warning in outcome.warnings] == ["accuracy_not_analysed"]
+    assert json.loads((tmp_path / "accuracy.json").read_text())["weights"] is None
