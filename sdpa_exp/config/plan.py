@@ -89,6 +89,13 @@ class Plan:
         return self.attention.name
 
     @property
+    def title(self) -> str:
+        """Names the run for people: `sdpa seed 0`, `verify flash seed 0`, `bench stock, sdpa seed 0`."""
+        task = "" if self.task.name == "train" else f"{self.task.name} "
+        arms = ", ".join(self.bench.arms or ["all arms"]) if self.task.name == "bench" else self.arm
+        return f"{task}{arms} seed {self.seed}"
+
+    @property
     def run_dir(self) -> Path:
         """The run folder."""
         return Path(self.job.run_dir)

@@ -55,7 +55,7 @@ def say_outcomes(console: Console, sweep: dict[str, Any], records: list[Record |
     say(console, "")
     for job, record in zip(sweep["jobs"], records, strict=True):
         state = "no result" if record is None else closing_line(record)
-        say(console, f"{job['arm']} seed {job['seed']}: {state}")
+        say(console, f"{job['title']}: {state}")
 
 
 def say_owed(console: Console, plan: Plan, folder: Path, num_owed: int) -> None:

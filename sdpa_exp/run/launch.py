@@ -58,7 +58,7 @@ def run_single(plan: Plan) -> int:
     console = Console()
     tracker = _checked_tracker(plan)
     try:
-        record = supervise(plan, tracker, RunProgress(console, _title(plan)))
+        record = supervise(plan, tracker, RunProgress(console, plan.title))
     except KeyboardInterrupt:
         show_end(plan, tracker)
         raise
@@ -111,7 +111,7 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
 def run_job(plan: Plan) -> None:
     """One job of a sweep: records whatever happens, raises nothing but KeyboardInterrupt."""
     console = Console()
-    title = f"job {plan.job.num + 1}/{plan.job.num_jobs}  {_title(plan)}"
+    title = f"job {plan.job.num + 1}/{plan.job.num_jobs}  {plan.title}"
     sweep_dir = Path(plan.job.sweep_dir or plan.run_dir.parent)
     tracker = _tracker_of(plan)
     try:
@@ -174,11 +174,6 @@ def _checked_tracker(plan: Plan) -> Tracker:
     tracker = _tracker_of(plan)
     tracker.check()
     return tracker
-
-
-def _title(plan: Plan) -> str:
-    task = "" if plan.task.name == "train" else f"{plan.task.name} "
-    return f"{task}{plan.arm} seed {plan.seed}"
 
 
 def _tracker_of(plan: Plan) -> Tracker:

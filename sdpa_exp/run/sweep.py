@@ -27,7 +27,14 @@ def describe_sweep(plans: list[Plan], sweep_dir: Path, command: str, baseline: s
         "baseline": baseline,
         "copies": {plan.arm: plan.attention.copy_of for plan in plans if plan.attention.copy_of is not None},
         "jobs": [
-            {"num": plan.job.num, "run_dir": str(plan.run_dir), "arm": plan.arm, "seed": plan.seed} for plan in plans
+            {
+                "num": plan.job.num,
+                "run_dir": str(plan.run_dir),
+                "arm": plan.arm,
+                "seed": plan.seed,
+                "title": plan.title,
+            }
+            for plan in plans
         ],
         "preflight": {},
     }

@@ -95,7 +95,7 @@ class RunSender:
         num = ensure_run(
             self._store,
             experiment_id=experiment_id,
-            name=f"{plan.arm} seed{plan.seed}",
+            name=plan.title,
             key=self._key,
             progress=self._progress,
             file=self._file,

@@ -33,6 +33,19 @@ def test_every_option_of_every_group_composes_into_a_valid_plan(option: str) -> 
         assert getattr(plan, group).name == name
 
 
+@pytest.mark.parametrize(
+    ("overrides", "title"),
+    [
+        (["attention=flash", "seed=42"], "flash seed 42"),
+        (["task=verify"], "verify sdpa seed 0"),
+        (["task=bench", "bench.arms=[stock,flash]"], "bench stock, flash seed 0"),
+        (["task=bench"], "bench all arms seed 0"),
+    ],
+)
+def test_a_run_is_named_for_what_it_holds(overrides: list[str], title: str) -> None:
+    assert compose_plan(*overrides).title == title
+
+
 def test_a_plan_survives_its_file(tmp_path: Path) -> None:
     plan = compose_plan("attention=flash", "hardware=t4", "train.scale=[0.5,1.5]", "baseline=stock")
     plan = dataclasses.replace(plan, job=dataclasses.replace(plan.job, run_dir=str(tmp_path), overrides=("a=1",)))

@@ -101,12 +101,12 @@ def test_a_server_killed_and_restarted_during_a_sweep_has_all_of_it_in_the_end(d
     runs = shown(database)
     assert {name: run.info.status for name, run in runs.items()} == {
         "sweep sweep": "FINISHED",
-        "stock seed0": "FINISHED",
-        "sdpa seed0": "FINISHED",
+        "stock seed 0": "FINISHED",
+        "sdpa seed 0": "FINISHED",
     }
-    assert_epochs_once_and_in_order(database, runs["stock seed0"], first)
-    assert_epochs_once_and_in_order(database, runs["sdpa seed0"], second)
-    assert runs["stock seed0"].data.tags["mlflow.parentRunId"] == runs["sweep sweep"].info.run_id
+    assert_epochs_once_and_in_order(database, runs["stock seed 0"], first)
+    assert_epochs_once_and_in_order(database, runs["sdpa seed 0"], second)
+    assert runs["stock seed 0"].data.tags["mlflow.parentRunId"] == runs["sweep sweep"].info.run_id
 
 
 def test_a_server_that_stays_away_fails_no_run_and_the_printed_line_sends_it_later_once(
@@ -167,5 +167,5 @@ def test_a_server_that_takes_5_s_for_a_request_slows_neither_a_training_nor_the_
     assert sent.returncode == 0, sent.stderr
     runs = shown(database)
     assert sorted(run.info.status for run in runs.values()) == ["FINISHED"] * 3
-    assert_epochs_once_and_in_order(database, runs["stock seed0"], sweep_dir / "0_stock_seed0")
-    assert_epochs_once_and_in_order(database, runs["sdpa seed0"], sweep_dir / "1_sdpa_seed0")
+    assert_epochs_once_and_in_order(database, runs["stock seed 0"], sweep_dir / "0_stock_seed0")
+    assert_epochs_once_and_in_order(database, runs["sdpa seed 0"], sweep_dir / "1_sdpa_seed0")

@@ -42,7 +42,7 @@ def test_a_followed_run_is_shown_with_its_settings_curves_kernels_data_and_files
     assert tracker.finish(run_dir, 60)
 
     run = only_run(client)
-    assert run.info.run_name == "flash seed0"
+    assert run.info.run_name == "flash seed 0"
     assert run.info.status == "FINISHED"
     assert run.info.start_time == T0 * 1000
     assert run.info.end_time == (T0 + 100) * 1000

@@ -100,5 +100,5 @@ def test_a_local_history_is_moved_to_a_fresh_server_by_one_sync(database: Path, 
     assert len(here) == 6
     assert "verdict" in here["sweep sweep"]["tags"]
     assert "report.html" in here["sweep sweep"]["files"]
-    assert "weights/best.pt" in here["flash seed0"]["files"]
+    assert "weights/best.pt" in here["flash seed 0"]["files"]
     assert there == here

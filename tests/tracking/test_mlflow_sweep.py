@@ -53,7 +53,7 @@ def test_a_sweep_is_a_parent_with_its_runs_below_and_its_answer_on_top(
     assert files == {"sweep.json", "comparison.json", "report.html"}
     children = [run for run in all_runs(client) if run.info.run_id != parent.info.run_id]
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
-    assert {run.info.run_name for run in children} == {"stock seed0", "flash seed0", "stock seed1", "flash seed1"}
+    assert {run.info.run_name for run in children} == {"stock seed 0", "flash seed 0", "stock seed 1", "flash seed 1"}
     assert {run.info.status for run in children} == {"FINISHED"}
     assert tracker.sync(sweep_dir) == 0
 

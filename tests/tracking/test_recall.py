@@ -84,7 +84,7 @@ def test_without_the_folders_the_files_of_the_store_are_compared_and_without_tho
     assert [run["cell_id"] for run in rebuilt["runs"]] == [run["cell_id"] for run in before["runs"]]
     assert rebuilt["cells"][0]["arms"][0]["kernels"] == before["cells"][0]["arms"][0]["kernels"]
     assert "rebuilt-from-mlflow" in {finding["code"] for finding in rebuilt["findings"]}
-    curves = [json.loads(line) for line in next(tmp_path.glob("rebuilt/mlflow/stock_seed0*/events.jsonl")).open()]
+    curves = [json.loads(line) for line in next(tmp_path.glob("rebuilt/mlflow/stock_seed_0*/events.jsonl")).open()]
     assert [event["epoch"] for event in curves] == [1, 2, 3]
     assert curves[-1]["metrics"]["mAP50"] == pytest.approx(0.8)
     assert curves[-1]["train_s"] == pytest.approx(20.0)
