@@ -41,7 +41,7 @@ _TABLE = re.compile(r"(<!-- table:(.*?)-->\n+)((?:\|[^\n]*\n)*)", re.DOTALL)
 _OUTPUT = re.compile(r"<!-- output: (\S+) -->\n+```\w*\n(.*?)```", re.DOTALL)
 _BLOCK_EXEMPT = re.compile(r"^<!-- not measured: [^\n]+? -->\n+(?:```.*?```|(?:[^\n]+\n?)+)", re.MULTILINE | re.DOTALL)
 _CLAIM = re.compile(r"([-+]?\d[\d,]*(?:\.\d+)?)<!--(.*?)-->", re.DOTALL)
-_CODE_FENCE = re.compile(r"^```(?:bash|python|yaml)\n.*?^```", re.MULTILINE | re.DOTALL)
+_CODE_FENCE = re.compile(r"^ *```(?:bash|python|yaml)\n.*?^ *```", re.MULTILINE | re.DOTALL)
 _NO_FIGURES = re.compile(r"`[^`\n]*`|\]\([^)]*\)|https?://\S+")
 _VERSION = re.compile(
     r"\b(?:Python|PyTorch|torch|Ultralytics|MLflow|Hydra|CUDA|capability|FlashAttention|AGPL-)\s?v?\d+(?:\.\d+)*"
