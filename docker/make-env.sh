@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 if [[ -e .env ]]; then
   echo "docker/.env is there already and stays as it is: the database was made with its password." >&2
-  echo "To start from nothing, remove the volumes (docker compose down -v) and the file." >&2
+  echo "To start from nothing: docker/README.md, Starting over." >&2
   exit 1
 fi
 secret() { head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n'; }

@@ -47,7 +47,7 @@ step() { # NAME FUNCTION: its last line of output is the note; the first failure
 }
 
 end() {
-  [[ -n ${TRY_KEEP:-} ]] || literally down -v >/dev/null 2>&1
+  [[ -n ${TRY_KEEP:-} ]] || literally --profile run down -v >/dev/null 2>&1
   printf '\n%-62s %-5s %5s  %s\n' step result s note
   local i
   for i in "${!names[@]}"; do
@@ -244,12 +244,12 @@ backs_up() {
 }
 
 wipes() {
-  literally down -v
-  [[ -z $(docker volume ls -q --filter "name=sdpa-try-${PROJECT_ID}_") ]]
+  literally down
+  docker volume rm "sdpa-try-${PROJECT_ID}_db" "sdpa-try-${PROJECT_ID}_artifacts"
   literally up -d
   wait_healthy mlflow 300
   [[ $(status_of "$(sed -n 's/^export MLFLOW_TRACKING_USERNAME=//p' user.env):$(sed -n 's/^export MLFLOW_TRACKING_PASSWORD=//p' user.env)" /) == 401 ]]
-  echo "volumes gone; a fresh server knows neither runs nor the user"
+  echo "its volumes gone; a fresh server knows neither runs nor the user"
 }
 
 restores() {
@@ -267,7 +267,8 @@ upgrades() {
 shows() { as_user docker/try/screens.sh "$chromium" "$python" "$out/screens"; }
 
 goes_down() {
-  literally down -v
+  literally --profile run down -v
+  [[ -z $(docker volume ls -q --filter "name=sdpa-try-${PROJECT_ID}_") ]]
   [[ -z $(docker ps -aq --filter "name=sdpa-try-$PROJECT_ID") ]]
   echo "no container, volume or network is left"
 }
