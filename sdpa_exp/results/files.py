@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from typing import Any
 def write_text_atomic(path: Path, text: str) -> None:
     """Write through a temporary file in the same folder, so that a reader never sees half a file.
 
+    Of several writers at once, processes or threads, the last one wins.
+
     Raises:
         OSError: with the path; what was there before stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)

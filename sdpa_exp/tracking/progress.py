@@ -63,17 +63,24 @@ class ProgressFile:
         self._store_uri = store_uri
 
     def read(self) -> tuple[str, Progress]:
-        """The folder's key, made at first use, and the progress with our store.
+        """The folder's key, made at first use, and the progress with our store; for those who hold the folder's lock.
 
         Raises:
             TrackingError: the file is of another version.
         """
         content = self._content()
-        stored = content["stores"].get(self._store_uri)
-        return content["key"], Progress(**stored) if stored else Progress()
+        return content["key"], self._progress_in(content)
+
+    def look(self) -> Progress:
+        """The progress with our store as it is now. Writes nothing, so that nobody needs the lock for it.
+
+        Raises:
+            TrackingError: the file is of another version.
+        """
+        return self._progress_in(self._stored())
 
     def write(self, progress: Progress) -> None:
-        """Record the progress with our store; that with other stores stays."""
+        """Record the progress with our store; that with other stores stays. For those who hold the folder's lock."""
         content = self._content()
         content["stores"][self._store_uri] = asdict(progress)
         write_json_atomic(self._path, content)
@@ -83,12 +90,22 @@ class ProgressFile:
         _, progress = self.read()
         self.write(Progress(wanted_status=progress.wanted_status))
 
+    def _progress_in(self, content: dict[str, Any] | None) -> Progress:
+        stored = content["stores"].get(self._store_uri) if content else None
+        return Progress(**stored) if stored else Progress()
+
     def _content(self) -> dict[str, Any]:
+        content = self._stored()
+        if content is None:
+            content = {"schema_version": SCHEMA_VERSION, "key": uuid.uuid4().hex, "stores": {}}
+            write_json_atomic(self._path, content)
+        return content
+
+    def _stored(self) -> dict[str, Any] | None:
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            content = {"schema_version": SCHEMA_VERSION, "key": uuid.uuid4().hex, "stores": {}}
-            write_json_atomic(self._path, content)
+            return None
         if content.get("schema_version") != SCHEMA_VERSION:
             raise TrackingError(
                 f"{self._path} has another schema version than {SCHEMA_VERSION}: sync it with the version that wrote "

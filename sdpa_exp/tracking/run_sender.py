@@ -213,7 +213,7 @@ class RunSender:
 
 def is_all_sent(run_dir: Path, *, store_uri: str, with_checkpoint: bool) -> bool:
     """Whether a store has all of a run that has ended, as far as the folder knows; asks nobody."""
-    _, progress = ProgressFile(run_dir, store_uri).read()
+    progress = ProgressFile(run_dir, store_uri).look()
     artifacts = run_artifacts(run_dir, with_checkpoint=with_checkpoint)
     return progress.result == _digest(run_dir) and all(
         progress.artifacts.get(artifact.name) == artifact.version() for artifact in artifacts

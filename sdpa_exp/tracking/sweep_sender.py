@@ -106,13 +106,11 @@ class SweepSender:
 
     def is_closed(self, status: str) -> bool:
         """Whether the store has the end, and the answer with it."""
-        _, progress = self._file.read()
-        return progress.status == status
+        return self._file.look().status == status
 
     def wanted_status(self) -> str | None:
         """How the sweep ended, if its process lived to say so."""
-        _, progress = self._file.read()
-        return progress.wanted_status
+        return self._file.look().wanted_status
 
     def _answer_tags(self) -> dict[str, str]:
         comparison, headline = self._read(COMPARISON_FILE) or {}, self._read(HEADLINE_FILE) or {}

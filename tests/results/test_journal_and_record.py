@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from sdpa_exp.errors import ComparisonError
 from sdpa_exp.results.events import EVENTS_FILE, EventTail, Journal, read_events
+from sdpa_exp.results.files import write_text_atomic
 from sdpa_exp.results.quantities import QUANTITIES
 from sdpa_exp.results.record import RESULT_FILE, Record, read_record, write_record
 
@@ -78,3 +80,12 @@ def test_every_quantity_says_what_it_means_in_which_unit() -> None:
         assert quantity.meaning
         unit = {"_mib": "MiB", "per_s": "images/s", "_s": "s"}
         assert next((unit[end] for end in unit if name.endswith(end)), quantity.unit) == quantity.unit
+
+
+def test_threads_that_write_one_file_at_once_leave_one_whole_content_and_nothing_else(tmp_path: Path) -> None:
+    texts = [str(number) * 10_000 for number in range(8)]
+    with ThreadPoolExecutor(len(texts)) as pool:
+        for _ in pool.map(lambda text: write_text_atomic(tmp_path / "a.json", text), 20 * texts):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") in texts
