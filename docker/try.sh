@@ -230,6 +230,7 @@ runs_in_a_container() {
   as_user "${compose_command[@]}" -f docker/docker-compose.yml --profile run run --rm -T experiment \
     name=try experiment=smoke train.imgsz=64 attention=flash,sdpa seed=0 -m | tee container.txt
   grep -q 'ran flash' container.txt
+  grep -q "see the runs:  $url" container.txt
   as_user "$python" docker/try/store.py dump "$url" server.json
 }
 

@@ -109,6 +109,7 @@ class TrackingConfig:
     name: str = MISSING
     kind: str = MISSING
     uri: Optional[str] = None  # noqa: UP045
+    page_uri: Optional[str] = None  # noqa: UP045
     log_checkpoint: bool = True
     timeout_s: float = 20.0
 

@@ -57,9 +57,11 @@ def check_plan(plan: Plan) -> None:
 
 def _check_tracking(plan: Plan) -> None:
     one_of("tracking.kind", plan.tracking.kind, TRACKERS)
-    if _SECRET_IN_URI.match(plan.tracking.uri or ""):
+    for key in ("uri", "page_uri"):
+        if not _SECRET_IN_URI.match(getattr(plan.tracking, key) or ""):
+            continue
         raise ConfigError(
-            "tracking.uri holds a user, a password or a query, which would end up in files and logs: expected an "
+            f"tracking.{key} holds a user, a password or a query, which would end up in files and logs: expected an "
             "address without them, such as http://HOST:PORT. Set MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD in the environment instead."
         )

@@ -29,12 +29,14 @@ class Location:
         uri: without credentials; absolute for sqlite. This is how the store is named in files and messages.
         user, password: from the address, else None: MLflow then reads its own variables and credentials file.
         database: the sqlite file, or None for a server.
+        page_uri: where people open it, if that is another address.
     """
 
     uri: str
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     database: Path | None = None
+    page_uri: str | None = None
 
     @property
     def is_server(self) -> bool:
@@ -44,7 +46,7 @@ class Location:
     @property
     def ui(self) -> str:
         """The start of all pages; of a local store, only while its UI runs."""
-        return self.uri if self.is_server else LOCAL_UI
+        return (self.page_uri or "").rstrip("/") or (self.uri if self.is_server else LOCAL_UI)
 
     def run_page(self, experiment_id: str, run_id: str) -> str:
         """The page of one run."""

@@ -139,7 +139,7 @@ class MlflowTracker:
     def ui_command(self) -> str | None:
         """The command for a local store, the address of a server."""
         if self._location.database is None:
-            return self._location.uri
+            return self._location.ui
         command = (sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", self._location.uri)
         return shlex.join(command)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -90,6 +91,7 @@ def make_tracker(config: TrackingConfig, *, experiment: str) -> Tracker:
         from sdpa_exp.tracking.mlflow import MlflowTracker
 
         location = locate(config.uri, environment=os.environ, cwd=Path.cwd())
+        location = dataclasses.replace(location, page_uri=config.page_uri)
         return MlflowTracker(
             location, experiment=experiment, log_checkpoint=config.log_checkpoint, timeout_s=config.timeout_s
         )

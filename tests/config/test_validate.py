@@ -149,6 +149,7 @@ def _split(overrides: str) -> list[str]:
     return shlex.split(overrides, posix=False)
 
 
+@pytest.mark.parametrize("key", ["uri", "page_uri"])
 @pytest.mark.parametrize(
     "uri",
     [
@@ -159,9 +160,10 @@ def _split(overrides: str) -> list[str]:
         "postgresql+psycopg2://me:geheim@db/mlflow",
     ],
 )
-def test_a_password_in_the_tracking_uri_is_refused_without_being_repeated(uri: str) -> None:
+def test_a_password_in_an_address_of_the_store_is_refused_without_being_repeated(uri: str, key: str) -> None:
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD in the environment instead") as caught:
-        compose_plan("tracking=server", f"tracking.uri='{uri}'")
+        compose_plan("tracking=server", f"tracking.{key}='{uri}'")
+    assert f"tracking.{key} holds" in str(caught.value)
     assert "geheim" not in str(caught.value)
 
 

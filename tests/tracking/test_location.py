@@ -27,6 +27,15 @@ def test_user_and_password_are_taken_out_of_the_address() -> None:
     assert "ann" not in repr(location)
 
 
+def test_links_lead_where_people_open_the_store() -> None:
+    config = TrackingConfig(name="server", kind="mlflow", uri="http://mlflow:5000", page_uri="http://127.0.0.1:5001/")
+    tracker = make_tracker(config, experiment="x")
+    assert tracker.ui_command() == "http://127.0.0.1:5001"
+    assert str(tracker.ui_page()).startswith("http://127.0.0.1:5001/#/experiments")
+    config.page_uri = None
+    assert make_tracker(config, experiment="x").ui_command() == "http://mlflow:5000"
+
+
 def test_without_an_address_mlflows_own_variable_is_used() -> None:
     assert locate(None, environment={"MLFLOW_TRACKING_URI": "http://host:1"}, cwd=Path()).uri == "http://host:1"
     with pytest.raises(TrackingError, match=r"set tracking\.uri=http://HOST:PORT or the environment variable"):
