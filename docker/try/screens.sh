@@ -36,7 +36,7 @@ PY
 )"
 runs=$site/#/experiments/$experiment/runs
 look "$site/#/experiments?workflowType=machine_learning" "try" experiments
-look "$runs?workflowType=machine_learning" "sweep a" parent_and_children
+look "$runs?workflowType=machine_learning" "sweep stock, sdpa x 1 seed" parent_and_children
 look "$runs/$parent" "Child runs" parent
 look "$runs/$child" "mAP50" run
 look "$site/#/compare-runs?runs=$pair&experiments=[%22$experiment%22]" "Comparing" compare

@@ -37,6 +37,14 @@ def run_note(plan: Plan, record: Record) -> str:
     return redact("\n".join(lines))
 
 
+def sweep_title(sweep: Mapping[str, Any], folder_name: str) -> str:
+    """Names a sweep in a list: `sweep stock, sdpa x 2 seeds`; by its folder if neither arms nor seeds were swept."""
+    arms, num_seeds = sweep.get("arms") or (), len(sweep.get("seeds") or ())
+    if len(arms) * num_seeds < 2:
+        return f"sweep {folder_name}"
+    return f"sweep {', '.join(map(str, arms))} x {num_seeds} seed" + ("s" if num_seeds > 1 else "")
+
+
 def sweep_note(
     sweep: Mapping[str, Any],
     comparison: Mapping[str, Any] | None,

@@ -12,7 +12,7 @@ from sdpa_exp.results.events import EVENTS_FILE
 from sdpa_exp.tracking.artifacts import sweep_artifacts
 from sdpa_exp.tracking.lines import read_from
 from sdpa_exp.tracking.metrics import headline_points
-from sdpa_exp.tracking.note import sweep_note
+from sdpa_exp.tracking.note import sweep_note, sweep_title
 from sdpa_exp.tracking.progress import LOCK_FILE, ProgressFile
 from sdpa_exp.tracking.run_identity import ensure_run
 from sdpa_exp.tracking.tags import NOTE_TAG, clean, sweep_tags
@@ -63,7 +63,7 @@ class SweepSender:
             ensure_run(
                 self._store,
                 experiment_id=self._store.experiment_id(self._experiment),
-                name=f"sweep {self._dir.name}",
+                name=sweep_title(sweep, self._dir.name),
                 key=key,
                 progress=progress,
                 file=self._file,

@@ -100,13 +100,13 @@ def test_a_server_killed_and_restarted_during_a_sweep_has_all_of_it_in_the_end(d
             assert "nothing was missing in the store" in sent.stdout
     runs = shown(database)
     assert {name: run.info.status for name, run in runs.items()} == {
-        "sweep sweep": "FINISHED",
+        "sweep stock, sdpa x 1 seed": "FINISHED",
         "stock seed 0": "FINISHED",
         "sdpa seed 0": "FINISHED",
     }
     assert_epochs_once_and_in_order(database, runs["stock seed 0"], first)
     assert_epochs_once_and_in_order(database, runs["sdpa seed 0"], second)
-    assert runs["stock seed 0"].data.tags["mlflow.parentRunId"] == runs["sweep sweep"].info.run_id
+    assert runs["stock seed 0"].data.tags["mlflow.parentRunId"] == runs["sweep stock, sdpa x 1 seed"].info.run_id
 
 
 def test_a_server_that_stays_away_fails_no_run_and_the_printed_line_sends_it_later_once(

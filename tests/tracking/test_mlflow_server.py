@@ -98,7 +98,7 @@ def test_a_local_history_is_moved_to_a_fresh_server_by_one_sync(database: Path, 
         there = contents(MlflowClient(url))
     here = contents(MlflowClient(f"sqlite:///{local}"))
     assert len(here) == 6
-    assert "verdict" in here["sweep sweep"]["tags"]
-    assert "report.html" in here["sweep sweep"]["files"]
+    assert "verdict" in here["sweep stock, flash x 2 seeds"]["tags"]
+    assert "report.html" in here["sweep stock, flash x 2 seeds"]["files"]
     assert "weights/best.pt" in here["flash seed 0"]["files"]
     assert there == here

@@ -18,6 +18,7 @@ from mlflow.tracking import MlflowClient
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking.mlflow_store import MlflowStore
+from sdpa_exp.tracking.note import sweep_title
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
 from tests.tracking.conftest import all_runs, only_run
 from tests.tracking.folders import end_run, start_run, whole_run, write_comparison, write_sweep
@@ -44,7 +45,7 @@ def test_a_sweep_is_a_parent_with_its_runs_below_and_its_answer_on_top(
     tracker.close_sweep(sweep_dir, "FINISHED")
 
     parent = only_run(client, arms="stock, flash")
-    assert parent.info.run_name == "sweep sweep"
+    assert parent.info.run_name == "sweep stock, flash x 2 seeds"
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["headline"] == "made by hand: flash is not compared with anything"
     assert parent.data.tags["findings"] == "same_kernel"
@@ -337,3 +338,16 @@ def test_a_store_that_hangs_never_holds_up_follow_and_holds_up_finish_only_as_lo
     assert time.monotonic() - before_s >= 0.2
     release.set()
     tracker.close()
+
+
+@pytest.mark.parametrize(
+    ("arms", "seeds", "title"),
+    [
+        (["stock", "sdpa"], [0, 42], "sweep stock, sdpa x 2 seeds"),
+        (["stock", "sdpa"], [0], "sweep stock, sdpa x 1 seed"),
+        (["sdpa"], [0], "sweep 2026-11-21_05-31-45"),  # something else was swept
+        ([], [], "sweep 2026-11-21_05-31-45"),  # a sweeper that chooses as it goes
+    ],
+)
+def test_a_sweep_is_named_for_what_it_compares(arms: list[str], seeds: list[int], title: str) -> None:
+    assert sweep_title({"arms": arms, "seeds": seeds}, "2026-11-21_05-31-45") == title
