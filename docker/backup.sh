@@ -6,7 +6,7 @@ parent=$(realpath -m "${1:-"$(dirname "${BASH_SOURCE[0]}")/backups"}")
 # shellcheck source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_env
-[[ $(health db) == healthy ]] || die "the database is not up: docker compose -f docker/docker-compose.yml up -d"
+[[ $(health db) == healthy ]] || die "the database is not up: cd docker && docker compose up -d"
 umask 077
 folder=$parent/$(date +%Y-%m-%d_%H-%M-%S)
 mkdir -p "$parent" && mkdir "$folder"

@@ -3,10 +3,11 @@
 # Users and their passwords come back with it. Works on a fresh machine too, with a docker/.env of its own.
 set -euo pipefail
 [[ $# == 2 && $2 == --yes ]] || { sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
-folder=$(realpath "$1")
+folder=$(realpath -m "$1")
 # shellcheck source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_env
+[[ -f $folder/SHA256SUMS ]] || die "$folder is no backup: it has no SHA256SUMS. Nothing was changed."
 (cd "$folder" && sha256sum --check --quiet SHA256SUMS) || die "$folder is not a whole backup: nothing was changed."
 
 compose up -d db

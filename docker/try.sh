@@ -161,6 +161,10 @@ refuses_strangers() {
 adds_a_user() {
   docker/users.sh add lab >user.env
   [[ $(as_user sh -c 'curl -s -o /dev/null -w "%{http_code}" -u "$MLFLOW_TRACKING_USERNAME:$MLFLOW_TRACKING_PASSWORD" "$MLFLOW_TRACKING_URI/"') == 200 ]]
+  refused docker/users.sh add 'a b' 2>name.txt
+  grep -q "can't be a user" name.txt
+  refused docker/users.sh add short --password-stdin <<<tiny 2>password.txt
+  [[ $(grep -c Traceback name.txt password.txt) == $'name.txt:0\npassword.txt:0' ]]
   docker/users.sh list >users.txt
   grep -qx lab users.txt
   echo "a plain user with a random password"

@@ -14,4 +14,4 @@ in_server_image mlflow python /opt/mlflow-server/migrate.py
 compose up -d mlflow
 wait_healthy mlflow 180 || die "the server does not come up: see above. The way back: check the old version out, then
 docker compose build mlflow, and docker/restore.sh $backup --yes"
-echo "$(server_url) runs the new version"
+echo "$(server_url) runs $(docker inspect -f '{{.Config.Image}}' "$(container mlflow)")"

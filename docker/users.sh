@@ -5,5 +5,9 @@ set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_env
-[[ $(health mlflow) == healthy ]] || die "the server is not up: docker compose -f docker/docker-compose.yml up -d"
+case $(health mlflow) in
+  healthy) ;;
+  starting) wait_healthy mlflow 180 || die "the server does not come up: see above." ;;
+  *) die "the server is not up: cd docker && docker compose up -d" ;;
+esac
 compose exec -T mlflow python -W ignore /opt/mlflow-server/users.py "$@"

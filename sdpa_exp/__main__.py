@@ -22,6 +22,14 @@ def main() -> int:
         from sdpa_exp.entry import start
     except KeyboardInterrupt:
         return 130
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("sdpa_exp"):
+            raise
+        sys.stderr.write(
+            f"{error.name} is not installed for {sys.executable}: expected sdpa_exp's environment. Use "
+            f".venv/bin/python, which `make setup` makes, or pip install -e .\n"
+        )
+        return 1
     return start()
 
 

@@ -156,3 +156,13 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     assert answer.code == 7
     assert "Permission denied. What was recorded so far stays." in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_another_python_is_told_which_one_to_use(tmp_path: Path) -> None:
+    command = [sys.executable, "-S", "-m", "sdpa_exp", "task=doctor"]  # -S: without any installed package
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "is not installed for" in done.stderr
+    assert "Use .venv/bin/python" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -6,11 +6,15 @@ It needs no password of an admin, only this container: also the way back in when
 from __future__ import annotations
 
 import argparse
+import re
 import secrets
 import sys
 from typing import Any
 
 from databases import USERS_URI
+from mlflow.exceptions import MlflowException
+
+_NAME = re.compile(r"[A-Za-z0-9._@-]+")
 
 
 def main() -> int:
@@ -40,11 +44,24 @@ def main() -> int:
         store.delete_user(arguments.name)
         print(f"removed {arguments.name}; the password may be accepted for another minute", file=sys.stderr)
         return 0
+    return _give_password(store, arguments)
+
+
+def _give_password(store: Any, arguments: argparse.Namespace) -> int:
+    """Add a user, or set another password."""
+    is_new = arguments.command == "add"
+    if is_new and not _NAME.fullmatch(arguments.name):
+        print(f"{arguments.name!r} can't be a user: expected letters, digits and . _ @ - alone", file=sys.stderr)
+        return 1
     password = sys.stdin.readline().rstrip("\n") if arguments.password_stdin else secrets.token_urlsafe(18)
-    if arguments.command == "add":
-        store.create_user(arguments.name, password, is_admin=arguments.admin)
-    else:
-        store.update_user(arguments.name, password=password)
+    try:
+        if is_new:
+            store.create_user(arguments.name, password, is_admin=arguments.admin)
+        else:
+            store.update_user(arguments.name, password=password)
+    except MlflowException as error:  # such as a password that is too short
+        print(error.message, file=sys.stderr)
+        return 1
     if not arguments.password_stdin:
         print(f"export MLFLOW_TRACKING_USERNAME={arguments.name}\nexport MLFLOW_TRACKING_PASSWORD={password}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,21 @@ from sdpa_exp.run.progress import closing_line
 from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tracking.tracker import Tracker
 
+COMMAND_VARIABLE = "SDPA_EXP_COMMAND"
+"""How people start sdpa_exp where it isn't `python -m sdpa_exp`: the container's way in, set by docker-compose.yml."""
+
 
 def say(console: Console, message: str) -> None:
     """Print a line as it is."""
     console.print(message, highlight=False, markup=False, soft_wrap=True)
+
+
+def say_ignored_server(console: Console, plan: Plan) -> None:
+    """A server's address in the environment is easily taken for chosen; it may hold a password, and is not shown."""
+    server = os.environ.get("MLFLOW_TRACKING_URI")
+    if server and plan.tracking.uri and server != plan.tracking.uri:
+        name = plan.tracking.name
+        say(console, f"tracking={name}: MLFLOW_TRACKING_URI is set, and not used; tracking=server uses it")
 
 
 def say_preflight(console: Console, preflight: dict[str, Any]) -> None:
@@ -63,9 +75,10 @@ def say_owed(console: Console, plan: Plan, folder: Path, num_owed: int) -> None:
     if not num_owed:
         return
     tracking = [o for o in plan.job.overrides if o.startswith(("tracking=", "tracking."))]
-    command = shlex.join(["python", "-m", "sdpa_exp", "task=sync", *tracking, f"sync.folder={short(folder)}"])
+    line = shlex.join(["task=sync", *tracking, f"sync.folder={short(folder)}"])
     what = "this run" if num_owed == 1 and folder == plan.run_dir else f"{num_owed} of the runs and their sweep"
-    say(console, f"tracking: the store has not got all of {what}; the folder has. Once it answers:  {command}")
+    say(console, f"tracking: not all of {what} is in MLflow yet; it is complete in its folder. When MLflow answers:")
+    say(console, f"  {os.environ.get(COMMAND_VARIABLE) or 'python -m sdpa_exp'} {line}")
 
 
 def say_where(console: Console, tracker: Tracker) -> None:

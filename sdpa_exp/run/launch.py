@@ -21,7 +21,16 @@ from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import CoreUnavailable, RunError, SdpaExpError
 from sdpa_exp.results.files import write_json_atomic
 from sdpa_exp.results.record import Record, read_record
-from sdpa_exp.run.announce import say, say_outcomes, say_owed, say_preflight, say_report, say_where, short
+from sdpa_exp.run.announce import (
+    say,
+    say_ignored_server,
+    say_outcomes,
+    say_owed,
+    say_preflight,
+    say_report,
+    say_where,
+    short,
+)
 from sdpa_exp.run.ended import record_unstarted
 from sdpa_exp.run.preflight import ANSWER_FILE, REQUEST_FILE
 from sdpa_exp.run.progress import RunProgress
@@ -57,6 +66,7 @@ def run_single(plan: Plan) -> int:
         return int(task.load()(plan))
     console = Console()
     tracker = _checked_tracker(plan)
+    say_ignored_server(console, plan)
     try:
         record = supervise(plan, tracker, RunProgress(console, plan.title))
     except KeyboardInterrupt:
@@ -90,6 +100,7 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
         write_sweep(sweep_dir, sweep)
         return
     tracker = _checked_tracker(plans[0])
+    say_ignored_server(console, plans[0])
     say(
         console,
         f"{len(plans)} runs: {', '.join(arms)} x seeds {', '.join(str(seed) for seed in sweep['seeds'])}, "

@@ -81,7 +81,8 @@ class MlflowTracker:
     def close_sweep(self, sweep_dir: Path, status: str) -> int:
         """Record the end, then wait, bounded, until it and what runs still owe is sent, whichever process ran them."""
         sender = SweepSender(sweep_dir, store=self._store, experiment=self._experiment)
-        sender.want_status(status)
+        ended_unix_ms = round(time.time() * 1000)
+        sender.want_status(status, ended_unix_ms)
         deadline_s = time.monotonic() + self._timeout_s
         known = dict.fromkeys((*job_folders(sweep_dir), *self._follower.ended()))
         run_dirs = [run_dir for run_dir in known if (run_dir / RESULT_FILE).exists()]
@@ -91,7 +92,7 @@ class MlflowTracker:
                 self._follower.finish(run_dir, max(0.0, deadline_s - time.monotonic()))
         with self._sweeps_mutex:
             self._sweeps[sweep_dir] = status
-            self._closed_at_ms[sweep_dir] = round(time.time() * 1000)
+            self._closed_at_ms[sweep_dir] = ended_unix_ms
             lock = self._owned.pop(sweep_dir, None)
         num_rounds = self._follower.num_rounds
         self._follower.call()
@@ -143,10 +144,10 @@ class MlflowTracker:
         command = (sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", self._location.uri)
         return shlex.join(command)
 
-    def ui_page(self) -> str | None:
-        """Our experiment's runs; without the last parameter MLflow 3.17 opens its pages for language models."""
+    def ui_page(self, *, of_all: bool = False) -> str | None:
+        """Our experiment's runs, or all; without the last parameter MLflow 3.17 opens its pages for language models."""
         experiment_id = self._store.known_experiment_id(self._experiment)
-        page = "experiments" if experiment_id is None else f"experiments/{experiment_id}/runs"
+        page = "experiments" if of_all or experiment_id is None else f"experiments/{experiment_id}/runs"
         return f"{self._location.ui}/#/{page}?workflowType=machine_learning"
 
     def close(self) -> None:
@@ -197,13 +198,15 @@ class MlflowTracker:
     def _sync_sweep(self, sweep_dir: Path, *, resend: bool) -> int:
         sender = SweepSender(sweep_dir, store=self._store, experiment=self._sweep_experiment(sweep_dir))
         folders = job_folders(sweep_dir)
-        status = sender.wanted_status() or _status_of_left_sweep(sweep_dir, folders)
+        wanted_status, end_ms = sender.wanted()
+        status = wanted_status or _status_of_left_sweep(sweep_dir, folders)
         if status is None:
             return 0
         if resend:
             with FileLock(sweep_dir / LOCK_FILE):
                 ProgressFile(sweep_dir, self._location.uri).restart()
-        end_ms = max((_end_unix_ms(d) for d in folders if d.exists()), default=last_sign_unix_ms(sweep_dir))
+        if end_ms is None:
+            end_ms = max((_end_unix_ms(d) for d in folders if d.exists()), default=last_sign_unix_ms(sweep_dir))
         return sender.close(cast("Status", status), end_ms)
 
     def _sweep_experiment(self, sweep_dir: Path) -> str:

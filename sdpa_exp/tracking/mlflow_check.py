@@ -122,9 +122,15 @@ def _unreachable(location: Location, error: str, timeout_s: float) -> str:
         )
     is_late = "timed out" in error.lower() or "timeout" in error.lower()
     word = _SYSTEM_ERROR.search(error)
-    cause = word.group(1) if word else redact(error, location.password)
+    if "Connection aborted" in error:
+        cause = "it closed the connection, as a server does that is still starting"
+    else:
+        cause = word.group(1) if word else redact(error, location.password)
     what = f"did not answer within {timeout_s:g} s" if is_late else f"can't be reached ({cause})"
-    return f"the MLflow server at {location.uri} {what}: start it, check tracking.uri, or use tracking=local."
+    return (
+        f"the MLflow server at {location.uri} {what}: start it, check tracking.uri (or MLFLOW_TRACKING_URI), or use "
+        f"tracking=local."
+    )
 
 
 def _wrong_password(uri: str) -> str:
@@ -147,7 +153,7 @@ def _wrong_password(uri: str) -> str:
 def _refused_host(uri: str) -> str:
     return (
         f"the MLflow server at {uri} refuses this host name (its host header check): use a name it allows, or start it "
-        f"with --allowed-hosts naming the one in tracking.uri."
+        f"with --allowed-hosts naming this one (docker/: MLFLOW_ALLOWED_HOSTS in docker/.env)."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,9 @@ _REFUSALS = frozenset(
         "INVALID_STATE",
     )
 )
+
+
+_SERVER_ERRORS = re.compile(r"too many (5\d\d) error responses")
 
 
 class StoreRefuses(TrackingError):  # noqa: N818 - a state of the store
@@ -225,6 +229,9 @@ def _brief(what: str, message: str) -> str:
     """What went wrong; requests' words for a server that is not there are long and say no more."""
     if "timed out" in message or "timeout" in message.lower():
         return f"did not {what}: no answer in time"
+    errors = _SERVER_ERRORS.search(message)
+    if errors is not None:
+        return f"did not {what}: it answers HTTP {errors[1]}, and only its own log says why"
     if "Max retries exceeded" in message or "Connection aborted" in message:
         return f"did not {what}: it can't be reached"
     return f"did not {what}: {message}"

@@ -39,7 +39,7 @@ class NoTracker:
         """There is no UI."""
         return None
 
-    def ui_page(self) -> str | None:
+    def ui_page(self, *, of_all: bool = False) -> str | None:
         """There is no UI."""
         return None
 

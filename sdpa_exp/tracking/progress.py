@@ -38,6 +38,7 @@ class Progress:
         result: digest of the result that is there.
         status: the final status that is there.
         wanted_status: of a sweep: the status it closed with.
+        ended_unix_ms: of a sweep: when it closed.
         host: where the folder was followed last.
     """
 
@@ -52,6 +53,7 @@ class Progress:
     result: str | None = None
     status: str | None = None
     wanted_status: str | None = None
+    ended_unix_ms: int | None = None
     host: str = field(default_factory=socket.gethostname)
 
 
@@ -88,7 +90,7 @@ class ProgressFile:
     def restart(self) -> None:
         """Take nothing as sent to our store; the key stays, by which what is there is found again."""
         _, progress = self.read()
-        self.write(Progress(wanted_status=progress.wanted_status))
+        self.write(Progress(wanted_status=progress.wanted_status, ended_unix_ms=progress.ended_unix_ms))
 
     def _progress_in(self, content: dict[str, Any] | None) -> Progress:
         stored = content["stores"].get(self._store_uri) if content else None

@@ -97,20 +97,21 @@ class SweepSender:
                 num += 1
             return num
 
-    def want_status(self, status: str) -> None:
-        """Record how the sweep ended, so that a later sync knows although nothing could be sent."""
+    def want_status(self, status: str, ended_unix_ms: int) -> None:
+        """Record how and when the sweep ended, so that a later sync knows although nothing could be sent."""
         with FileLock(self._dir / LOCK_FILE):
             _, progress = self._file.read()
-            progress.wanted_status = status
+            progress.wanted_status, progress.ended_unix_ms = status, ended_unix_ms
             self._file.write(progress)
 
     def is_closed(self, status: str) -> bool:
         """Whether the store has the end, and the answer with it."""
         return self._file.look().status == status
 
-    def wanted_status(self) -> str | None:
-        """How the sweep ended, if its process lived to say so."""
-        return self._file.look().wanted_status
+    def wanted(self) -> tuple[str | None, int | None]:
+        """How and when the sweep ended, if its process lived to say so."""
+        progress = self._file.look()
+        return progress.wanted_status, progress.ended_unix_ms
 
     def _answer_tags(self) -> dict[str, str]:
         comparison, headline = self._read(COMPARISON_FILE) or {}, self._read(HEADLINE_FILE) or {}

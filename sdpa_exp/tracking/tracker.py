@@ -70,8 +70,8 @@ class Tracker(Protocol):
         """What opens the runs in a browser: a command, or the server's address."""
         ...
 
-    def ui_page(self) -> str | None:
-        """The address of our runs once the UI is up; its start page would show something else."""
+    def ui_page(self, *, of_all: bool = False) -> str | None:
+        """The address of our runs (or of all experiments) once the UI is up; its start page would show another one."""
         ...
 
     def close(self) -> None:

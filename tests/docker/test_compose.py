@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +188,16 @@ def _as_the_dockerfile_does(command: str, path: Path) -> str:
     program = text.partition(f"{command} '")[2].partition("'")[0]
     done = subprocess.run([*command.split(), program, str(path)], capture_output=True, text=True, check=True)
     return done.stdout
+
+
+def test_a_server_whose_bucket_was_left_out_by_mistake_does_not_start() -> None:
+    """`-f docker-compose.yml` on a stack with a bucket would quietly put files on the volume."""
+    destinations = {"WANTED_DESTINATION": "s3://bucket/mlflow", "MLFLOW_ARTIFACTS_DESTINATION": "file:///mlartifacts"}
+    command = [sys.executable, str(DOCKER / "mlflow" / "start.py")]
+    done = subprocess.run(command, env=os.environ | destinations, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("not started: docker/.env has MLFLOW_S3_DESTINATION=s3://bucket/mlflow")
+    assert "Traceback" not in done.stderr
+    override = services(DOCKER / "docker-compose.s3.yml")["mlflow"]["environment"]
+    assert override["MLFLOW_ARTIFACTS_DESTINATION"].startswith("${MLFLOW_S3_DESTINATION:?")
+    assert services()["mlflow"]["environment"]["WANTED_DESTINATION"] == "${MLFLOW_S3_DESTINATION:-}"

@@ -96,7 +96,7 @@ def test_a_server_killed_and_restarted_during_a_sweep_has_all_of_it_in_the_end(d
         assert sweep.returncode == 0, output
         sent = sdpa_exp("task=sync", "tracking=server", uri, "sync.folder=sweep", cwd=tmp_path)
         assert sent.returncode == 0, sent.stderr
-        if "the store has not got all" not in output:
+        if "is in MLflow yet" not in output:
             assert "nothing was missing in the store" in sent.stdout
     runs = shown(database)
     assert {name: run.info.status for name, run in runs.items()} == {
@@ -123,8 +123,8 @@ def test_a_server_that_stays_away_fails_no_run_and_the_printed_line_sends_it_lat
     assert read_record(run_dir).status == "FINISHED"
     assert num_epochs(run_dir) == 4
     assert output.count("what can't be sent waits in its folder") == 1
-    told = next(line for line in output.splitlines() if line.startswith("tracking: the store has not got all of"))
-    command = shlex.split(told.partition("Once it answers:  ")[2])
+    assert "tracking: not all of this run is in MLflow yet" in output
+    command = shlex.split(output.partition("When MLflow answers:\n")[2].splitlines()[0])
     assert command[:3] == ["python", "-m", "sdpa_exp"]
     away = sdpa_exp(*command[3:], cwd=tmp_path)
     assert away.returncode == 8
@@ -159,7 +159,7 @@ def test_a_server_that_takes_5_s_for_a_request_slows_neither_a_training_nor_the_
     assert pending, "no epoch ended while a request was pending: nothing was shown"
     uploads = [p for p in passed if p.what.startswith("PUT") and p.came_unix_s > second_started_unix_s]
     assert uploads, "the second run waited for the files of the first"
-    assert "the store has not got all of" in output  # 20 s are not enough for it, and it is said
+    assert "is in MLflow yet" in output  # 20 s are not enough for it, and it is said
     with mlflow_server(database.parent, database, port):
         sent = sdpa_exp(
             "task=sync", f"tracking.uri=http://127.0.0.1:{port}", "tracking=server", "sync.folder=sweep", cwd=tmp_path

@@ -6,6 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from sdpa_exp.errors import TrackingError
+from sdpa_exp.tracking.location import locate
+from sdpa_exp.tracking.mlflow_store import MlflowStore
 from sdpa_exp.tracking.progress import Progress, ProgressFile
 from sdpa_exp.tracking.run_sender import is_all_sent
 from sdpa_exp.tracking.sweep_sender import SweepSender
@@ -20,7 +25,7 @@ def test_asking_what_a_store_lacks_leaves_the_folder_to_the_thread_that_sends(tm
     sweep = SweepSender(tmp_path, store=store, experiment="any")
     assert not is_all_sent(tmp_path, store_uri=URI, with_checkpoint=False)
     assert not sweep.is_closed("FINISHED")
-    assert sweep.wanted_status() is None
+    assert sweep.wanted() == (None, None)
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
@@ -33,3 +38,24 @@ def test_the_key_is_made_once_and_each_store_has_a_progress_of_its_own(tmp_path:
     assert other.look() == Progress()
     assert ProgressFile(tmp_path, URI).read() == (key, progress)
     assert file.look() == progress
+
+
+def test_what_is_sent_anew_keeps_how_and_when_the_sweep_ended(tmp_path: Path) -> None:
+    store: Any = SimpleNamespace(location=SimpleNamespace(uri=URI))
+    sweep = SweepSender(tmp_path, store=store, experiment="any")
+    sweep.want_status("FAILED", 1_795_270_742_043)
+    key, _ = ProgressFile(tmp_path, URI).read()
+    ProgressFile(tmp_path, URI).restart()
+    assert sweep.wanted() == ("FAILED", 1_795_270_742_043)
+    assert ProgressFile(tmp_path, URI).read()[0] == key
+
+
+def test_a_server_that_answers_with_errors_is_not_called_absent() -> None:
+    store = MlflowStore(locate("http://127.0.0.1:9", environment={}, cwd=Path()), timeout_s=1)
+    pool = "HTTPConnectionPool(host='127.0.0.1', port=9): Max retries exceeded with url: /api"
+    for cause, told in (
+        ("(Caused by ResponseError('too many 500 error responses'))", "it answers HTTP 500, and only its own log says"),
+        ("(Caused by NewConnectionError(': [Errno 111] Connection refused'))", "it can't be reached"),
+    ):
+        with pytest.raises(TrackingError, match=told), store.request("send a.txt"):
+            raise OSError(f"{pool} {cause}")
