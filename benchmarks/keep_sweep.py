@@ -28,6 +28,7 @@ def main() -> None:
         "wall_s_first_start_to_last_end": (ended - started).total_seconds(),
         "headline": comparison["headline"],
         "environment": {key: records[0].environment.get(key) for key in _ENVIRONMENT},
+        "noise_floors": [floor for cell in comparison["cells"] for floor in cell["noise_floors"]],
         "runs": [_run(record) for record in records],
     }
     out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
