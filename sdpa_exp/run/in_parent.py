@@ -84,7 +84,9 @@ def sync(plan: Plan) -> int:
 
 def _experiments_below(folder: Path) -> dict[str, None]:
     """The names of all runs below the folder: those of their experiments. Plans without one are left out."""
-    plans = sorted(path for path in folder.rglob(PLAN_FILE) if path.parent.name != "artifacts")
+    from sdpa_exp.tracking.mlflow import folders_with
+
+    plans = (run_dir / PLAN_FILE for run_dir in folders_with(PLAN_FILE, folder))
     found = (_PLAN_NAME.search(path.read_text(encoding="utf-8", errors="replace")) for path in plans)
     return {str(name[1]): None for name in found if name is not None}
 

@@ -110,8 +110,8 @@ class MlflowTracker:
         self, folder: Path, on_folder: Callable[[int, int], None] = lambda num, total: None, *, resend: bool = False
     ) -> int:
         """Send what is missing below a folder; runs that another process is sending are left to it."""
-        plans = _folders_with(PLAN_FILE, folder)
-        sweeps = _folders_with(SWEEP_FILE, folder)
+        plans = folders_with(PLAN_FILE, folder)
+        sweeps = folders_with(SWEEP_FILE, folder)
         if not plans and not sweeps:
             raise TrackingError(
                 f"{folder} holds nothing to send: expected a run folder (with {PLAN_FILE}), a sweep folder "
@@ -214,7 +214,7 @@ class MlflowTracker:
         return str(content.get("name") or self._experiment)
 
 
-def _folders_with(name: str, folder: Path) -> list[Path]:
+def folders_with(name: str, folder: Path) -> list[Path]:
     """Folders at or below `folder` that hold the file, but for copies in MLflow's artifacts (`RUN_ID/artifacts/`)."""
     found = sorted(path.parent for path in folder.rglob(name))
     return [path for path in found if path.name != "artifacts"]

@@ -15,16 +15,21 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from sdpa_exp.config.plan import Plan
     from sdpa_exp.config.schema import TaskConfig, TrackingConfig
+
+
+def sync_plan(folder: Path, config: TrackingConfig) -> Plan:
+    plan = plan_for(folder / "out")
+    task: TaskConfig = dataclasses.replace(plan.task, name="sync")
+    return dataclasses.replace(plan, task=task, tracking=config, sync=SyncConfig(folder=str(folder / "runs")))
 
 
 def test_sync_sends_what_the_store_lacks_once_and_says_how_much(
     config: TrackingConfig, client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole_run(tmp_path / "runs" / "one", arm="stock")
-    plan = plan_for(tmp_path / "out")
-    task: TaskConfig = dataclasses.replace(plan.task, name="sync")
-    plan = dataclasses.replace(plan, task=task, tracking=config, sync=SyncConfig(folder=str(tmp_path / "runs")))
+    plan = sync_plan(tmp_path, config)
     assert run_single(plan) == 0
     said = capsys.readouterr().out
     assert "requests sent" in said
@@ -38,10 +43,7 @@ def test_sync_leads_to_the_experiments_of_what_it_sent_and_makes_no_other(
     config: TrackingConfig, client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole_run(tmp_path / "runs" / "one", arm="stock")
-    plan = plan_for(tmp_path / "out")
-    task: TaskConfig = dataclasses.replace(plan.task, name="sync")
-    sync = SyncConfig(folder=str(tmp_path / "runs"))
-    plan = dataclasses.replace(plan, task=task, tracking=config, sync=sync, name="another")
+    plan = dataclasses.replace(sync_plan(tmp_path, config), name="another")
     assert run_single(plan) == 0
     (experiment,) = (e for e in client.search_experiments() if e.name != "Default")
     assert experiment.name == "handmade"
