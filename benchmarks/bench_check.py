@@ -2,7 +2,7 @@
 
     python -m benchmarks.bench_check --out benchmarks/results/timer_check_cpu.json
 
-For each shape and core both time the same call several times, alternately; what is compared is the median of either.
+For each shape and backend both time the same call several times, alternately; what is compared is the median of either.
 Exit code 1 when any pair differs by more than the tolerance.
 """
 
@@ -18,16 +18,16 @@ from typing import Any
 import torch
 from torch.utils.benchmark import Timer
 
-from sdpa_exp.attention.registry import get_core
-from sdpa_exp.results.environment import collect_environment
+from sdpa_exp.attention.registry import get_backend
+from sdpa_exp.measure.clock import DeviceClock
+from sdpa_exp.measure.warmup import calls_per_sample, warm_up
+from sdpa_exp.runs.environment import collect_environment
 from sdpa_exp.tasks.bench.describe import machine_of
 from sdpa_exp.tasks.bench.op import forward, forward_backward
-from sdpa_exp.timing.clock import DeviceClock
-from sdpa_exp.timing.warmup import calls_per_sample, warm_up
 
 TOLERANCE = 0.10
 SHAPES = ((8, 8, 256, 64), (1, 8, 400, 64), (2, 8, 1024, 64))
-CORES = ("eager", "flash", "math")
+BACKENDS = ("eager", "flash", "math")
 _REPEATS = 5
 _RUN_S = 0.4
 
@@ -42,19 +42,19 @@ def main() -> int:
     device = torch.device(options.device)
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     rows = [
-        compare(core, shape, is_backward=is_backward, device=device, dtype=dtype)
+        compare(backend, shape, is_backward=is_backward, device=device, dtype=dtype)
         for shape in SHAPES
-        for core in CORES
+        for backend in BACKENDS
         for is_backward in (False, True)
     ]
     for row in rows:
-        print(f"{row['core']:<6} {row['shape']} {row['what']:<16} ours / torch's {row['ratio']:.3f}")
+        print(f"{row['backend']:<6} {row['shape']} {row['what']:<16} ours / torch's {row['ratio']:.3f}")
     is_ok = all(abs(row["ratio"] - 1) <= TOLERANCE for row in rows)
     print(f"all within {TOLERANCE:.0%}: {is_ok}")
     if options.out:
         content = {
             "machine": machine_of(collect_environment(), device),
-            "what": "median seconds of one call: sdpa_exp.timing over torch.utils.benchmark.Timer.blocked_autorange",
+            "what": "median seconds of one call: sdpa_exp.measure over torch.utils.benchmark.Timer.blocked_autorange",
             "tolerance": TOLERANCE,
             "is_ok": is_ok,
             "rows": rows,
@@ -64,10 +64,10 @@ def main() -> int:
 
 
 def compare(
-    core: str, shape: tuple[int, int, int, int], *, is_backward: bool, device: torch.device, dtype: torch.dtype
+    backend: str, shape: tuple[int, int, int, int], *, is_backward: bool, device: torch.device, dtype: torch.dtype
 ) -> dict[str, Any]:
     """Both timers on one call, in turns."""
-    function = get_core(core).function
+    function = get_backend(backend).function
     call = forward_backward if is_backward else forward
     qkv = [torch.randn(shape, device=device, dtype=dtype) for _ in range(3)]
     upstream = torch.randn(shape, device=device, dtype=dtype)
@@ -85,7 +85,7 @@ def compare(
         ours.append(statistics.median(clock.seconds(once, num_calls=num_calls) for _ in range(count)))
     ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
     return {
-        "core": core,
+        "backend": backend,
         "shape": list(shape),
         "what": "forward+backward" if is_backward else "forward",
         "ours_s": statistics.median(ours),

@@ -32,7 +32,7 @@ from sdpa_exp.config.schema import (
     TrackingConfig,
 )
 from sdpa_exp.config.train_schema import TrainConfig
-from sdpa_exp.results.record import Record, write_record
+from sdpa_exp.runs.record import Record, write_record
 
 ARMS = ("stock", "eager", "sdpa", "efficient", "math")
 KERNELS = dict(
@@ -111,7 +111,7 @@ def _write_run(
         baseline=None,
         model=ModelConfig(name="yolo12n", architecture="yolo12n.yaml"),
         dataset=SyntheticDataset(name="synthetic", num_train_images=256, num_val_images=64, image_px=160),
-        attention=AttentionConfig(name=arm, core=arm),
+        attention=AttentionConfig(name=arm, backend=arm),
         hardware=HardwareConfig(name="cpu", device="cpu", batch=16),
         train=TrainConfig(name="quick", epochs=epochs),
         task=TaskConfig(name="train"),
@@ -122,7 +122,7 @@ def _write_run(
     )
     write_plan(plan)
     table_EM = rng.random((epochs, len(METRICS)))
-    with (folder / "events.jsonl").open("w", encoding="utf-8") as file:  # not through Journal: it syncs every line
+    with (folder / "events.jsonl").open("w", encoding="utf-8") as file:  # not through Event log: it syncs every line
         for epoch in range(epochs):
             metrics = dict(zip(METRICS, map(float, table_EM[epoch]), strict=True))
             time_s = (epoch + 1) * _EPOCH_S
@@ -135,12 +135,12 @@ def _write_run(
         status="FINISHED",
         arm=arm,
         seed=seed,
-        cell_id=plan.cell_id(),
+        group_id=plan.group_id(),
         name="scale",
         task="train",
         started_at=datetime.fromtimestamp(start_unix_s, UTC).isoformat(),
         ended_at=datetime.fromtimestamp(start_unix_s + epochs * _EPOCH_S, UTC).isoformat(),
-        quantities={
+        metrics={
             "mAP50": float(rng.normal(0.8, 0.01)),
             "mAP50-95": float(rng.normal(0.5, 0.01)),
             "train_s": float(rng.normal(60, 1)),
@@ -148,7 +148,7 @@ def _write_run(
             "peak_memory_mib": float(rng.normal(900, 5)),
         },
         phases_s={"setup": 3.0, "warmup": 10.0, "train": 60.0, "validation": 9.0},
-        attestation={"ok": True, "requested": arm, "num_sites": 8, "executed": executed, "mismatches": []},
+        attestation={"ok": True, "requested": arm, "num_layers": 8, "executed": executed, "mismatches": []},
         digests={"data_stream": f"s{seed}", "final_weights": f"w{arm}{seed}"},
         environment={"python": "3.11.7", "versions": {"torch": "2.15.0"}},
     )

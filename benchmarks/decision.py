@@ -1,9 +1,9 @@
-"""Writes the decision table from committed benchmarks: which core for which device, dtype, N and head_dim.
+"""Writes the decision table from committed benchmarks: which backend for which device, dtype, N and head_dim.
 
     python -m benchmarks.decision
 
 reads benchmarks/results/bench_*.json (kept copies of the bench.json of task=bench) and writes
-benchmarks/results/decision.md, where every row names its file and cell.
+benchmarks/results/decision.md, where every row names its file and case.
 """
 
 from __future__ import annotations

@@ -27,9 +27,9 @@ def output_numbers(content: dict[str, Any]) -> set[str]:
             seed=run["seed"],
             folder=Path(f"{num}"),
             status=run["status"],
-            cell_id="kept",
+            group_id="kept",
             num=num,
-            quantities={name: value for name, value in run["quantities"].items() if value is not None},
+            metrics={name: value for name, value in run["metrics"].items() if value is not None},
             attestation={"ok": True, "executed": run["executed"]} if run["executed"] else None,
             settings={"name": "kept"},
         )
@@ -37,6 +37,6 @@ def output_numbers(content: dict[str, Any]) -> set[str]:
     ]
     comparison = assemble(runs, name="kept", folder=Path(), questions=DEFAULT_QUESTIONS, alpha=0.05)
     printed = {
-        format(run.quantities[name], form) for run in runs for name, form in _PRINTED.items() if name in run.quantities
+        format(run.metrics[name], form) for run in runs for name, form in _PRINTED.items() if name in run.metrics
     }
     return printed | set(_NUMBER.findall(render_text(comparison)))

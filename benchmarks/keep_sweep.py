@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sdpa_exp.results.record import Record, read_record
+from sdpa_exp.runs.record import Record, read_record
 
 _ENVIRONMENT = ("python", "cpu", "num_cpus", "gpu", "driver", "cuda", "versions", "git")
 
@@ -28,7 +28,7 @@ def main() -> None:
         "wall_s_first_start_to_last_end": (ended - started).total_seconds(),
         "headline": comparison["headline"],
         "environment": {key: records[0].environment.get(key) for key in _ENVIRONMENT},
-        "noise_floors": [floor for cell in comparison["cells"] for floor in cell["noise_floors"]],
+        "noise_floors": [floor for group in comparison["groups"] for floor in group["noise_floors"]],
         "runs": [_run(record) for record in records],
     }
     out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -39,7 +39,7 @@ def _run(record: Record) -> dict[str, Any]:
         "arm": record.arm,
         "seed": record.seed,
         "status": record.status,
-        "quantities": record.quantities,
+        "metrics": record.metrics,
         "phases_s": record.phases_s,
         "executed": (record.attestation or {}).get("executed"),
     }

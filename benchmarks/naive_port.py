@@ -22,13 +22,13 @@ from sdpa_exp.attention.sdpa import sdpa
 from sdpa_exp.injection.area_attention import area_attention
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.dispatch import stock_forward
-from sdpa_exp.results.environment import collect_environment
+from sdpa_exp.measure.clock import DeviceClock
+from sdpa_exp.measure.drift import ReferenceOperation, drift_of
+from sdpa_exp.measure.interleaved import Contestant, time_interleaved
+from sdpa_exp.measure.warmup import warm_up
+from sdpa_exp.runs.environment import collect_environment
 from sdpa_exp.tasks.bench.describe import machine_of, rules_of
 from sdpa_exp.tasks.bench.kinds import Kind, kinds_of, with_dispatchers
-from sdpa_exp.timing.clock import DeviceClock
-from sdpa_exp.timing.drift import ReferenceOperation, drift_of
-from sdpa_exp.timing.interleaved import Contestant, time_interleaved
-from sdpa_exp.timing.warmup import warm_up
 
 FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
 Forward = Callable[[Any, Tensor], Tensor]
@@ -62,7 +62,7 @@ def main() -> None:
 def measure(
     model: str, clock: DeviceClock, reference: ReferenceOperation, options: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    """Both kinds of sites in both memory formats."""
+    """Both kinds of layers in both memory formats."""
     rows: list[dict[str, Any]] = []
     for format_name, memory_format in FORMATS.items():
         torch.manual_seed(0)
@@ -70,7 +70,7 @@ def measure(
         network = with_dispatchers(network.to(memory_format=memory_format))
         for kind in kinds_of(network, imgsz=options.imgsz, batch=options.batch, precision="fp32", device=clock.device):
             forwards: dict[str, Forward] = {
-                "stock": stock_forward(type(kind.site.module)),
+                "stock": stock_forward(type(kind.layer.module)),
                 "naive": naive_port,
                 "sdpa": lambda module, x: area_attention(module, x, sdpa),
             }
@@ -83,7 +83,7 @@ def measure(
                 "imgsz": options.imgsz,
                 "batch": options.batch,
                 "format": format_name,
-                "site": kind.name,
+                "layer": kind.name,
                 "what": "forward+backward",
                 "median_ms": {name: timing.median_s(name) * 1e3 for name in forwards},
                 "speedup": {name: timing.speedup(name, "stock").to_list() for name in forwards},
@@ -98,7 +98,7 @@ def measure(
 
 def _call(kind: Kind, forward: Forward) -> Callable[[], None]:
     """Forward and backward of one module."""
-    module = kind.site.module.train()
+    module = kind.layer.module.train()
     upstream = torch.randn(kind.x.shape, generator=torch.Generator().manual_seed(0)).to(kind.x.device)
 
     def call() -> None:

@@ -26,8 +26,8 @@ import torch
 import yaml
 
 from benchmarks.overhead_figures import figures, table
-from sdpa_exp.results.environment import collect_environment
-from sdpa_exp.results.events import read_events
+from sdpa_exp.runs.environment import collect_environment
+from sdpa_exp.runs.events import read_events
 from sdpa_exp.tasks.bench.describe import machine_of
 from sdpa_exp.telemetry.make import cpu_energy_probe, host_probe
 
@@ -117,10 +117,10 @@ def framework(run_dir: Path, overrides: tuple[str, ...]) -> dict[str, float]:
     record = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
     first = next(event for event in read_events(run_dir) if event["event"] == "first_batch")
     return {
-        "train_s": record["quantities"]["train_s"],
+        "train_s": record["metrics"]["train_s"],
         "start_to_first_batch_s": first["time_unix_s"] - start_unix_s,
         "wall_s": wall_s,
-        "worker_s": record["quantities"]["total_s"],
+        "worker_s": record["metrics"]["total_s"],
         "attestation_s": record["phases_s"]["attestation"],
     }
 
@@ -156,7 +156,7 @@ def sweep(folder: Path, length: int) -> dict[str, float]:
     records = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*/result.json")]
     if len(records) != length:
         raise RuntimeError(f"the sweep left {len(records)} results, expected {length}")
-    worker_s = sum(record["quantities"]["total_s"] for record in records)
+    worker_s = sum(record["metrics"]["total_s"] for record in records)
     print(f"sweep of {length}: {wall_s:.1f} s, workers {worker_s:.1f} s", file=sys.stderr, flush=True)
     return {"num_runs": length, "wall_s": wall_s, "worker_s": worker_s}
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sdpa_exp.results.environment import collect_environment
+from sdpa_exp.runs.environment import collect_environment
 from sdpa_exp.tasks.bench.describe import machine_of
 
 _KEEP = ("network", "weights", "imgsz", "conf", "source", "boxes_by", "variants", "not_run", "agreement", "warnings")

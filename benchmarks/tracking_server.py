@@ -260,7 +260,7 @@ def versions(uri: str) -> dict[str, str]:
 
 
 def sqlite_size(database: Path) -> int:
-    """Bytes of the file and its journals."""
+    """Bytes of the file and its event logs."""
     return sum(path.stat().st_size for path in database.parent.glob(f"{database.name}*"))
 
 

@@ -64,7 +64,7 @@ def start() -> int:
 
 def job(cfg: DictConfig) -> int | None:
     """One job. Alone it returns its exit code; in a sweep it never raises and never exits: it records."""
-    from sdpa_exp.run import launch
+    from sdpa_exp.launch import launch
 
     hydra_cfg = HydraConfig.get()
     is_sweep = hydra_cfg.mode == RunMode.MULTIRUN
@@ -121,7 +121,7 @@ class SweepCallback(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Compare, and leave with the exit code that the run folders add up to."""
-        from sdpa_exp.run import launch
+        from sdpa_exp.launch import launch
 
         raise SystemExit(_or_exit(lambda: launch.end_sweep(sweep_dir(config))))
 
@@ -144,7 +144,7 @@ def _begin(config: DictConfig) -> tuple[list[Plan], str]:
     if add_control(config, loader, plans):
         plans = expand_sweep(config, loader, command)
     check_sweep(plans)
-    from sdpa_exp.run import launch
+    from sdpa_exp.launch import launch
 
     launch.begin_sweep(plans, sweep_dir(config), command)
     return plans, command

@@ -3,8 +3,8 @@
 SdpaExpError
 ├── ConfigError          a key, type, value or combination that can't work         (exit code 2)
 ├── DatasetError         a data set that is missing, empty or malformed             (exit code 3)
-├── CoreUnavailable      the attention asked for can't run here, with the reasons   (exit code 4)
-├── InjectionError       the sites of a model were not all found or not all swapped (exit code 5)
+├── BackendUnavailable      the attention asked for can't run here, with the reasons   (exit code 4)
+├── InjectionError       the layers of a model were not all found or not all swapped (exit code 5)
 ├── AttestationError     the kernels that ran are not the ones asked for            (exit code 6)
 ├── RunError             a training or a worker process failed                      (exit code 7)
 ├── TrackingError        a tracking store that can't be reached or refuses us       (exit code 8)
@@ -34,14 +34,14 @@ class DatasetError(SdpaExpError):
     exit_code = 3
 
 
-class CoreUnavailable(SdpaExpError):  # noqa: N818 - a state of the machine, named as users say it
-    """An attention core that can't run with this device, dtype, shape or layout."""
+class BackendUnavailable(SdpaExpError):  # noqa: N818 - a state of the machine, named as users say it
+    """An attention backend that can't run with this device, dtype, shape or layout."""
 
     exit_code = 4
 
 
 class InjectionError(SdpaExpError):
-    """A model whose attention sites were not all found or not all swapped."""
+    """A model whose attention layers were not all found or not all swapped."""
 
     exit_code = 5
 
@@ -76,7 +76,7 @@ class EquivalenceError(SdpaExpError):
     exit_code = 10
 
 
-class UnfitMachine(SdpaExpError):  # noqa: N818 - a state of the machine, like CoreUnavailable
+class UnfitMachine(SdpaExpError):  # noqa: N818 - a state of the machine, like BackendUnavailable
     """The doctor's verdict that the chosen attention, precision or model can't run on this machine."""
 
     exit_code = 1

@@ -18,6 +18,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: a second thread 
 @pytest.fixture(scope="session")
 def no_trackers() -> None:
     """For tests that train in this process: Ultralytics' own MLflow callback would write where pytest was started."""
-    from sdpa_exp.run.process import switch_off_trackers
+    from sdpa_exp.launch.process import switch_off_trackers
 
     switch_off_trackers()

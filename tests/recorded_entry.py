@@ -69,11 +69,11 @@ def end_sweep(sweep_dir: Path) -> int:
 
 
 if __name__ == "__main__":
-    package, layer = types.ModuleType("sdpa_exp.run"), types.ModuleType("sdpa_exp.run.launch")
+    package, layer = types.ModuleType("sdpa_exp.launch"), types.ModuleType("sdpa_exp.launch.launch")
     for function in (run_single, begin_sweep, run_job, end_sweep):
         setattr(layer, function.__name__, function)
     package.launch = layer  # type: ignore[attr-defined]
-    sys.modules |= {"sdpa_exp.run": package, "sdpa_exp.run.launch": layer}
+    sys.modules |= {"sdpa_exp.launch": package, "sdpa_exp.launch.launch": layer}
 
     from sdpa_exp.__main__ import main
 

@@ -15,11 +15,11 @@ file: one.json
 where: {what: forward}
 columns:
   model: model
-  site: level last
+  layer: level last
   stock ms: ms.stock .0f
   shape: shape
 -->
-| model | site | stock ms | shape |
+| model | layer | stock ms | shape |
 |---|---|---|---|
 | n | P4 | 76 | 2, 3 |
 """

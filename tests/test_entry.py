@@ -135,7 +135,7 @@ def test_the_parent_stays_free_of_torch_ultralytics_and_mlflow(tmp_path: Path) -
 def test_cfg_job_prints_the_configuration_and_runs_nothing(tmp_path: Path) -> None:
     done = start(["-m", "sdpa_exp", "attention=flash", "hardware.batch=3", "--cfg", "job"], tmp_path)
     assert done.returncode == 0
-    assert "core: flash" in done.stdout
+    assert "backend: flash" in done.stdout
     assert "batch: 3" in done.stdout
     assert list(tmp_path.iterdir()) == []
 

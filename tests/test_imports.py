@@ -19,21 +19,21 @@ ARROWS = {
     "errors": (),
     "attention": (),
     "injection": ("attention",),
-    "timing": (),
+    "measure": (),
     "evidence": ("injection",),
-    "results": (),
-    "config": ("results",),
+    "runs": (),
+    "config": ("runs",),
     "accuracy": (),
-    "callbacks": ("evidence", "results", "accuracy"),
-    "data": ("results", "config"),
-    "telemetry": ("results", "config"),
-    "tracking": ("results", "config"),
-    "compare": ("results", "config", "accuracy"),
+    "callbacks": ("evidence", "runs", "accuracy"),
+    "data": ("runs", "config"),
+    "telemetry": ("runs", "config"),
+    "tracking": ("runs", "config"),
+    "compare": ("runs", "config", "accuracy"),
     # telemetry: bench reads the energy counter at the edges of one arm's block, which sampling from outside can't.
-    "tasks": ("callbacks", "data", "compare", "config", "timing", "telemetry"),
-    "run": ("tasks", "telemetry", "tracking"),
+    "tasks": ("callbacks", "data", "compare", "config", "measure", "telemetry"),
+    "launch": ("tasks", "telemetry", "tracking"),
     "help": ("config",),
-    "entry": ("run",),
+    "entry": ("launch",),
     "__main__": ("entry", "help"),
     "__init__": ("evidence", "injection"),
 }
@@ -41,17 +41,17 @@ ARROWS = {
 PLACES = {
     "hydra": ("__main__", "entry", "config"),
     "omegaconf": ("__main__", "entry", "config"),
-    "ultralytics": ("injection", "callbacks", "data", "tasks", "run/process"),  # process: settings of the worker
+    "ultralytics": ("injection", "callbacks", "data", "tasks", "launch/process"),  # process: settings of the worker
     "mlflow": ("tracking",),
     "pynvml": ("telemetry/nvml",),
 }
 # What the worker reads without Hydra.
 PLAIN_CONFIG = (
-    "__init__", "plan", "schema", "task_schema", "train_schema", "baseline", "refusing", "core_names", "validate",
+    "__init__", "plan", "schema", "task_schema", "train_schema", "baseline", "refusing", "backend_names", "validate",
     "validate_tasks", "location",
 )  # fmt: skip
 # Packages that may import torch at their top; the others only inside a function that runs in the worker.
-WITH_TORCH = ("attention", "injection", "timing", "evidence", "callbacks", "data", "tasks")
+WITH_TORCH = ("attention", "injection", "measure", "evidence", "callbacks", "data", "tasks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +103,11 @@ def test_no_file_is_called_utils(file: Path) -> None:
 
 
 def test_the_checks_see_imports_inside_functions_and_of_submodules(tmp_path: Path) -> None:
-    source = "from sdpa_exp import errors\nfrom sdpa_exp.run import launch\ndef f():\n    import torch.nn\n"
+    source = "from sdpa_exp import errors\nfrom sdpa_exp.launch import launch\ndef f():\n    import torch.nn\n"
     (tmp_path / "one.py").write_text(source, encoding="utf-8")
     found = {(each.module, each.is_at_top) for each in _imports(tmp_path / "one.py")}
     assert ("sdpa_exp.errors", True) in found
-    assert ("sdpa_exp.run.launch", True) in found
+    assert ("sdpa_exp.launch.launch", True) in found
     assert ("torch.nn", False) in found
 
 

@@ -46,8 +46,8 @@ def test_an_installed_wheel_finds_its_configuration_from_any_folder(tmp_path: Pa
     assert expected <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "conf/"))]
 
-    site = tmp_path / "site"
-    target = ["--python", sys.executable, "--target", str(site)]
+    layer = tmp_path / "layer"
+    target = ["--python", sys.executable, "--target", str(layer)]
     subprocess.run([uv, "pip", "install", "--quiet", "--no-deps", *target, str(wheel)], check=True)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -55,11 +55,11 @@ def test_an_installed_wheel_finds_its_configuration_from_any_folder(tmp_path: Pa
     done = subprocess.run(
         [sys.executable, "-c", script, "attention=flash", "--cfg", "job"],
         cwd=elsewhere,
-        env={**os.environ, "PYTHONPATH": str(site)},
+        env={**os.environ, "PYTHONPATH": str(layer)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "core: flash" in done.stdout
-    assert (site / "bin" / "sdpa-exp").exists() or (site / "Scripts" / "sdpa-exp.exe").exists()
+    assert "backend: flash" in done.stdout
+    assert (layer / "bin" / "sdpa-exp").exists() or (layer / "Scripts" / "sdpa-exp.exe").exists()

@@ -14,7 +14,7 @@ Readers refuse a `schema_version` they don't know. What is null has its reason b
 | sizes         | all / small / medium / large -> {num_boxes, AP50, AP50-95, reason}: COCO's AP, see by_size.py |
 | intervals     | {level, num_images, num_resamples, seed, mAP50, mAP50-95, reason}: over images, see bootstrap.py |
 | learning      | mAP50-95 / mAP50 -> facts of the curve over epochs, see learning.py |
-| unmeasured    | quantity of the record -> why it is null |
+| unmeasured    | metric of the record -> why it is null |
 | analysis_s    | what all this cost, in the phase final_eval |
 """
 
@@ -66,10 +66,10 @@ class BestConfidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """`content` for accuracy.json; `quantities` and `unmeasured` for the record."""
+    """`content` for accuracy.json; `metrics` and `unmeasured` for the record."""
 
     content: dict[str, Any]
-    quantities: dict[str, float | None]
+    metrics: dict[str, float | None]
     unmeasured: dict[str, str]
 
 
@@ -93,19 +93,19 @@ def summarise(
         why_not: the reason for figures that an evaluation would have given.
     """
     learning = {name: learning_facts(epochs, values) for name, values in curves.items()}
-    quantities: dict[str, float | None] = {}
+    metrics: dict[str, float | None] = {}
     unmeasured: dict[str, str] = {}
     content: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     if predictions is None:
         names = ("F1", "F1_confidence", "num_tp", "num_fp", "num_fn", *_size_names())
-        quantities |= dict.fromkeys(names)
+        metrics |= dict.fromkeys(names)
         unmeasured |= dict.fromkeys(names, why_not)
     else:
-        content |= _evaluated(predictions, figures, best, quantities, unmeasured)
-    _add_learning(learning["mAP50-95"], quantities, unmeasured)
+        content |= _evaluated(predictions, figures, best, metrics, unmeasured)
+    _add_learning(learning["mAP50-95"], metrics, unmeasured)
     content["learning"] = {name: asdict(facts) for name, facts in learning.items()}
     content["unmeasured"] = unmeasured
-    return Summary(content=content, quantities=quantities, unmeasured=unmeasured)
+    return Summary(content=content, metrics=metrics, unmeasured=unmeasured)
 
 
 def read_accuracy(run_dir: Path) -> dict[str, Any] | None:
@@ -122,10 +122,10 @@ def _evaluated(
     predictions: Predictions,
     figures: Sequence[ClassFigures],
     best: BestConfidence | None,
-    quantities: dict[str, float | None],
+    metrics: dict[str, float | None],
     unmeasured: dict[str, str],
 ) -> dict[str, Any]:
-    """What predictions can tell; fills quantities and reasons."""
+    """What predictions can tell; fills metrics and reasons."""
     sizes = ap_by_size(predictions)
     found = intervals(predictions)
     confidence = best.confidence if best is not None and best.f1 > 0 else None
@@ -137,10 +137,10 @@ def _evaluated(
     unmeasured |= {name: reason for name, value in values.items() if value is None}
     for size in AREAS_PX2:
         name = f"mAP50-95_{size}"
-        quantities[name] = sizes[size].ap50_95
+        metrics[name] = sizes[size].ap50_95
         if sizes[size].reason:
             unmeasured[name] = str(sizes[size].reason)
-    quantities |= values
+    metrics |= values
     return {
         "num_images": predictions.num_images,
         "num_boxes": int(predictions.label_class.size),
@@ -192,15 +192,15 @@ def _intervals(found: Intervals) -> dict[str, Any]:
     }
 
 
-def _add_learning(facts: Learning, quantities: dict[str, float | None], unmeasured: dict[str, str]) -> None:
-    """The three facts of the mAP50-95 curve that stand among the quantities."""
+def _add_learning(facts: Learning, metrics: dict[str, float | None], unmeasured: dict[str, str]) -> None:
+    """The three facts of the mAP50-95 curve that stand among the metrics."""
     names = {
         "epochs_to_90_percent": (facts.epochs_to[90], "epochs_to"),
         "plateau_epoch": (facts.plateau_epoch, "plateau_epoch"),
         "last_tenth_sd": (facts.last_tenth_sd, "last_tenth_sd"),
     }
     for name, (value, key) in names.items():
-        quantities[name] = None if value is None else float(value)
+        metrics[name] = None if value is None else float(value)
         if value is None:
             unmeasured[name] = facts.unmeasured[key]
 

@@ -1,1 +1,1 @@
-"""Attention cores: callables that compute softmax(QK^T)V, with stated requirements. Pure torch."""
+"""Attention backends: callables that compute softmax(QK^T)V, with stated requirements. Pure torch."""

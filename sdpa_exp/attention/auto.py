@@ -1,6 +1,6 @@
 """`auto`: the one arm that chooses. What it chose, from which timings, and how that is kept.
 
-The choice is made before a training and is concrete from then on: every site gets a core's name. How the timings are
+The choice is made before a training and is concrete from then on: every layer gets a core's name. How the timings are
 made is injection/auto.py's business, since they need a model.
 """
 
@@ -14,9 +14,9 @@ from typing import Any
 
 from torch import Tensor
 
-from sdpa_exp.attention.core import FUSED_OR_MATH, Core
+from sdpa_exp.attention.backend import FUSED_OR_MATH, Backend
 from sdpa_exp.attention.requirements import ANYWHERE
-from sdpa_exp.errors import CoreUnavailable
+from sdpa_exp.errors import BackendUnavailable
 
 AUTO_NAME = "auto"
 _SCHEMA_VERSION = 1
@@ -24,29 +24,29 @@ _SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """One core at one kind of site: medians over interleaved rounds, in milliseconds.
+    """One backend at one kind of layer: medians over interleaved rounds, in milliseconds.
 
-    `step_ms` is forward and backward; None where no gradient is needed or the core has none on this device.
+    `step_ms` is forward and backward; None where no gradient is needed or the backend has none on this device.
     """
 
-    core: str
+    backend: str
     forward_ms: float
     step_ms: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyChoice:
-    """One kind of site: what it is called with, who was timed, who was refused and why, and the choice.
+    """One kind of layer: what it is called with, who was timed, who was refused and why, and the choice.
 
     Attributes:
         key: family, heads, head_dims, input shape, layout, dtype and gradient, as text.
-        sites: names of the sites of this kind.
-        refused: core -> reasons.
+        layers: names of the layers of this kind.
+        refused: backend -> reasons.
     """
 
     key: str
-    sites: tuple[str, ...]
-    core: str
+    layers: tuple[str, ...]
+    backend: str
     timings: tuple[Timing, ...]
     refused: dict[str, list[str]]
 
@@ -57,7 +57,7 @@ class AutoChoice:
 
     Attributes:
         machine: device name, capability, torch, driver, threads: what the timings are valid for.
-        keys: the evidence, one entry for each kind of site.
+        keys: the evidence, one entry for each kind of layer.
         was_kept: whether it was read from the cache folder instead of measured now.
     """
 
@@ -66,13 +66,13 @@ class AutoChoice:
     was_kept: bool = False
 
     @property
-    def cores(self) -> dict[str, str]:
-        """Site -> core."""
-        return {site: choice.core for choice in self.keys for site in choice.sites}
+    def backends(self) -> dict[str, str]:
+        """Layer -> backend."""
+        return {layer: choice.backend for choice in self.keys for layer in choice.layers}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {"schema_version": _SCHEMA_VERSION, "cores": self.cores, **asdict(self)}
+        return {"schema_version": _SCHEMA_VERSION, "backends": self.backends, **asdict(self)}
 
 
 def read_choice(path: Path) -> AutoChoice | None:
@@ -86,8 +86,8 @@ def read_choice(path: Path) -> AutoChoice | None:
     keys = tuple(
         KeyChoice(
             key=entry["key"],
-            sites=tuple(entry["sites"]),
-            core=entry["core"],
+            layers=tuple(entry["layers"]),
+            backend=entry["backend"],
             timings=tuple(Timing(**timing) for timing in entry["timings"]),
             refused=entry["refused"],
         )
@@ -105,15 +105,15 @@ def write_choice(path: Path, choice: AutoChoice) -> None:
 
 
 def _unresolved(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:
-    raise CoreUnavailable(
-        "attention=auto has not chosen yet: expected a concrete core at every site. "
+    raise BackendUnavailable(
+        "attention=auto has not chosen yet: expected a concrete backend at every layer. "
         "Call sdpa_exp.injection.auto.choose first, and inject with its choice."
     )
 
 
-AUTO = Core(
+AUTO = Backend(
     name=AUTO_NAME,
-    summary="times every core that can run here on the model's real shapes, and takes the fastest for each",
+    summary="times every backend that can run here on the model's real shapes, and takes the fastest for each",
     function=_unresolved,
     kernels=FUSED_OR_MATH | {"softmax", "flash_attn", "flex"},
     requirements=ANYWHERE,

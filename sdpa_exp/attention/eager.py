@@ -1,13 +1,13 @@
-"""Explicit softmax attention in our layout: the same mathematics as stock, the same memory layout as the fused cores.
+"""Explicit softmax attention in our layout: the mathematics of stock, the memory layout of the fused backends.
 
-stock against eager shows the effect of the layout; eager against a fused core shows the effect of the kernel.
+stock against eager shows the effect of the layout; eager against a fused backend shows the effect of the kernel.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from sdpa_exp.attention.core import Core
+from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.requirements import ANYWHERE
 
 
@@ -17,16 +17,16 @@ def explicit_attention(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: fl
     return weights_BHNN @ v_BHND
 
 
-EAGER = Core(
+EAGER = Backend(
     name="eager",
-    summary="explicit matmul, softmax, matmul in the fused cores' layout",
+    summary="explicit matmul, softmax, matmul in the fused backends' layout",
     function=explicit_attention,
     kernels=frozenset({"softmax"}),
     requirements=ANYWHERE,
     executed_on=frozenset({"cpu"}),
 )
 
-STOCK = Core(
+STOCK = Backend(
     name="stock",
     summary="the model's own forward, untouched (Ultralytics: explicit matmul, softmax, matmul)",
     function=None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sdpa_exp.attention.core import Core
+from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.padding import PaddedToOneHeadDim
 from sdpa_exp.attention.requirements import HALVES, Package, Requirements
 
@@ -28,7 +28,7 @@ def flash_attn(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> 
     return out_BNHD.transpose(1, 2)
 
 
-FLASH_ATTN = Core(
+FLASH_ATTN = Backend(
     name="flash_attn",
     summary="the flash-attn package (FlashAttention 2), not PyTorch's built-in flash",
     function=PaddedToOneHeadDim(function=flash_attn),

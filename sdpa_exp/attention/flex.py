@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import flex_attention
 
-from sdpa_exp.attention.core import Core
+from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.requirements import FLOATS, HALVES, Requirements
 
 
@@ -34,7 +34,7 @@ def flex(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor
     return out_BHND
 
 
-FLEX = Core(
+FLEX = Backend(
     name="flex",
     summary="PyTorch's flex_attention, compiled at first use",
     function=flex,

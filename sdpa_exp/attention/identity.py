@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from sdpa_exp.attention.core import Core
+from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.requirements import FLOATS, Requirements
 
 
@@ -13,7 +13,7 @@ def identity(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Te
     return v_BHND
 
 
-IDENTITY = Core(
+IDENTITY = Backend(
     name="identity",
     summary="out = v, for benchmarks only: the floor that no attention can beat",
     function=identity,

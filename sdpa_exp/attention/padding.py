@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from sdpa_exp.attention.core import CoreFunction
+from sdpa_exp.attention.backend import BackendFunction
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaddedToOneHeadDim:
-    """A core function that gets q, k and v with the largest of their head_dims; equal ones are passed as they are."""
+    """A backend function that gets q, k and v with the largest of their head_dims; equal ones pass as they are."""
 
-    function: CoreFunction
+    function: BackendFunction
 
     def __call__(self, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:
         """The wrapped function's product, with v's head_dim."""

@@ -1,4 +1,4 @@
-"""Can a core run here? Requirements are data; the answer is a list of reasons why not, empty when it can.
+"""Can a backend run here? Requirements are data; the answer is a list of reasons why not, empty when it can.
 
 Sources: aten/src/ATen/native/transformers/cuda/sdp_utils.cpp and .../transformers/sdp_utils_cpp.cpp (PyTorch 2.11 to
 2.15), and calls of `torch._fused_sdp_choice`, which gives its reasons in warnings.
@@ -29,12 +29,12 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a core is asked to do: one kind of call.
+    """What a backend is asked to do: one kind of call.
 
     Attributes:
         device_type: cpu, cuda or mps.
         capability: CUDA compute capability, None elsewhere.
-        dtype: of q, k and v when they reach the core (under autocast: the autocast dtype).
+        dtype: of q, k and v when they reach the backend (under autocast: the autocast dtype).
         head_dim_qk, head_dim_v: last dimension of q and k, and of v.
         needs_grad: whether a backward pass follows.
         deterministic: whether strict determinism is asked for.
@@ -55,7 +55,7 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """A package that a core is made of.
+    """A package that a backend is made of.
 
     Attributes:
         name: of the distribution, as pip knows it.
@@ -70,7 +70,7 @@ class Package:
 
 @dataclass(frozen=True, kw_only=True)
 class Requirements:
-    """When a core can run. `dtypes` maps a device type to what it takes there; an absent device is unsupported.
+    """When a backend can run. `dtypes` maps a device type to what it takes there; an absent device is unsupported.
 
     Attributes:
         min_capability: lowest CUDA compute capability.
@@ -104,7 +104,7 @@ ANYWHERE = Requirements(dtypes={"cpu": FLOATS, "cuda": FLOATS, "mps": FLOATS - {
 
 
 def reasons_against(requirements: Requirements, setting: Setting) -> list[str]:
-    """Every reason why a core with these requirements can't run in this setting; an empty list means it can."""
+    """Every reason why a backend with these requirements can't run in this setting; an empty list means it can."""
     device = setting.device_type
     if device not in requirements.dtypes:
         return [f"it has no {device.upper()} kernel (it runs on {', '.join(d.upper() for d in requirements.dtypes)})"]

@@ -1,7 +1,7 @@
 """PyTorch's scaled_dot_product_attention: free to choose its kernel, or pinned to one.
 
-`flash` here is PyTorch's built-in kernel, not the flash-attn package. A pinned core raises when its kernel can't run;
-it never falls back. `sdpa` is left alone: where q and k have another head_dim than v, PyTorch may choose math.
+`flash` here is PyTorch's built-in kernel, not the flash-attn package. A pinned backend raises when its kernel can't
+run; it never falls back. `sdpa` is left alone: where q and k have another head_dim than v, PyTorch may choose math.
 
 Sources: aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, PyTorch 2.11 to 2.15. cuDNN takes head_dim up to 128, up
 to 256 on sm90 from cuDNN 9.10 on, and refuses strict determinism; PyTorch itself has the last word (choice.py).
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, bfloat16, float16, float32, float64
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sdpa_exp.attention.core import FUSED_OR_MATH, Core
+from sdpa_exp.attention.backend import FUSED_OR_MATH, Backend
 from sdpa_exp.attention.padding import PaddedToOneHeadDim
 from sdpa_exp.attention.requirements import ANYWHERE, FLOATS, HALVES, Requirements
 
@@ -29,15 +29,15 @@ def sdpa(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor
 class PinnedSdpa:
     """scaled_dot_product_attention held to one kernel; raises RuntimeError where that kernel can't run."""
 
-    backend: SDPBackend
+    sdp_backend: SDPBackend
 
     def __call__(self, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:
         """softmax(q k^T * scale) v by this kernel; RuntimeError where it can't run."""
-        with sdpa_kernel(self.backend):
+        with sdpa_kernel(self.sdp_backend):
             return F.scaled_dot_product_attention(q_BHND, k_BHND, v_BHND, scale=scale)
 
 
-SDPA = Core(
+SDPA = Backend(
     name="sdpa",
     summary="PyTorch's scaled_dot_product_attention with the kernel that PyTorch chooses",
     function=sdpa,
@@ -46,10 +46,10 @@ SDPA = Core(
     executed_on=frozenset({"cpu"}),
 )
 
-FLASH = Core(
+FLASH = Backend(
     name="flash",
     summary="PyTorch's built-in flash kernel (not the flash-attn package)",
-    function=PaddedToOneHeadDim(function=PinnedSdpa(backend=SDPBackend.FLASH_ATTENTION)),
+    function=PaddedToOneHeadDim(function=PinnedSdpa(sdp_backend=SDPBackend.FLASH_ATTENTION)),
     kernels=frozenset({"flash"}),
     requirements=Requirements(
         dtypes={"cuda": HALVES, "cpu": FLOATS},
@@ -60,10 +60,10 @@ FLASH = Core(
     executed_on=frozenset({"cpu"}),
 )
 
-EFFICIENT = Core(
+EFFICIENT = Backend(
     name="efficient",
     summary="PyTorch's memory-efficient kernel (CUTLASS)",
-    function=PinnedSdpa(backend=SDPBackend.EFFICIENT_ATTENTION),
+    function=PinnedSdpa(sdp_backend=SDPBackend.EFFICIENT_ATTENTION),
     kernels=frozenset({"efficient"}),
     requirements=Requirements(
         dtypes={"cuda": FLOATS - {float64}},
@@ -74,10 +74,10 @@ EFFICIENT = Core(
     ),
 )
 
-CUDNN = Core(
+CUDNN = Backend(
     name="cudnn",
     summary="cuDNN's fused attention through PyTorch",
-    function=PinnedSdpa(backend=SDPBackend.CUDNN_ATTENTION),
+    function=PinnedSdpa(sdp_backend=SDPBackend.CUDNN_ATTENTION),
     kernels=frozenset({"cudnn"}),
     requirements=Requirements(
         dtypes={"cuda": HALVES},
@@ -89,10 +89,10 @@ CUDNN = Core(
     ),
 )
 
-MATH = Core(
+MATH = Backend(
     name="math",
     summary="PyTorch's unfused fallback, pinned",
-    function=PinnedSdpa(backend=SDPBackend.MATH),
+    function=PinnedSdpa(sdp_backend=SDPBackend.MATH),
     kernels=frozenset({"math"}),
     requirements=ANYWHERE,
     executed_on=frozenset({"cpu"}),

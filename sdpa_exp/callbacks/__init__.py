@@ -3,7 +3,7 @@
 | file            | watches |
 |---              |---|
 | phases.py       | wall time and peak memory of setup, caching, warm-up, train, validation, final eval, attestation |
-| journal.py      | epochs, progress |
+| event log.py      | epochs, progress |
 | data_stream.py  | digest of the first batches and of the weights |
 | settings.py     | planned against executed Ultralytics arguments |
 | attestation.py  | which kernels ran, after the last timed moment |

@@ -22,8 +22,8 @@ from ultralytics.utils.metrics import smooth
 from sdpa_exp.accuracy.predictions import Predictions
 from sdpa_exp.accuracy.summary import ACCURACY_FILE, BestConfidence, ClassFigures, Summary, summarise
 from sdpa_exp.callbacks.attach import Callbacks
-from sdpa_exp.callbacks.journal import EpochJournal
-from sdpa_exp.results.files import write_json_atomic
+from sdpa_exp.callbacks.event_log import EpochEventLog
+from sdpa_exp.runs.files import write_json_atomic
 
 logger = logging.getLogger(__name__)
 
@@ -107,12 +107,12 @@ class BestAccuracy:
     """Writes accuracy.json when the training ends.
 
     Attributes:
-        quantities, unmeasured: for the record.
+        metrics, unmeasured: for the record.
         failure: a sentence where the figures could not be made; None otherwise.
     """
 
-    def __init__(self, epochs: EpochJournal, run_dir: Path) -> None:
-        self.quantities: dict[str, float | None] = {}
+    def __init__(self, epochs: EpochEventLog, run_dir: Path) -> None:
+        self.metrics: dict[str, float | None] = {}
         self.unmeasured: dict[str, str] = {}
         self.failure: str | None = None
         self._epochs = epochs
@@ -137,7 +137,7 @@ class BestAccuracy:
             logger.exception("the accuracy of best.pt was not analysed")
             self.failure = f"the accuracy of best.pt could not be analysed: {error!r}. mAP is Ultralytics' and holds."
             summary, is_evaluated = _without_figures(self.failure), False
-        self.quantities, self.unmeasured = summary.quantities, summary.unmeasured
+        self.metrics, self.unmeasured = summary.metrics, summary.unmeasured
         arguments = trainer.validator.args
         content = {
             **summary.content,

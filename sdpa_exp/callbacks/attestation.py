@@ -1,7 +1,7 @@
 """Attests a training after its last timed moment: a real step, a real validation batch, and the reloaded best.pt.
 
 Profiling can slow a process for good, so it comes last. Every stage runs on a copy: nothing that was measured or
-saved is touched. A compiled model has no sites to watch and takes a minute to compile again, so that the compiled
+saved is touched. A compiled model has no layers to watch and takes a minute to compile again, so that the compiled
 training step is the model's own, and is counted as a whole; only the training is compiled, validation never is.
 """
 
@@ -16,18 +16,18 @@ from ultralytics.utils.torch_utils import autocast, unwrap_model
 
 from sdpa_exp.callbacks.attach import Callbacks
 from sdpa_exp.errors import RunError
-from sdpa_exp.evidence.attest import Attestation, SiteEvidence, attest_call, judge
+from sdpa_exp.evidence.attest import Attestation, LayerEvidence, attest_call, judge
 from sdpa_exp.evidence.compiled import CompiledEvidence, attest_compiled, is_compiled
-from sdpa_exp.injection.sites import find_sites
-from sdpa_exp.results.events import Journal
+from sdpa_exp.injection.layers import find_layers
+from sdpa_exp.runs.events import EventLog
 
 
 class AttestTraining:
     """Fills `attestation` when the training ends."""
 
-    def __init__(self, journal: Journal, *, precision: str) -> None:
+    def __init__(self, event_log: EventLog, *, precision: str) -> None:
         self.attestation: Attestation | None = None
-        self._journal = journal
+        self._event_log = event_log
         self._precision = precision
 
     def callbacks(self) -> Callbacks:
@@ -42,8 +42,8 @@ class AttestTraining:
             *self._reloaded(trainer, images),
         ]
         compiled = self._compiled_step(trainer) if is_compiled(trainer.model) else None
-        self.attestation = judge(evidence, find_sites(unwrap_model(trainer.model)), compiled=compiled)
-        self._journal.write("attestation", summary=self.attestation.summary())
+        self.attestation = judge(evidence, find_layers(unwrap_model(trainer.model)), compiled=compiled)
+        self._event_log.write("attestation", summary=self.attestation.summary())
 
     def _compiled_step(self, trainer: Any) -> CompiledEvidence:
         network = unwrap_model(trainer.model)
@@ -54,9 +54,9 @@ class AttestTraining:
             loss.sum().backward()
 
         trainer.model.train()
-        return attest_compiled(step, find_sites(network), trainer.device)
+        return attest_compiled(step, find_layers(network), trainer.device)
 
-    def _validation(self, trainer: Any, images: torch.Tensor) -> list[SiteEvidence]:
+    def _validation(self, trainer: Any, images: torch.Tensor) -> list[LayerEvidence]:
         """As Ultralytics validates while training: the EMA, under fp16 autocast where AMP is on (bf16 too)."""
         model = copy.deepcopy(trainer.ema.ema).eval()
         is_half = trainer.amp and trainer.device.type != "cpu"
@@ -68,7 +68,7 @@ class AttestTraining:
 
         return attest_call(model, validate, stage="val", backward=False, dtype="fp16" if is_half else "fp32")
 
-    def _reloaded(self, trainer: Any, images: torch.Tensor) -> list[SiteEvidence]:
+    def _reloaded(self, trainer: Any, images: torch.Tensor) -> list[LayerEvidence]:
         """As Ultralytics evaluates best.pt: loaded from its file and fused."""
         model, _ = load_checkpoint(trainer.best if trainer.best.exists() else trainer.last, device=trainer.device)
         trainer.check_reloaded(model)
@@ -83,7 +83,7 @@ class AttestTraining:
         return attest_call(model, evaluate, stage="best_pt", backward=False, dtype="fp16" if is_half else "fp32")
 
 
-def attest_step(trainer: Any, *, precision: str) -> list[SiteEvidence]:
+def attest_step(trainer: Any, *, precision: str) -> list[LayerEvidence]:
     """Evidence of one training step on the trainer's last batch, with a copy of its model.
 
     Raises:

@@ -10,7 +10,7 @@ from torch import nn
 from ultralytics.utils.torch_utils import unwrap_model
 
 from sdpa_exp.callbacks.attach import Callbacks
-from sdpa_exp.results.events import Journal
+from sdpa_exp.runs.events import EventLog
 
 NUM_BATCHES = 4
 
@@ -27,9 +27,9 @@ def weights_digest(model: nn.Module) -> str:
 class DataStream:
     """Digests the first batches of the first epoch (warm-up), so that arms can be shown to have seen the same data."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, event_log: EventLog) -> None:
         self.digests: dict[str, str] = {}
-        self._journal = journal
+        self._event_log = event_log
         self._hash = hashlib.sha256()
         self._num_batches = 0
 
@@ -58,7 +58,7 @@ class DataStream:
     def _finish(self, trainer: Any) -> None:
         if self._num_batches and "data_stream" not in self.digests:
             self.digests["data_stream"] = self._hash.hexdigest()[:16]
-            self._journal.write("data_stream", digest=self.digests["data_stream"], num_batches=self._num_batches)
+            self._event_log.write("data_stream", digest=self.digests["data_stream"], num_batches=self._num_batches)
 
 
 def _bytes(tensor: torch.Tensor) -> bytes:

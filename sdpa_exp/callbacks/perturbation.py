@@ -6,14 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from sdpa_exp.callbacks.attach import Callbacks
-from sdpa_exp.results.events import Journal
+from sdpa_exp.runs.events import EventLog
 
 
 class PerturbationNote:
     """One event, where the trainer moved its weights; none elsewhere."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, event_log: EventLog) -> None:
+        self._event_log = event_log
 
     def callbacks(self) -> Callbacks:
         """After the model was set up."""
@@ -21,4 +21,4 @@ class PerturbationNote:
 
     def _note(self, trainer: Any) -> None:
         if trainer.perturbation is not None:
-            self._journal.write("perturbation", **asdict(trainer.perturbation))
+            self._event_log.write("perturbation", **asdict(trainer.perturbation))

@@ -14,17 +14,17 @@ import torch
 
 from sdpa_exp.callbacks.attach import Callbacks
 from sdpa_exp.callbacks.memory import PeakMemory
-from sdpa_exp.results.events import Journal
+from sdpa_exp.runs.events import EventLog
 
 
 class PhaseClock:
     """Knows which phase the run is in. `wall_s` and `memory` hold totals and maxima per phase."""
 
-    def __init__(self, journal: Journal, *, started_perf_s: float) -> None:
+    def __init__(self, event_log: EventLog, *, started_perf_s: float) -> None:
         self.wall_s: dict[str, float] = {}
         self.memory: dict[str, dict[str, float | None]] = {}
         self.last_s: dict[str, float] = {}
-        self._journal = journal
+        self._event_log = event_log
         self._phase = "setup"
         self._since_s = started_perf_s
         self._device = torch.device("cpu")
@@ -41,7 +41,7 @@ class PhaseClock:
         self.wall_s[self._phase] = self.wall_s.get(self._phase, 0.0) + elapsed_s
         peaks = self._memory.read()
         self.memory[self._phase] = _largest(self.memory.get(self._phase), peaks)
-        self._journal.write("phase", name=self._phase, wall_s=elapsed_s, memory=peaks)
+        self._event_log.write("phase", name=self._phase, wall_s=elapsed_s, memory=peaks)
         self._memory.reset()
         self._phase, self._since_s = phase, time.perf_counter()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sdpa_exp.callbacks.attach import Callbacks
-from sdpa_exp.results.events import Journal
+from sdpa_exp.runs.events import EventLog
 
 # Set by Ultralytics for its own bookkeeping; none of them changes what is computed.
 _BOOKKEEPING = frozenset({"name", "project", "save_dir", "mode", "task", "model", "data", "device"})
@@ -14,9 +14,9 @@ _BOOKKEEPING = frozenset({"name", "project", "save_dir", "mode", "task", "model"
 class SettingsCheck:
     """Finds what Ultralytics changed by itself. `changed` maps an argument to [planned, executed]."""
 
-    def __init__(self, journal: Journal, planned: dict[str, Any]) -> None:
+    def __init__(self, event_log: EventLog, planned: dict[str, Any]) -> None:
         self.changed: dict[str, list[Any]] = {}
-        self._journal = journal
+        self._event_log = event_log
         self._planned = planned
 
     def callbacks(self) -> Callbacks:
@@ -30,8 +30,10 @@ class SettingsCheck:
             if key not in _BOOKKEEPING and value != planned and key not in self.changed:
                 self.changed[key] = [planned, value]
                 message = f"Ultralytics changed {key} from {planned} to {value} by itself."
-                self._journal.write("warning", code="setting_changed", message=message)
+                self._event_log.write("warning", code="setting_changed", message=message)
         amp_asked = self._planned.get("amp") not in (False, None)
         if bool(trainer.amp) != amp_asked and "amp" not in self.changed:
             self.changed["amp"] = [self._planned.get("amp"), bool(trainer.amp)]
-            self._journal.write("warning", code="amp_changed", message=f"AMP is {trainer.amp}, asked for {amp_asked}.")
+            self._event_log.write(
+                "warning", code="amp_changed", message=f"AMP is {trainer.amp}, asked for {amp_asked}."
+            )

@@ -1,4 +1,4 @@
-"""How well the arms of a cell detect, by object size and class, and how they learned: numbers for tables and JSON.
+"""How well the arms of a group detect, by object size and class, and how they learned: numbers for tables and JSON.
 
 Sizes, classes and intervals come from accuracy.json of each run; learning from the curves, so that a plain Ultralytics
 folder has it too.
@@ -19,7 +19,7 @@ from sdpa_exp.compare.stats import Description, describe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sdpa_exp.compare.pair import CellRuns
+    from sdpa_exp.compare.pair import GroupRuns
     from sdpa_exp.compare.runs import Run
 
 SIZES = ("all", *AREAS_PX2)
@@ -52,7 +52,7 @@ class RunLearning:
 
 @dataclass(frozen=True, kw_only=True)
 class AccuracyFacts:
-    """Everything about one cell. `missing`: sentences on runs without accuracy.json."""
+    """Everything about one comparison group. `missing`: sentences on runs without accuracy.json."""
 
     sizes: tuple[Part, ...]
     classes: tuple[Part, ...]
@@ -61,14 +61,14 @@ class AccuracyFacts:
     missing: tuple[str, ...]
 
 
-def accuracy_facts(cell: CellRuns) -> AccuracyFacts:
-    """The facts of a cell, from its finished runs."""
-    runs = [run for arm in cell.arms for run in usable(cell, arm).values()]
+def accuracy_facts(group: GroupRuns) -> AccuracyFacts:
+    """The facts of a comparison group, from its finished runs."""
+    runs = [run for arm in group.arms for run in usable(group, arm).values()]
     measured = [run for run in runs if run.accuracy and run.accuracy.get("sizes")]
     names = list(dict.fromkeys(row["name"] for run in measured for row in _accuracy(run)["classes"]))
     return AccuracyFacts(
-        sizes=tuple(_part(size, cell.arms, measured, _size_of(size)) for size in SIZES) if measured else (),
-        classes=tuple(_part(name, cell.arms, measured, _class_of(name)) for name in names),
+        sizes=tuple(_part(size, group.arms, measured, _size_of(size)) for size in SIZES) if measured else (),
+        classes=tuple(_part(name, group.arms, measured, _class_of(name)) for name in names),
         learning=tuple(_learning(runs)),
         measured=tuple(measured),
         missing=tuple(_missing(runs)),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sdpa_exp.compare.accuracy_facts import AccuracyFacts, Part
-    from sdpa_exp.compare.comparison import Cell
+    from sdpa_exp.compare.comparison import Group
 
 INTERVAL_MEANING = (
     "The interval is a bootstrap over the val images for that one trained network: what other images of this kind "
@@ -26,9 +26,9 @@ _MAX_RUNS = 60
 _DASH = "-"
 
 
-def accuracy_tables(cell: Cell) -> Iterator[TextTable]:
+def accuracy_tables(group: Group) -> Iterator[TextTable]:
     """The tables that have content, in the order of a report."""
-    facts, arms = cell.accuracy, tuple(arm.name for arm in cell.arms)
+    facts, arms = group.accuracy, tuple(arm.name for arm in group.arms)
     if facts.sizes:
         yield sizes_table(facts, arms)
         yield classes_table(facts, arms)
@@ -119,7 +119,7 @@ def learning_table(facts: AccuracyFacts, arms: Sequence[str]) -> TextTable:
     )
 
 
-def accuracy_csvs(cells: Sequence[Cell]) -> dict[str, str]:
+def accuracy_csvs(groups: Sequence[Group]) -> dict[str, str]:
     """File name -> one line a run and size, class, or run, in full precision."""
     sizes: list[list[object]] = []
     classes: list[list[object]] = []
@@ -128,11 +128,11 @@ def accuracy_csvs(cells: Sequence[Cell]) -> dict[str, str]:
     fields = ("num_boxes", "AP50", "AP50-95")
     class_fields = (*fields, "precision", "recall", "F1", "num_tp", "num_fp", "num_fn")
     overall_fields = ("mAP50-95", "mAP50", "F1", "F1_confidence", "num_tp", "num_fp", "num_fn")
-    for cell in cells:
-        cell_id, facts = cell.cell_id, cell.accuracy
+    for group in groups:
+        group_id, facts = group.group_id, group.accuracy
         for run in facts.measured:
             content: dict[str, Any] = run.accuracy or {}
-            who = [cell_id, run.arm, run.seed]
+            who = [group_id, run.arm, run.seed]
             sizes += [[*who, size, *(entry[f] for f in fields)] for size, entry in content["sizes"].items()]
             classes += [[*who, row["name"], *(row[f] for f in class_fields)] for row in content["classes"]]
             bounds = [content["intervals"][name] or (None, None) for name in ("mAP50-95", "mAP50")]
@@ -142,12 +142,12 @@ def accuracy_csvs(cells: Sequence[Cell]) -> dict[str, str]:
             told = entry.facts
             learning.append(
                 [
-                    *(cell_id, entry.run.arm, entry.run.seed, told.num_epochs, told.final),
+                    *(group_id, entry.run.arm, entry.run.seed, told.num_epochs, told.final),
                     *(told.epochs_to.get(share) for share in SHARES_PERCENT),
                     *(told.peak_epoch, told.peak, told.plateau_epoch, told.last_tenth_sd, told.num_last),
                 ]
             )
-    who_header = ["cell", "arm", "seed"]
+    who_header = ["group", "arm", "seed"]
     bounds_header = [f"{name}_{end}" for name in ("mAP50-95", "mAP50") for end in ("low", "high")]
     shares = [f"epochs_to_{share}_percent" for share in SHARES_PERCENT]
     rest = ["peak_epoch", "peak", "plateau_epoch", "last_tenth_sd", "num_last"]

@@ -1,4 +1,4 @@
-"""From runs to a Comparison: cells, pairs, tests, verdicts, findings, and one sentence on top."""
+"""From runs to a Comparison: comparison groups, pairs, tests, verdicts, findings, and one sentence on top."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 from sdpa_exp.compare.accuracy_facts import accuracy_facts
 from sdpa_exp.compare.caveats import with_caveats
-from sdpa_exp.compare.comparison import ArmSummary, Cell, Comparison, Difference
+from sdpa_exp.compare.comparison import ArmSummary, Comparison, Difference, Group
 from sdpa_exp.compare.finding import Finding, by_severity, listed
 from sdpa_exp.compare.findings import find
 from sdpa_exp.compare.findings_control import shifted
 from sdpa_exp.compare.headline import headline
 from sdpa_exp.compare.load import read_settings
 from sdpa_exp.compare.noise_floor import noise_floors, with_floor
-from sdpa_exp.compare.pair import CellRuns, into_cells, pair_quantity, usable
+from sdpa_exp.compare.pair import GroupRuns, into_groups, pair_metric, usable
 from sdpa_exp.compare.questions import for_runs
 from sdpa_exp.compare.stats import PairedTest, describe, paired_test
 from sdpa_exp.compare.verdict import Question, Verdict, judge
@@ -49,15 +49,15 @@ def assemble(
     arms = [arm for arm in dict.fromkeys([*planned_arms, *(run.arm for run in runs)]) if arm not in copies]
     baseline = choose_baseline(baseline, arms)
     asked, swaps = for_runs(questions, runs)
-    cells = into_cells(runs, _settings(runs))
+    groups = into_groups(runs, _settings(runs))
     warned = [
         Finding(code="preflight", severity="warning", sentence=str(warning))
         for warning in (preflight or {}).get("warnings") or []
     ]
-    compared = tuple(_compare_cell(cell, baseline, asked, alpha) for cell in cells)
-    shifts = [finding for cell in compared for finding in shifted(cell.noise_floors, alpha, cell.cell_id)]
-    findings = (*swaps, *warned, *find(cells, baseline), *shifts)
-    compared = tuple(with_caveats(cell, findings) for cell in compared)
+    compared = tuple(_compare_group(group, baseline, asked, alpha) for group in groups)
+    shifts = [finding for group in compared for finding in shifted(group.noise_floors, alpha, group.group_id)]
+    findings = (*swaps, *warned, *find(groups, baseline), *shifts)
+    compared = tuple(with_caveats(group, findings) for group in compared)
     return Comparison(
         name=name,
         folder=folder,
@@ -65,7 +65,7 @@ def assemble(
         baseline=baseline,
         alpha=alpha,
         questions=tuple(asked),
-        cells=compared,
+        groups=compared,
         findings=by_severity(findings),
         runs=tuple(runs),
         command=command,
@@ -87,68 +87,68 @@ def choose_baseline(baseline: str | None, arms: Sequence[str]) -> str:
 
 
 def _settings(runs: Sequence[Run]) -> dict[str, Mapping[str, Any]]:
-    """Cell id -> its settings. A plan is read once a cell, not once a run: reading YAML is slow."""
+    """Comparison group id -> its settings. A plan is read once a group, not once a run: reading YAML is slow."""
     settings: dict[str, Mapping[str, Any]] = {}
     for run in runs:
-        if not settings.get(run.cell_id):
-            settings[run.cell_id] = run.settings or ({} if run.is_plain else read_settings(run.folder))
+        if not settings.get(run.group_id):
+            settings[run.group_id] = run.settings or ({} if run.is_plain else read_settings(run.folder))
     return settings
 
 
-def _compare_cell(cell: CellRuns, baseline: str, questions: Sequence[Question], alpha: float) -> Cell:
-    """Describe all arms of a cell, and test each against the baseline."""
-    usable_runs = {arm: usable(cell, arm) for arm in cell.arms}
+def _compare_group(group: GroupRuns, baseline: str, questions: Sequence[Question], alpha: float) -> Group:
+    """Describe all arms of a comparison group, and test each against the baseline."""
+    usable_runs = {arm: usable(group, arm) for arm in group.arms}
     base = usable_runs.get(baseline, {})
-    quantities = list(dict.fromkeys(name for run in cell.runs for name in run.quantities))
+    metrics = list(dict.fromkeys(name for run in group.runs for name in run.metrics))
     margins = {question.metric: question for question in questions}
     differences: list[Difference] = []
-    for arm in cell.arms:
+    for arm in group.arms:
         if arm == baseline:
             continue
-        for quantity in quantities:
-            paired = pair_quantity(usable_runs[arm], base, quantity)
+        for metric in metrics:
+            paired = pair_metric(usable_runs[arm], base, metric)
             if paired.seeds:
-                question = margins.get(quantity)
+                question = margins.get(metric)
                 margin = question.margin_for(float(paired.baseline.mean())) if question else None
                 test = paired_test(paired.arm, paired.baseline, margin=margin, alpha=alpha)
-                differences.append(Difference(arm=arm, quantity=quantity, seeds=paired.seeds, test=test))
-    tests = {(d.arm, d.quantity): d.test for d in differences}
-    floors = noise_floors(cell, baseline, questions, alpha)
+                differences.append(Difference(arm=arm, metric=metric, seeds=paired.seeds, test=test))
+    tests = {(d.arm, d.metric): d.test for d in differences}
+    floors = noise_floors(group, baseline, questions, alpha)
     verdicts: list[Verdict] = []
-    if baseline in cell.arms:
+    if baseline in group.arms:
         for question in questions:
             of_arms: dict[str, PairedTest | None] = {
                 arm: tests.get((arm, question.metric))
-                for arm in cell.arms
-                if arm != baseline and arm not in cell.copies
+                for arm in group.arms
+                if arm != baseline and arm not in group.copies
             }
-            reasons = {arm: _why_untested(cell, arm, baseline, question.metric) for arm in of_arms}
+            reasons = {arm: _why_untested(group, arm, baseline, question.metric) for arm in of_arms}
             judged = judge(question, baseline, of_arms, reasons, alpha)
             verdicts.extend(with_floor(verdict, floors) for verdict in judged)
-    return Cell(
-        cell_id=cell.cell_id,
-        settings=cell.settings,
-        arms=tuple(_summarise(cell, arm, baseline, quantities) for arm in cell.arms),
+    return Group(
+        group_id=group.group_id,
+        settings=group.settings,
+        arms=tuple(_summarise(group, arm, baseline, metrics) for arm in group.arms),
         differences=tuple(differences),
         verdicts=tuple(verdicts),
         noise_floors=floors,
-        accuracy=accuracy_facts(cell),
+        accuracy=accuracy_facts(group),
     )
 
 
-def _summarise(cell: CellRuns, arm: str, baseline: str, quantities: Sequence[str]) -> ArmSummary:
-    runs = cell.of(arm)
-    counted = list(usable(cell, arm).values())
+def _summarise(group: GroupRuns, arm: str, baseline: str, metrics: Sequence[str]) -> ArmSummary:
+    runs = group.of(arm)
+    counted = list(usable(group, arm).values())
     described = {}
-    for name in quantities:
-        values = [run.quantities[name] for run in counted if name in run.quantities]
+    for name in metrics:
+        values = [run.metrics[name] for run in counted if name in run.metrics]
         if values:
             described[name] = describe(np.array(values, dtype=np.float64))
     attested = [run.attestation for run in runs if run.attestation]
     return ArmSummary(
         name=arm,
         is_baseline=arm == baseline,
-        copy_of=cell.copies.get(arm),
+        copy_of=group.copies.get(arm),
         num_planned=len(runs),
         num_finished=sum(run.is_finished for run in runs),
         described=described,
@@ -157,14 +157,14 @@ def _summarise(cell: CellRuns, arm: str, baseline: str, quantities: Sequence[str
     )
 
 
-def _why_untested(cell: CellRuns, arm: str, baseline: str, metric: str) -> str:
+def _why_untested(group: GroupRuns, arm: str, baseline: str, metric: str) -> str:
     """Why an arm has no pair for a metric."""
-    finished = {name: [run for run in cell.of(name) if run.is_finished] for name in (arm, baseline)}
+    finished = {name: [run for run in group.of(name) if run.is_finished] for name in (arm, baseline)}
     empty = [name for name, runs in finished.items() if not runs]
     if empty:
-        return f"{listed(f'{name} finished 0 of {len(cell.of(name))} runs' for name in empty)}"
+        return f"{listed(f'{name} finished 0 of {len(group.of(name))} runs' for name in empty)}"
     for runs in finished.values():
-        if not any(metric in run.quantities for run in runs):
+        if not any(metric in run.metrics for run in runs):
             reason = next((run.unmeasured[metric] for run in runs if metric in run.unmeasured), "no reason is recorded")
             return f"{metric} was not measured in {runs[0].arm} ({reason.rstrip('.')})"
     return "no seed has a finished run in both"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from sdpa_exp.compare.finding import of_cell
+from sdpa_exp.compare.finding import of_group
 from sdpa_exp.compare.verdict import figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sdpa_exp.compare.comparison import Cell
+    from sdpa_exp.compare.comparison import Group
     from sdpa_exp.compare.finding import Finding
     from sdpa_exp.compare.verdict import Verdict
 
@@ -19,21 +19,21 @@ NOTHING_LEARNT = "nothing-learnt"
 _SAME_ATTENTION = ("same-kernels", "identical-curves", "identical-weights")
 
 
-def with_caveats(cell: Cell, findings: Sequence[Finding]) -> Cell:
-    """The cell with verdicts that say where they can't be about attention, or about accuracy at all.
+def with_caveats(group: Group, findings: Sequence[Finding]) -> Group:
+    """The comparison group with verdicts that say where they can't be about attention, or about accuracy at all.
 
     A metric that nothing was learnt in has no noise floor either.
     """
-    own = of_cell(findings, cell.cell_id)
+    own = of_group(findings, group.group_id)
     return dataclasses.replace(
-        cell,
-        verdicts=tuple(_with_caveat(verdict, own) for verdict in cell.verdicts),
-        noise_floors=tuple(floor for floor in cell.noise_floors if floor.metric not in _unlearnt(own)),
+        group,
+        verdicts=tuple(_with_caveat(verdict, own) for verdict in group.verdicts),
+        noise_floors=tuple(floor for floor in group.noise_floors if floor.metric not in _unlearnt(own)),
     )
 
 
 def is_unlearnt(verdict: Verdict, findings: Sequence[Finding]) -> bool:
-    """Whether the verdict is about a metric that stayed 0 in every run of the cell that the findings are about."""
+    """Whether the verdict is about a metric that stayed 0 in every run of the group that the findings are about."""
     return verdict.question.metric in _unlearnt(findings)
 
 

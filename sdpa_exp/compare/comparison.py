@@ -21,13 +21,13 @@ STAGES = ("train_forward", "train_backward", "val_forward", "best_pt_forward")
 
 @dataclass(frozen=True, kw_only=True)
 class ArmSummary:
-    """One arm inside one cell.
+    """One arm inside one comparison group.
 
     Attributes:
         copy_of: the arm that this one repeats, for an A/A copy: it gets no verdict, and gives the noise floor.
         num_planned: runs that the sweep planned or the user named; failed and missing ones are among them.
-        described: quantity -> mean, SD, CV and range over the finished runs that measured it.
-        kernels: stage -> kernel -> number of sites; None where no run of the arm attested. Runs of an arm that
+        described: metric -> mean, SD, CV and range over the finished runs that measured it.
+        kernels: stage -> kernel -> number of layers; None where no run of the arm attested. Runs of an arm that
             disagree are a finding, and the first one stands here.
         not_finished: the runs that do not count, with their reasons.
     """
@@ -44,19 +44,19 @@ class ArmSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One quantity of an arm minus the baseline, paired by seed."""
+    """One metric of an arm minus the baseline, paired by seed."""
 
     arm: str
-    quantity: str
+    metric: str
     seeds: tuple[int | None, ...]
     test: PairedTest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class Group:
     """Arms that differ in nothing else, compared."""
 
-    cell_id: str
+    group_id: str
     settings: Mapping[str, Any]
     arms: tuple[ArmSummary, ...]
     differences: tuple[Difference, ...]
@@ -79,7 +79,7 @@ class Comparison:
     baseline: str
     alpha: float
     questions: tuple[Question, ...]
-    cells: tuple[Cell, ...]
+    groups: tuple[Group, ...]
     findings: tuple[Finding, ...]
     runs: tuple[Run, ...]
     command: str = ""
@@ -87,5 +87,5 @@ class Comparison:
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """Verdicts of all cells."""
-        return tuple(verdict for cell in self.cells for verdict in cell.verdicts)
+        """Verdicts of all comparison groups."""
+        return tuple(verdict for group in self.groups for verdict in group.verdicts)

@@ -1,4 +1,4 @@
-"""Metrics by epoch: from the journal, or from the results.csv that Ultralytics writes; and whether two are the same."""
+"""Metrics by epoch: from the event log, or from the results.csv that Ultralytics writes; and whether two are equal."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _NAMES = {
 
 @dataclass(frozen=True, kw_only=True)
 class CurveMatch:
-    """What two runs have in common, time aside: epochs, cells compared, cells that differ."""
+    """What two runs have in common, time aside: epochs, values compared, values that differ."""
 
     num_epochs: int
-    num_cells: int
+    num_values: int
     num_different: int
     precision: Precision
 
     @property
     def is_identical(self) -> bool:
         """Whether something was compared and nothing differed."""
-        return self.num_cells > 0 and self.num_different == 0
+        return self.num_values > 0 and self.num_different == 0
 
 
 def curves_from_epochs(events: Iterable[dict[str, Any]]) -> Curves | None:
-    """Curves from the journal's `epoch` events; None where there is none. A metric missing in an epoch is NaN."""
+    """Curves from the event log's `epoch` events; None where there is none. A metric missing in an epoch is NaN."""
     rows = {int(event["epoch"]): event for event in events}
     if not rows:
         return None
@@ -104,21 +104,21 @@ def read_results_csv(path: Path) -> tuple[Curves, list[str]]:
 
 
 def match_curves(first: Curves, second: Curves) -> CurveMatch:
-    """Compare two runs cell by cell over their common epochs and columns, time aside. NaN equals NaN."""
+    """Compare two runs value by value over their common epochs and columns, time aside. NaN equals NaN."""
     precision: Precision = "bits" if first.precision == second.precision == "bits" else "printed digits"
     _, rows_a, rows_b = np.intersect1d(first.epochs, second.epochs, return_indices=True)
     names = (first.columns.keys() & second.columns.keys()) - TIME_COLUMNS
-    num_cells = len(rows_a) if names else 0  # the epoch column itself
+    num_values = len(rows_a) if names else 0  # the epoch column itself
     num_different = 0
     for name in names:
         a, b = first.columns[name][rows_a], second.columns[name][rows_b]
         if first.precision != second.precision:
             a, b = _printed(a), _printed(b)
         equal = (a == b) | (np.isnan(a) & np.isnan(b))
-        num_cells += equal.size
+        num_values += equal.size
         num_different += int(equal.size - equal.sum())
     return CurveMatch(
-        num_epochs=len(rows_a), num_cells=num_cells, num_different=num_different, precision=precision
+        num_epochs=len(rows_a), num_values=num_values, num_different=num_different, precision=precision
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Rows for what ran where: kernels site by site, and the environment."""
+"""Rows for what ran where: kernels layer by layer, and the environment."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import TYPE_CHECKING, Any
 from sdpa_exp.compare.load import flatten
 
 if TYPE_CHECKING:
-    from sdpa_exp.compare.pair import CellRuns
+    from sdpa_exp.compare.pair import GroupRuns
     from sdpa_exp.compare.runs import Run
 
 ATTESTATION_FILE = "attestation.json"
 
 
-def kernel_rows(cell: CellRuns) -> list[tuple[str, ...]]:
-    """(arm, stage, kernel, sites, dtype, q shape, device kernels) of the first attested run of each arm.
+def kernel_rows(group: GroupRuns) -> list[tuple[str, ...]]:
+    """(arm, stage, kernel, layers, dtype, q shape, device kernels) of the first attested run of each arm.
 
-    Sites that agree in all of it share a row.
+    Layers that agree in all of it share a row.
     """
     rows: list[tuple[str, ...]] = []
-    for arm in cell.arms:
-        run = next((run for run in cell.of(arm) if run.attestation), None)
+    for arm in group.arms:
+        run = next((run for run in group.of(arm) if run.attestation), None)
         if run is not None:
             rows.extend(_rows_of(run))
     return rows
 
 
-def environment_rows(cell: CellRuns) -> list[tuple[str, str]]:
+def environment_rows(group: GroupRuns) -> list[tuple[str, str]]:
     """(key, value) of the environment of all runs; values that differ stand side by side."""
     values: dict[str, dict[str, None]] = defaultdict(dict)
-    for run in cell.runs:
+    for run in group.runs:
         for key, value in flatten(run.environment).items():
             values[key][str(value)] = None
     return [(key, " / ".join(found)) for key, found in sorted(values.items()) if list(found) != ["None"]]
 
 
 def _rows_of(run: Run) -> list[tuple[str, ...]]:
-    """From attestation.json site by site, else from the summary in the record."""
+    """From attestation.json layer by layer, else from the summary in the record."""
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for item in _evidence(run):
         calls = item.get("calls") or [{}]
@@ -51,12 +51,12 @@ def _rows_of(run: Run) -> list[tuple[str, ...]]:
             shape,
             ", ".join(item.get("device_kernels") or ()),
         )
-        groups[key].append(str(item.get("site", "")))
+        groups[key].append(str(item.get("layer", "")))
     if groups:
         order = list(dict.fromkeys(key[0] for key in groups))
         return [
-            (run.arm, stage, kernel, f"{len(sites)}: {_common(sites)}", dtype, shape, device)
-            for (stage, kernel, dtype, shape, device), sites in sorted(
+            (run.arm, stage, kernel, f"{len(layers)}: {_common(layers)}", dtype, shape, device)
+            for (stage, kernel, dtype, shape, device), layers in sorted(
                 groups.items(), key=lambda group: order.index(group[0][0])
             )
         ]
@@ -77,7 +77,7 @@ def _evidence(run: Run) -> list[dict[str, Any]]:
     return [item for item in evidence if isinstance(item, dict)] if isinstance(evidence, list) else []
 
 
-def _common(sites: list[str]) -> str:
-    """Site names without the ends that all of them share."""
-    names = [site.removesuffix(".attn") for site in sites]
+def _common(layers: list[str]) -> str:
+    """Layer names without the ends that all of them share."""
+    names = [layer.removesuffix(".attn") for layer in layers]
     return ", ".join(names)

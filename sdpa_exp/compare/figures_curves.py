@@ -12,21 +12,21 @@ from sdpa_exp.compare.figure_style import ArmStyle, Picture, new_axes, to_svg
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sdpa_exp.compare.pair import CellRuns
+    from sdpa_exp.compare.pair import GroupRuns
 
 _WANTED = ("mAP50-95", "mAP50", "train/box_loss", "val/box_loss")
 
 
-def learning_curves(cell: CellRuns, styles: Mapping[str, ArmStyle]) -> Iterator[Picture]:
+def learning_curves(group: GroupRuns, styles: Mapping[str, ArmStyle]) -> Iterator[Picture]:
     """One picture for each metric that the runs recorded."""
-    runs = [run for run in cell.runs if run.is_finished and run.curves is not None]
+    runs = [run for run in group.runs if run.is_finished and run.curves is not None]
     for metric in _WANTED:
         used = [run for run in runs if run.curves is not None and metric in run.curves.columns]
         if not used:
             continue
         figure, axes = new_axes()
         counts = []
-        for arm in cell.arms:
+        for arm in group.arms:
             curves = [run.curves for run in used if run.arm == arm and run.curves is not None]
             if not curves:
                 continue
@@ -56,9 +56,9 @@ def learning_curves(cell: CellRuns, styles: Mapping[str, ArmStyle]) -> Iterator[
         axes.legend()
         title = f"{metric} by epoch"
         yield Picture(
-            name=f"curve-{metric.replace('/', '-')}-{cell.cell_id}",
+            name=f"curve-{metric.replace('/', '-')}-{group.group_id}",
             title=title,
-            svg=to_svg(figure, title + cell.cell_id, title),
+            svg=to_svg(figure, title + group.group_id, title),
             caption=f"Mean over seeds; the band is the range over seeds, where there are two or more. "
             f"{', '.join(counts)}.",
             runs=tuple(used),

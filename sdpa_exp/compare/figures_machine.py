@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdpa_exp.compare.figure_style import ArmStyle, Picture, new_axes, to_svg
-from sdpa_exp.results.samples import read_samples
+from sdpa_exp.runs.samples import read_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sdpa_exp.compare.pair import CellRuns
+    from sdpa_exp.compare.pair import GroupRuns
     from sdpa_exp.compare.runs import Run
 
 _PHASE_COLOURS = ("#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#888888", "#b0b0b0")
@@ -28,13 +28,13 @@ _STRIPS = {
 _MAX_POINTS = 300
 
 
-def phase_times(cell: CellRuns) -> Iterator[Picture]:
+def phase_times(group: GroupRuns) -> Iterator[Picture]:
     """Mean wall time of every phase, stacked, by arm."""
-    used = [run for run in cell.runs if run.is_finished and run.phases_s]
+    used = [run for run in group.runs if run.is_finished and run.phases_s]
     if not used:
         return
     phases = list(dict.fromkeys(phase for run in used for phase in run.phases_s))
-    arms = [arm for arm in cell.arms if any(run.arm == arm for run in used)]
+    arms = [arm for arm in group.arms if any(run.arm == arm for run in used)]
     figure, axes = new_axes(height_in=1.5 + 0.3 * len(arms))
     left = np.zeros(len(arms))
     for index, phase in enumerate(phases):
@@ -48,27 +48,27 @@ def phase_times(cell: CellRuns) -> Iterator[Picture]:
     axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.45, -0.28 - 0.1 / len(arms)))
     told = ", ".join(f"{arm} n = {sum(run.arm == arm for run in used)}" for arm in arms)
     yield Picture(
-        name=f"phases-{cell.cell_id}",
+        name=f"phases-{group.group_id}",
         title="Where the time goes",
-        svg=to_svg(figure, f"phases{cell.cell_id}", "Wall time of the phases of a run, by arm"),
+        svg=to_svg(figure, f"phases{group.group_id}", "Wall time of the phases of a run, by arm"),
         caption=f"Mean wall time of each phase over finished runs. {told}.",
         runs=tuple(used),
     )
 
 
-def telemetry_strips(cell: CellRuns, styles: Mapping[str, ArmStyle]) -> Iterator[Picture]:
-    """What telemetry saw in the first finished run of each arm, by quantity."""
+def telemetry_strips(group: GroupRuns, styles: Mapping[str, ArmStyle]) -> Iterator[Picture]:
+    """What telemetry saw in the first finished run of each arm, by metric."""
     traces: list[tuple[Run, list[dict[str, Any]]]] = []
-    for arm in cell.arms:
-        run = next((run for run in cell.of(arm) if run.is_finished), None)
+    for arm in group.arms:
+        run = next((run for run in group.of(arm) if run.is_finished), None)
         samples = [] if run is None else _samples(run)
         if run is not None and samples:
             traces.append((run, samples))
-    for quantity, label in _STRIPS.items():
+    for metric, label in _STRIPS.items():
         figure, axes = new_axes(height_in=1.9)
         used = []
         for run, samples in traces:
-            points = [(s["mono_s"], s[quantity]) for s in samples if s.get(quantity) is not None and "mono_s" in s]
+            points = [(s["mono_s"], s[metric]) for s in samples if s.get(metric) is not None and "mono_s" in s]
             if len(points) < 2:
                 continue
             step = 1 + len(points) // _MAX_POINTS
@@ -82,9 +82,9 @@ def telemetry_strips(cell: CellRuns, styles: Mapping[str, ArmStyle]) -> Iterator
         axes.set_ylim(bottom=0)
         axes.legend(ncols=4, loc="lower right")
         yield Picture(
-            name=f"strip-{quantity}-{cell.cell_id}",
+            name=f"strip-{metric}-{group.group_id}",
             title=label,
-            svg=to_svg(figure, f"{quantity}{cell.cell_id}", label),
+            svg=to_svg(figure, f"{metric}{group.group_id}", label),
             caption=f"One run an arm: {', '.join(run.label for run in used)}.",
             runs=tuple(used),
         )

@@ -11,18 +11,18 @@ from sdpa_exp.compare.figure_style import ArmStyle, Picture, new_axes, to_svg
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sdpa_exp.compare.comparison import Cell
+    from sdpa_exp.compare.comparison import Group
 
 _WIDTH = 0.7
 
 
-def ap_by_size_dots(cell: Cell, styles: Mapping[str, ArmStyle]) -> Iterator[Picture]:
+def ap_by_size_dots(group: Group, styles: Mapping[str, ArmStyle]) -> Iterator[Picture]:
     """One picture, where there is a size that was measured."""
-    facts = cell.accuracy
+    facts = group.accuracy
     sizes = [part for part in facts.sizes if part.by_arm and part.name != "all"]
     if not sizes:
         return
-    arms = [arm.name for arm in cell.arms if any(run.arm == arm.name for run in facts.measured)]
+    arms = [arm.name for arm in group.arms if any(run.arm == arm.name for run in facts.measured)]
     figure, axes = new_axes()
     step = _WIDTH / len(arms)
     for place, arm in enumerate(arms):
@@ -57,9 +57,9 @@ def ap_by_size_dots(cell: Cell, styles: Mapping[str, ArmStyle]) -> Iterator[Pict
     axes.legend()
     told = ", ".join(f"{arm} n = {sum(run.arm == arm for run in facts.measured)}" for arm in arms)
     yield Picture(
-        name=f"sizes-{cell.cell_id}",
+        name=f"sizes-{group.group_id}",
         title="mAP50-95 by object size",
-        svg=to_svg(figure, f"sizes{cell.cell_id}", "mAP50-95 by object size and arm"),
+        svg=to_svg(figure, f"sizes{group.group_id}", "mAP50-95 by object size and arm"),
         caption=f"One dot a run, the bar is the mean. {told}. Few boxes make a loose figure: their number stands below "
         "each size.",
         runs=facts.measured,

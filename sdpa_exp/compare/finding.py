@@ -16,7 +16,7 @@ _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 class Finding:
     """`code` names the kind for machines; `evidence` holds the plain values the sentence rests on.
 
-    `cell_id` says which cell it is about; None where it is about all.
+    `group_id` says which comparison group it is about; None where it is about all.
 
     error: the comparison, or a part of it, compares nothing or something else than it says. warning: figures are
     weaker than they look. info: worth knowing.
@@ -26,12 +26,12 @@ class Finding:
     severity: Severity
     sentence: str
     evidence: dict[str, Any] = field(default_factory=dict)
-    cell_id: str | None = None
+    group_id: str | None = None
 
 
-def of_cell(findings: Iterable[Finding], cell_id: str) -> tuple[Finding, ...]:
-    """Those about this cell, or about all."""
-    return tuple(finding for finding in findings if finding.cell_id in (None, cell_id))
+def of_group(findings: Iterable[Finding], group_id: str) -> tuple[Finding, ...]:
+    """Those about this comparison group, or about all."""
+    return tuple(finding for finding in findings if finding.group_id in (None, group_id))
 
 
 def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:

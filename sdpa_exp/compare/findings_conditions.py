@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.finding import Finding, listed
-from sdpa_exp.compare.pair import CellRuns, repeated_seeds, usable
+from sdpa_exp.compare.pair import GroupRuns, repeated_seeds, usable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,10 +18,10 @@ OTHER_GPU_MEMORY_MIB = 1024.0
 OTHER_CPU_PERCENT = 15.0
 
 
-def unfinished(cell: CellRuns) -> Iterator[Finding]:
+def unfinished(group: GroupRuns) -> Iterator[Finding]:
     """Failed and missing runs, by arm, with their first reason."""
-    for arm in cell.arms:
-        runs = cell.of(arm)
+    for arm in group.arms:
+        runs = group.of(arm)
         lost = [run for run in runs if not run.is_finished]
         if lost:
             states = listed(dict.fromkeys(run.status.lower() for run in lost))
@@ -35,9 +35,9 @@ def unfinished(cell: CellRuns) -> Iterator[Finding]:
             )
 
 
-def seed_counts(cell: CellRuns, baseline: str) -> Iterator[Finding]:
+def seed_counts(group: GroupRuns, baseline: str) -> Iterator[Finding]:
     """One seed only, seeds that stand twice, seeds without a partner."""
-    for (arm, seed), runs in repeated_seeds(cell.runs).items():
+    for (arm, seed), runs in repeated_seeds(group.runs).items():
         yield Finding(
             code="duplicate-seed",
             severity="error",
@@ -45,7 +45,7 @@ def seed_counts(cell: CellRuns, baseline: str) -> Iterator[Finding]:
             f"none of them is used, because nothing says which one counts.",
             evidence={"arm": arm, "seed": seed, "folders": [str(run.folder) for run in runs]},
         )
-    seeds = {arm: set(usable(cell, arm)) for arm in cell.arms}
+    seeds = {arm: set(usable(group, arm)) for arm in group.arms}
     if any(seeds.values()) and all(len(found) <= 1 for found in seeds.values()):
         yield Finding(
             code="one-seed",
@@ -55,7 +55,7 @@ def seed_counts(cell: CellRuns, baseline: str) -> Iterator[Finding]:
             evidence={"seeds": {arm: sorted(map(str, found)) for arm, found in seeds.items()}},
         )
     base = seeds.get(baseline, set())
-    planned = {arm: {run.seed for run in cell.of(arm)} for arm in cell.arms}
+    planned = {arm: {run.seed for run in group.of(arm)} for arm in group.arms}
     for arm, found in seeds.items():
         single = (found ^ base) if base and found else set()
         if arm != baseline and single and planned[arm] != planned[baseline]:  # lost runs are told elsewhere
@@ -68,9 +68,9 @@ def seed_counts(cell: CellRuns, baseline: str) -> Iterator[Finding]:
             )
 
 
-def arm_counts(cells: Sequence[CellRuns], baseline: str) -> Iterator[Finding]:
+def arm_counts(groups: Sequence[GroupRuns], baseline: str) -> Iterator[Finding]:
     """One arm only, or no baseline."""
-    arms = list(dict.fromkeys(arm for cell in cells for arm in cell.arms))
+    arms = list(dict.fromkeys(arm for group in groups for arm in group.arms))
     if len(arms) == 1:
         yield Finding(
             code="one-arm",
@@ -87,10 +87,10 @@ def arm_counts(cells: Sequence[CellRuns], baseline: str) -> Iterator[Finding]:
         )
 
 
-def epoch_counts(cell: CellRuns) -> Iterator[Finding]:
+def epoch_counts(group: GroupRuns) -> Iterator[Finding]:
     """Finished runs that trained for different numbers of epochs."""
     counts: dict[int, list[str]] = defaultdict(list)
-    for run in cell.runs:
+    for run in group.runs:
         if run.is_finished and run.curves is not None:
             counts[int(run.curves.epochs[-1])].append(run.label)
     if len(counts) > 1:
@@ -104,13 +104,13 @@ def epoch_counts(cell: CellRuns) -> Iterator[Finding]:
         )
 
 
-def run_order(cell: CellRuns, baseline: str) -> Iterator[Finding]:
+def run_order(group: GroupRuns, baseline: str) -> Iterator[Finding]:
     """Arms that ran one after the other instead of in turns, or at the same time."""
-    finished = [run for run in cell.runs if run.is_finished]
+    finished = [run for run in group.runs if run.is_finished]
     begun = {id(run): _time(run.started_at) for run in finished}
     if any(time is None for time in begun.values()):
         begun = {id(run): run.num for run in finished}
-    for arm in cell.arms:
+    for arm in group.arms:
         places = sorted(p for run in finished if run.arm == arm and (p := begun[id(run)]) is not None)
         base = sorted(p for run in finished if run.arm == baseline and (p := begun[id(run)]) is not None)
         apart = places and base and (places[-1] < base[0] or base[-1] < places[0])
@@ -135,7 +135,7 @@ def run_order(cell: CellRuns, baseline: str) -> Iterator[Finding]:
         )
 
 
-def machine(cell: CellRuns) -> Iterator[Finding]:
+def machine(group: GroupRuns) -> Iterator[Finding]:
     """Throttling, and other users of GPU and CPU, as telemetry saw them in the train phase."""
     for code, detail_of, sentence in (
         ("gpu-shared", _other_gpu_memory, "Something else held GPU memory during {who} ({what}): if it computed, times "
@@ -144,7 +144,7 @@ def machine(cell: CellRuns) -> Iterator[Finding]:
         ("cpu-shared", _other_cpu, "Other processes kept the CPU busy during {who} ({what}): times are too long and "
          "too noisy."),
     ):  # fmt: skip
-        hit = [(run, detail) for run in cell.runs if run.is_finished and (detail := detail_of(run))]
+        hit = [(run, detail) for run in group.runs if run.is_finished and (detail := detail_of(run))]
         if hit:
             yield Finding(
                 code=code,
@@ -156,10 +156,10 @@ def machine(cell: CellRuns) -> Iterator[Finding]:
             )
 
 
-def recorded(cell: CellRuns) -> Iterator[Finding]:
+def recorded(group: GroupRuns) -> Iterator[Finding]:
     """Warnings that runs recorded themselves, and what reading their folders brought up."""
     seen: dict[tuple[str, str], list[Run]] = defaultdict(list)
-    for run in cell.runs:
+    for run in group.runs:
         for warning in run.warnings:
             seen[(warning.get("code", "warning"), warning.get("message", ""))].append(run)
         for code, message in run.notes:

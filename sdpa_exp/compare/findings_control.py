@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from sdpa_exp.compare.finding import Finding, listed
 from sdpa_exp.compare.noise_floor import NoiseFloor, is_same_attention, training_kernels
-from sdpa_exp.compare.pair import CellRuns, usable
+from sdpa_exp.compare.pair import GroupRuns, usable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def control(cell: CellRuns, baseline: str) -> Iterator[Finding]:
+def control(group: GroupRuns, baseline: str) -> Iterator[Finding]:
     """Copies that ran other kernels, that were not perturbed, or that have no pair."""
-    for copy, original in cell.copies.items():
-        if not is_same_attention(cell, copy, original):
-            kernels = {arm: training_kernels(cell, arm) for arm in (original, copy)}
+    for copy, original in group.copies.items():
+        if not is_same_attention(group, copy, original):
+            kernels = {arm: training_kernels(group, arm) for arm in (original, copy)}
             ran = listed(f"{arm} {listed(kernels[arm])}" for arm in kernels)
             yield Finding(
                 code="control-kernels-differ",
@@ -27,8 +27,8 @@ def control(cell: CellRuns, baseline: str) -> Iterator[Finding]:
             )
         still = [
             run.seed
-            for run in cell.of(copy)
-            for first in cell.of(original)
+            for run in group.of(copy)
+            for first in group.of(original)
             if run.seed == first.seed
             and "initial_weights" in run.digests
             and run.digests["initial_weights"] == first.digests.get("initial_weights")
@@ -48,7 +48,7 @@ def control(cell: CellRuns, baseline: str) -> Iterator[Finding]:
                 sentence=f"{copy} repeats {original}, and the baseline is {baseline}: it gives no noise floor here.",
                 evidence={"copy": copy, "original": original},
             )
-        elif not usable(cell, copy).keys() & usable(cell, original).keys():
+        elif not usable(group, copy).keys() & usable(group, original).keys():
             yield Finding(
                 code="control-missing",
                 severity="warning",
@@ -57,7 +57,7 @@ def control(cell: CellRuns, baseline: str) -> Iterator[Finding]:
             )
 
 
-def shifted(floors: tuple[NoiseFloor, ...], alpha: float, cell_id: str) -> Iterator[Finding]:
+def shifted(floors: tuple[NoiseFloor, ...], alpha: float, group_id: str) -> Iterator[Finding]:
     """A copy that tests different from its original: the experiment finds effects where there are none."""
     wrong = [floor for floor in floors if floor.p is not None and floor.p < alpha]
     if wrong:
@@ -69,5 +69,5 @@ def shifted(floors: tuple[NoiseFloor, ...], alpha: float, cell_id: str) -> Itera
             sentence=f"{copy}, the same attention as {original}, tests different from it in {what}: the order of the "
             f"runs or an unsteady machine makes differences. Those of this size mean nothing.",
             evidence={"copy": copy, "original": original, "p": {floor.metric: floor.p for floor in wrong}},
-            cell_id=cell_id,
+            group_id=group_id,
         )

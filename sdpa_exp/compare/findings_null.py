@@ -15,17 +15,17 @@ from sdpa_exp.compare.finding import Finding, listed
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
-    from sdpa_exp.compare.pair import CellRuns
+    from sdpa_exp.compare.pair import GroupRuns
     from sdpa_exp.compare.runs import Run
 
 _ACCURACIES = ("mAP50-95", "mAP50")
 _TRAINING_STAGES = ("train_forward", "train_backward")
 
 
-def same_kernels(cell: CellRuns) -> Iterator[Finding]:
-    """Two arms whose attested kernels in training are the same, site count by site count; an A/A copy is meant to."""
+def same_kernels(group: GroupRuns) -> Iterator[Finding]:
+    """Two arms whose attested kernels in training are the same, layer count by layer count; an A/A copy is meant to."""
     groups: dict[Hashable, dict[str, dict[str, int]]] = defaultdict(dict)
-    for run in _originals(cell):
+    for run in _originals(group):
         executed = (run.attestation or {}).get("executed") or {}
         seen = {stage: executed[stage] for stage in _TRAINING_STAGES if executed.get(stage)}
         if seen:
@@ -34,7 +34,7 @@ def same_kernels(cell: CellRuns) -> Iterator[Finding]:
     for arms in groups.values():
         if len(arms) > 1:
             kernels = next(iter(arms.values()))
-            what = listed(f"{kernel} at {count} sites" for kernel, count in kernels.items())
+            what = listed(f"{kernel} at {count} layers" for kernel, count in kernels.items())
             yield Finding(
                 code="same-kernels",
                 severity="error",
@@ -45,10 +45,10 @@ def same_kernels(cell: CellRuns) -> Iterator[Finding]:
             )
 
 
-def nothing_learnt(cell: CellRuns) -> Iterator[Finding]:
+def nothing_learnt(group: GroupRuns) -> Iterator[Finding]:
     """Accuracy that is 0 in every finished run: equal zeros are no evidence that arms are alike."""
-    finished = [run for run in cell.runs if run.is_finished]
-    measured = {name: [run.quantities[name] for run in finished if name in run.quantities] for name in _ACCURACIES}
+    finished = [run for run in group.runs if run.is_finished]
+    measured = {name: [run.metrics[name] for run in finished if name in run.metrics] for name in _ACCURACIES}
     zero = [name for name, values in measured.items() if values and not any(values)]
     if zero:
         num = max(len(measured[name]) for name in zero)
@@ -61,18 +61,18 @@ def nothing_learnt(cell: CellRuns) -> Iterator[Finding]:
         )
 
 
-def identical_curves(cell: CellRuns) -> Iterator[Finding]:
+def identical_curves(group: GroupRuns) -> Iterator[Finding]:
     """Runs of different arms, same seed, whose metrics are equal in every epoch."""
     found: dict[tuple[str, ...], list[tuple[Run, Run]]] = defaultdict(list)
-    runs = _originals(cell)
-    for group in _groups(runs, _curve_digests(runs)):
-        for seed in dict.fromkeys(run.seed for run in group):
-            same = list({run.arm: run for run in group if run.seed == seed}.values())
+    runs = _originals(group)
+    for alike in _groups(runs, _curve_digests(runs)):
+        for seed in dict.fromkeys(run.seed for run in alike):
+            same = list({run.arm: run for run in alike if run.seed == seed}.values())
             if len(same) > 1:
                 found[tuple(run.arm for run in same)].append((same[0], same[1]))
     for arms, examples in found.items():
         matches = [match_curves(a.curves, b.curves) for a, b in examples if a.curves and b.curves]
-        num_values = sum(match.num_cells for match in matches)
+        num_values = sum(match.num_values for match in matches)
         epochs = matches[0].num_epochs
         how = "in every recorded digit" if matches[0].precision == "bits" else "to every printed digit"
         seeds = [first.seed for first, _ in examples]
@@ -86,13 +86,13 @@ def identical_curves(cell: CellRuns) -> Iterator[Finding]:
         )
 
 
-def identical_weights(cell: CellRuns) -> Iterator[Finding]:
+def identical_weights(group: GroupRuns) -> Iterator[Finding]:
     """Runs of different arms, same seed, that ended in the same weights."""
     found: dict[tuple[str, ...], list[int | None]] = defaultdict(list)
-    runs = _originals(cell)
-    for group in _groups(runs, [run.digests.get("final_weights") for run in runs]):
-        for seed in dict.fromkeys(run.seed for run in group):
-            arms = tuple(dict.fromkeys(run.arm for run in group if run.seed == seed))
+    runs = _originals(group)
+    for alike in _groups(runs, [run.digests.get("final_weights") for run in runs]):
+        for seed in dict.fromkeys(run.seed for run in alike):
+            arms = tuple(dict.fromkeys(run.arm for run in alike if run.seed == seed))
             if len(arms) > 1:
                 found[arms].append(seed)
     for arms, seeds in found.items():
@@ -105,16 +105,16 @@ def identical_weights(cell: CellRuns) -> Iterator[Finding]:
         )
 
 
-def idle_seeds(cell: CellRuns) -> Iterator[Finding]:
+def idle_seeds(group: GroupRuns) -> Iterator[Finding]:
     """Seeds of one arm that gave the same run: they are one run counted several times."""
-    by_weights = _groups(cell.runs, [run.digests.get("final_weights") for run in cell.runs])
-    by_curves = _groups(cell.runs, _curve_digests(cell.runs))
-    for arm in cell.arms:
+    by_weights = _groups(group.runs, [run.digests.get("final_weights") for run in group.runs])
+    by_curves = _groups(group.runs, _curve_digests(group.runs))
+    for arm in group.arms:
         for what, groups in (("final weights", by_weights), ("metric curves", by_curves)):
             same = [
                 seeds
-                for group in groups
-                if len(seeds := list(dict.fromkeys(run.seed for run in group if run.arm == arm))) > 1
+                for alike in groups
+                if len(seeds := list(dict.fromkeys(run.seed for run in alike if run.arm == arm))) > 1
             ]
             if same:
                 yield Finding(
@@ -127,13 +127,13 @@ def idle_seeds(cell: CellRuns) -> Iterator[Finding]:
                 break
 
 
-def _originals(cell: CellRuns) -> tuple[Run, ...]:
+def _originals(group: GroupRuns) -> tuple[Run, ...]:
     """All runs but those of A/A copies; findings_control.py looks at those."""
-    return tuple(run for run in cell.runs if run.copy_of is None)
+    return tuple(run for run in group.runs if run.copy_of is None)
 
 
 def _curve_digests(runs: Sequence[Run]) -> list[Hashable | None]:
-    """A digest of each run's curves over the epochs and columns that all runs of the cell have; None without curves."""
+    """Digests of the runs' curves over the epochs and columns that all runs of the group share; None without curves."""
     with_curves = [run.curves for run in runs if run.curves is not None and run.is_finished]
     if not with_curves:
         return [None] * len(runs)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.finding import Finding, listed
 from sdpa_exp.compare.load import flatten
-from sdpa_exp.compare.pair import CellRuns, differing_settings
-from sdpa_exp.compare.runs import UNKNOWN_CELL, Run
+from sdpa_exp.compare.pair import GroupRuns, differing_settings
+from sdpa_exp.compare.runs import UNKNOWN_GROUP, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,51 +17,54 @@ if TYPE_CHECKING:
 _INCIDENTAL = ("locations.", "gpu_uuid", "gpu_memory_mib")
 
 
-def differing_cells(cells: Sequence[CellRuns]) -> Iterator[Finding]:
-    """Runs that differ in more than arm and seed: they are compared inside each cell only."""
-    if len(cells) < 2:
+def differing_groups(groups: Sequence[GroupRuns]) -> Iterator[Finding]:
+    """Runs that differ in more than arm and seed: they are compared inside each comparison group only."""
+    if len(groups) < 2:
         return
-    settings = differing_settings(cells)
-    arms = [listed(cell.arms) for cell in cells]
-    is_lonely = any(len(cell.arms) < 2 for cell in cells)
+    settings = differing_settings(groups)
+    arms = [listed(group.arms) for group in groups]
+    is_lonely = any(len(group.arms) < 2 for group in groups)
     shown = [f"{name} ({', '.join(dict.fromkeys(str(v) for v in values))})" for name, values in settings.items()]
     what = listed(shown, limit=6) if shown else "settings that their folders don't name"
-    if any(run.is_plain for cell in cells for run in cell.runs) and any(
-        not run.is_plain for cell in cells for run in cell.runs
+    if any(run.is_plain for group in groups for run in group.runs) and any(
+        not run.is_plain for group in groups for run in group.runs
     ):
         what = "who wrote them (name the train/ folder inside a run folder to compare it as a plain Ultralytics run)"
-    sentence = f"The runs differ in more than arm and seed: {what}. They are compared inside each of {len(cells)} cells"
-    sentence += ", and arms that stand alone in theirs are not compared." if is_lonely else ", never across."
+    across = "and arms that stand alone in theirs are not compared." if is_lonely else "never across."
+    sentence = (
+        f"The runs differ in more than arm and seed: {what}. "
+        f"They are compared inside each of {len(groups)} comparison groups, {across}"
+    )
     yield Finding(
         code="settings-differ",
         severity="error" if is_lonely else "info",
         sentence=sentence,
-        evidence={"cells": [cell.cell_id for cell in cells], "arms": arms, "settings": settings},
+        evidence={"groups": [group.group_id for group in groups], "arms": arms, "settings": settings},
     )
 
 
-def unknown_settings(cell: CellRuns) -> Iterator[Finding]:
+def unknown_settings(group: GroupRuns) -> Iterator[Finding]:
     """Plain folders without args.yaml: nothing shows that the arms had the same settings."""
-    runs = [run for run in cell.runs if run.is_plain and not run.settings]
+    runs = [run for run in group.runs if run.is_plain and not run.settings]
     if runs:
         yield Finding(
             code="unknown-settings",
             severity="warning",
             sentence=f"{listed(run.label for run in runs)}: no args.yaml beside results.csv, so seed and settings are "
             f"unknown, and nothing shows that the arms differ in attention alone.",
-            evidence={"folders": [str(run.folder) for run in runs], "cell": UNKNOWN_CELL},
+            evidence={"folders": [str(run.folder) for run in runs], "group": UNKNOWN_GROUP},
         )
 
 
-def changed_settings(cell: CellRuns) -> Iterator[Finding]:
+def changed_settings(group: GroupRuns) -> Iterator[Finding]:
     """Recorded and executed settings that disagree; AMP that switched itself off has a name of its own."""
     changed: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
-    for run in cell.runs:
+    for run in group.runs:
         for name, (planned, executed) in run.settings_changed.items():
             changed[(name, str(planned), str(executed))].append(run)
     for (name, planned, executed), runs in changed.items():
-        who = f"{listed(dict.fromkeys(run.arm for run in runs))} ({len(runs)} of {len(cell.runs)} runs)"
-        everywhere = len(runs) == len(cell.runs)
+        who = f"{listed(dict.fromkeys(run.arm for run in runs))} ({len(runs)} of {len(group.runs)} runs)"
+        everywhere = len(runs) == len(group.runs)
         if name == "amp" and executed.lower() in {"false", "none"}:
             yield Finding(
                 code="amp-off",
@@ -78,17 +81,17 @@ def changed_settings(cell: CellRuns) -> Iterator[Finding]:
             )
 
 
-def differing_inputs(cell: CellRuns) -> Iterator[Finding]:
+def differing_inputs(group: GroupRuns) -> Iterator[Finding]:
     """Data and start weights that differ between arms at one seed, or that a new seed leaves alone."""
     for key, code, what in (
         ("data_stream", "data-stream-differs", "saw different training batches"),
         ("initial_weights", "start-weights-differ", "started from different weights"),
         ("data_set", "data-set-differs", "were given different data sets"),
     ):
-        for seed in dict.fromkeys(run.seed for run in cell.runs):
+        for seed in dict.fromkeys(run.seed for run in group.runs):
             digests = {
                 run.arm: run.digests[key]
-                for run in cell.runs
+                for run in group.runs
                 if run.seed == seed and key in run.digests and (run.copy_of is None or key != "initial_weights")
             }
             if len(set(digests.values())) > 1:
@@ -99,9 +102,9 @@ def differing_inputs(cell: CellRuns) -> Iterator[Finding]:
                     evidence={"seed": seed, "digests": digests},
                 )
                 break
-    for arm in cell.arms:
+    for arm in group.arms:
         streams: dict[str, list[int | None]] = defaultdict(list)
-        for run in cell.of(arm):
+        for run in group.of(arm):
             if "data_stream" in run.digests:
                 streams[run.digests["data_stream"]].append(run.seed)
         for seeds in streams.values():
@@ -115,10 +118,10 @@ def differing_inputs(cell: CellRuns) -> Iterator[Finding]:
                 )
 
 
-def attestations(cell: CellRuns) -> Iterator[Finding]:
+def attestations(group: GroupRuns) -> Iterator[Finding]:
     """Runs whose kernels are not the ones asked for, that changed between seeds, or that nobody watched."""
-    finished = [run for run in cell.runs if run.is_finished]
-    for run in cell.runs:
+    finished = [run for run in group.runs if run.is_finished]
+    for run in group.runs:
         if run.attestation and not run.attestation.get("ok", True):
             mismatches = run.attestation.get("mismatches") or []
             detail = f": {listed((_text(m) for m in mismatches), limit=2)}" if mismatches else ""
@@ -128,8 +131,8 @@ def attestations(cell: CellRuns) -> Iterator[Finding]:
                 sentence=f"{run.label} asked for {run.attestation.get('requested')} and ran something else{detail}.",
                 evidence={"run": run.label, "executed": run.attestation.get("executed"), "mismatches": mismatches},
             )
-    for arm in cell.arms:
-        executed = [run.attestation.get("executed") for run in cell.of(arm) if run.attestation and run.is_finished]
+    for arm in group.arms:
+        executed = [run.attestation.get("executed") for run in group.of(arm) if run.attestation and run.is_finished]
         if any(other != executed[0] for other in executed[1:]):
             yield Finding(
                 code="kernels-vary",
@@ -149,10 +152,10 @@ def attestations(cell: CellRuns) -> Iterator[Finding]:
         )
 
 
-def differing_environments(cell: CellRuns) -> Iterator[Finding]:
+def differing_environments(group: GroupRuns) -> Iterator[Finding]:
     """Versions or devices that are not the same in all runs."""
     values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for run in cell.runs:
+    for run in group.runs:
         for key, value in flatten(run.environment).items():
             if not key.startswith(_INCIDENTAL):
                 values[key][str(value)].append(run.label)

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.tables import arms_table, to_markdown
-from sdpa_exp.results.files import write_json_atomic
+from sdpa_exp.runs.files import write_json_atomic
 
 if TYPE_CHECKING:
     from sdpa_exp.compare.comparison import Comparison
@@ -45,15 +45,15 @@ def write_headline(comparison: Comparison) -> None:
 def parent_metrics(comparison: Comparison) -> dict[str, float]:
     """`compare/<question>/<arm>/difference`, `relative`, `p`, `pairs`, `compare/<question>/noise_floor`, findings.
 
-    With several cells, only the first is told: a metric has one value.
+    With several comparison groups, only the first is told: a metric has one value.
     """
     metrics = {
         f"compare/findings/{severity}": float(sum(f.severity == severity for f in comparison.findings))
         for severity in ("error", "warning")
     }
-    for floor in comparison.cells[0].noise_floors if comparison.cells else ():
+    for floor in comparison.groups[0].noise_floors if comparison.groups else ():
         metrics[f"compare/{_name(floor.question)}/noise_floor"] = floor.floor
-    for verdict in comparison.cells[0].verdicts if comparison.cells else ():
+    for verdict in comparison.groups[0].verdicts if comparison.groups else ():
         if verdict.test is None:
             continue
         prefix = f"compare/{_name(verdict.question.name)}/{_name(verdict.arm)}"
@@ -73,10 +73,10 @@ def parent_tags(comparison: Comparison) -> dict[str, str]:
         "baseline": comparison.baseline,
         "findings": ", ".join(dict.fromkeys(f"{f.severity}:{f.code}" for f in comparison.findings))[:MAX_TAG] or "none",
     }
-    for arm in comparison.cells[0].arms if comparison.cells else ():
+    for arm in comparison.groups[0].arms if comparison.groups else ():
         if arm.copy_of is not None:
             tags["control"] = f"{arm.name} (A/A copy of {arm.copy_of})"
-    for verdict in comparison.cells[0].verdicts if comparison.cells else ():
+    for verdict in comparison.groups[0].verdicts if comparison.groups else ():
         tags[f"verdict.{_name(verdict.question.name)}.{_name(verdict.arm)}"] = verdict.kind
     return tags
 
@@ -85,8 +85,8 @@ def parent_note(comparison: Comparison) -> str:
     """Markdown for `mlflow.note.content`: headline, findings, the table."""
     lines = [f"**{comparison.headline}**", ""]
     lines += [f"- {finding.severity} `{finding.code}`: {finding.sentence}" for finding in comparison.findings]
-    for cell in comparison.cells[:3]:
-        lines += ["", to_markdown(arms_table(cell)), *(f"- {verdict.sentence}" for verdict in cell.verdicts)]
+    for group in comparison.groups[:3]:
+        lines += ["", to_markdown(arms_table(group)), *(f"- {verdict.sentence}" for verdict in group.verdicts)]
     return "\n".join(lines)[:MAX_TAG]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.caveats import is_unlearnt
-from sdpa_exp.compare.finding import listed, of_cell
+from sdpa_exp.compare.finding import listed, of_group
 from sdpa_exp.compare.noise_floor import floors_sentence
 from sdpa_exp.compare.runs import CSV_TIME
 from sdpa_exp.compare.verdict import way
@@ -15,27 +15,27 @@ from sdpa_exp.compare.verdict import way
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sdpa_exp.compare.comparison import Cell
+    from sdpa_exp.compare.comparison import Group
     from sdpa_exp.compare.finding import Finding
     from sdpa_exp.compare.verdict import Verdict
 
 _TIMES = frozenset({"train_s", "total_s", "images_per_s", CSV_TIME})
 
 
-def headline(cells: Sequence[Cell], findings: Sequence[Finding], baseline: str) -> str:
+def headline(groups: Sequence[Group], findings: Sequence[Finding], baseline: str) -> str:
     """A sentence for each question, one for each arm that is no other model, and the names of errors found."""
     parts: list[str] = []
-    for cell in cells:
-        own = of_cell(findings, cell.cell_id)
+    for group in groups:
+        own = of_group(findings, group.group_id)
         identical = [(set(f.evidence["arms"]), set(f.evidence["seeds"])) for f in own if f.code == "identical-curves"]
-        where = f" in cell {cell.cell_id}" if len(cells) > 1 else ""
+        where = f" in group {group.group_id}" if len(groups) > 1 else ""
         same = {
             arm: set[object]().union(*(seeds for arms, seeds in identical if {arm, baseline} <= arms))
-            for arm in dict.fromkeys(verdict.arm for verdict in cell.verdicts)
+            for arm in dict.fromkeys(verdict.arm for verdict in group.verdicts)
         }
-        nothing = [arm for arm in same if _is_same_model(cell, arm, same[arm])]
-        parts.extend(_of_same_model(cell, arm, baseline, where) for arm in nothing)
-        others = [verdict for verdict in cell.verdicts if verdict.arm not in nothing]
+        nothing = [arm for arm in same if _is_same_model(group, arm, same[arm])]
+        parts.extend(_of_same_model(group, arm, baseline, where) for arm in nothing)
+        others = [verdict for verdict in group.verdicts if verdict.arm not in nothing]
         if others:
             for index, name in enumerate(dict.fromkeys(verdict.question.name for verdict in others)):
                 against = "" if index else f" against {baseline}{where}"
@@ -45,8 +45,8 @@ def headline(cells: Sequence[Cell], findings: Sequence[Finding], baseline: str) 
                 else:
                     told = "; ".join(_of_question(asked))
                 parts.append(f"{name[:1].upper()}{name[1:]}{against}: {told}.")
-        if cell.noise_floors:
-            parts.append(floors_sentence(cell.noise_floors))
+        if group.noise_floors:
+            parts.append(floors_sentence(group.noise_floors))
     if not parts:
         return "Nothing could be compared; the findings say why."
     errors = list(dict.fromkeys(finding.code for finding in findings if finding.severity == "error"))
@@ -107,17 +107,17 @@ def _size(verdict: Verdict) -> str:
     return numbers.percent(test.mean / test.baseline_mean)
 
 
-def _is_same_model(cell: Cell, arm: str, same_seeds: set[object]) -> bool:
+def _is_same_model(group: Group, arm: str, same_seeds: set[object]) -> bool:
     """Whether the arm's curves equal the baseline's at every seed that was paired."""
-    pairs = {seed for entry in cell.differences if entry.arm == arm for seed in entry.seeds}
+    pairs = {seed for entry in group.differences if entry.arm == arm for seed in entry.seeds}
     return bool(pairs) and pairs <= same_seeds
 
 
-def _of_same_model(cell: Cell, arm: str, baseline: str, where: str) -> str:
-    differences = [entry for entry in cell.differences if entry.arm == arm]
-    if any(entry.test.mean != 0 for entry in differences if entry.quantity not in _TIMES):
+def _of_same_model(group: Group, arm: str, baseline: str, where: str) -> str:
+    differences = [entry for entry in group.differences if entry.arm == arm]
+    if any(entry.test.mean != 0 for entry in differences if entry.metric not in _TIMES):
         return f"{arm} and {baseline} computed the same model{where}: their metric curves are identical."
-    metrics = [verdict.question.metric for verdict in cell.verdicts if verdict.question.metric in _TIMES]
-    speed = next((entry.test for entry in differences if entry.quantity in metrics), None)
+    metrics = [verdict.question.metric for verdict in group.verdicts if verdict.question.metric in _TIMES]
+    speed = next((entry.test for entry in differences if entry.metric in metrics), None)
     by = f", and time by {numbers.percent(speed.mean / speed.baseline_mean, sign=False)}" if speed else ""
     return f"{arm} and {baseline} did not differ in anything but time{where}{by}."

@@ -12,11 +12,11 @@ import yaml
 
 from sdpa_exp.accuracy.summary import read_accuracy
 from sdpa_exp.compare.curves import curves_from_epochs, read_results_csv
-from sdpa_exp.compare.runs import ENERGY, UNKNOWN_CELL, Curves, Run
+from sdpa_exp.compare.runs import ENERGY, UNKNOWN_GROUP, Curves, Run
 from sdpa_exp.config.plan import PLAN_FILE, Plan, read_plan
 from sdpa_exp.errors import ComparisonError, ConfigError
-from sdpa_exp.results.events import EVENTS_FILE, read_events
-from sdpa_exp.results.record import RESULT_FILE, read_record
+from sdpa_exp.runs.events import EVENTS_FILE, read_events
+from sdpa_exp.runs.record import RESULT_FILE, read_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,12 +96,12 @@ def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, n
     except ComparisonError as error:
         return _missing(folder, str(error), arm=arm, seed=seed, num=num)
     notes: list[tuple[str, str]] = []
-    finite = {k: float(v) for k, v in record.quantities.items() if v is not None and math.isfinite(v)}
+    finite = {k: float(v) for k, v in record.metrics.items() if v is not None and math.isfinite(v)}
     # Records of older versions have the energy in the telemetry's summary alone.
     energy_j = (((record.telemetry or {}).get("phases") or {}).get("train") or {}).get("energy_j")
-    if energy_j is not None and ENERGY not in record.quantities:
+    if energy_j is not None and ENERGY not in record.metrics:
         finite.setdefault(ENERGY, float(energy_j))
-    broken = [k for k, v in record.quantities.items() if v is not None and not math.isfinite(v)]
+    broken = [k for k, v in record.metrics.items() if v is not None and not math.isfinite(v)]
     if broken:
         notes.append(("not-finite", f"{', '.join(broken)} is not a finite number, and left out."))
     curves, curve_notes = _curves(folder)
@@ -111,12 +111,12 @@ def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, n
         folder=folder,
         status=record.status,
         copy_of=record.copy_of,
-        cell_id=record.cell_id or UNKNOWN_CELL,
+        group_id=record.group_id or UNKNOWN_GROUP,
         num=num,
         reason=record.reason,
         started_at=record.started_at,
         ended_at=record.ended_at,
-        quantities=finite,
+        metrics=finite,
         unmeasured={**record.unmeasured, **dict.fromkeys(broken, "not a finite number")},
         curves=curves,
         phases_s=record.phases_s,
@@ -141,9 +141,9 @@ def read_plan_if_any(folder: Path) -> Plan | None:
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """The settings that define the cell of one of our runs, flattened; empty where the plan can't be read."""
+    """The settings that define the group of one of our runs, flattened; empty where the plan can't be read."""
     plan = read_plan_if_any(folder)
-    return {} if plan is None else flatten(plan.cell())
+    return {} if plan is None else flatten(plan.group())
 
 
 def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -180,14 +180,14 @@ def _with_refusal(run: Run, refused: dict[str, str]) -> Run:
 
 
 def _missing(folder: Path, why: str, *, arm: str | None, seed: int | None, num: int | None) -> Run:
-    """A run without a readable result: what the plan and the journal still tell."""
-    cell_id, copy_of = UNKNOWN_CELL, None
+    """A run without a readable result: what the plan and the event log still tell."""
+    group_id, copy_of = UNKNOWN_GROUP, None
     try:
         plan = yaml.load((folder / PLAN_FILE).read_text(encoding="utf-8"), Loader=_YamlLoader)  # noqa: S506
     except (OSError, yaml.YAMLError):
         plan = None
     if isinstance(plan, dict):
-        cell_id = plan.get("cell_id") or UNKNOWN_CELL
+        group_id = plan.get("group_id") or UNKNOWN_GROUP
         seed = plan.get("seed") if seed is None else seed
         attention = plan.get("attention") or {}
         arm, copy_of = arm or attention.get("name"), attention.get("copy_of")
@@ -196,13 +196,13 @@ def _missing(folder: Path, why: str, *, arm: str | None, seed: int | None, num: 
     elif not (folder / RESULT_FILE).exists():
         why = "no result.json: the run did not end" + _last_sign_of_life(folder)
     return Run(
-        arm=arm or folder.name, seed=seed, folder=folder, status="MISSING", copy_of=copy_of, cell_id=cell_id, num=num,
+        arm=arm or folder.name, seed=seed, folder=folder, status="MISSING", copy_of=copy_of, group_id=group_id, num=num,
         reason=why,
     )  # fmt: skip
 
 
 def _last_sign_of_life(folder: Path) -> str:
-    """How far the journal got, as the end of a sentence."""
+    """How far the event log got, as the end of a sentence."""
     try:
         events = list(read_events(folder))
     except ValueError:
@@ -210,16 +210,16 @@ def _last_sign_of_life(folder: Path) -> str:
     epochs = [event for event in events if event.get("event") == "epoch"]
     if epochs:
         return f"; it got to epoch {epochs[-1].get('epoch')} of {epochs[-1].get('epochs')}."
-    return "; its journal is empty." if not events else "; it did not finish an epoch."
+    return "; its event log is empty." if not events else "; it did not finish an epoch."
 
 
 def _curves(folder: Path) -> tuple[Curves | None, list[tuple[str, str]]]:
-    """Curves from the journal (full floats), else from Ultralytics' results.csv (six digits)."""
+    """Curves from the event log (full floats), else from Ultralytics' results.csv (six digits)."""
     try:
         curves = curves_from_epochs(e for e in read_events(folder) if e.get("event") == "epoch")
     except ValueError as error:
         curves = None
-        note = [("journal", f"{EVENTS_FILE} is damaged ({error}); curves come from results.csv.")]
+        note = [("event_log", f"{EVENTS_FILE} is damaged ({error}); curves come from results.csv.")]
     else:
         note = []
     path = folder / "train" / "results.csv"

@@ -12,7 +12,7 @@ from sdpa_exp.compare.terminal import relative_path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sdpa_exp.compare.comparison import Cell, Comparison
+    from sdpa_exp.compare.comparison import Comparison, Group
 
 _MAX_RUNS = 200
 
@@ -24,14 +24,14 @@ def report_markdown(comparison: Comparison) -> str:
 
 def _lines(comparison: Comparison) -> Iterator[str]:
     yield f"# {comparison.name}\n"
-    if comparison.cells:
-        yield f"{question(comparison, comparison.cells[0])}\n"
+    if comparison.groups:
+        yield f"{question(comparison, comparison.groups[0])}\n"
     yield f"**{comparison.headline}**\n"
     for finding in comparison.findings:
         yield f"- **{finding.severity}** `{finding.code}`: {finding.sentence}"
     yield ""
-    for cell in comparison.cells:
-        yield from _cell(comparison, cell)
+    for group in comparison.groups:
+        yield from _group(comparison, group)
     yield "## Runs\n"
     for run in comparison.runs[:_MAX_RUNS]:
         reason = f": {run.reason}" if run.reason else ""
@@ -40,26 +40,26 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield f"- {len(comparison.runs) - _MAX_RUNS} more in comparison.json"
 
 
-def _cell(comparison: Comparison, cell: Cell) -> Iterator[str]:
-    where = f" in cell {cell.cell_id}" if len(comparison.cells) > 1 else ""
+def _group(comparison: Comparison, group: Group) -> Iterator[str]:
+    where = f" in group {group.group_id}" if len(comparison.groups) > 1 else ""
     yield f"## Arms{where}\n"
-    yield to_markdown(arms_table(cell))
-    if cell.verdicts:
+    yield to_markdown(arms_table(group))
+    if group.verdicts:
         yield f"## Verdicts{where}\n"
-        for verdict in cell.verdicts:
+        for verdict in group.verdicts:
             yield f"- **{verdict.kind}.** {verdict.sentence}"
         yield ""
-    if cell.noise_floors:
+    if group.noise_floors:
         yield f"## A/A noise floor{where}\n"
-        yield to_markdown(noise_table(cell))
-    if cell.differences:
+        yield to_markdown(noise_table(group))
+    if group.differences:
         yield f"## Paired differences{where}\n"
-        yield to_markdown(differences_table(cell, comparison.baseline, comparison.alpha))
-    tables = list(accuracy_tables(cell))
-    if tables or cell.accuracy.missing:
+        yield to_markdown(differences_table(group, comparison.baseline, comparison.alpha))
+    tables = list(accuracy_tables(group))
+    if tables or group.accuracy.missing:
         yield f"## Accuracy by size and class, and learning{where}\n"
-        yield from (f"Not measured in {sentence}\n" for sentence in cell.accuracy.missing)
+        yield from (f"Not measured in {sentence}\n" for sentence in group.accuracy.missing)
         yield from map(to_markdown, tables)
-    yield f"## Methods{where}\n\n{methods(comparison, cell)}\n"
-    yield f"## All quantities{where}\n"
-    yield to_markdown(described_table(cell))
+    yield f"## Methods{where}\n\n{methods(comparison, group)}\n"
+    yield f"## All metrics{where}\n"
+    yield to_markdown(described_table(group))

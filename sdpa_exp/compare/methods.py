@@ -14,38 +14,38 @@ from sdpa_exp.compare.tables import arm_label
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sdpa_exp.compare.comparison import Cell, Comparison
+    from sdpa_exp.compare.comparison import Comparison, Group
     from sdpa_exp.compare.runs import Run
 
 
-def methods(comparison: Comparison, cell: Cell) -> str:
-    """The paragraph for one cell."""
-    runs = [run for run in comparison.runs if run.cell_id == cell.cell_id] or list(comparison.runs)
-    return " ".join(_sentences(comparison, cell, runs))
+def methods(comparison: Comparison, group: Group) -> str:
+    """The paragraph for one comparison group."""
+    runs = [run for run in comparison.runs if run.group_id == group.group_id] or list(comparison.runs)
+    return " ".join(_sentences(comparison, group, runs))
 
 
-def question(comparison: Comparison, cell: Cell) -> str:
+def question(comparison: Comparison, group: Group) -> str:
     """What the comparison asks, in a sentence."""
-    others = [arm.name for arm in cell.arms if not arm.is_baseline and arm.copy_of is None]
+    others = [arm.name for arm in group.arms if not arm.is_baseline and arm.copy_of is None]
     asked = listed(q.name for q in comparison.questions)
-    model = cell.settings.get("model.name") or cell.settings.get("model")
-    data = cell.settings.get("dataset.name") or cell.settings.get("data")
+    model = group.settings.get("model.name") or group.settings.get("model")
+    data = group.settings.get("dataset.name") or group.settings.get("data")
     where = f" of {model}" if model else ""
     where += f" on {data}" if data else ""
-    if not others and cell.noise_floors:
+    if not others and group.noise_floors:
         return f"How far apart in {asked}{where} do two copies of {comparison.baseline} come out?"
     do = "Do" if len(others) > 1 else "Does"
     return f"{do} {listed(others) or 'the arm'} change the {asked}{where}, compared with {comparison.baseline}?"
 
 
-def _sentences(comparison: Comparison, cell: Cell, runs: list[Run]) -> Iterator[str]:
-    yield _training(cell, runs)
-    yield _runs(cell, runs)
-    yield from _kernels(cell)
+def _sentences(comparison: Comparison, group: Group, runs: list[Run]) -> Iterator[str]:
+    yield _training(group, runs)
+    yield _runs(group, runs)
+    yield from _kernels(group)
     questions = [f"{q.metric} for {q.name} (margin {q.margin_text()})" for q in comparison.questions]
     declared = "The declared primary metrics were" if all(not run.is_plain for run in runs) else "Primary metrics are"
     yield f"{declared} {listed(questions, 9)}."
-    tested = [verdict for verdict in cell.verdicts if verdict.p is not None]
+    tested = [verdict for verdict in group.verdicts if verdict.p is not None]
     if tested:
         num_arms = max(verdict.num_arms for verdict in tested)
         holm = f", with p-values adjusted after Holm over {num_arms} arms for each metric" if num_arms > 1 else ""
@@ -58,9 +58,9 @@ def _sentences(comparison: Comparison, cell: Cell, runs: list[Run]) -> Iterator[
             yield "A sign-flip permutation test is given beside it, unadjusted."
     else:
         yield "No test was made, because no metric had two pairs of runs that vary."
-    if cell.noise_floors:
-        yield _control(cell)
-    used = [q.metric for q in comparison.questions if any(q.metric in arm.described for arm in cell.arms)]
+    if group.noise_floors:
+        yield _control(group)
+    used = [q.metric for q in comparison.questions if any(q.metric in arm.described for arm in group.arms)]
     if used:
         is_plain = any(run.is_plain for run in runs)
         told = [f"{name}: {numbers.meaning(name, is_plain=is_plain)}" for name in used]
@@ -68,15 +68,15 @@ def _sentences(comparison: Comparison, cell: Cell, runs: list[Run]) -> Iterator[
     cost = cost_sentence(runs)
     if cost is not None:
         yield cost
-    if cell.accuracy.measured:
+    if group.accuracy.measured:
         yield (
             "AP by object size is COCO's, by area of the labelled box in the original image; intervals of single runs "
             "are 95 % percentile bootstrap intervals over the validation images."
         )
 
 
-def _control(cell: Cell) -> str:
-    floors = cell.noise_floors
+def _control(group: Group) -> str:
+    floors = group.noise_floors
     return (
         f"As an A/A control, {floors[0].arm} repeated {floors[0].baseline} at the same seeds from initial weights of "
         f"which every trainable value but 0 was moved one unit in the last place up or down; the root mean square of "
@@ -86,11 +86,11 @@ def _control(cell: Cell) -> str:
     )
 
 
-def _training(cell: Cell, runs: list[Run]) -> str:
+def _training(group: Group, runs: list[Run]) -> str:
     """Model, data, recipe, machine and versions, as far as they are known."""
 
     def get(*names: str) -> Any:
-        return next((cell.settings[name] for name in names if cell.settings.get(name) is not None), None)
+        return next((group.settings[name] for name in names if group.settings.get(name) is not None), None)
 
     model, data = get("model.name", "model"), get("dataset.name", "data")
     text = f"{model or 'The model'} was trained" + (f" on {data}" if data else "")
@@ -126,10 +126,10 @@ def _machine(environment: dict[str, Any]) -> str:
     return f" on {device}" + (f" with {', '.join(names)}" if names else "")
 
 
-def _runs(cell: Cell, runs: list[Run]) -> str:
-    arms = listed((arm_label(a) for a in cell.arms), 9)
+def _runs(group: Group, runs: list[Run]) -> str:
+    arms = listed((arm_label(a) for a in group.arms), 9)
     seeds = list(dict.fromkeys(run.seed for run in runs if run.seed is not None))
-    planned, finished = sum(a.num_planned for a in cell.arms), sum(a.num_finished for a in cell.arms)
+    planned, finished = sum(a.num_planned for a in group.arms), sum(a.num_finished for a in group.arms)
     text = f"The arms were {arms}"
     text += f", each with {len(seeds)} seed{'s' if len(seeds) != 1 else ''} ({listed(seeds, 10)})" if seeds else ""
     text += f"; {finished} of {planned} runs finished"
@@ -137,14 +137,14 @@ def _runs(cell: Cell, runs: list[Run]) -> str:
         text += ", each in a process of its own"
         order = [run.arm for run in sorted((r for r in runs if r.num is not None), key=lambda r: r.num or 0)]
         switches = sum(a != b for a, b in pairwise(order))
-        if len(cell.arms) > 1 and switches > len(cell.arms) - 1:
+        if len(group.arms) > 1 and switches > len(group.arms) - 1:
             text += ", with the arms taking turns"
     return text + "."
 
 
-def _kernels(cell: Cell) -> Iterator[str]:
+def _kernels(group: Group) -> Iterator[str]:
     """Attested kernels, and for which arms there is no attestation."""
-    attested = [arm for arm in cell.arms if arm.kernels]
+    attested = [arm for arm in group.arms if arm.kernels]
     if attested:
         told = []
         for arm in attested:
@@ -153,6 +153,6 @@ def _kernels(cell: Cell) -> Iterator[str]:
             told.append(f"{arm.name} ran {listed(names)}")
         stages = [stage.replace("_", " ").replace("best pt", "reloaded best.pt") for stage in attested[0].kernels or ()]
         yield f"The attention kernels were read from the profiler in {listed(stages)}: {'; '.join(told)}."
-    blind = [arm.name for arm in cell.arms if not arm.kernels]
+    blind = [arm.name for arm in group.arms if not arm.kernels]
     if blind:
         yield f"Which attention kernels ran in {listed(blind)} is not known."

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sdpa_exp.compare import numbers
-from sdpa_exp.compare.pair import CellRuns, pair_quantity, usable
+from sdpa_exp.compare.pair import GroupRuns, pair_metric, usable
 from sdpa_exp.compare.power import holm
 from sdpa_exp.compare.stats import paired_test
 from sdpa_exp.compare.verdict import Verdict, figures
@@ -72,14 +72,16 @@ class NoiseFloor:
         return f"{numbers.percent(value / abs(self.baseline_mean), sign=False)} ({amount})"
 
 
-def noise_floors(cell: CellRuns, baseline: str, questions: Sequence[Question], alpha: float) -> tuple[NoiseFloor, ...]:
+def noise_floors(
+    group: GroupRuns, baseline: str, questions: Sequence[Question], alpha: float
+) -> tuple[NoiseFloor, ...]:
     """The floor of every primary metric that the copy of the baseline measured; empty where there is no copy."""
-    copy = next((arm for arm, original in cell.copies.items() if original == baseline), None)
-    if copy is None or baseline not in cell.arms or not is_same_attention(cell, copy, baseline):
+    copy = next((arm for arm, original in group.copies.items() if original == baseline), None)
+    if copy is None or baseline not in group.arms or not is_same_attention(group, copy, baseline):
         return ()
     floors = []
     for question in questions:
-        paired = pair_quantity(usable(cell, copy), usable(cell, baseline), question.metric)
+        paired = pair_metric(usable(group, copy), usable(group, baseline), question.metric)
         if not paired.seeds:
             continue
         difference_N = paired.arm - paired.baseline
@@ -104,15 +106,15 @@ def noise_floors(cell: CellRuns, baseline: str, questions: Sequence[Question], a
     return tuple(dataclasses.replace(floor, p=adjusted.get(id(floor))) for floor in floors)
 
 
-def is_same_attention(cell: CellRuns, copy: str, original: str) -> bool:
+def is_same_attention(group: GroupRuns, copy: str, original: str) -> bool:
     """Whether the kernels in training were the same, as far as they were attested."""
-    ran, expected = training_kernels(cell, copy), training_kernels(cell, original)
+    ran, expected = training_kernels(group, copy), training_kernels(group, original)
     return not ran or not expected or ran == expected
 
 
-def training_kernels(cell: CellRuns, arm: str) -> list[str]:
+def training_kernels(group: GroupRuns, arm: str) -> list[str]:
     """`flash (8) in train forward`, of the first attested run."""
-    run = next((run for run in cell.of(arm) if run.attestation), None)
+    run = next((run for run in group.of(arm) if run.attestation), None)
     executed = ((run.attestation if run else None) or {}).get("executed") or {}
     return [
         f"{kernel} ({count}) in {stage.replace('_', ' ')}"
@@ -144,7 +146,7 @@ def with_floor(verdict: Verdict, floors: Sequence[NoiseFloor]) -> Verdict:
 
 
 def floors_sentence(floors: Sequence[NoiseFloor]) -> str:
-    """All floors of a cell in one sentence."""
+    """All floors of a comparison group in one sentence."""
     told = ", ".join(f"{floor.metric} {floor.short_text()}" for floor in floors)
     return f"A/A noise floor ({floors[0].arm} against {floors[0].baseline}, {_pairs(floors[0].n)}): {told}."
 

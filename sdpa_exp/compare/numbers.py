@@ -1,13 +1,13 @@
-"""How figures are written: digits, units and signs of every quantity, in one place."""
+"""How figures are written: digits, units and signs of every metric, in one place."""
 
 from __future__ import annotations
 
 import math
 
 from sdpa_exp.compare.runs import CSV_TIME, ENERGY
-from sdpa_exp.results.quantities import QUANTITIES, Quantity
+from sdpa_exp.runs.metrics import METRICS, Metric
 
-_CSV_TIME = Quantity(
+_CSV_TIME = Metric(
     name=CSV_TIME,
     unit="s",
     better="lower",
@@ -25,20 +25,20 @@ _SIZES = ("mAP50-95_small", "mAP50-95_medium", "mAP50-95_large")
 _POINTS = frozenset({"mAP50", "mAP50-95", "last/mAP50", "last/mAP50-95", "precision", "recall", "F1", *_SIZES})
 
 
-def quantity_of(name: str) -> Quantity:
-    """The definition of a quantity; one we don't know has no unit and no better way."""
+def metric_of(name: str) -> Metric:
+    """The definition of a metric; one we don't know has no unit and no better way."""
     return (
         {CSV_TIME: _CSV_TIME}.get(name)
-        or QUANTITIES.get(name)
-        or Quantity(name=name, unit="", better=None, meaning="as its run recorded it")
+        or METRICS.get(name)
+        or Metric(name=name, unit="", better=None, meaning="as its run recorded it")
     )
 
 
 def meaning(name: str, *, is_plain: bool = False) -> str:
-    """How a quantity was measured; in plain folders best.pt was not evaluated again."""
+    """How a metric was measured; in plain folders best.pt was not evaluated again."""
     if is_plain and name in {"mAP50", "mAP50-95", "precision", "recall"}:
         return "from the line of results.csv with the best mAP50-95"
-    return quantity_of(name).meaning
+    return metric_of(name).meaning
 
 
 def heading(name: str) -> str:
@@ -76,10 +76,10 @@ def signed(value: float, *, spread: float | None = None) -> str:
 
 
 def difference(name: str, value: float, *, spread: float | None = None, unit: bool = True) -> str:
-    """A difference of a quantity: `+0.31 points`, `-11.9 s`."""
+    """A difference of a metric: `+0.31 points`, `-11.9 s`."""
     if is_in_points(name):
         return signed(100 * value, spread=_times(spread, 100)) + (" points" if unit else "")
-    word = quantity_of(name).unit
+    word = metric_of(name).unit
     return signed(value, spread=spread) + (f" {word}" if unit and word else "")
 
 

@@ -1,7 +1,7 @@
 """Reads Ultralytics' own run folders: results.csv and args.yaml, ours or anybody's.
 
 `train_s` can't be known from results.csv. Its `time` column counts every epoch and validation too; the value of its
-last line is the quantity `csv_time_s`. best.pt is saved at the epoch of best mAP50-95 (that is Ultralytics' fitness),
+last line is the metric `csv_time_s`. best.pt is saved at the epoch of best mAP50-95 (that is Ultralytics' fitness),
 so that epoch's line stands in for a re-evaluation of best.pt.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from sdpa_exp.compare.curves import read_results_csv
-from sdpa_exp.compare.runs import CSV_TIME, UNKNOWN_CELL, Curves, Run
+from sdpa_exp.compare.runs import CSV_TIME, UNKNOWN_GROUP, Curves, Run
 from sdpa_exp.errors import ComparisonError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ARGS_FILE = "args.yaml"
 # Arguments that say where results go or which repeat this is, and can't touch a measurement.
-_OUTSIDE_CELL = frozenset({"seed", "project", "name", "save_dir", "exist_ok", "resume", "verbose", "plots", "show"})
+_OUTSIDE_GROUP = frozenset({"seed", "project", "name", "save_dir", "exist_ok", "resume", "verbose", "plots", "show"})
 _AT_BEST_EPOCH = ("mAP50", "mAP50-95", "precision", "recall")
 
 
@@ -53,14 +53,14 @@ def read_plain_run(results_csv: Path, *, arm: str | None = None) -> Run:
     settings = _read_args(folder)
     seed = settings.get("seed")
     seed = seed if isinstance(seed, int) else None
-    cell = {key: value for key, value in settings.items() if key not in _OUTSIDE_CELL}
+    group = {key: value for key, value in settings.items() if key not in _OUTSIDE_GROUP}
     common: dict[str, Any] = {
         "arm": _without_seed(arm or (_stem(results_csv) if results_csv.name != "results.csv" else folder.name), seed),
         "seed": seed,
         "folder": folder,
         "is_plain": True,
-        "cell_id": _digest(cell) if cell else UNKNOWN_CELL,
-        "settings": cell,
+        "group_id": _digest(group) if group else UNKNOWN_GROUP,
+        "settings": group,
     }
     if not results_csv.is_file():
         return Run(**common, status="MISSING", reason=f"no {results_csv.name}: the run ended in its first epoch.")
@@ -73,13 +73,13 @@ def read_plain_run(results_csv: Path, *, arm: str | None = None) -> Run:
     last = int(curves.epochs[-1])
     if isinstance(planned, int) and last < planned:
         notes.append(("fewer-epochs", f"results.csv ends at epoch {last} of {planned}: stopped early, or unfinished."))
-    quantities, unmeasured = _quantities(curves)
+    metrics, unmeasured = _metrics(curves)
     return Run(
-        **common, status="FINISHED", curves=curves, quantities=quantities, unmeasured=unmeasured, notes=tuple(notes)
+        **common, status="FINISHED", curves=curves, metrics=metrics, unmeasured=unmeasured, notes=tuple(notes)
     )  # fmt: skip
 
 
-def _quantities(curves: Curves) -> tuple[dict[str, float], dict[str, str]]:
+def _metrics(curves: Curves) -> tuple[dict[str, float], dict[str, str]]:
     """What a results.csv says about a run, and what it can't say."""
     columns = curves.columns
     measured: dict[str, float] = {}

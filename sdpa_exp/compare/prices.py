@@ -10,21 +10,21 @@ from sdpa_exp.compare.runs import COST
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sdpa_exp.compare.pair import CellRuns
+    from sdpa_exp.compare.pair import GroupRuns
     from sdpa_exp.compare.runs import Run
 
 
 def cost_sentence(runs: Iterable[Run]) -> str | None:
     """`Cost is in EUR, at 2.5 a GPU hour.`; None where no run has a cost, or their prices differ."""
-    told = {_told(run.prices) for run in runs if run.prices and COST in run.quantities}
+    told = {_told(run.prices) for run in runs if run.prices and COST in run.metrics}
     return f"Cost is {told.pop()}." if len(told) == 1 else None
 
 
-def differing_prices(cell: CellRuns) -> Iterator[Finding]:
+def differing_prices(group: GroupRuns) -> Iterator[Finding]:
     """Costs at different prices: their difference is the prices', not the arms'."""
     by_price: dict[str, list[str]] = {}
-    for run in cell.runs:
-        if run.prices and COST in run.quantities:
+    for run in group.runs:
+        if run.prices and COST in run.metrics:
             by_price.setdefault(_told(run.prices), []).append(run.label)
     if len(by_price) > 1:
         shown = [f"{told} ({listed(labels)})" for told, labels in by_price.items()]

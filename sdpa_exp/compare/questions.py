@@ -51,7 +51,7 @@ def from_config(config: CompareConfig) -> tuple[Question, ...]:
 
 def for_runs(questions: Sequence[Question], runs: Sequence[Run]) -> tuple[list[Question], list[Finding]]:
     """Where no run measured train_s but results.csv has a clock, ask for that, and say so."""
-    measured = {name for run in runs for name in run.quantities}
+    measured = {name for run in runs for name in run.metrics}
     asked: list[Question] = []
     findings: list[Finding] = []
     for question in questions:

@@ -15,19 +15,19 @@ from sdpa_exp.compare.figures_machine import phase_times, telemetry_strips
 from sdpa_exp.compare.figures_pairs import accuracy_against_cost, paired_dots
 from sdpa_exp.compare.figures_sizes import ap_by_size_dots
 from sdpa_exp.compare.methods import methods, question
-from sdpa_exp.compare.pair import into_cells
+from sdpa_exp.compare.pair import into_groups
 from sdpa_exp.compare.tables import arms_table, described_table, differences_table, noise_table
 from sdpa_exp.compare.terminal import relative_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sdpa_exp.compare.comparison import Cell, Comparison
+    from sdpa_exp.compare.comparison import Comparison, Group
     from sdpa_exp.compare.figure_style import Picture
-    from sdpa_exp.compare.pair import CellRuns
+    from sdpa_exp.compare.pair import GroupRuns
 
 _MAX_RUN_ROWS = 200
-_MAX_DRAWN_CELLS = 8
+_MAX_DRAWN_GROUPS = 8
 
 
 def report_html(comparison: Comparison) -> str:
@@ -47,10 +47,10 @@ def _sections(comparison: Comparison) -> Iterator[str]:
     others = [f for f in comparison.findings if f.severity != "error"]
     if others:
         yield f'<h2 id="findings">Findings</h2>{html.findings(others)}'
-    settings = {cell.cell_id: cell.settings for cell in comparison.cells}
-    by_id = {cell.cell_id: cell for cell in into_cells(comparison.runs, settings)}
-    for number, cell in enumerate(comparison.cells):
-        yield from _cell(comparison, cell, by_id[cell.cell_id], is_short=number >= _MAX_DRAWN_CELLS)
+    settings = {group.group_id: group.settings for group in comparison.groups}
+    by_id = {group.group_id: group for group in into_groups(comparison.runs, settings)}
+    for number, group in enumerate(comparison.groups):
+        yield from _group(comparison, group, by_id[group.group_id], is_short=number >= _MAX_DRAWN_GROUPS)
     yield "<h2>Runs</h2>" + _runs(comparison)
     if comparison.command:
         yield f"<p class='soft'>Command: <code>{escape(comparison.command)}</code></p>"
@@ -58,7 +58,7 @@ def _sections(comparison: Comparison) -> Iterator[str]:
 
 def _first_screen(comparison: Comparison) -> Iterator[str]:
     """Question, answer, what is wrong with it, and the table."""
-    first = comparison.cells[0] if comparison.cells else None
+    first = comparison.groups[0] if comparison.groups else None
     yield f"<h1>{escape(comparison.name)}</h1>"
     if first is not None:
         yield f'<p class="question">{escape(question(comparison, first))}</p>'
@@ -71,25 +71,25 @@ def _first_screen(comparison: Comparison) -> Iterator[str]:
     ]
     if counts:
         yield f'<p class="soft"><a href="#findings">More findings: {" and ".join(counts)}</a></p>'
-    for cell in comparison.cells[:3]:
-        if len(comparison.cells) > 1:
-            yield f'<p class="soft">Cell {escape(cell.cell_id)}</p>'
-        yield html.table(arms_table(cell))
+    for group in comparison.groups[:3]:
+        if len(comparison.groups) > 1:
+            yield f'<p class="soft">Comparison group {escape(group.group_id)}</p>'
+        yield html.table(arms_table(group))
 
 
-def _cell(comparison: Comparison, cell: Cell, runs: CellRuns, *, is_short: bool) -> Iterator[str]:
-    """Everything about one cell; a short one has its table and verdicts only, so that a page stays readable."""
-    where = f" in cell {escape(cell.cell_id)}" if len(comparison.cells) > 1 else ""
-    if cell.verdicts:
+def _group(comparison: Comparison, group: Group, runs: GroupRuns, *, is_short: bool) -> Iterator[str]:
+    """Everything about one group; a short one has its table and verdicts only, so that a page stays readable."""
+    where = f" in group {escape(group.group_id)}" if len(comparison.groups) > 1 else ""
+    if group.verdicts:
         lines = [
             f'<li><span class="kind">{escape(v.question.name)}:</span> {escape(v.sentence.partition(": ")[2])}</li>'
-            for v in cell.verdicts
+            for v in group.verdicts
         ]
         yield f'<h2>Verdicts{where}</h2><ul class="verdicts">{"".join(lines)}</ul>'
-    if cell.noise_floors:
-        yield f"<h2>A/A noise floor{where}</h2>{html.table(noise_table(cell))}"
+    if group.noise_floors:
+        yield f"<h2>A/A noise floor{where}</h2>{html.table(noise_table(group))}"
     if is_short:
-        yield html.table(arms_table(cell))
+        yield html.table(arms_table(group))
         return
     with styled():
         styles = arm_styles(list(runs.arms), comparison.baseline, copies=runs.copies)
@@ -99,28 +99,28 @@ def _cell(comparison: Comparison, cell: Cell, runs: CellRuns, *, is_short: bool)
             ("Accuracy against cost", accuracy_against_cost(runs, styles)),
             ("Time and machine", [*phase_times(runs), *telemetry_strips(runs, styles)]),
         )
-        by_size = "".join(html.figure(picture, comparison.folder) for picture in ap_by_size_dots(cell, styles))
+        by_size = "".join(html.figure(picture, comparison.folder) for picture in ap_by_size_dots(group, styles))
         for title, pictures in groups:
             drawn = "".join(html.figure(picture, comparison.folder) for picture in pictures)
             if drawn:
                 yield f'<h2>{title}{where}</h2><div class="figures">{drawn}</div>'
-    yield from _accuracy(cell, where, by_size)
-    if cell.differences:
-        table = differences_table(cell, comparison.baseline, comparison.alpha)
+    yield from _accuracy(group, where, by_size)
+    if group.differences:
+        table = differences_table(group, comparison.baseline, comparison.alpha)
         yield f"<h2>Paired differences{where}</h2>{html.table(table)}"
     kernels = kernel_rows(runs)
     if kernels:
-        header = ("arm", "stage", "kernel", "sites", "dtype", "q shape", "device kernels")
+        header = ("arm", "stage", "kernel", "layers", "dtype", "q shape", "device kernels")
         yield f"<h2>Attention kernels that ran{where}</h2>{html.text_table(header, kernels)}"
-    yield f"<h2>Methods{where}</h2><p>{escape(methods(comparison, cell))}</p>"
-    described = html.table(described_table(cell))
-    yield f"<h2>All quantities{where}</h2><details><summary>mean, SD, CV, range</summary>{described}</details>"
+    yield f"<h2>Methods{where}</h2><p>{escape(methods(comparison, group))}</p>"
+    described = html.table(described_table(group))
+    yield f"<h2>All metrics{where}</h2><details><summary>mean, SD, CV, range</summary>{described}</details>"
     environment = environment_rows(runs)
     if environment:
         yield f"<h2>Environment{where}</h2><details><summary>versions and machine</summary>"
         yield html.text_table(("what", "value"), environment) + "</details>"
-    if cell.settings:
-        rows = [(key, str(value)) for key, value in sorted(cell.settings.items()) if value is not None]
+    if group.settings:
+        rows = [(key, str(value)) for key, value in sorted(group.settings.items()) if value is not None]
         yield f"<h2>Settings{where}</h2><details><summary>equal in all runs</summary>"
         yield html.text_table(("setting", "value"), rows) + "</details>"
 
@@ -134,10 +134,10 @@ _ACCURACY_TITLES = {
 _MAX_OPEN_ROWS = 12
 
 
-def _accuracy(cell: Cell, where: str, by_size: str) -> Iterator[str]:
+def _accuracy(group: Group, where: str, by_size: str) -> Iterator[str]:
     """The tables of accuracy and learning; long ones are folded. Without accuracy.json it says why there is none."""
-    missing = "".join(f'<p class="soft">Not measured in {escape(text)}</p>' for text in cell.accuracy.missing)
-    found = {table.name: table for table in accuracy_tables(cell)}
+    missing = "".join(f'<p class="soft">Not measured in {escape(text)}</p>' for text in group.accuracy.missing)
+    found = {table.name: table for table in accuracy_tables(group)}
     if missing and "sizes" not in found:
         yield f"<h2>{_ACCURACY_TITLES['sizes']}{where}</h2>{missing}"
     for name, data in found.items():

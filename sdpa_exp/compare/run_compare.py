@@ -16,7 +16,7 @@ from sdpa_exp.compare.sources import read_sources
 from sdpa_exp.compare.tables import arms_table, differences_csv, differences_table, noise_table, runs_csv, to_latex
 from sdpa_exp.compare.terminal import render_text
 from sdpa_exp.config.schema import CompareConfig
-from sdpa_exp.results.files import write_text_atomic
+from sdpa_exp.runs.files import write_text_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ TEXT_FILE = "comparison.txt"
 HTML_FILE = "report.html"
 MARKDOWN_FILE = "report.md"
 TABLES_DIR = "tables"
-MAX_LATEX_CELLS = 20
+MAX_LATEX_GROUPS = 20
 
 
 def compare_sweep(sweep_dir: Path) -> Comparison:
@@ -111,15 +111,15 @@ def _write(comparison: Comparison) -> Comparison:
     tables.mkdir(exist_ok=True)
     write_text_atomic(tables / "runs.csv", runs_csv(comparison))
     write_text_atomic(tables / "differences.csv", differences_csv(comparison))
-    for name, text in accuracy_csvs(comparison.cells).items():
+    for name, text in accuracy_csvs(comparison.groups).items():
         write_text_atomic(tables / name, text)
-    for number, cell in enumerate(comparison.cells[:MAX_LATEX_CELLS]):
-        suffix = f"_{number}" if len(comparison.cells) > 1 else ""
+    for number, group in enumerate(comparison.groups[:MAX_LATEX_GROUPS]):
+        suffix = f"_{number}" if len(comparison.groups) > 1 else ""
         found = [
-            arms_table(cell),
-            differences_table(cell, comparison.baseline, comparison.alpha),
-            *accuracy_tables(cell),
+            arms_table(group),
+            differences_table(group, comparison.baseline, comparison.alpha),
+            *accuracy_tables(group),
         ]
-        for table in [*found, noise_table(cell)] if cell.noise_floors else found:
+        for table in [*found, noise_table(group)] if group.noise_floors else found:
             write_text_atomic(tables / f"{table.name}{suffix}.tex", to_latex(table))
     return comparison

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED", "MISSING"]
 Precision = Literal["bits", "printed digits"]
-UNKNOWN_CELL = "unknown"
+UNKNOWN_GROUP = "unknown"
 ENERGY = "energy_j"
 COST = "cost"
 CSV_TIME = "csv_time_s"  # Ultralytics' own `time` column at the last epoch: every epoch, validation included
@@ -22,9 +22,9 @@ CSV_TIME = "csv_time_s"  # Ultralytics' own `time` column at the last epoch: eve
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """Metrics by epoch. `columns` maps a quantity to one value per epoch, aligned with `epochs` (from 1).
+    """Metrics by epoch. `columns` maps a metric to one value per epoch, aligned with `epochs` (from 1).
 
-    `precision` says what equality of two curves means: the floats of the journal (Ultralytics rounds most of them to
+    `precision` says what equality of two curves means: the floats of the event log (Ultralytics rounds most of them to
     five decimals itself), or the six digits that results.csv prints.
     """
 
@@ -43,9 +43,9 @@ class Run:
         is_plain: an Ultralytics folder that we did not write.
         num: place in the order of the sweep, None if unknown.
         reason: why the status is not FINISHED.
-        quantities: measured and finite values only.
-        unmeasured: quantity -> why it has no value.
-        settings: flattened settings that define the cell; empty if unknown.
+        metrics: measured and finite values only.
+        unmeasured: metric -> why it has no value.
+        settings: flattened settings that define the comparison group; empty if unknown.
         accuracy: the content of accuracy.json, see accuracy/summary.py.
         notes: [code, sentence] of what reading the folder brought up.
     """
@@ -56,12 +56,12 @@ class Run:
     status: RunStatus
     copy_of: str | None = None
     is_plain: bool = False
-    cell_id: str = UNKNOWN_CELL
+    group_id: str = UNKNOWN_GROUP
     num: int | None = None
     reason: str | None = None
     started_at: str | None = None
     ended_at: str | None = None
-    quantities: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
     unmeasured: dict[str, str] = field(default_factory=dict)
     curves: Curves | None = None
     phases_s: dict[str, float] = field(default_factory=dict)

@@ -11,21 +11,21 @@ to the folder of the file.
 | headline       | the answer in a sentence |
 | baseline, alpha | the control arm; the level of all tests |
 | questions      | [{name, metric, margin, margin_kind}]: declared before the run, only these get a verdict |
-| findings       | [{code, severity: error / warning / info, sentence, evidence, cell_id}], errors first; cell_id is
-|                | null where a finding is about all cells |
-| cells          | [{cell_id, settings, arms, differences, verdicts, noise_floors}]: arms are compared inside
-|                | a cell only |
-| runs           | [{arm, seed, copy_of, folder, status, reason, cell_id, num, is_plain, quantities,
+| findings       | [{code, severity: error / warning / info, sentence, evidence, group_id}], errors first; group_id is
+|                | null where a finding is about all comparison groups |
+| groups         | [{group_id, settings, arms, differences, verdicts, noise_floors}]: arms are compared inside
+|                | a comparison group only |
+| runs           | [{arm, seed, copy_of, folder, status, reason, group_id, num, is_plain, metrics,
 |                | unmeasured, phases_s, digests}] |
 | preflight      | what the sweep found before it began |
 
-| in a cell      | content |
+| in a comparison group      | content |
 |---             |---|
 | arms           | [{name, is_baseline, copy_of, num_planned, num_finished, described, kernels}]; copy_of names
 |                | the arm that an A/A copy repeats |
-| .described     | quantity -> {n, mean, sd, cv, low, high} over finished runs; sd with n - 1 |
-| .kernels       | stage -> kernel -> number of sites; null without attestation |
-| differences    | [{arm, quantity, seeds, test}]: arm minus baseline, paired by seed |
+| .described     | metric -> {n, mean, sd, cv, low, high} over finished runs; sd with n - 1 |
+| .kernels       | stage -> kernel -> number of layers; null without attestation |
+| differences    | [{arm, metric, seeds, test}]: arm minus baseline, paired by seed |
 | accuracy       | {sizes, classes, runs, learning, missing}: of best.pt, and of the mAP50-95 curve |
 | .sizes, .classes | [{name, num_boxes: [least, most over runs], reason, by_arm: arm -> described AP50-95}]; sizes
 |                | by COCO's AP, classes by Ultralytics' |
@@ -55,13 +55,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.terminal import relative_path
-from sdpa_exp.results.files import write_json_atomic
+from sdpa_exp.runs.files import write_json_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sdpa_exp.compare.accuracy_facts import AccuracyFacts, Part
-    from sdpa_exp.compare.comparison import Cell, Comparison
+    from sdpa_exp.compare.comparison import Comparison, Group
     from sdpa_exp.compare.runs import Run
 
 COMPARISON_FILE = "comparison.json"
@@ -86,16 +86,16 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
         "alpha": comparison.alpha,
         "questions": [asdict(question) for question in comparison.questions],
         "findings": [asdict(finding) for finding in comparison.findings],
-        "cells": [_cell(cell) for cell in comparison.cells],
+        "groups": [_group(group) for group in comparison.groups],
         "runs": [_run(run, comparison.folder) for run in comparison.runs],
         "preflight": dict(comparison.preflight),
     }
     return _finite(content)  # type: ignore[no-any-return]
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def _group(group: Group) -> dict[str, Any]:
     arms = []
-    for arm in cell.arms:
+    for arm in group.arms:
         described = {name: asdict(description) for name, description in arm.described.items()}
         arms.append(
             {
@@ -109,13 +109,13 @@ def _cell(cell: Cell) -> dict[str, Any]:
             }
         )
     return {
-        "cell_id": cell.cell_id,
-        "settings": dict(cell.settings),
+        "group_id": group.group_id,
+        "settings": dict(group.settings),
         "arms": arms,
-        "differences": [asdict(difference) for difference in cell.differences],
-        "accuracy": _accuracy(cell.accuracy),
-        "verdicts": [{**asdict(verdict), "question": verdict.question.name} for verdict in cell.verdicts],
-        "noise_floors": [asdict(floor) for floor in cell.noise_floors],
+        "differences": [asdict(difference) for difference in group.differences],
+        "accuracy": _accuracy(group.accuracy),
+        "verdicts": [{**asdict(verdict), "question": verdict.question.name} for verdict in group.verdicts],
+        "noise_floors": [asdict(floor) for floor in group.noise_floors],
     }
 
 
@@ -144,8 +144,8 @@ def _accuracy(facts: AccuracyFacts) -> dict[str, Any]:
 
 def _run(run: Run, folder: Path) -> dict[str, Any]:
     names = (
-        "arm", "seed", "copy_of", "status", "reason", "cell_id", "num", "is_plain",
-        "quantities", "unmeasured", "phases_s", "digests",
+        "arm", "seed", "copy_of", "status", "reason", "group_id", "num", "is_plain",
+        "metrics", "unmeasured", "phases_s", "digests",
     )  # fmt: skip
     return {**{name: getattr(run, name) for name in names}, "folder": relative_path(run.folder, folder)}
 

@@ -21,7 +21,7 @@ ROUNDING = 1e-12  # a spread below this share of the values is rounding of the s
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """One quantity of one arm over its runs. `sd` and `cv` (sd / mean) are None for one run."""
+    """One metric of one arm over its runs. `sd` and `cv` (sd / mean) are None for one run."""
 
     n: int
     mean: float

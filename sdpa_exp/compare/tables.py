@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare import numbers
-from sdpa_exp.compare.terminal import MAIN_QUANTITIES
+from sdpa_exp.compare.terminal import MAIN_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sdpa_exp.compare.comparison import ArmSummary, Cell, Comparison
+    from sdpa_exp.compare.comparison import ArmSummary, Comparison, Group
 
 _LATEX = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -39,11 +39,11 @@ def arm_label(arm: ArmSummary) -> str:
     return arm.name if arm.copy_of is None else f"{arm.name} (A/A copy)"
 
 
-def arms_table(cell: Cell) -> TextTable:
-    """Mean and SD of the main quantities by arm."""
-    shown = [name for name in MAIN_QUANTITIES if any(name in arm.described for arm in cell.arms)]
+def arms_table(group: Group) -> TextTable:
+    """Mean and SD of the main metrics by arm."""
+    shown = [name for name in MAIN_METRICS if any(name in arm.described for arm in group.arms)]
     rows = []
-    for arm in cell.arms:
+    for arm in group.arms:
         values = []
         for name in shown:
             described = arm.described.get(name)
@@ -58,20 +58,20 @@ def arms_table(cell: Cell) -> TextTable:
     )
 
 
-def differences_table(cell: Cell, baseline: str, alpha: float) -> TextTable:
-    """Paired differences of all quantities, with intervals."""
+def differences_table(group: Group, baseline: str, alpha: float) -> TextTable:
+    """Paired differences of all metrics, with intervals."""
     rows = []
-    for entry in cell.differences:
+    for entry in group.differences:
         test = entry.test
         if test.low is not None and test.high is not None:
-            interval = numbers.interval(entry.quantity, test.low, test.high)
+            interval = numbers.interval(entry.metric, test.low, test.high)
         else:
             interval = "no spread" if test.is_deterministic else "one pair"
         rows.append(
             (
                 entry.arm,
-                entry.quantity,
-                numbers.difference(entry.quantity, test.mean, spread=test.standard_error),
+                entry.metric,
+                numbers.difference(entry.metric, test.mean, spread=test.standard_error),
                 numbers.percent(test.mean / test.baseline_mean) if test.baseline_mean else "-",
                 interval,
                 "-" if test.d_z is None else f"{test.d_z:.2f}",
@@ -81,13 +81,13 @@ def differences_table(cell: Cell, baseline: str, alpha: float) -> TextTable:
     return TextTable(
         name="differences",
         caption=f"Arm minus {baseline}, paired by seed; {100 * (1 - alpha):g} % t interval of the mean difference.",
-        header=("arm", "quantity", "difference", "relative", "interval", "d_z", "pairs"),
+        header=("arm", "metric", "difference", "relative", "interval", "d_z", "pairs"),
         rows=tuple(rows),
         num_text=2,
     )
 
 
-def noise_table(cell: Cell) -> TextTable:
+def noise_table(group: Group) -> TextTable:
     """The noise floor of every primary metric, from the A/A control."""
     rows = [
         (
@@ -98,22 +98,22 @@ def noise_table(cell: Cell) -> TextTable:
             "-" if floor.p is None else numbers.p_value(floor.p).removeprefix("p = ").removeprefix("p "),
             str(floor.n),
         )
-        for floor in cell.noise_floors
+        for floor in group.noise_floors
     ]
-    names = f"{cell.noise_floors[0].arm} minus {cell.noise_floors[0].baseline}" if cell.noise_floors else ""
+    names = f"{group.noise_floors[0].arm} minus {group.noise_floors[0].baseline}" if group.noise_floors else ""
     return TextTable(
         name="noise_floor",
         caption=f"{names}, which is the same attention twice. Floor: root mean square of the paired differences; p: "
         "paired t-test, adjusted after Holm over the metrics.",
-        header=("quantity", "noise floor", "largest", "mean", "p", "pairs"),
+        header=("metric", "noise floor", "largest", "mean", "p", "pairs"),
         rows=tuple(rows),
     )
 
 
-def described_table(cell: Cell) -> TextTable:
-    """Mean, SD, CV and range of every quantity and arm."""
+def described_table(group: Group) -> TextTable:
+    """Mean, SD, CV and range of every metric and arm."""
     rows = []
-    for arm in cell.arms:
+    for arm in group.arms:
         for name, d in arm.described.items():
             rows.append(
                 (
@@ -128,8 +128,8 @@ def described_table(cell: Cell) -> TextTable:
             )
     return TextTable(
         name="described",
-        caption="Every quantity, over finished runs. SD with n - 1; CV is SD over mean.",
-        header=("arm", "quantity", "n", "mean", "SD", "CV", "range"),
+        caption="Every metric, over finished runs. SD with n - 1; CV is SD over mean.",
+        header=("arm", "metric", "n", "mean", "SD", "CV", "range"),
         rows=tuple(rows),
         num_text=2,
     )
@@ -139,7 +139,7 @@ def to_markdown(table: TextTable) -> str:
     """A Markdown table with its caption below."""
     rule = ["---" if i < table.num_text else "---:" for i in range(len(table.header))]
     lines = [table.header, tuple(rule), *table.rows]
-    body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    body = "\n".join("| " + " | ".join(group.replace("|", "\\|") for group in line) + " |" for line in lines)
     return f"{body}\n\n{table.caption}\n"
 
 
@@ -157,24 +157,24 @@ def to_latex(table: TextTable) -> str:
 
 
 def runs_csv(comparison: Comparison) -> str:
-    """One line a run, with every quantity in full precision; empty where it was not measured."""
-    names = list(dict.fromkeys(name for run in comparison.runs for name in run.quantities))
+    """One line a run, with every metric in full precision; empty where it was not measured."""
+    names = list(dict.fromkeys(name for run in comparison.runs for name in run.metrics))
     rows = [
-        [run.arm, run.seed, run.cell_id, run.status, *(run.quantities.get(name, "") for name in names)]
+        [run.arm, run.seed, run.group_id, run.status, *(run.metrics.get(name, "") for name in names)]
         for run in comparison.runs
     ]
-    return csv_text(["arm", "seed", "cell", "status", *names], rows)
+    return csv_text(["arm", "seed", "group", "status", *names], rows)
 
 
 def differences_csv(comparison: Comparison) -> str:
     """One line a difference, in full precision."""
     fields = ("n", "mean", "sd", "baseline_mean", "level", "low", "high", "d_z", "p", "p_equivalence", "p_permutation")
     rows = [
-        [cell.cell_id, d.arm, d.quantity, *(getattr(d.test, name) for name in fields)]
-        for cell in comparison.cells
-        for d in cell.differences
+        [group.group_id, d.arm, d.metric, *(getattr(d.test, name) for name in fields)]
+        for group in comparison.groups
+        for d in group.differences
     ]
-    return csv_text(["cell", "arm", "quantity", *fields], rows)
+    return csv_text(["group", "arm", "metric", *fields], rows)
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

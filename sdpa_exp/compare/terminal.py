@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sdpa_exp.compare import numbers
-from sdpa_exp.compare.comparison import STAGES, ArmSummary, Cell, Comparison
+from sdpa_exp.compare.comparison import STAGES, ArmSummary, Comparison, Group
 from sdpa_exp.compare.prices import cost_sentence
 from sdpa_exp.compare.runs import COST, CSV_TIME, ENERGY
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sdpa_exp.compare.finding import Severity
 
-MAIN_QUANTITIES = ("mAP50", "mAP50-95", "train_s", CSV_TIME, "images_per_s", "peak_memory_mib", ENERGY, COST)
+MAIN_METRICS = ("mAP50", "mAP50-95", "train_s", CSV_TIME, "images_per_s", "peak_memory_mib", ENERGY, COST)
 _STYLE: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 _STAGE_NAMES = dict(zip(STAGES, ("train forward", "train backward", "validation", "best.pt"), strict=True))
 _WIDE = 104
@@ -43,30 +43,32 @@ class TerminalView:
         if comparison.findings:
             yield _title("Findings")
             yield from _findings(comparison)
-        for cell in comparison.cells:
-            name = f" in cell {cell.cell_id}" if len(comparison.cells) > 1 else ""
-            if cell.verdicts:
-                yield _title(f"Verdicts{name}: {_tests(cell, comparison.alpha)}")
-                for verdict in cell.verdicts:
+        for group in comparison.groups:
+            name = f" in group {group.group_id}" if len(comparison.groups) > 1 else ""
+            if group.verdicts:
+                yield _title(f"Verdicts{name}: {_tests(group, comparison.alpha)}")
+                for verdict in group.verdicts:
                     yield _bullet(Text(verdict.sentence, style="bold" if "different" in verdict.kind else ""))
-            if cell.noise_floors:
-                yield _title(f"A/A noise floor{name}: {cell.noise_floors[0].arm} minus {cell.noise_floors[0].baseline}")
-                yield _noise(cell)
+            if group.noise_floors:
+                yield _title(
+                    f"A/A noise floor{name}: {group.noise_floors[0].arm} minus {group.noise_floors[0].baseline}"
+                )
+                yield _noise(group)
             yield _title(f"Arms{name}: mean ± SD over finished runs")
-            yield _arms(cell, is_wide=options.max_width >= _WIDE)
+            yield _arms(group, is_wide=options.max_width >= _WIDE)
             if options.max_width < _WIDE:
-                copies = "".join(f"; {arm.name}: A/A copy of {arm.copy_of}" for arm in cell.arms if arm.copy_of)
+                copies = "".join(f"; {arm.name}: A/A copy of {arm.copy_of}" for arm in group.arms if arm.copy_of)
                 yield Text(f"* baseline{copies}; n: finished / planned runs", style="dim")
-            cost = cost_sentence(run for run in comparison.runs if run.cell_id == cell.cell_id)
+            cost = cost_sentence(run for run in comparison.runs if run.group_id == group.group_id)
             if cost is not None:
                 yield Text(cost, style="dim")
-            if cell.differences:
+            if group.differences:
                 yield _title(
                     f"Paired differences{name}: arm minus {comparison.baseline}, {_level(comparison)} t interval"
                 )
-                yield _differences(cell)
-            yield from _kernels(cell, name)
-            yield from _not_finished(cell)
+                yield _differences(group)
+            yield from _kernels(group, name)
+            yield from _not_finished(group)
         yield _title("Run folders")
         yield from _folders(comparison)
 
@@ -106,26 +108,26 @@ def _findings(comparison: Comparison) -> Iterator[RenderableType]:
     yield grid
 
 
-def _noise(cell: Cell) -> Table:
+def _noise(group: Group) -> Table:
     """What the same attention differs by: root mean square, largest and mean of the paired differences."""
     table = _table()
-    table.add_column("quantity", no_wrap=True)
+    table.add_column("metric", no_wrap=True)
     for name in ("floor (rms)", "largest", "mean", "n"):
         table.add_column(name, justify="right", no_wrap=True)
-    for floor in cell.noise_floors:
+    for floor in group.noise_floors:
         table.add_row(floor.metric, floor.text(), floor.largest_text(), floor.mean_text(), str(floor.n))
     return table
 
 
-def _arms(cell: Cell, *, is_wide: bool) -> Table:
+def _arms(group: Group, *, is_wide: bool) -> Table:
     """One row an arm; below 104 columns the spread stands under its mean."""
-    shown = [name for name in MAIN_QUANTITIES if any(name in arm.described for arm in cell.arms)]
+    shown = [name for name in MAIN_METRICS if any(name in arm.described for arm in group.arms)]
     table = _table()
     table.add_column("arm", overflow="fold")
     table.add_column("n", justify="right", no_wrap=True)
     for name in shown:
         table.add_column(numbers.heading(name), justify="right", no_wrap=True)
-    for arm in cell.arms:
+    for arm in group.arms:
         mark = " (baseline)" if arm.is_baseline else " (A/A copy)" if arm.copy_of else ""
         label = f"{arm.name}{mark}" if is_wide else f"{arm.name}*" if arm.is_baseline else arm.name
         table.add_row(label, f"{arm.num_finished}/{arm.num_planned}", *(_value(arm, name, is_wide) for name in shown))
@@ -142,30 +144,28 @@ def _value(arm: ArmSummary, name: str, is_wide: bool) -> str:
     return text if is_wide else text.replace(" ± ", "\n± ")
 
 
-def _differences(cell: Cell) -> Table:
+def _differences(group: Group) -> Table:
     table = _table()
     table.add_column("arm", overflow="fold")
-    table.add_column("quantity", no_wrap=True)
+    table.add_column("metric", no_wrap=True)
     for name in ("difference", "relative", "interval"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
     last = ""
-    shown = [d for d in cell.differences if d.quantity in MAIN_QUANTITIES]
-    for entry in sorted(
-        shown, key=lambda d: ([a.name for a in cell.arms].index(d.arm), MAIN_QUANTITIES.index(d.quantity))
-    ):
+    shown = [d for d in group.differences if d.metric in MAIN_METRICS]
+    for entry in sorted(shown, key=lambda d: ([a.name for a in group.arms].index(d.arm), MAIN_METRICS.index(d.metric))):
         test = entry.test
         relative = numbers.percent(test.mean / test.baseline_mean) if test.baseline_mean else "-"
         if test.low is not None and test.high is not None:
-            interval = numbers.interval(entry.quantity, test.low, test.high)
+            interval = numbers.interval(entry.metric, test.low, test.high)
         else:
             interval = "no spread" if test.is_deterministic else "one pair"
         if last and last != entry.arm:
             table.add_section()
         table.add_row(
             entry.arm if entry.arm != last else "",
-            entry.quantity,
-            numbers.difference(entry.quantity, test.mean, spread=test.standard_error),
+            entry.metric,
+            numbers.difference(entry.metric, test.mean, spread=test.standard_error),
             relative,
             interval,
             str(test.n),
@@ -174,17 +174,17 @@ def _differences(cell: Cell) -> Table:
     return table
 
 
-def _kernels(cell: Cell, name: str) -> Iterator[RenderableType]:
-    """Which kernels ran at how many sites, by arm and stage."""
-    attested = [arm for arm in cell.arms if arm.kernels]
+def _kernels(group: Group, name: str) -> Iterator[RenderableType]:
+    """Which kernels ran at how many layers, by arm and stage."""
+    attested = [arm for arm in group.arms if arm.kernels]
     if not attested:
         return
-    yield _title(f"Attention kernels that ran{name} (sites)")
+    yield _title(f"Attention kernels that ran{name} (layers)")
     table = _table()
     table.add_column("arm", overflow="fold")
     for stage in STAGES:
         table.add_column(_STAGE_NAMES[stage])
-    for arm in cell.arms:
+    for arm in group.arms:
         kernels = arm.kernels or {}
         table.add_row(arm.name, *(kernels_text(kernels.get(stage)) for stage in STAGES))
     yield table
@@ -197,8 +197,8 @@ def kernels_text(kernels: object) -> str:
     return ", ".join(f"{kernel} ({count})" for kernel, count in kernels.items())
 
 
-def _not_finished(cell: Cell) -> Iterator[RenderableType]:
-    runs = [run for arm in cell.arms for run in arm.not_finished]
+def _not_finished(group: Group) -> Iterator[RenderableType]:
+    runs = [run for arm in group.arms for run in arm.not_finished]
     if runs:
         yield _title("Runs that do not count")
         for run in runs:
@@ -229,8 +229,8 @@ def _table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
 
 
-def _tests(cell: Cell, alpha: float) -> str:
-    num_arms = max(verdict.num_arms for verdict in cell.verdicts)
+def _tests(group: Group, alpha: float) -> str:
+    num_arms = max(verdict.num_arms for verdict in group.verdicts)
     adjusted = f", Holm over {num_arms} arms" if num_arms > 1 else ""
     return f"paired t-test and TOST at {100 * alpha:g} %{adjusted}"
 

@@ -22,7 +22,7 @@ VerdictKind = Literal[
     "within the noise floor", "same attention",
 ]  # fmt: skip
 MarginKind = Literal["absolute", "relative"]
-_WORDS = {  # quantity -> what an arm with a larger and with a smaller value is
+_WORDS = {  # metric -> what an arm with a larger and with a smaller value is
     "train_s": ("slower", "faster"),
     CSV_TIME: ("slower", "faster"),
     "total_s": ("slower", "faster"),
@@ -50,7 +50,7 @@ class Question:
             return f"{100 * self.margin:g} %"
         if numbers.is_in_points(self.metric):
             return f"{100 * self.margin:g} points"
-        return f"{self.margin:g} {numbers.quantity_of(self.metric).unit}".rstrip()
+        return f"{self.margin:g} {numbers.metric_of(self.metric).unit}".rstrip()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ def add_control(config: DictConfig, loader: ConfigLoader, plans: Sequence[Plan])
         plans: the jobs without the copy.
 
     Raises:
-        ConfigError: the task does not compare arms, or the arm has its name or core from the command line.
+        ConfigError: the task does not compare arms, or the arm has its name or backend from the command line.
     """
     if not plans and config.compare.control is not None:
         raise ConfigError(

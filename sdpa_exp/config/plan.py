@@ -35,13 +35,13 @@ from sdpa_exp.config.task_schema import (
 )
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import ConfigError
-from sdpa_exp.results.files import write_text_atomic
+from sdpa_exp.runs.files import write_text_atomic
 
 PLAN_FILE = "plan.yaml"
 SCHEMA_VERSION = 1
 
 # What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
-_OUTSIDE_CELL = ("attention", "seed", "baseline", "name", "tracking", "compare", "job")
+_OUTSIDE_GROUP = ("attention", "seed", "baseline", "name", "tracking", "compare", "job")
 _PRICES = ("price_per_gpu_hour", "price_per_kwh", "currency")
 
 
@@ -59,7 +59,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One run: one arm, one seed, one cell. The group values are treated as immutable."""
+    """One run: one arm, one seed, one comparison group. The group values are treated as immutable."""
 
     name: str
     seed: int
@@ -100,16 +100,16 @@ class Plan:
         """The run folder."""
         return Path(self.job.run_dir)
 
-    def cell(self) -> dict[str, Any]:
+    def group(self) -> dict[str, Any]:
         """All settings that must be equal for two arms to be compared."""
-        outside = {*_OUTSIDE_CELL, *(block for block in TASK_BLOCKS if block != self.task.name)}
-        cell = {key: value for key, value in to_dict(self).items() if key not in outside}
-        cell["hardware"] = {key: value for key, value in cell["hardware"].items() if key not in _PRICES}
-        return cell
+        outside = {*_OUTSIDE_GROUP, *(block for block in TASK_BLOCKS if block != self.task.name)}
+        group = {key: value for key, value in to_dict(self).items() if key not in outside}
+        group["hardware"] = {key: value for key, value in group["hardware"].items() if key not in _PRICES}
+        return group
 
-    def cell_id(self) -> str:
-        """A short digest of `cell()`: runs with the same id differ in nothing but arm and seed."""
-        text = json.dumps(self.cell(), sort_keys=True)
+    def group_id(self) -> str:
+        """A short digest of `group()`: runs with the same id differ in nothing but arm and seed."""
+        text = json.dumps(self.group(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -122,7 +122,7 @@ def write_plan(plan: Plan) -> Path:
     """Write `plan.yaml` into the plan's run folder and return its path."""
     plan.run_dir.mkdir(parents=True, exist_ok=True)
     path = plan.run_dir / PLAN_FILE
-    content = {"schema_version": SCHEMA_VERSION, "cell_id": plan.cell_id(), **to_dict(plan)}
+    content = {"schema_version": SCHEMA_VERSION, "group_id": plan.group_id(), **to_dict(plan)}
     write_text_atomic(path, yaml.safe_dump(content, sort_keys=False))
     return path
 
@@ -142,7 +142,7 @@ def read_plan(run_dir: Path) -> Plan:
         raise ConfigError(f"{path} is not readable as YAML: {error}") from error
     if not isinstance(content, dict) or content.pop("schema_version", None) != SCHEMA_VERSION:
         raise ConfigError(f"{path} has another schema version than {SCHEMA_VERSION}: run it with the version it names.")
-    content.pop("cell_id", None)
+    content.pop("group_id", None)
     return from_dict(content)
 
 

@@ -55,13 +55,13 @@ class YoloDirDataset:
 
 @dataclass
 class AttentionConfig:
-    """One arm: its name in tables, and the core that computes the attention product.
+    """One arm: its name in tables, and the backend that computes the attention product.
 
     `copy_of` names the arm that this one repeats, from weights moved by one ulp: an A/A copy. compare.control sets it.
     """
 
     name: str = MISSING
-    core: str = MISSING
+    backend: str = MISSING
     copy_of: Optional[str] = None  # noqa: UP045
 
 
@@ -116,7 +116,7 @@ class TrackingConfig:
 
 @dataclass
 class PrimaryMetric:
-    """A quantity that gets a verdict, with the margin inside which arms count as equivalent."""
+    """A metric that gets a verdict, with the margin inside which arms count as equivalent."""
 
     metric: str = MISSING
     margin: float = MISSING  # type: ignore[assignment]

@@ -95,4 +95,4 @@ TASK_BLOCKS: dict[str, type] = {
     "setup_trial": SetupTrialConfig,
     "sync": SyncConfig,
 }
-"""Task -> its options. They belong to the cell of that task's runs, and say nothing about the others."""
+"""Task -> its options. They belong to the comparison group of that task's runs, and say nothing about the others."""

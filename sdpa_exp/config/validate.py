@@ -9,14 +9,14 @@ import math
 import re
 from collections.abc import Sequence
 
+from sdpa_exp.config.backend_names import check_backend_name
 from sdpa_exp.config.baseline import resolve_baseline
-from sdpa_exp.config.core_names import check_core_name
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.refusing import at_least, multiple_of_32, one_of, refuse
 from sdpa_exp.config.schema import YoloDirDataset
 from sdpa_exp.config.validate_tasks import PRECISIONS, check_task_options
 from sdpa_exp.errors import ConfigError
-from sdpa_exp.results.quantities import QUANTITIES
+from sdpa_exp.runs.metrics import METRICS
 
 DETERMINISM = ("default", "strict")
 CACHES = ("none", "ram", "disk")
@@ -81,13 +81,13 @@ def check_sweep(plans: Sequence[Plan]) -> None:
     _check_bench_sweep(plans)
     seen: dict[tuple[str, str, str, int], tuple[int, Plan]] = {}
     for num, plan in enumerate(plans):
-        key = (plan.name, plan.cell_id(), plan.arm, plan.seed)
+        key = (plan.name, plan.group_id(), plan.arm, plan.seed)
         first_num, first = seen.setdefault(key, (num, plan))
         if first_num == num:
             continue
         if first.attention != plan.attention:
             raise ConfigError(
-                f"Two arms are called {plan.arm}: {first.attention.core} and {plan.attention.core} "
+                f"Two arms are called {plan.arm}: {first.attention.backend} and {plan.attention.backend} "
                 f"(jobs {first_num} and {num}). Give each its own attention.name."
             )
         raise ConfigError(
@@ -102,13 +102,13 @@ def check_sweep(plans: Sequence[Plan]) -> None:
 
 
 def _check_copies(plans: Sequence[Plan]) -> None:
-    cores = {plan.arm: plan.attention.core for plan in plans}
+    backends = {plan.arm: plan.attention.backend for plan in plans}
     for plan in plans:
         original = plan.attention.copy_of
-        if original is not None and (original == plan.arm or cores.get(original) != plan.attention.core):
+        if original is not None and (original == plan.arm or backends.get(original) != plan.attention.backend):
             raise ConfigError(
-                f"attention.copy_of={original} does not fit {plan.arm}: expected another arm of this sweep with core "
-                f"{plan.attention.core}. Leave it out; compare.control=aa adds a copy of the baseline arm."
+                f"attention.copy_of={original} does not fit {plan.arm}: expected another arm of this sweep with "
+                f"backend {plan.attention.backend}. Leave it out; compare.control=aa adds a copy of the baseline arm."
             )
         if plan.baseline is not None and plan.baseline == plan.arm and original is not None:
             raise ConfigError(
@@ -173,16 +173,16 @@ def _check_prices(plan: Plan) -> None:
 
 
 def _check_attention(plan: Plan) -> None:
-    core, device, precision = plan.attention.core, plan.hardware.device, plan.hardware.precision
-    check_core_name("attention.core", core)
+    backend, device, precision = plan.attention.backend, plan.hardware.device, plan.hardware.precision
+    check_backend_name("attention.backend", backend)
     if plan.task.name in ("doctor", "bench"):
         return  # they say what can't work here, with everything else that they find
-    if core == "flash" and device.startswith("cuda") and precision == "fp32":
+    if backend == "flash" and device.startswith("cuda") and precision == "fp32":
         raise ConfigError(
             f"attention={plan.arm} can't run with hardware.device={device} and hardware.precision=fp32: "
             "the flash kernel takes fp16 or bf16 on CUDA. Set hardware.precision=bf16, or use attention=efficient."
         )
-    if core == "efficient" and device == "cpu":
+    if backend == "efficient" and device == "cpu":
         raise ConfigError(
             f"attention={plan.arm} can't run with hardware.device=cpu: PyTorch's memory-efficient kernel needs CUDA. "
             "Use attention=flash or attention=math, or a GPU."
@@ -196,7 +196,7 @@ def _check_determinism(plan: Plan) -> None:
             "determinism=strict and train.deterministic=false contradict each other: expected one of them. Take "
             "train.deterministic out."
         )
-    if plan.determinism == "strict" and plan.attention.core == "cudnn":
+    if plan.determinism == "strict" and plan.attention.backend == "cudnn":
         raise ConfigError(
             f"attention={plan.arm} can't run with determinism=strict: cuDNN's attention is not deterministic, and "
             "PyTorch refuses it then. Use attention=flash, or determinism=default."
@@ -242,7 +242,7 @@ def _check_compare(plan: Plan) -> None:
         one_of("compare.control", plan.compare.control, CONTROLS)
     for name, primary in plan.compare.primary.items():
         key = f"compare.primary.{name}"
-        one_of(f"{key}.metric", primary.metric, tuple(QUANTITIES))
+        one_of(f"{key}.metric", primary.metric, tuple(METRICS))
         one_of(f"{key}.margin_kind", primary.margin_kind, MARGIN_KINDS)
         if not primary.margin > 0:
             next_step = f"Set {key}.margin to the smallest difference that would matter to you."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sdpa_exp.config.core_names import check_core_name
+from sdpa_exp.config.backend_names import check_backend_name
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.refusing import at_least, multiple_of_32, one_of, refuse
 from sdpa_exp.config.task_schema import PredictConfig
@@ -64,7 +64,7 @@ def _check_predict(plan: Plan) -> None:
     for precision in options.precisions or ():
         one_of("predict.precisions", precision, PREDICT_PRECISIONS)
     for arm in options.arms or ():
-        check_core_name("predict.arms", arm)
+        check_backend_name("predict.arms", arm)
     _check_predictor(options)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sdpa_exp.data.digest import bytes_digest
 from sdpa_exp.data.image_file import CheckedImage, check_image
-from sdpa_exp.results.files import write_json_atomic
+from sdpa_exp.runs.files import write_json_atomic
 
 _MAX_THREADS = 8
 

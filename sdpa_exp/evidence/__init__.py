@@ -1,1 +1,1 @@
-"""Evidence: what a model really executes, site by site."""
+"""Evidence: what a model really executes, layer by layer."""

@@ -1,4 +1,4 @@
-"""Attests that a model executes the core it was given: at every site, forward and backward, in the dtype asked for."""
+"""Attests that a model executes the backend it was given: at every layer, forward and backward, in the dtype asked."""
 
 from __future__ import annotations
 
@@ -11,57 +11,57 @@ import torch
 from torch import Tensor, nn
 
 from sdpa_exp.attention.auto import AUTO_NAME
-from sdpa_exp.attention.core import Core, Kernel
-from sdpa_exp.attention.registry import get_core
+from sdpa_exp.attention.backend import Backend, Kernel
+from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.errors import AttestationError, InjectionError
 from sdpa_exp.evidence.compiled import CompiledEvidence
 from sdpa_exp.evidence.kernels import LABELS
-from sdpa_exp.evidence.operands import CORE_CALL, OperandRecorder, ProductCall
-from sdpa_exp.evidence.profile import Seen, profile_sites
-from sdpa_exp.injection.inject import injected_core, site_core
-from sdpa_exp.injection.sites import Site, family_of, find_sites
+from sdpa_exp.evidence.operands import BACKEND_CALL, OperandRecorder, ProductCall
+from sdpa_exp.evidence.profile import Seen, profile_layers
+from sdpa_exp.injection.inject import injected_backend, layer_backend
+from sdpa_exp.injection.layers import Layer, family_of, find_layers
 
 
 @dataclass(frozen=True, kw_only=True)
-class SiteEvidence:
-    """What ran at one site in one stage."""
+class LayerEvidence:
+    """What ran at one layer in one stage."""
 
-    site: str
+    layer: str
     stage: str
     kernels: dict[Kernel, int]
     device_kernels: tuple[str, ...]
-    core_called: bool
+    backend_called: bool
     calls: tuple[ProductCall, ...]
     dtype_asked: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attestation:
-    """Requested against executed, site by site. `ok` means that nothing disagrees.
+    """Requested against executed, layer by layer. `ok` means that nothing disagrees.
 
-    `choices` is site -> core where `auto` was requested, and empty otherwise. `compiled` is about the model as
-    torch.compile made it, None where it was not compiled; the evidence by site is then of its uncompiled copy.
+    `choices` is layer -> backend where `auto` was requested, and empty otherwise. `compiled` is about the model as
+    torch.compile made it, None where it was not compiled; the evidence by layer is then of its uncompiled copy.
     """
 
     requested: str
-    evidence: tuple[SiteEvidence, ...]
+    evidence: tuple[LayerEvidence, ...]
     mismatches: tuple[str, ...]
-    num_sites: int
+    num_layers: int
     choices: dict[str, str] = field(default_factory=dict)
     compiled: CompiledEvidence | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether every site ran what was asked for, in every stage."""
+        """Whether every layer ran what was asked for, in every stage."""
         return not self.mismatches
 
     def executed(self) -> dict[str, dict[str, int]]:
-        """Stage -> kernel -> number of sites that ran it."""
+        """Stage -> kernel -> number of layers that ran it."""
         table: dict[str, dict[str, int]] = {}
         for item in self.evidence:
             row = table.setdefault(item.stage, {})
             for kernel in item.kernels:
-                label = _label(kernel, self.choices.get(item.site, self.requested))
+                label = _label(kernel, self.choices.get(item.layer, self.requested))
                 row[label] = row.get(label, 0) + 1
         return table
 
@@ -70,7 +70,7 @@ class Attestation:
         return {
             "ok": self.ok,
             "requested": self.requested,
-            "num_sites": self.num_sites,
+            "num_layers": self.num_layers,
             "executed": self.executed(),
             "mismatches": list(self.mismatches),
             **({"choices": self.choices} if self.choices else {}),
@@ -92,12 +92,12 @@ class Attestation:
             raise AttestationError(
                 f"attention={self.requested} was asked for and something else ran: "
                 f"{'; '.join(self.mismatches[:3])}{more}. "
-                "The figures of this run are not figures of that core; attestation.json has the evidence."
+                "The figures of this run are not figures of that backend; attestation.json has the evidence."
             )
 
 
 def attest(model: Any, batch: Any, *, dtype: str | None = None) -> Attestation:
-    """Profile one training step and one evaluation of a copy of a model, and compare with its injected core.
+    """Profile one training step and one evaluation of a copy of a model, and compare with its injected backend.
 
     Args:
         model: an nn.Module or an Ultralytics YOLO object; the original is not changed.
@@ -108,7 +108,7 @@ def attest(model: Any, batch: Any, *, dtype: str | None = None) -> Attestation:
         The attestation with stages train_forward, train_backward and val_forward.
 
     Raises:
-        InjectionError: the model has no sites, or sites with different cores.
+        InjectionError: the model has no layers, or layers with different backends.
     """
     network = model if isinstance(model, nn.Module) and not hasattr(model, "add_callback") else model.model
     image = batch["img"] if isinstance(batch, dict) else batch
@@ -123,38 +123,38 @@ def attest(model: Any, batch: Any, *, dtype: str | None = None) -> Attestation:
         *attest_call(trained, train_step, stage="train", backward=True, dtype=dtype),
         *attest_call(evaluated, torch.no_grad()(lambda: evaluated(image)), stage="val", backward=False, dtype=dtype),
     ]
-    return judge(evidence, find_sites(network))
+    return judge(evidence, find_layers(network))
 
 
 def attest_call(
     model: nn.Module, call: Callable[[], object], *, stage: str, backward: bool, dtype: str | None
-) -> list[SiteEvidence]:
+) -> list[LayerEvidence]:
     """Evidence of one call: run once to see the operands, once under the profiler to see the kernels.
 
     Args:
-        model: holds the sites; in the mode (train or eval) that the call wants.
+        model: holds the layers; in the mode (train or eval) that the call wants.
         call: runs the model once; with `backward`, its backward too.
         stage: a prefix for the stages, `<stage>_forward` and `<stage>_backward`.
         backward: whether a backward pass is part of the call.
         dtype: what the operands must have (fp32, bf16, fp16); None accepts any.
     """
-    sites = find_sites(model)
+    layers = find_layers(model)
     device = next(model.parameters()).device
-    recorder = OperandRecorder(sites)
+    recorder = OperandRecorder(layers)
     with recorder.watching():
         call()
-    forward, back = profile_sites(call, sites, device)
+    forward, back = profile_layers(call, layers, device)
     evidence = []
-    for site in sites:
-        calls = tuple(dict.fromkeys(c for c in recorder.calls if c.site == site.name))
+    for layer in layers:
+        calls = tuple(dict.fromkeys(c for c in recorder.calls if c.layer == layer.name))
         for name, seen in [("forward", forward), *([("backward", back)] if backward else [])]:
-            here = seen.get(site.name, Seen())
-            item = SiteEvidence(
-                site=site.name,
+            here = seen.get(layer.name, Seen())
+            item = LayerEvidence(
+                layer=layer.name,
                 stage=f"{stage}_{name}",
                 kernels=dict(here.kernels),
                 device_kernels=tuple(sorted(here.device_kernels)),
-                core_called=recorder.core_calls[site.name] > 0,
+                backend_called=recorder.backend_calls[layer.name] > 0,
                 calls=calls if name == "forward" else (),
                 dtype_asked=dtype,
             )
@@ -162,43 +162,45 @@ def attest_call(
     return evidence
 
 
-def judge(evidence: list[SiteEvidence], sites: list[Site], *, compiled: CompiledEvidence | None = None) -> Attestation:
-    """Compare what ran with what the sites' core stands for.
+def judge(
+    evidence: list[LayerEvidence], layers: list[Layer], *, compiled: CompiledEvidence | None = None
+) -> Attestation:
+    """Compare what ran with what the layers' backend stands for.
 
     Args:
-        evidence: by site and stage.
-        sites: those of the model.
+        evidence: by layer and stage.
+        layers: those of the model.
         compiled: of its compiled form, where it has one.
 
     Raises:
-        InjectionError: no sites, or sites with different cores that `auto` did not choose.
+        InjectionError: no layers, or layers with different backends that `auto` did not choose.
     """
-    if not sites:
-        raise InjectionError("the model has no attention sites, so there is nothing to attest.")
-    requested = injected_core(sites)
-    cores = {site.name: site_core(site) for site in sites}
-    name = requested if requested == AUTO_NAME else get_core(requested).name
-    own = {site.name: family.stock_kernels for site in sites if (family := family_of(site.module))}
+    if not layers:
+        raise InjectionError("the model has no attention layers, so there is nothing to attest.")
+    requested = injected_backend(layers)
+    backends = {layer.name: layer_backend(layer) for layer in layers}
+    name = requested if requested == AUTO_NAME else get_backend(requested).name
+    own = {layer.name: family.stock_kernels for layer in layers if (family := family_of(layer.module))}
     mismatches = [
         text
         for item in evidence
-        for core in [get_core(cores[item.site])]
-        for text in _mismatches(item, core, own[item.site] if core.function is None else core.kernels)
+        for backend in [get_backend(backends[item.layer])]
+        for text in _mismatches(item, backend, own[item.layer] if backend.function is None else backend.kernels)
     ]
     return Attestation(
         requested=name,
         evidence=tuple(evidence),
         mismatches=(*mismatches, *(compiled.mismatches if compiled else ())),
-        num_sites=len(sites),
-        choices=cores if requested == AUTO_NAME else {},
+        num_layers=len(layers),
+        choices=backends if requested == AUTO_NAME else {},
         compiled=compiled,
     )
 
 
-def _mismatches(item: SiteEvidence, core: Core, allowed: frozenset[Kernel]) -> list[str]:
-    """What disagrees at one site in one stage; `allowed` are the kernels that its core may run."""
+def _mismatches(item: LayerEvidence, backend: Backend, allowed: frozenset[Kernel]) -> list[str]:
+    """What disagrees at one layer in one stage; `allowed` are the kernels that its backend may run."""
     mismatches = []
-    where = f"{item.site} ({item.stage.replace('_', ' ')})"
+    where = f"{item.layer} ({item.stage.replace('_', ' ')})"
     wanted = " or ".join(sorted(LABELS[kernel] for kernel in allowed)) or "no attention"
     wrong = set(item.kernels) - allowed
     if wrong:
@@ -206,9 +208,9 @@ def _mismatches(item: SiteEvidence, core: Core, allowed: frozenset[Kernel]) -> l
         mismatches.append(f"{where} ran {got} instead of {wanted}{_why_math(item, wrong)}")
     elif not item.kernels and allowed:
         mismatches.append(f"{where} ran no attention kernel that is known; expected {wanted}")
-    if item.core_called != (core.function is not None):
-        ran = "the core" if item.core_called else "the module's own forward"
-        mismatches.append(f"{where} ran {ran}, which attention={core.name} must not")
+    if item.backend_called != (backend.function is not None):
+        ran = "the backend" if item.backend_called else "the module's own forward"
+        mismatches.append(f"{where} ran {ran}, which attention={backend.name} must not")
     calls = [call for call in item.calls if not _is_upcast(item, call)]
     dtypes = {operand.dtype for call in calls for operand in call.operands}
     if item.dtype_asked is not None and dtypes - {item.dtype_asked}:
@@ -217,13 +219,13 @@ def _mismatches(item: SiteEvidence, core: Core, allowed: frozenset[Kernel]) -> l
     return mismatches
 
 
-def _is_upcast(item: SiteEvidence, call: ProductCall) -> bool:
+def _is_upcast(item: LayerEvidence, call: ProductCall) -> bool:
     """PyTorch's math path computes half precisions in fp32 inside (unless allow_fp16_bf16_reduction_math_sdp is on)."""
-    is_inside = item.core_called and call.op != CORE_CALL
+    is_inside = item.backend_called and call.op != BACKEND_CALL
     return is_inside and set(item.kernels) == {"math"} and {operand.dtype for operand in call.operands} == {"fp32"}
 
 
-def _why_math(item: SiteEvidence, wrong: set[Kernel]) -> str:
+def _why_math(item: LayerEvidence, wrong: set[Kernel]) -> str:
     """An explanation where the operands' layout is what fused kernels refuse."""
     strided = any(operand.stride[-1] != 1 for call in item.calls for operand in call.operands)
     return ", because the layout forced it: head_dim does not have unit stride" if "math" in wrong and strided else ""

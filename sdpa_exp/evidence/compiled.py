@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from sdpa_exp.attention.core import Kernel
-from sdpa_exp.attention.registry import get_core
+from sdpa_exp.attention.backend import Kernel
+from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.evidence.kernels import BACKWARD_OPS, FORWARD_OPS, LABELS
-from sdpa_exp.injection.inject import site_core
-from sdpa_exp.injection.sites import Site, family_of
+from sdpa_exp.injection.inject import layer_backend
+from sdpa_exp.injection.layers import Layer, family_of
 
 _NAMED: frozenset[Kernel] = frozenset({"flash", "efficient", "cudnn", "flash_attn"})
 """Kernels that keep their operation in a compiled graph."""
@@ -28,7 +28,7 @@ _NAMED: frozenset[Kernel] = frozenset({"flash", "efficient", "cudnn", "flash_att
 
 @dataclass(frozen=True, kw_only=True)
 class CompiledEvidence:
-    """Calls of fused attention operations in one compiled training step, and what disagrees with the cores."""
+    """Calls of fused attention operations in one compiled training step, and what disagrees with the backends."""
 
     forward: dict[str, int]
     backward: dict[str, int]
@@ -40,12 +40,12 @@ def is_compiled(model: Any) -> bool:
     return hasattr(model, "_orig_mod")
 
 
-def attest_compiled(step: Callable[[], object], sites: Sequence[Site], device: torch.device) -> CompiledEvidence:
+def attest_compiled(step: Callable[[], object], layers: Sequence[Layer], device: torch.device) -> CompiledEvidence:
     """Run one training step of a compiled model under the profiler.
 
     Args:
         step: forward and backward of the compiled model, compiled already.
-        sites: of the model that was compiled.
+        layers: of the model that was compiled.
         device: where it is.
     """
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
@@ -55,7 +55,7 @@ def attest_compiled(step: Callable[[], object], sites: Sequence[Site], device: t
             torch.cuda.synchronize(device)
     names = [event.name for event in profiler.events()]
     forward, backward = _count(names, FORWARD_OPS), _count(names, BACKWARD_OPS)
-    allowed = [_allowed(site) for site in sites]
+    allowed = [_allowed(layer) for layer in layers]
     return CompiledEvidence(
         forward={LABELS[kernel]: calls for kernel, calls in forward.items()},
         backward={LABELS[kernel]: calls for kernel, calls in backward.items()},
@@ -67,17 +67,17 @@ def _count(names: Iterable[str], operations: dict[str, Kernel]) -> Counter[Kerne
     return Counter(kernel for name in names if (kernel := operations.get(name)) in _NAMED and kernel is not None)
 
 
-def _allowed(site: Site) -> frozenset[Kernel]:
-    core, family = get_core(site_core(site)), family_of(site.module)
-    if core.function is not None:
-        return core.kernels
+def _allowed(layer: Layer) -> frozenset[Kernel]:
+    backend, family = get_backend(layer_backend(layer)), family_of(layer.module)
+    if backend.function is not None:
+        return backend.kernels
     return family.stock_kernels if family is not None else frozenset()
 
 
 def _mismatches(direction: str, seen: Counter[Kernel], allowed: Sequence[frozenset[Kernel]]) -> list[str]:
     wrong = sorted(set(seen) - frozenset[Kernel]().union(*allowed))
     found = [
-        f"the compiled {direction} ran {LABELS[kernel]} {seen[kernel]} times, which no site asks for: torch.compile "
+        f"the compiled {direction} ran {LABELS[kernel]} {seen[kernel]} times, which no layer asks for: torch.compile "
         "replaced the attention"
         for kernel in wrong
     ]

@@ -1,6 +1,6 @@
-"""A whole model with a core against the same model with stock attention: loss and predictions, in one precision.
+"""A whole model with a backend against the same model with stock attention: loss and predictions, in one precision.
 
-What differs at the sites is rounding; here is what becomes of it at the end of the network. Reported beside the plain
+What differs at the layers is rounding; here is what becomes of it at the end of the network. Reported beside the plain
 computation's own distance from fp64, not judged: a detector ends in choices (which anchor a box belongs to, which
 queries are the best), and a choice can turn over on the last bit.
 """
@@ -26,14 +26,14 @@ class EndToEnd:
     """One precision.
 
     Attributes:
-        loss_stock, loss_core: the training loss of one batch; None where the model can't say it.
-        max_diff, mean_diff: |core - stock| of the predictions, in pixels for boxes and from 0 to 1 for scores.
-        mean_error, mean_plain_error: mean |x - fp64 stock| of the predictions, with the core and with stock.
+        loss_stock, loss_backend: the training loss of one batch; None where the model can't say it.
+        max_diff, mean_diff: |backend - stock| of the predictions, in pixels for boxes and from 0 to 1 for scores.
+        mean_error, mean_plain_error: mean |x - fp64 stock| of the predictions, with the backend and with stock.
     """
 
     precision: str
     loss_stock: float | None
-    loss_core: float | None
+    loss_backend: float | None
     max_diff: float
     mean_diff: float
     mean_error: float
@@ -41,25 +41,25 @@ class EndToEnd:
 
 
 def compare_end_to_end(
-    network: nn.Module, core: str, batch: dict[str, Any], *, dtype: torch.dtype, choices: Choices | None = None
+    network: nn.Module, backend: str, batch: dict[str, Any], *, dtype: torch.dtype, choices: Choices | None = None
 ) -> EndToEnd:
     """Compare loss and predictions on one batch.
 
     Args:
         network: in fp32; not changed.
-        core: a name from CORES, or `package.module:NAME`.
+        backend: a name from BACKENDS, or `package.module:NAME`.
         batch: an Ultralytics batch with "img" from 0 to 1 and labels, on the network's device.
         dtype: a half precision runs under autocast.
-        choices: as `inject` takes them, for core="auto".
+        choices: as `inject` takes them, for backend="auto".
     """
-    stock, tested = _with(network, "stock"), _with(network, core, choices)
+    stock, tested = _with(network, "stock"), _with(network, backend, choices)
     truth = _predictions(_with(network, "stock").double(), batch["img"].double(), torch.float64)
     by_stock, got = (_predictions(model, batch["img"], dtype) for model in (stock, tested))
     diff = (got - by_stock).abs()
     return EndToEnd(
         precision=dtype_name(dtype),
         loss_stock=_loss(stock, batch, dtype),
-        loss_core=_loss(tested, batch, dtype),
+        loss_backend=_loss(tested, batch, dtype),
         max_diff=float(diff.max()),
         mean_diff=float(diff.mean()),
         mean_error=float((got - truth).abs().mean()),
@@ -67,9 +67,9 @@ def compare_end_to_end(
     )
 
 
-def _with(network: nn.Module, core: str, choices: Choices | None = None) -> nn.Module:
+def _with(network: nn.Module, backend: str, choices: Choices | None = None) -> nn.Module:
     model = copy.deepcopy(network)
-    inject(model, core, choices=choices)
+    inject(model, backend, choices=choices)
     return model
 
 

@@ -1,13 +1,13 @@
-"""Does an attention compute what stock computes? Outputs and gradients of every site, against the truth in fp64.
+"""Does an attention compute what stock computes? Outputs and gradients of every layer, against the truth in fp64.
 
-Three computations of one site, from the same weights, the same inputs and the same upstream gradient: the truth (stock
-in fp64), the plain one (stock in the precision that is tested) and the tested one (the core in that precision, under
+Three computations of one layer, from the same weights, the same inputs and the same upstream gradient: the truth (stock
+in fp64), the plain one (stock in the precision that is tested) and the tested one (the backend in that precision, under
 autocast where it is a half precision, as training runs it). The rule: the tested error to the truth is at most
 `max_ratio` times the plain one, for the root mean square, which a systematic fault moves, and for the largest, which a
 fault in a corner moves. Two computations in one precision differ by rounding alone, so their difference says little by
 itself; an `allclose` with a fixed tolerance is either blind or wrong.
 
-Gradients of parameters are compared against the largest of their site: those of the bias of v and of the positional
+Gradients of parameters are compared against the largest of their layer: those of the bias of v and of the positional
 convolution are zero in exact arithmetic, and any rounding there is infinitely wrong in relative terms.
 """
 
@@ -26,16 +26,16 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.attention.requirements import dtype_name
 from sdpa_exp.errors import InjectionError
-from sdpa_exp.evidence.rule import MAX_RATIO, PARTS, Equivalence, Part, SiteEquivalence
-from sdpa_exp.injection.inject import Choices, inject, injected_core, site_core
-from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.evidence.rule import MAX_RATIO, PARTS, Equivalence, LayerEquivalence, Part
+from sdpa_exp.injection.inject import Choices, inject, injected_backend, layer_backend
+from sdpa_exp.injection.layers import find_layers
 
 _UPSTREAM_SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class SiteCall:
-    """What a site was called with by the model: positional and named arguments, detached."""
+class LayerCall:
+    """What a layer was called with by the model: positional and named arguments, detached."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -45,98 +45,98 @@ def verify(
     model: Any,
     batch: Any,
     *,
-    core: str | None = None,
+    backend: str | None = None,
     precisions: tuple[str, ...] = ("fp32",),
     max_ratio: float = MAX_RATIO,
 ) -> Equivalence:
-    """Compare a core with stock at every site of a copy of a model, on the feature maps that a batch makes there.
+    """Compare a backend with stock at every layer of a copy of a model, on the feature maps that a batch makes there.
 
     Args:
         model: an nn.Module or an Ultralytics YOLO object; the original is not changed.
         batch: images (B, 3, H, W) from 0 to 1, or an Ultralytics batch with these under "img".
-        core: a name from CORES, or `package.module:NAME`; None takes the one that is injected.
+        backend: a name from BACKENDS, or `package.module:NAME`; None takes the one that is injected.
         precisions: fp32, bf16, fp16.
         max_ratio: the rule's factor.
 
     Raises:
-        InjectionError: the model has no sites.
-        CoreUnavailable: no such core.
+        InjectionError: the model has no layers.
+        BackendUnavailable: no such backend.
     """
     network = model if isinstance(model, nn.Module) and not hasattr(model, "add_callback") else model.model
     images = batch["img"] if isinstance(batch, dict) else batch
-    sites = find_sites(network)
-    if not sites:
-        raise InjectionError("the model has no attention sites, so there is nothing to verify.")
-    name = core or injected_core(sites)
-    choices = {site.name: site_core(site) for site in sites} if name == AUTO_NAME else None
+    layers = find_layers(network)
+    if not layers:
+        raise InjectionError("the model has no attention layers, so there is nothing to verify.")
+    name = backend or injected_backend(layers)
+    choices = {layer.name: layer_backend(layer) for layer in layers} if name == AUTO_NAME else None
     calls = capture_calls(network, images)
     found = [
         result
         for precision in precisions
-        for result in compare_sites(
+        for result in compare_layers(
             network, name, calls, dtype=_DTYPES[precision], max_ratio=max_ratio, choices=choices
         )
     ]
-    return Equivalence(core=name, max_ratio=max_ratio, sites=tuple(found))
+    return Equivalence(backend=name, max_ratio=max_ratio, layers=tuple(found))
 
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @torch.no_grad()
-def capture_calls(network: nn.Module, images: Tensor) -> dict[str, SiteCall]:
-    """Run a copy of the network with stock attention on images, as training does, and keep what each site is given.
+def capture_calls(network: nn.Module, images: Tensor) -> dict[str, LayerCall]:
+    """Run a copy of the network with stock attention on images, as training does, and keep what each layer is given.
 
     Batch statistics are those of the images, so that the feature maps are real ones also with fresh weights.
     """
     model = _as_stock(network).train()
-    calls: dict[str, SiteCall] = {}
+    calls: dict[str, LayerCall] = {}
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
             args, kwargs = tree_map(lambda x: x.detach().clone() if isinstance(x, Tensor) else x, (args, kwargs))
-            calls[name] = SiteCall(args=args, kwargs=kwargs)
+            calls[name] = LayerCall(args=args, kwargs=kwargs)
 
         return hook
 
-    sites = find_sites(model)
-    handles = [site.module.register_forward_pre_hook(keep(site.name), with_kwargs=True) for site in sites]
+    layers = find_layers(model)
+    handles = [layer.module.register_forward_pre_hook(keep(layer.name), with_kwargs=True) for layer in layers]
     parameter = next(model.parameters())
     model(images.to(parameter.device, parameter.dtype))
     for handle in handles:
         handle.remove()
-    missing = [site.name for site in sites if site.name not in calls]
+    missing = [layer.name for layer in layers if layer.name not in calls]
     if missing:
-        raise InjectionError(f"the model ran without its sites {', '.join(missing)}: they can't be verified.")
+        raise InjectionError(f"the model ran without its layers {', '.join(missing)}: they can't be verified.")
     return calls
 
 
-def compare_sites(
+def compare_layers(
     network: nn.Module,
-    core: str,
-    calls: Mapping[str, SiteCall],
+    backend: str,
+    calls: Mapping[str, LayerCall],
     *,
     dtype: torch.dtype,
     max_ratio: float = MAX_RATIO,
     choices: Choices | None = None,
-) -> list[SiteEquivalence]:
-    """Compare a core with stock at every site of a network, in one precision; `choices` as `inject` takes them."""
+) -> list[LayerEquivalence]:
+    """Compare a backend with stock at every layer of a network, in one precision; `choices` as `inject` takes them."""
     stock, tested = _as_stock(network).train(), copy.deepcopy(network).train()
-    inject(tested, core, choices=choices)
-    plain_modules = {site.name: site.module for site in find_sites(stock)}
+    inject(tested, backend, choices=choices)
+    plain_modules = {layer.name: layer.module for layer in find_layers(stock)}
     results = []
-    for site in find_sites(tested):
-        modules = (copy.deepcopy(plain_modules[site.name]).double(), plain_modules[site.name], site.module)
-        parts = compare_site(*modules, calls[site.name], dtype=dtype, max_ratio=max_ratio)
-        results.append(SiteEquivalence(site=site.name, precision=dtype_name(dtype), parts=parts))
+    for layer in find_layers(tested):
+        modules = (copy.deepcopy(plain_modules[layer.name]).double(), plain_modules[layer.name], layer.module)
+        parts = compare_layer(*modules, calls[layer.name], dtype=dtype, max_ratio=max_ratio)
+        results.append(LayerEquivalence(layer=layer.name, precision=dtype_name(dtype), parts=parts))
     return results
 
 
-def compare_site(
+def compare_layer(
     truth: nn.Module,
     plain: nn.Module,
     tested: nn.Module,
-    call: SiteCall,
+    call: LayerCall,
     *,
     dtype: torch.dtype,
     max_ratio: float = MAX_RATIO,
@@ -146,7 +146,7 @@ def compare_site(
     Args:
         truth: the plain module in fp64.
         plain: the stock module in fp32.
-        tested: the module with the core, in fp32, with the same weights.
+        tested: the module with the backend, in fp32, with the same weights.
         call: what they are called with.
         dtype: the precision of the computation; a half precision runs under autocast, with inputs rounded to it.
         max_ratio: the rule's factor.
@@ -172,8 +172,8 @@ def _as_stock(network: nn.Module) -> nn.Module:
     return model
 
 
-def _token_major(call: SiteCall) -> SiteCall:
-    """The same call with images in channels_last, the layout that sites are computed in.
+def _token_major(call: LayerCall) -> LayerCall:
+    """The same call with images in channels_last, the layout that layers are computed in.
 
     It changes the order of summation in the convolutions around the product, and with it the plain error: measured
     in fp32 on a CPU, the largest error of explicit softmax in this layout is up to 2.5 times that in NCHW.
@@ -182,10 +182,10 @@ def _token_major(call: SiteCall) -> SiteCall:
         lambda x: x.contiguous(memory_format=torch.channels_last) if isinstance(x, Tensor) and x.ndim == 4 else x,
         (call.args, call.kwargs),
     )
-    return SiteCall(args=args, kwargs=kwargs)
+    return LayerCall(args=args, kwargs=kwargs)
 
 
-def _run(module: nn.Module, call: SiteCall, dtype: torch.dtype, *, is_truth: bool = False) -> dict[str, list[Tensor]]:
+def _run(module: nn.Module, call: LayerCall, dtype: torch.dtype, *, is_truth: bool = False) -> dict[str, list[Tensor]]:
     """Output and gradients in fp64, for inputs and an upstream gradient that are exact in `dtype`."""
     leaves, spec = tree_flatten((call.args, call.kwargs))
     inputs = []

@@ -3,13 +3,13 @@
 PyTorch 2.11 to 2.15. Operations are the dispatcher's names (`aten::...`); device kernels are the names the CUDA
 profiler reports under an operation. FlashAttention 2, 3 and 4 through torch share operation names; the flash-attn
 package has its own (`flash_attn::`), with device kernels in `flash::` instead of `pytorch_flash::`. A compiled
-flex_attention has no operation at all: it is a compiled region inside the site, with none of the operations below in
+flex_attention has no operation at all: it is a compiled region inside the layer, with none of the operations below in
 it (seen on a CPU; the Triton kernels of a GPU carry "flex_attention" in their names, not yet seen by us).
 """
 
 from __future__ import annotations
 
-from sdpa_exp.attention.core import Kernel
+from sdpa_exp.attention.backend import Kernel
 
 FORWARD_OPS: dict[str, Kernel] = {
     "aten::_scaled_dot_product_flash_attention_for_cpu": "flash",
@@ -34,7 +34,7 @@ COMPILED_REGION = "Torch-Compiled Region"
 
 SOFTMAX_OPS = frozenset({"aten::_softmax", "aten::_safe_softmax"})
 SOFTMAX_BACKWARD_OP = "aten::_softmax_backward_data"
-"""Explicit attention has no operation of its own: a softmax inside a site, outside any SDPA operation, marks it.
+"""Explicit attention has no operation of its own: a softmax inside a layer, outside any SDPA operation, marks it.
 
 PyTorch's math path has none in backward either: a softmax backward belongs to whatever its forward belonged to.
 """

@@ -10,8 +10,8 @@ from typing import Any
 from torch import nn
 from torch.profiler import record_function
 
-SITE_LABEL = "sdpa_exp.site/"
-"""Opens the name of a range around a site's forward; the site's name follows."""
+LAYER_LABEL = "sdpa_exp.layer/"
+"""Opens the name of a range around a layer's forward; the layer's name follows."""
 
 
 class labelled:  # noqa: N801 - reads as a verb in a with statement

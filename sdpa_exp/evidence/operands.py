@@ -1,4 +1,4 @@
-"""What the attention product is called with: shapes, dtype and strides of its operands, per site."""
+"""What the attention product is called with: shapes, dtype and strides of its operands, per layer."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from sdpa_exp.attention.flex import FLEX
-from sdpa_exp.attention.registry import get_core
+from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.attention.requirements import dtype_name
 from sdpa_exp.evidence.kernels import SOFTMAX_OPS
 from sdpa_exp.injection.dispatch import OBSERVER
-from sdpa_exp.injection.inject import site_core
-from sdpa_exp.injection.sites import Site
+from sdpa_exp.injection.inject import layer_backend
+from sdpa_exp.injection.layers import Layer
 
-CORE_CALL = "core"
-"""Stands for the call of the core itself: what it was handed, before anything inside it."""
+BACKEND_CALL = "backend"
+"""Stands for the call of the backend itself: what it was handed, before anything inside it."""
 _PRODUCTS = ("aten::_scaled_dot_product", "aten::scaled_dot_product", "flash_attn::_flash_attn")
 _MATMULS = ("aten::bmm", "aten::baddbmm")
 
@@ -36,21 +36,21 @@ class Operand:
 
 @dataclass(frozen=True, kw_only=True)
 class ProductCall:
-    """One call of the product at a site: the operation seen, and its operands (q, k, v, or two of a matmul)."""
+    """One call of the product at a layer: the operation seen, and its operands (q, k, v, or two of a matmul)."""
 
-    site: str
+    layer: str
     op: str
     operands: tuple[Operand, ...]
 
 
 class OperandRecorder(TorchDispatchMode):
-    """Records, while active, the operands of each attention product inside a site."""
+    """Records, while active, the operands of each attention product inside a layer."""
 
-    def __init__(self, sites: list[Site]) -> None:
+    def __init__(self, layers: list[Layer]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[ProductCall] = []
-        self.core_calls: dict[str, int] = {site.name: 0 for site in sites}
-        self._sites = sites
+        self.backend_calls: dict[str, int] = {layer.name: 0 for layer in layers}
+        self._layers = layers
         self._current: str | None = None
         self._last_matmul: ProductCall | None = None
 
@@ -63,7 +63,7 @@ class OperandRecorder(TorchDispatchMode):
     def _note(self, op: str, args: Any) -> None:
         assert self._current is not None
         operands = tuple(_operand(arg) for arg in args[:3] if isinstance(arg, Tensor))
-        call = ProductCall(site=self._current, op=op, operands=operands)
+        call = ProductCall(layer=self._current, op=op, operands=operands)
         if op.startswith(_PRODUCTS):
             self.calls.append(call)
         elif op in _MATMULS:
@@ -73,20 +73,20 @@ class OperandRecorder(TorchDispatchMode):
 
     @contextmanager
     def watching(self) -> Iterator[OperandRecorder]:
-        """Watch the sites: which one is running, and whether its core is really called."""
+        """Watch the layers: which one is running, and whether its backend is really called."""
         handles = []
-        for site in self._sites:
-            handles.append(site.module.register_forward_pre_hook(self._enter(site.name)))
-            handles.append(site.module.register_forward_hook(self._leave, always_call=True))
-            site.module.__dict__[OBSERVER] = self._count(site)
+        for layer in self._layers:
+            handles.append(layer.module.register_forward_pre_hook(self._enter(layer.name)))
+            handles.append(layer.module.register_forward_hook(self._leave, always_call=True))
+            layer.module.__dict__[OBSERVER] = self._count(layer)
         try:
             with self:
                 yield self
         finally:
             for handle in handles:
                 handle.remove()
-            for site in self._sites:
-                del site.module.__dict__[OBSERVER]
+            for layer in self._layers:
+                del layer.module.__dict__[OBSERVER]
 
     def _enter(self, name: str) -> Any:
         def hook(module: nn.Module, args: Any) -> None:
@@ -97,19 +97,19 @@ class OperandRecorder(TorchDispatchMode):
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         self._current = None
 
-    def _count(self, site: Site) -> Any:
-        is_compiled = get_core(site_core(site)).kernels == FLEX.kernels
+    def _count(self, layer: Layer) -> Any:
+        is_compiled = get_backend(layer_backend(layer)).kernels == FLEX.kernels
 
         def observe(function: Any) -> Any:
             def counted(*args: Any) -> Any:
-                self.core_calls[site.name] += 1
+                self.backend_calls[layer.name] += 1
                 operands = tuple(_operand(arg) for arg in args[:3])
                 if not is_compiled:
                     out = function(*args)
-                    self.calls.append(ProductCall(site=site.name, op=CORE_CALL, operands=operands))
+                    self.calls.append(ProductCall(layer=layer.name, op=BACKEND_CALL, operands=operands))
                     return out
                 # A dispatch mode would switch compilation off, so flex is watched from outside.
-                self.calls.append(ProductCall(site=site.name, op="flex_attention", operands=operands))
+                self.calls.append(ProductCall(layer=layer.name, op="flex_attention", operands=operands))
                 with _disable_current_modes():
                     return function(*args)
 

@@ -1,4 +1,4 @@
-"""Profiles one call of a model and says which kernels ran at which site, forward and backward."""
+"""Profiles one call of a model and says which kernels ran at which layer, forward and backward."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from sdpa_exp.attention.core import Kernel
+from sdpa_exp.attention.backend import Kernel
 from sdpa_exp.evidence.kernels import BACKWARD_OPS, COMPILED_REGION, FORWARD_OPS, SOFTMAX_BACKWARD_OP, SOFTMAX_OPS
-from sdpa_exp.evidence.labels import SITE_LABEL, labelled
-from sdpa_exp.injection.sites import Site
+from sdpa_exp.evidence.labels import LAYER_LABEL, labelled
+from sdpa_exp.injection.layers import Layer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What was seen at one site in one direction: kernels with call counts, and names of device kernels."""
+    """What was seen at one layer in one direction: kernels with call counts, and names of device kernels."""
 
     kernels: Counter[Kernel] = field(default_factory=Counter)
     device_kernels: frozenset[str] = frozenset()
 
 
 Sightings = dict[str, Seen]
-"""Site name -> what was seen there."""
+"""Layer name -> what was seen there."""
 
 
-def profile_sites(
-    call: Callable[[], object], sites: Iterable[Site], device: torch.device
+def profile_layers(
+    call: Callable[[], object], layers: Iterable[Layer], device: torch.device
 ) -> tuple[Sightings, Sightings]:
     """Run `call` once under the profiler.
 
     Args:
-        call: a forward, or a forward and backward, through the modules of `sites`.
-        sites: the sites to watch.
+        call: a forward, or a forward and backward, through the modules of `layers`.
+        layers: the layers to watch.
         device: where the model is.
 
     Returns:
-        What was seen forward, and what was seen backward, for sites where anything was.
+        What was seen forward, and what was seen backward, for layers where anything was.
     """
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
     with ExitStack() as stack:
-        for site in sites:
-            stack.enter_context(labelled(site.module, SITE_LABEL + site.name))
+        for layer in layers:
+            stack.enter_context(labelled(layer.module, LAYER_LABEL + layer.name))
         with profile(activities=activities, acc_events=True) as profiler:
             call()
             if device.type == "cuda":
@@ -65,15 +65,15 @@ def _read_forward(events: list[Any]) -> tuple[Sightings, dict[int, tuple[str, Ke
     by_sequence: dict[int, tuple[str, Kernel]] = {}
     for event in events:
         kernel = _forward_kernel(event)
-        site = _site_of(event) if kernel is not None else None
-        if kernel is None or site is None:
+        layer = _layer_of(event) if kernel is not None else None
+        if kernel is None or layer is None:
             continue
         owner = _owner(event)
         if event.name in FORWARD_OPS or owner is None:
-            counts[site][kernel] += 1
-            device_kernels[site] |= _device_kernels(event)
+            counts[layer][kernel] += 1
+            device_kernels[layer] |= _device_kernels(event)
         family = _family(event) if kernel == "flex" else [event]
-        by_sequence.update({e.sequence_nr: (site, owner or kernel) for e in family if e.sequence_nr >= 0})
+        by_sequence.update({e.sequence_nr: (layer, owner or kernel) for e in family if e.sequence_nr >= 0})
     return _sightings(counts, device_kernels), by_sequence
 
 
@@ -85,15 +85,17 @@ def _read_backward(events: list[Any], by_sequence: dict[int, tuple[str, Kernel]]
             continue
         known = next((by_sequence[e.sequence_nr] for e in _chain(event) if e.sequence_nr in by_sequence), None)
         if known is None:
-            continue  # a softmax outside the sites, such as the detection head's
-        site, forward_kernel = known
-        counts[site][BACKWARD_OPS.get(event.name, forward_kernel)] += 1
-        device_kernels[site] |= _device_kernels(event)
+            continue  # a softmax outside the layers, such as the detection head's
+        layer, forward_kernel = known
+        counts[layer][BACKWARD_OPS.get(event.name, forward_kernel)] += 1
+        device_kernels[layer] |= _device_kernels(event)
     return _sightings(counts, device_kernels)
 
 
 def _sightings(counts: dict[str, Counter[Kernel]], device_kernels: dict[str, set[str]]) -> Sightings:
-    return {site: Seen(kernels=seen, device_kernels=frozenset(device_kernels[site])) for site, seen in counts.items()}
+    return {
+        layer: Seen(kernels=seen, device_kernels=frozenset(device_kernels[layer])) for layer, seen in counts.items()
+    }
 
 
 def _forward_kernel(event: Any) -> Kernel | None:
@@ -113,8 +115,8 @@ def _owner(event: Any) -> Kernel | None:
     return next((FORWARD_OPS[e.name] for e in _chain(event) if e is not event and e.name in FORWARD_OPS), None)
 
 
-def _site_of(event: Any) -> str | None:
-    return next((e.name.removeprefix(SITE_LABEL) for e in _chain(event) if e.name.startswith(SITE_LABEL)), None)
+def _layer_of(event: Any) -> str | None:
+    return next((e.name.removeprefix(LAYER_LABEL) for e in _chain(event) if e.name.startswith(LAYER_LABEL)), None)
 
 
 def _chain(event: Any) -> Iterable[Any]:

@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.evidence.attest import SiteEvidence, attest_call
+from sdpa_exp.evidence.attest import LayerEvidence, attest_call
 from sdpa_exp.evidence.equivalence import autocast_to
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def attest_training_step(network: nn.Module, images: Tensor, *, precision: str) -> list[SiteEvidence]:
-    """Which kernels ran at each site, forward and backward, under autocast where the precision is a half.
+def attest_training_step(network: nn.Module, images: Tensor, *, precision: str) -> list[LayerEvidence]:
+    """Which kernels ran at each layer, forward and backward, under autocast where the precision is a half.
 
     Args:
-        network: with its core injected; a copy is used.
+        network: with its backend injected; a copy is used.
         images: (B, 3, H, W) on the network's device.
         precision: fp32, bf16 or fp16; also what the operands must have.
     """

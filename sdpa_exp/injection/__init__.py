@@ -1,1 +1,1 @@
-"""Injection: finds the attention sites of a model and makes them compute with a chosen core."""
+"""Injection: finds the attention layers of a model and makes them compute with a chosen backend."""

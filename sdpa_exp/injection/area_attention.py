@@ -16,16 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdpa_exp.attention.core import CoreFunction
+from sdpa_exp.attention.backend import BackendFunction
 
 
-def area_attention(module: Any, x_BCHW: Tensor, core: CoreFunction) -> Tensor:
-    """AAttn.forward with `core` for its attention product.
+def area_attention(module: Any, x_BCHW: Tensor, backend: BackendFunction) -> Tensor:
+    """AAttn.forward with `backend` for its attention product.
 
     Args:
         module: an AAttn: qkv, proj and pe convolutions, num_heads, head_dim, area.
         x_BCHW: (B, C, H, W) in either memory format; the output has the same shape and memory format.
-        core: the attention product.
+        backend: the attention product.
     """
     batch, channels, height, width = x_BCHW.shape
     heads, head_dim, areas = module.num_heads, module.head_dim, module.area
@@ -36,7 +36,7 @@ def area_attention(module: Any, x_BCHW: Tensor, core: CoreFunction) -> Tensor:
     qkv_BHWC = module.qkv(x_BCHW).permute(0, 2, 3, 1).contiguous()  # a view, unless the backend chose NCHW
     qkv = qkv_BHWC.view(batch * areas, height * width // areas, heads, 3, head_dim)
     q, k, v = (part.transpose(1, 2) for part in qkv.unbind(3))
-    out_BHND = core(q, k, v, head_dim**-0.5)
+    out_BHND = backend(q, k, v, head_dim**-0.5)
 
     out = out_BHND.transpose(1, 2).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
     v_BCHW = v.transpose(1, 2).reshape(batch, height, width, channels).permute(0, 3, 1, 2)

@@ -1,9 +1,9 @@
-"""Chooses a core for every site of a model by timing the sites themselves, before a training.
+"""Chooses a backend for every layer of a model by timing the layers themselves, before a training.
 
-A kind of site is timed as a whole module (convolutions, copies and product), since layouts cost time too: with each
-core that can run there, stock included, forward and forward+backward, interleaved round by round after a warm-up, and
-the medians compared. `sdpa` is left out where the kernel it would pick is timed pinned: two names for one kernel would
-only let noise choose.
+A kind of layer is timed as a whole module (convolutions, copies and product), since layouts cost time too: with each
+backend that can run there, stock included, forward and forward+backward, interleaved round by round after a
+warm-up, and the medians compared. `sdpa` is left out where the kernel it would pick is timed pinned: two names for
+one kernel would only let noise choose.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from torch import Tensor, nn
 
 from sdpa_exp.attention.auto import AUTO_NAME, AutoChoice, KeyChoice, Timing, read_choice, write_choice
 from sdpa_exp.attention.choice import expected_kernel, refusal
-from sdpa_exp.attention.registry import CORES
+from sdpa_exp.attention.registry import BACKENDS
 from sdpa_exp.attention.requirements import Setting, dtype_name
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.dispatch import ATTRIBUTE, install_dispatcher
 from sdpa_exp.injection.inject import describe
-from sdpa_exp.injection.sites import Site, family_of, find_sites
+from sdpa_exp.injection.layers import Layer, family_of, find_layers
 
 MIN_ROUNDS, MAX_ROUNDS = 3, 30
 BUDGET_S = 2.0
-"""Per kind of site, all its cores together: decides the number of rounds."""
+"""Per kind of layer, all its backends together: decides the number of rounds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Input:
-    """What a site is called with."""
+    """What a layer is called with."""
 
     shape: tuple[int, ...]
     stride: tuple[int, ...]
@@ -56,11 +56,11 @@ def choose(
     driver: str | None = None,
     folder: Path | None = None,
 ) -> AutoChoice:
-    """The fastest core for every site of a network, with the timings that say so.
+    """The fastest backend for every layer of a network, with the timings that say so.
 
     Args:
         network: not changed; a copy of it is timed.
-        setting: device, precision, gradient, determinism and torch.compile; its head_dims are replaced by each site's.
+        setting: device, precision, gradient, determinism and torch.compile; its head_dims are replaced by each layer's.
         device: where the model will run.
         batch: number of images.
         imgsz: their side in pixels.
@@ -69,10 +69,10 @@ def choose(
         folder: where choices are kept; None keeps and reads none.
 
     Raises:
-        InjectionError: the network has no sites.
+        InjectionError: the network has no layers.
     """
-    if not find_sites(network):
-        raise InjectionError(f"{describe(network)} has no attention sites, so auto has nothing to choose.")
+    if not find_layers(network):
+        raise InjectionError(f"{describe(network)} has no attention layers, so auto has nothing to choose.")
     trial = copy.deepcopy(network).to(device).train(setting.needs_grad)
     if channels_last:
         trial = trial.to(memory_format=torch.channels_last)
@@ -80,11 +80,11 @@ def choose(
     machine = _machine(device, driver)
     path = folder / f"auto-{_digest(machine, list(kinds))}.json" if folder is not None else None
     kept = read_choice(path) if path is not None else None
-    names = {site.name for sites in kinds.values() for site, _ in sites}
-    if kept is not None and set(kept.cores) == names:
+    names = {layer.name for layers in kinds.values() for layer, _ in layers}
+    if kept is not None and set(kept.backends) == names:
         return kept
     choice = AutoChoice(
-        machine=machine, keys=tuple(_choose_one(key, sites, setting, device) for key, sites in kinds.items())
+        machine=machine, keys=tuple(_choose_one(key, layers, setting, device) for key, layers in kinds.items())
     )
     if path is not None:
         write_choice(path, choice)
@@ -93,11 +93,11 @@ def choose(
 
 def _kinds(
     network: nn.Module, setting: Setting, device: torch.device, *, batch: int, imgsz: int, channels_last: bool
-) -> dict[str, list[tuple[Site, _Input]]]:
-    """The sites by kind: same family, dimensions and input."""
+) -> dict[str, list[tuple[Layer, _Input]]]:
+    """The layers by kind: same family, dimensions and input."""
     inputs: dict[str, _Input] = {}
-    sites = find_sites(network)
-    handles = [site.module.register_forward_pre_hook(_note(inputs, site.name)) for site in sites]
+    layers = find_layers(network)
+    handles = [layer.module.register_forward_pre_hook(_note(inputs, layer.name)) for layer in layers]
     images = torch.rand(batch, 3, imgsz, imgsz, device=device)
     if channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
@@ -105,9 +105,9 @@ def _kinds(
         network(images)
     for handle in handles:
         handle.remove()
-    kinds: dict[str, list[tuple[Site, _Input]]] = {}
-    for site in sites:
-        kinds.setdefault(_key(site, inputs[site.name], setting), []).append((site, inputs[site.name]))
+    kinds: dict[str, list[tuple[Layer, _Input]]] = {}
+    for layer in layers:
+        kinds.setdefault(_key(layer, inputs[layer.name], setting), []).append((layer, inputs[layer.name]))
     return kinds
 
 
@@ -119,13 +119,13 @@ def _note(inputs: dict[str, _Input], name: str) -> Callable[[nn.Module, Any], No
     return hook
 
 
-def _key(site: Site, x: _Input, setting: Setting) -> str:
-    areas = getattr(site.module, "area", 1)
+def _key(layer: Layer, x: _Input, setting: Setting) -> str:
+    areas = getattr(layer.module, "area", 1)
     uses = [word for word in ("deterministic", "compiled") if getattr(setting, word)]
     return " ".join(
         [
-            site.family,
-            f"heads={site.num_heads} head_dim={site.head_dim_qk}/{site.head_dim_v} areas={areas}",
+            layer.family,
+            f"heads={layer.num_heads} head_dim={layer.head_dim_qk}/{layer.head_dim_v} areas={areas}",
             f"input={'x'.join(map(str, x.shape))} strides={'x'.join(map(str, x.stride))}",
             f"dtype={dtype_name(setting.dtype)} {'grad' if setting.needs_grad else 'no grad'}",
             *uses,
@@ -133,29 +133,33 @@ def _key(site: Site, x: _Input, setting: Setting) -> str:
     )
 
 
-def _choose_one(key: str, sites: list[tuple[Site, _Input]], setting: Setting, device: torch.device) -> KeyChoice:
-    site, x = sites[0]
-    here = replace(setting, head_dim_qk=site.head_dim_qk, head_dim_v=site.head_dim_v)
+def _choose_one(key: str, layers: list[tuple[Layer, _Input]], setting: Setting, device: torch.device) -> KeyChoice:
+    layer, x = layers[0]
+    here = replace(setting, head_dim_qk=layer.head_dim_qk, head_dim_v=layer.head_dim_v)
     refused = {
         name: reasons
-        for name, core in CORES.items()
-        if name != AUTO_NAME and (reasons := refusal(core, here, num_heads=site.num_heads))
+        for name, backend in BACKENDS.items()
+        if name != AUTO_NAME and (reasons := refusal(backend, here, num_heads=layer.num_heads))
     }
-    able = [name for name in CORES if name != AUTO_NAME and name not in refused]
-    chosen_by_pytorch = expected_kernel(CORES["sdpa"], here, num_heads=site.num_heads)
+    able = [name for name in BACKENDS if name != AUTO_NAME and name not in refused]
+    chosen_by_pytorch = expected_kernel(BACKENDS["sdpa"], here, num_heads=layer.num_heads)
     if "sdpa" in able and chosen_by_pytorch in able:
         able.remove("sdpa")
         refused["sdpa"] = [f"it is {chosen_by_pytorch} here, which is timed under that name"]
-    timings = _time(site, x, able, setting, device)
+    timings = _time(layer, x, able, setting, device)
     best = min(timings, key=lambda timing: timing.step_ms if timing.step_ms is not None else timing.forward_ms)
     return KeyChoice(
-        key=key, sites=tuple(site.name for site, _ in sites), core=best.core, timings=tuple(timings), refused=refused
+        key=key,
+        layers=tuple(layer.name for layer, _ in layers),
+        backend=best.backend,
+        timings=tuple(timings),
+        refused=refused,
     )
 
 
-def _time(site: Site, x: _Input, cores: list[str], setting: Setting, device: torch.device) -> list[Timing]:
-    """Medians of all cores at one site, interleaved; each core starts a round in turn."""
-    module = site.module
+def _time(layer: Layer, x: _Input, backends: list[str], setting: Setting, device: torch.device) -> list[Timing]:
+    """Medians of all cores at one layer, interleaved; each backend starts a round in turn."""
+    module = layer.module
     family = family_of(module)
     assert family is not None
     install_dispatcher(type(module), family.forward)
@@ -174,31 +178,31 @@ def _time(site: Site, x: _Input, cores: list[str], setting: Setting, device: tor
         module.zero_grad(set_to_none=True)
 
     calls: dict[str, Callable[[], Any]] = {"forward": forward, **({"step": step} if setting.needs_grad else {})}
-    seconds: dict[tuple[str, str], list[float]] = {(core, call): [] for core in cores for call in calls}
+    seconds: dict[tuple[str, str], list[float]] = {(backend, call): [] for backend in backends for call in calls}
     rounds = MAX_ROUNDS
     for number in range(1 + MAX_ROUNDS):  # the first is warm-up: compilation, allocation, autotuning
         started_s = time.perf_counter()
-        for offset in range(len(cores)):
-            core = cores[(number + offset) % len(cores)]
-            setattr(module, ATTRIBUTE, core)
+        for offset in range(len(backends)):
+            backend = backends[(number + offset) % len(backends)]
+            setattr(module, ATTRIBUTE, backend)
             for name, call in calls.items():
-                seconds[core, name].append(_seconds(call, device))
+                seconds[backend, name].append(_seconds(call, device))
         if number == 1:
             rounds = max(MIN_ROUNDS, min(MAX_ROUNDS, int(BUDGET_S / (time.perf_counter() - started_s))))
         if number >= rounds:
             break
     delattr(module, ATTRIBUTE)
 
-    def median_ms(core: str, call: str) -> float:
-        return 1e3 * statistics.median(seconds[core, call][1:])
+    def median_ms(backend: str, call: str) -> float:
+        return 1e3 * statistics.median(seconds[backend, call][1:])
 
     return [
         Timing(
-            core=core,
-            forward_ms=median_ms(core, "forward"),
-            step_ms=median_ms(core, "step") if "step" in calls else None,
+            backend=backend,
+            forward_ms=median_ms(backend, "forward"),
+            step_ms=median_ms(backend, "step") if "step" in calls else None,
         )
-        for core in cores
+        for backend in backends
     ]
 
 
@@ -241,5 +245,5 @@ def _cpu_name() -> str:
 
 
 def _digest(machine: dict[str, Any], keys: list[str]) -> str:
-    text = json.dumps([machine, keys, list(CORES)], sort_keys=True)
+    text = json.dumps([machine, keys, list(BACKENDS)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

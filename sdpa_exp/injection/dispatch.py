@@ -1,6 +1,6 @@
 """The dispatching forward: one class-level function that looks at a plain string on the instance.
 
-`attn_impl` is the name of a core. It survives deepcopy, pickle, EMA, fuse() and best.pt, and a checkpoint that
+`attn_impl` is the name of a backend. It survives deepcopy, pickle, EMA, fuse() and best.pt, and a checkpoint that
 carries it loads without this package, as an attribute that nobody reads. Seven other ways were tried and lose the
 swap somewhere on that road.
 """
@@ -13,23 +13,23 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sdpa_exp.attention.core import CoreFunction
-from sdpa_exp.attention.registry import get_core
+from sdpa_exp.attention.backend import BackendFunction
+from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.errors import InjectionError
 
 ATTRIBUTE = "attn_impl"
 REQUESTED = "attn_requested"
 """Set to "auto" beside a concrete `attn_impl` that `auto` chose; absent otherwise."""
 OBSERVER = "attn_observer"
-"""Set on an instance for the length of an attestation: wraps the core function, to see what it is called with."""
+"""Set on an instance for the length of an attestation: wraps the backend function, to see what it is called with."""
 
-SiteForward = Callable[[Any, Tensor, CoreFunction], Tensor]
-"""forward(module, x, core): the module's computation around the attention product, in the layout that cores want."""
+LayerForward = Callable[[Any, Tensor, BackendFunction], Tensor]
+"""forward(module, x, backend): the module's computation around the attention product, in the backends' layout."""
 
 _STOCK = "_sdpa_exp_stock_forward"
 
 
-def install_dispatcher(cls: type[nn.Module], site_forward: SiteForward) -> None:
+def install_dispatcher(cls: type[nn.Module], layer_forward: LayerForward) -> None:
     """Give a module class a forward that dispatches on `attn_impl`. Calling it again changes nothing.
 
     Without the attribute, or with "stock", an instance runs the class's own forward.
@@ -41,13 +41,13 @@ def install_dispatcher(cls: type[nn.Module], site_forward: SiteForward) -> None:
     @wraps(stock)
     def forward(self: nn.Module, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         name = getattr(self, ATTRIBUTE, "stock")
-        function = get_core(name).function
+        function = get_backend(name).function
         if function is None:
             return stock(self, x, *args, **kwargs)
         if args or kwargs:
             _refuse_more_than_x(type(self).__name__, args, kwargs)
         observer = self.__dict__.get(OBSERVER)
-        return site_forward(self, x, function if observer is None else observer(function))
+        return layer_forward(self, x, function if observer is None else observer(function))
 
     setattr(forward, _STOCK, stock)
     cls.forward = forward
@@ -67,12 +67,12 @@ def _refuse_more_than_x(cls: str, args: tuple[Any, ...], kwargs: dict[str, Any])
     """A mask given as None or a switch left off changes nothing; anything else would be dropped silently.
 
     Raises:
-        InjectionError: an argument that a core would ignore.
+        InjectionError: an argument that a backend would ignore.
     """
     given = [*map(str, range(2, 2 + sum(bool(a is not None and a is not False) for a in args)))]
     given += [key for key, value in kwargs.items() if value is not None and value is not False]
     if given:
         raise InjectionError(
-            f"{cls} was called with more than its input (argument {', '.join(given)}), such as a mask, which no core "
-            "takes: expected the input alone. Use attention=stock for this model."
+            f"{cls} was called with more than its input (argument {', '.join(given)}), such as a mask, which no "
+            "backend takes: expected the input alone. Use attention=stock for this model."
         )

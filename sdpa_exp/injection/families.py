@@ -1,6 +1,6 @@
 """The families of attention modules: how each is recognised, described and computed.
 
-A new family is one file with a forward, and an entry here. What no entry matches is no site. RT-DETR's decoder is one
+A new family is one file with a forward, and an entry here. What no entry matches is no layer. RT-DETR's decoder is one
 such: its self-attention takes a mask while training, and its cross-attention samples instead of computing a product.
 """
 
@@ -12,9 +12,9 @@ from typing import Any
 
 from torch import nn
 
-from sdpa_exp.attention.core import FUSED_OR_MATH, Kernel
+from sdpa_exp.attention.backend import FUSED_OR_MATH, Kernel
 from sdpa_exp.injection.area_attention import area_attention
-from sdpa_exp.injection.dispatch import SiteForward
+from sdpa_exp.injection.dispatch import LayerForward
 from sdpa_exp.injection.multihead import aifi, encoder_block
 from sdpa_exp.injection.psa_attention import psa_attention
 from sdpa_exp.injection.vit_attention import is_vit_attention, vit_attention
@@ -27,8 +27,8 @@ class Family:
     Attributes:
         recognises: whether a module is of this kind; by class path, so that no library is imported to find out.
         head_dims: (num_heads, head_dim of q and k, head_dim of v) of an instance.
-        forward: its computation around a core.
-        dropout: the probability with which an instance drops attention weights, which no core does.
+        forward: its computation around a backend.
+        dropout: the probability with which an instance drops attention weights, which no backend does.
         example: a model that has it.
         is_proved: recognised by its looks, so compared with the instance's own forward when it is injected.
         stock_kernels: what the class's own forward may run; some call SDPA already.
@@ -37,7 +37,7 @@ class Family:
     name: str
     recognises: Callable[[nn.Module], bool]
     head_dims: Callable[[Any], tuple[int, int, int]]
-    forward: SiteForward
+    forward: LayerForward
     example: str
     dropout: Callable[[Any], float] = lambda module: 0.0
     is_proved: bool = False

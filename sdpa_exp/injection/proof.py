@@ -1,4 +1,4 @@
-"""Sites that can't take a core: with dropout inside the product, or other mathematics than their looks promise."""
+"""Layers that can't take a backend: with dropout inside the product, or other mathematics than their looks promise."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from sdpa_exp.attention.eager import explicit_attention
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.dispatch import stock_forward
 from sdpa_exp.injection.families import Family
-from sdpa_exp.injection.sites import Site, family_of
+from sdpa_exp.injection.layers import Layer, family_of
 
 _NUM_TOKENS = 5
 _TOLERANCE = 1e-9  # relative, in fp64: rounding is 1e-15
 
 
-def refuse_unfit(sites: list[Site]) -> None:
-    """Refuse sites whose own computation a core would change.
+def refuse_unfit(layers: list[Layer]) -> None:
+    """Refuse layers whose own computation a backend would change.
 
     Raises:
-        InjectionError: names the first such site and what it does.
+        InjectionError: names the first such layer and what it does.
     """
-    for site in sites:
-        family = family_of(site.module)
+    for layer in layers:
+        family = family_of(layer.module)
         assert family is not None
-        dropout = family.dropout(site.module)
+        dropout = family.dropout(layer.module)
         if dropout:
             raise InjectionError(
-                f"{site.name} drops attention weights with probability {dropout}, which no core does: expected 0. "
+                f"{layer.name} drops attention weights with probability {dropout}, which no backend does: expected 0. "
                 "Set its dropout to 0, or use attention=stock."
             )
-        if family.is_proved and not _equals_stock(site.module, family):
+        if family.is_proved and not _equals_stock(layer.module, family):
             raise InjectionError(
-                f"{site.name} ({type(site.module).__name__}) looks like {family.name} and computes something else: its "
-                "own forward differs from softmax(q k^T / sqrt(d)) v between its two Linears. It can't take a core; "
-                "use attention=stock."
+                f"{layer.name} ({type(layer.module).__name__}) looks like {family.name} and computes something else: "
+                "its own forward differs from softmax(q k^T / sqrt(d)) v between its two Linears. It can't take a "
+                "backend; use attention=stock."
             )
 
 

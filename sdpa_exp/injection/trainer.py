@@ -1,4 +1,4 @@
-"""Ultralytics' trainers with the core injected where it lasts, and no silent fallbacks.
+"""Ultralytics' trainers with the backend injected where it lasts, and no silent fallbacks.
 
 The swap happens in `setup_model`: every process runs it (DDP children too), before EMA, compile and the optimizer
 see the model. A callback would come too late for EMA, validation and best.pt.
@@ -41,7 +41,7 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
     def __init__(
         self,
         *,
-        core: str,
+        backend: str,
         overrides: dict[str, Any],
         choices: Choices | None = None,
         is_strict: bool = False,
@@ -50,13 +50,13 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         """Seed and set up as Ultralytics does.
 
         Args:
-            core: at every site; "auto" with `choices`.
+            backend: at every layer; "auto" with `choices`.
             overrides: Ultralytics' training arguments.
-            choices: site -> core, with core="auto".
+            choices: layer -> backend, with backend="auto".
             is_strict: deterministic algorithms or an error; Ultralytics' own seeding only warns.
             perturb_seed: move the initial weights by one ulp, up or down after this seed; None leaves them.
         """
-        self.core = core
+        self.backend = backend
         self.choices = choices
         self.perturb_seed = perturb_seed
         self.injection: InjectionReport | None = None
@@ -68,13 +68,13 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
             torch.use_deterministic_algorithms(True, warn_only=False)
 
     def setup_model(self) -> Any:
-        """Build or load the model, then inject the core, and move the weights if asked to.
+        """Build or load the model, then inject the backend, and move the weights if asked to.
 
         Raises:
-            InjectionError: the model has no sites, or one did not take the core.
+            InjectionError: the model has no layers, or one did not take the backend.
         """
         checkpoint = super().setup_model()
-        self.injection = inject(self.model, self.core, choices=self.choices)
+        self.injection = inject(self.model, self.backend, choices=self.choices)
         if self.perturb_seed is not None:
             self.perturbation = perturb(self.model, seed=self.perturb_seed)
         return checkpoint
@@ -91,19 +91,19 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         return ready
 
     def final_eval(self) -> None:
-        """Evaluate best.pt; its reload must have kept the core."""
+        """Evaluate best.pt; its reload must have kept the backend."""
         self.run_callbacks("on_final_eval_start")
         super().final_eval()
 
     def check_reloaded(self, network: Any) -> None:
-        """Check that a reloaded checkpoint has the core at all sites.
+        """Check that a reloaded checkpoint has the backend at all layers.
 
         Raises:
             InjectionError: it has not.
         """
         if self.injection is None:
             raise InjectionError("the trainer has not set up its model yet, so there is no injection to check.")
-        check_injected(network, self.core, expected=self.injection.sites, choices=self.choices)
+        check_injected(network, self.backend, expected=self.injection.layers, choices=self.choices)
 
     def _setup_train(self) -> None:
         with mock.patch("ultralytics.engine.trainer.check_amp", return_value=True):
@@ -140,11 +140,11 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
 
 
 class AttentionTrainer(AttentionMixin, DetectionTrainer):  # type: ignore[misc]
-    """Trains a YOLO detector with a core at every attention site."""
+    """Trains a YOLO detector with a backend at every attention layer."""
 
 
 class AttentionRTDETRTrainer(AttentionMixin, RTDETRTrainer):  # type: ignore[misc]
-    """Trains RT-DETR with a core in its AIFI."""
+    """Trains RT-DETR with a backend in its AIFI."""
 
 
 def trainer_class(architecture: str) -> type[AttentionMixin]:

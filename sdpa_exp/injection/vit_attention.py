@@ -12,9 +12,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sdpa_exp.attention.core import CoreFunction
+from sdpa_exp.attention.backend import BackendFunction
 from sdpa_exp.attention.eager import explicit_attention
-from sdpa_exp.attention.registry import get_core
+from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.injection.dispatch import ATTRIBUTE, install_dispatcher
 
 _NEEDED = {"qkv", "proj"}
@@ -39,8 +39,8 @@ def _takes_one_tensor(module: nn.Module) -> bool:
     return len(needed) == 1
 
 
-def vit_attention(module: Any, x_BNC: Tensor, core: CoreFunction) -> Tensor:
-    """The module's forward with `core` for its attention product; (B, N, C) in and out."""
+def vit_attention(module: Any, x_BNC: Tensor, backend: BackendFunction) -> Tensor:
+    """The module's forward with `backend` for its attention product; (B, N, C) in and out."""
     batch, tokens, _ = x_BNC.shape
     heads = module.num_heads
     head_dim = module.proj.in_features // heads
@@ -50,34 +50,34 @@ def vit_attention(module: Any, x_BNC: Tensor, core: CoreFunction) -> Tensor:
         q = module.q_norm(q)
     if hasattr(module, "k_norm"):
         k = module.k_norm(k)
-    out_BHND = core(q, k, v, head_dim**-0.5)
+    out_BHND = backend(q, k, v, head_dim**-0.5)
     out: Tensor = module.proj(out_BHND.transpose(1, 2).reshape(batch, tokens, heads * head_dim))
     return module.proj_drop(out) if hasattr(module, "proj_drop") else out
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention for networks of your own, with any core; a site like any other.
+    """Multi-head self-attention for networks of your own, with any backend; a layer like any other.
 
     Args:
         dim: channels in and out; a multiple of num_heads.
         num_heads: number of heads.
-        core: a name from `sdpa_exp.attention.registry.CORES`, or `package.module:NAME`; "stock" is explicit softmax.
+        backend: a name of `attention.registry.BACKENDS`, or `package.module:NAME`; "stock" for explicit softmax.
         bias: whether the qkv Linear has a bias.
 
     Raises:
-        CoreUnavailable: no such core.
+        BackendUnavailable: no such backend.
         ValueError: dim is not a multiple of num_heads.
     """
 
-    def __init__(self, dim: int, num_heads: int, core: str = "sdpa", *, bias: bool = True) -> None:
+    def __init__(self, dim: int, num_heads: int, backend: str = "sdpa", *, bias: bool = True) -> None:
         super().__init__()
         if dim % num_heads:
             raise ValueError(f"dim={dim} can't be split into num_heads={num_heads}: expected a multiple of it.")
-        get_core(core)
+        get_backend(backend)
         self.num_heads = num_heads
         self.qkv = nn.Linear(dim, 3 * dim, bias=bias)
         self.proj = nn.Linear(dim, dim)
-        setattr(self, ATTRIBUTE, core)
+        setattr(self, ATTRIBUTE, backend)
 
     def forward(self, x_BNC: Tensor) -> Tensor:
         """(B, N, C) in and out; without the dispatcher, or with "stock", explicit softmax."""

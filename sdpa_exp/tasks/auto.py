@@ -11,7 +11,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.cache import cache_root
 from sdpa_exp.injection.auto import choose
 from sdpa_exp.injection.build import build_network
-from sdpa_exp.results.environment import collect_environment
+from sdpa_exp.runs.environment import collect_environment
 from sdpa_exp.tasks.hardware import capability_of, dtype_of
 
 FOLDER = "auto"
@@ -19,14 +19,14 @@ _DEFAULT_IMGSZ = 640  # Ultralytics' own
 
 
 def resolve_auto(plan: Plan, network: nn.Module | None = None) -> AutoChoice:
-    """The core of every site of the plan's model; measured on first use, then read.
+    """The backend of every layer of the plan's model; measured on first use, then read.
 
     Args:
         plan: resolved (no `None` or `auto` left in the hardware group).
         network: built from the plan's architecture; None builds it.
 
     Raises:
-        InjectionError: the model has no attention sites.
+        InjectionError: the model has no attention layers.
     """
     device = torch.device(plan.hardware.device)
     return choose(
@@ -42,7 +42,7 @@ def resolve_auto(plan: Plan, network: nn.Module | None = None) -> AutoChoice:
 
 
 def base_setting(plan: Plan) -> Setting:
-    """The plan's setting without a site's head_dims."""
+    """The plan's setting without a layer's head_dims."""
     device = torch.device(plan.hardware.device)
     return Setting(
         device_type=device.type,

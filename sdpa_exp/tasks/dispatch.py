@@ -37,7 +37,7 @@ class Task:
     in_parent: bool = False
 
     def load(self) -> Callable[..., Any]:
-        """Import the function: `task(plan, journal, outcome, *, started_perf_s)`, as in tasks/train.py."""
+        """Import the function: `task(plan, event log, outcome, *, started_perf_s)`, as in tasks/train.py."""
         module, _, name = self.entry.partition(":")
         function: Callable[..., Any] = getattr(importlib.import_module(module), name)
         return function
@@ -51,8 +51,8 @@ TASKS: dict[str, Task] = {
     "doctor": Task(entry="sdpa_exp.tasks.doctor.task:doctor", needs_arm=False, examines=True),
     "setup_trial": Task(entry="sdpa_exp.tasks.setup_trial:setup_trial", needs_arm=False),
     "predict": Task(entry="sdpa_exp.tasks.predict.task:predict", needs_arm=False),  # it has precisions of its own
-    "compare": Task(entry="sdpa_exp.run.in_parent:compare", needs_arm=False, in_parent=True),
-    "sync": Task(entry="sdpa_exp.run.in_parent:sync", needs_arm=False, in_parent=True),
+    "compare": Task(entry="sdpa_exp.launch.in_parent:compare", needs_arm=False, in_parent=True),
+    "sync": Task(entry="sdpa_exp.launch.in_parent:sync", needs_arm=False, in_parent=True),
 }
 
 

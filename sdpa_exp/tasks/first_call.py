@@ -1,6 +1,6 @@
-"""`python -m sdpa_exp.tasks.first_call`: the first attested training step with a core, in whatever environment this is.
+"""`python -m sdpa_exp.tasks.first_call`: the first attested training step with a backend, in this environment.
 
-Reads {"plan": ..., "core": ...} on stdin and prints one JSON line: ok, kernels, and error (a sentence) where it failed.
+Reads {"plan": ..., "backend": ...} on stdin and prints one JSON line: ok, kernels, and error (a sentence) if it failed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from sdpa_exp.config.plan import Plan, from_dict
-from sdpa_exp.errors import CoreUnavailable, SdpaExpError
+from sdpa_exp.errors import BackendUnavailable, SdpaExpError
 
 _NUM_IMAGES = 2
 _DEFAULT_IMGSZ = 640
@@ -21,48 +21,48 @@ def main() -> int:
     """Do the call; a known error is a line, any other a traceback for the log and exit code 1."""
     request = json.load(sys.stdin)
     try:
-        answer = first_call(from_dict(request["plan"]), request["core"])
+        answer = first_call(from_dict(request["plan"]), request["backend"])
     except SdpaExpError as error:
         answer = {"ok": False, "kernels": [], "error": str(error)}
     sys.stdout.write(json.dumps(answer) + "\n")
     return 0
 
 
-def first_call(plan: Plan, core: str) -> dict[str, Any]:
-    """One training step of the plan's model with a core, attested.
+def first_call(plan: Plan, backend: str) -> dict[str, Any]:
+    """One training step of the plan's model with a backend, attested.
 
     Args:
         plan: resolved.
-        core: a name from CORES.
+        backend: a name from BACKENDS.
 
     Raises:
-        CoreUnavailable: the core is unknown, or can't run here.
+        BackendUnavailable: the backend is unknown, or can't run here.
     """
     import torch
 
     from sdpa_exp.attention.choice import refusal
-    from sdpa_exp.attention.registry import get_core
+    from sdpa_exp.attention.registry import get_backend
     from sdpa_exp.evidence.attest import judge
     from sdpa_exp.evidence.training_step import attest_training_step
     from sdpa_exp.injection.build import build_network
     from sdpa_exp.injection.inject import inject
-    from sdpa_exp.injection.sites import find_sites
+    from sdpa_exp.injection.layers import find_layers
     from sdpa_exp.tasks.auto import base_setting
 
     device = torch.device(plan.hardware.device)
     precision = plan.hardware.precision or "fp32"
     network = build_network(plan.model.architecture)
     reasons: dict[str, None] = {}
-    for site in find_sites(network):
-        setting = replace(base_setting(plan), head_dim_qk=site.head_dim_qk, head_dim_v=site.head_dim_v)
-        reasons.update(dict.fromkeys(refusal(get_core(core), setting)))
+    for layer in find_layers(network):
+        setting = replace(base_setting(plan), head_dim_qk=layer.head_dim_qk, head_dim_v=layer.head_dim_v)
+        reasons.update(dict.fromkeys(refusal(get_backend(backend), setting)))
     if reasons:
-        raise CoreUnavailable(f"attention={core} can't run here: {'; '.join(reasons)}. See task=doctor.")
-    inject(network, core)
+        raise BackendUnavailable(f"attention={backend} can't run here: {'; '.join(reasons)}. See task=doctor.")
+    inject(network, backend)
     imgsz = plan.train.imgsz or _DEFAULT_IMGSZ
     images = torch.rand(_NUM_IMAGES, 3, imgsz, imgsz, generator=torch.Generator().manual_seed(plan.seed)).to(device)
     network = network.to(device)
-    attestation = judge(attest_training_step(network, images, precision=precision), find_sites(network))
+    attestation = judge(attest_training_step(network, images, precision=precision), find_layers(network))
     kernels = sorted({kernel for stage in attestation.executed().values() for kernel in stage})
     return {"ok": attestation.ok, "kernels": kernels, "error": "; ".join(attestation.mismatches[:3]) or None}
 

@@ -1,4 +1,4 @@
-"""The plan's model outside a training: built or loaded, and copied with a core injected."""
+"""The plan's model outside a training: built or loaded, and copied with a backend injected."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.inject import Choices, inject
 
 
-def with_core(network: nn.Module, core: str, choices: Choices | None = None) -> nn.Module:
-    """A copy of the network with this core injected."""
+def with_backend(network: nn.Module, backend: str, choices: Choices | None = None) -> nn.Module:
+    """A copy of the network with this backend injected."""
     model = copy.deepcopy(network)
-    inject(model, core, choices=choices)
+    inject(model, backend, choices=choices)
     return model
 
 

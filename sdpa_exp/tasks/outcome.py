@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sdpa_exp.results.events import Journal
+from sdpa_exp.runs.events import EventLog
 
 
 @dataclass(kw_only=True)
 class Outcome:
     """Filled by a task while it runs; the fields are those of results.record.Record."""
 
-    quantities: dict[str, float | None] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
     unmeasured: dict[str, str] = field(default_factory=dict)
     phases_s: dict[str, float] = field(default_factory=dict)
     memory: dict[str, dict[str, float | None]] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class Outcome:
     settings_changed: dict[str, list[Any]] = field(default_factory=dict)
     warnings: list[dict[str, str]] = field(default_factory=list)
 
-    def warn(self, journal: Journal, code: str, message: str) -> None:
-        """Keep a warning in the record and the journal."""
+    def warn(self, event_log: EventLog, code: str, message: str) -> None:
+        """Keep a warning in the record and the event log."""
         self.warnings.append({"code": code, "message": message})
-        journal.write("warning", code=code, message=message)
+        event_log.write("warning", code=code, message=message)

@@ -10,13 +10,13 @@ from torch import nn
 
 from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.attention.choice import expected_kernel, refusal
-from sdpa_exp.attention.registry import CORES, get_core
+from sdpa_exp.attention.registry import BACKENDS, get_backend
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.errors import CoreUnavailable, InjectionError
+from sdpa_exp.errors import BackendUnavailable, InjectionError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.determinism import reasons_against_strict
-from sdpa_exp.injection.sites import Site, find_sites
+from sdpa_exp.injection.layers import Layer, find_layers
 from sdpa_exp.tasks.auto import base_setting, resolve_auto
 
 
@@ -25,7 +25,7 @@ class ArmCheck:
     """What preflight found for one arm: reasons against it (empty when it can run), and its kernel."""
 
     arm: str
-    core: str
+    backend: str
     reasons: tuple[str, ...]
     kernel: str | None
     nearest: str | None
@@ -38,30 +38,30 @@ class ArmCheck:
 
 
 def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
-    """Check one plan's core against its model, device and precision.
+    """Check one plan's backend against its model, device and precision.
 
     Raises:
-        InjectionError: the model has no attention sites.
+        InjectionError: the model has no attention layers.
     """
     network = build_network(plan.model.architecture) if network is None else network
-    sites = find_sites(network)
-    if not sites:
+    layers = find_layers(network)
+    if not layers:
         raise InjectionError(
-            f"model={plan.model.name} has no attention sites that sdpa_exp knows. "
+            f"model={plan.model.name} has no attention layers that sdpa_exp knows. "
             "Choose a model with attention, such as model=yolo12n."
         )
-    settings = {_setting(plan, site): site for site in sites}
-    core = get_core(plan.attention.core)
-    reasons = {reason: None for setting in settings for reason in refusal(core, setting)}
+    settings = {_setting(plan, layer): layer for layer in layers}
+    backend = get_backend(plan.attention.backend)
+    reasons = {reason: None for setting in settings for reason in refusal(backend, setting)}
     strict = reasons_against_strict(network, base_setting(plan).device_type) if plan.determinism == "strict" else []
-    chosen = resolve_auto(plan, network).cores if core.name == AUTO_NAME and not strict else {}
+    chosen = resolve_auto(plan, network).backends if backend.name == AUTO_NAME and not strict else {}
     kernels = {
-        expected_kernel(get_core(chosen.get(site.name, plan.attention.core)), setting, num_heads=site.num_heads)
-        for setting, site in settings.items()
+        expected_kernel(get_backend(chosen.get(layer.name, plan.attention.backend)), setting, num_heads=layer.num_heads)
+        for setting, layer in settings.items()
     }
     return ArmCheck(
         arm=plan.arm,
-        core=plan.attention.core,
+        backend=plan.attention.backend,
         reasons=(*reasons, *strict),
         kernel=" and ".join(sorted(kernel for kernel in kernels if kernel)) or None,
         nearest=_nearest(list(settings)) if reasons and not strict else None,
@@ -69,15 +69,15 @@ def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
     )
 
 
-def require_core(plan: Plan) -> None:
-    """Refuse a plan whose core can't run here.
+def require_backend(plan: Plan) -> None:
+    """Refuse a plan whose backend can't run here.
 
     Raises:
-        CoreUnavailable: with all reasons, and the nearest core that runs.
+        BackendUnavailable: with all reasons, and the nearest backend that runs.
     """
     check = check_arm(plan)
     if check.reasons:
-        raise CoreUnavailable(check.sentence())
+        raise BackendUnavailable(check.sentence())
 
 
 def same_kernel(checks: list[ArmCheck]) -> list[list[str]]:
@@ -92,14 +92,14 @@ def same_kernel(checks: list[ArmCheck]) -> list[list[str]]:
     return [arms for arms in groups.values() if len(arms) > 1]
 
 
-def _setting(plan: Plan, site: Site) -> Setting:
-    return replace(base_setting(plan), head_dim_qk=site.head_dim_qk, head_dim_v=site.head_dim_v)
+def _setting(plan: Plan, layer: Layer) -> Setting:
+    return replace(base_setting(plan), head_dim_qk=layer.head_dim_qk, head_dim_v=layer.head_dim_v)
 
 
 def _nearest(settings: list[Setting]) -> str | None:
-    """The first fused core that runs in all these settings, then any other but stock."""
-    for name in ("flash", "efficient", "sdpa", *CORES):
-        if not any(reason for setting in settings for reason in refusal(CORES[name], setting)):
+    """The first fused backend that runs in all these settings, then any other but stock."""
+    for name in ("flash", "efficient", "sdpa", *BACKENDS):
+        if not any(reason for setting in settings for reason in refusal(BACKENDS[name], setting)):
             return name
     return None
 
@@ -108,7 +108,7 @@ def to_dict(check: ArmCheck) -> dict[str, Any]:
     """For sweep.json."""
     return {
         "arm": check.arm,
-        "core": check.core,
+        "backend": check.backend,
         "reasons": list(check.reasons),
         "kernel": check.kernel,
         "sentence": check.sentence() if check.reasons else None,

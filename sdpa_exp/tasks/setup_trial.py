@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sdpa_exp.config.plan import Plan, to_dict
-from sdpa_exp.results.events import Journal
-from sdpa_exp.results.files import write_json_atomic, write_text_atomic
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.files import write_json_atomic, write_text_atomic
 from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tasks.doctor.faults import FaultKind, fault_line, recognise
 from sdpa_exp.tasks.outcome import Outcome
@@ -27,24 +27,24 @@ TrialOutcome = Literal["works", "not installed", "out of time", "does not run"]
 
 @dataclass(frozen=True, kw_only=True)
 class Implementation:
-    """What people can get, and the core that shows that it works. No packages: nothing to install.
+    """What people can get, and the backend that shows that it works. No packages: nothing to install.
 
     Attributes:
         build_packages: installed first, as its documentation asks for.
     """
 
     name: str
-    core: str
+    backend: str
     build_packages: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     pip_options: tuple[str, ...] = ()
 
 
 IMPLEMENTATIONS: dict[str, Implementation] = {
-    "pytorch": Implementation(name="pytorch", core="sdpa"),
+    "pytorch": Implementation(name="pytorch", backend="sdpa"),
     "flash_attn": Implementation(
         name="flash_attn",
-        core="flash_attn",
+        backend="flash_attn",
         # What its setup.py imports or runs besides torch, and does not get without build isolation.
         build_packages=("setuptools", "wheel", "packaging", "ninja", "psutil"),
         packages=("flash-attn",),
@@ -81,12 +81,12 @@ class Trial:
     log: str
 
 
-def setup_trial(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
+def setup_trial(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
     """Try each implementation; a failure is a result, not an error. Fills `setup_trial.json` and `report.txt`.
 
     Args:
         plan: resolved.
-        journal: open journal of the run folder.
+        event_log: open event log of the run folder.
         outcome: filled in place.
         started_perf_s: `time.perf_counter()` at the start of the process.
     """
@@ -95,12 +95,12 @@ def setup_trial(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_
     for name in plan.setup_trial.implementations:
         found = attempt(IMPLEMENTATIONS[name], plan)
         trials.append(found)
-        outcome.quantities[f"{name}/setup_s"] = found.setup_s if found.outcome == "works" else None
+        outcome.metrics[f"{name}/setup_s"] = found.setup_s if found.outcome == "works" else None
         if found.outcome != "works":
             reason = f"{found.outcome} after {found.setup_s:.0f} s ({found.error_class or 'of an unknown kind'})"
             outcome.unmeasured[f"{name}/setup_s"] = reason
-            outcome.warn(journal, "setup_failed", f"{name}: {reason}")
-    outcome.quantities["num_working"] = float(sum(trial.outcome == "works" for trial in trials))
+            outcome.warn(event_log, "setup_failed", f"{name}: {reason}")
+    outcome.metrics["num_working"] = float(sum(trial.outcome == "works" for trial in trials))
     content = {
         "model": plan.model.name,
         "device": plan.hardware.device,
@@ -135,7 +135,7 @@ def attempt(implementation: Implementation, plan: Plan) -> Trial:
                 steps[step] = run_logged([*pip, *arguments], log=log, time_limit_s=left_s(), folder=folder)
                 if steps[step].returncode != 0:
                     return _trial(implementation, steps, "not installed", log)
-        request = json.dumps({"plan": to_dict(plan), "core": implementation.core})
+        request = json.dumps({"plan": to_dict(plan), "backend": implementation.backend})
         command = [str(python), "-m", "sdpa_exp.tasks.first_call"]
         steps["first_call"] = run_logged(command, log=log, time_limit_s=left_s(), folder=folder, stdin=request)
     return _trial(implementation, steps, "does not run", log)

@@ -1,4 +1,4 @@
-"""task=train: one real training with an injected core, watched and attested."""
+"""task=train: one real training with an injected backend, watched and attested."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from sdpa_exp.callbacks.accuracy import BestAccuracy
 from sdpa_exp.callbacks.attach import attach
 from sdpa_exp.callbacks.attestation import AttestTraining
 from sdpa_exp.callbacks.data_stream import DataStream
-from sdpa_exp.callbacks.journal import EpochJournal
+from sdpa_exp.callbacks.event_log import EpochEventLog
 from sdpa_exp.callbacks.perturbation import PerturbationNote
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.callbacks.settings import SettingsCheck
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.results.events import Journal
-from sdpa_exp.results.files import write_json_atomic
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.files import write_json_atomic
 from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.training import set_up_training
 
 ATTESTATION_FILE = "attestation.json"
 
 
-def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
+def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
     """Train, evaluate, attest; fills `outcome` as results come, so that a failure keeps what was measured.
 
     Args:
         plan: resolved (no `None` or `auto` left in the hardware group).
-        journal: open journal of the run folder.
+        event_log: open event log of the run folder.
         outcome: filled in place.
         started_perf_s: `time.perf_counter()` at the start of the process.
 
     Raises:
-        CoreUnavailable: before the first step, with reasons.
+        BackendUnavailable: before the first step, with reasons.
         DatasetError: the data set can't be used.
         AttestationError: something else ran than what was asked for.
         RunError: out of memory, NaN.
     """
-    training = set_up_training(plan, journal, outcome)
+    training = set_up_training(plan, event_log, outcome)
     trainer = training.trainer
-    clock = PhaseClock(journal, started_perf_s=started_perf_s)
-    epochs = EpochJournal(journal, clock, plan.run_dir)
-    stream = DataStream(journal)
-    settings = SettingsCheck(journal, training.arguments)
+    clock = PhaseClock(event_log, started_perf_s=started_perf_s)
+    epochs = EpochEventLog(event_log, clock, plan.run_dir)
+    stream = DataStream(event_log)
+    settings = SettingsCheck(event_log, training.arguments)
     accuracy = BestAccuracy(epochs, plan.run_dir)
-    attest = AttestTraining(journal, precision=plan.hardware.precision or "fp32")
+    attest = AttestTraining(event_log, precision=plan.hardware.precision or "fp32")
     clock.set_device(trainer.device)
-    watchers = (clock, epochs, stream, settings, attest, PerturbationNote(journal))
+    watchers = (clock, epochs, stream, settings, attest, PerturbationNote(event_log))
     attach(trainer, accuracy, *watchers)  # accuracy first: it is part of final_eval
     try:
         trainer.train()
@@ -56,12 +56,12 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
         outcome.memory.update(clock.memory)
         outcome.digests.update(stream.digests)
         outcome.settings_changed.update(settings.changed)
-        outcome.quantities.update(_quantities(epochs, clock, trainer, outcome.unmeasured))
-        outcome.quantities.update(accuracy.quantities)
+        outcome.metrics.update(_metrics(epochs, clock, trainer, outcome.unmeasured))
+        outcome.metrics.update(accuracy.metrics)
         outcome.unmeasured.update(accuracy.unmeasured)
         if accuracy.failure is not None:
-            outcome.warn(journal, "accuracy_not_analysed", accuracy.failure)
-        outcome.quantities["total_s"] = time.perf_counter() - started_perf_s
+            outcome.warn(event_log, "accuracy_not_analysed", accuracy.failure)
+        outcome.metrics["total_s"] = time.perf_counter() - started_perf_s
 
     if attest.attestation is not None:
         outcome.attestation = attest.attestation.summary()
@@ -69,10 +69,10 @@ def train(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: flo
         attest.attestation.raise_if_wrong()
 
 
-def _quantities(
-    epochs: EpochJournal, clock: PhaseClock, trainer: Any, unmeasured: dict[str, str]
+def _metrics(
+    epochs: EpochEventLog, clock: PhaseClock, trainer: Any, unmeasured: dict[str, str]
 ) -> dict[str, float | None]:
-    """The named quantities of results/quantities.py; reasons for missing ones go to `unmeasured`."""
+    """The named metrics of results/metrics.py; reasons for missing ones go to `unmeasured`."""
     values: dict[str, float | None] = dict(epochs.best)
     if epochs.epochs:
         last = epochs.epochs[-1]["metrics"]

@@ -11,13 +11,13 @@ from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.injection.trainer import trainer_class
-from sdpa_exp.results.events import Journal
-from sdpa_exp.results.files import write_json_atomic
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.files import write_json_atomic
 from sdpa_exp.tasks.arguments import train_arguments
 from sdpa_exp.tasks.auto import resolve_auto
 from sdpa_exp.tasks.hardware import set_backends
 from sdpa_exp.tasks.outcome import Outcome
-from sdpa_exp.tasks.preflight import require_core
+from sdpa_exp.tasks.preflight import require_backend
 
 AUTO_FILE = "auto_choice.json"
 
@@ -30,28 +30,28 @@ class Training:
     arguments: dict[str, Any]
 
 
-def set_up_training(plan: Plan, journal: Journal, outcome: Outcome, **changed: Any) -> Training:
-    """The plan's trainer with its core; findings about the data set go to `outcome`.
+def set_up_training(plan: Plan, event_log: EventLog, outcome: Outcome, **changed: Any) -> Training:
+    """The plan's trainer with its backend; findings about the data set go to `outcome`.
 
     Args:
         plan: resolved (no `None` or `auto` left in the hardware group).
-        journal: open journal of the run folder.
+        event_log: open event log of the run folder.
         outcome: gets the data set's digest and warnings.
         **changed: Ultralytics arguments that the task needs otherwise than the recipe has them.
 
     Raises:
-        CoreUnavailable: with reasons.
+        BackendUnavailable: with reasons.
         DatasetError: the data set can't be used.
     """
-    require_core(plan)
+    require_backend(plan)
     prepared = prepare(plan.dataset)
     for message in prepared.warnings:
-        outcome.warn(journal, "data_set", message)
+        outcome.warn(event_log, "data_set", message)
     outcome.digests["data_set"] = prepared.digest
     set_backends(plan.hardware)
     arguments = train_arguments(plan, prepared.yaml_path) | changed
     trainer: Any = trainer_class(plan.model.architecture)(
-        core=plan.attention.core,
+        backend=plan.attention.backend,
         overrides=arguments,
         choices=_choices(plan),
         is_strict=plan.determinism == "strict",
@@ -63,8 +63,8 @@ def set_up_training(plan: Plan, journal: Journal, outcome: Outcome, **changed: A
 
 def _choices(plan: Plan) -> dict[str, str] | None:
     """What `auto` chose, written into the run folder with its evidence; None for any other arm."""
-    if plan.attention.core != AUTO_NAME:
+    if plan.attention.backend != AUTO_NAME:
         return None
     choice = resolve_auto(plan)
     write_json_atomic(plan.run_dir / AUTO_FILE, choice.to_dict())
-    return choice.cores
+    return choice.backends

@@ -21,7 +21,7 @@ def val_accuracy(network: nn.Module, plan: Plan, data_yaml: Path, *, imgsz: int)
     """mAP50, mAP50-95, precision and recall in fp32; the network is consumed (Ultralytics fuses it in place).
 
     Args:
-        network: with its core injected.
+        network: with its backend injected.
         plan: resolved; batch and device are taken from it, and its run folder gets Ultralytics' files.
         data_yaml: of the prepared data set.
         imgsz: edge in pixels.

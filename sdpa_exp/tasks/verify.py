@@ -10,23 +10,23 @@ import torch
 
 from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.registry import get_core
+from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.real_batch import real_batch
-from sdpa_exp.errors import CoreUnavailable
+from sdpa_exp.errors import BackendUnavailable
 from sdpa_exp.evidence.attest import Attestation, judge
 from sdpa_exp.evidence.end_to_end import EndToEnd, compare_end_to_end
-from sdpa_exp.evidence.equivalence import capture_calls, compare_sites
-from sdpa_exp.evidence.rule import Equivalence, SiteEquivalence
+from sdpa_exp.evidence.equivalence import capture_calls, compare_layers
+from sdpa_exp.evidence.rule import Equivalence, LayerEquivalence
 from sdpa_exp.evidence.training_step import attest_training_step
-from sdpa_exp.injection.sites import Site, find_sites
-from sdpa_exp.results.events import Journal
-from sdpa_exp.results.files import write_json_atomic, write_text_atomic
+from sdpa_exp.injection.layers import Layer, find_layers
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.files import write_json_atomic, write_text_atomic
 from sdpa_exp.tasks.auto import base_setting, resolve_auto
 from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tasks.hardware import DTYPES
-from sdpa_exp.tasks.network import build, with_core
+from sdpa_exp.tasks.network import build, with_backend
 from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.val_accuracy import val_accuracy
 from sdpa_exp.tasks.verify_report import render_verify
@@ -39,19 +39,19 @@ _NO_ACCURACY = (
 )
 
 
-def verify(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
-    """Compare the arm with stock at every site and end to end; fills `outcome`, `verify.json` and `report.txt`.
+def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
+    """Compare the arm with stock at every layer and end to end; fills `outcome`, `verify.json` and `report.txt`.
 
     Args:
         plan: resolved.
-        journal: open journal of the run folder.
+        event_log: open event log of the run folder.
         outcome: filled in place.
         started_perf_s: `time.perf_counter()` at the start of the process.
 
     Raises:
-        CoreUnavailable: the core can't run in any of the precisions.
-        EquivalenceError: the rule is broken at a site.
-        AttestationError: something else ran than the core, so that equal outputs prove nothing.
+        BackendUnavailable: the backend can't run in any of the precisions.
+        EquivalenceError: the rule is broken at a layer.
+        AttestationError: something else ran than the backend, so that equal outputs prove nothing.
     """
     prepared = prepare(plan.dataset)
     outcome.digests["data_set"] = prepared.digest
@@ -62,38 +62,38 @@ def verify(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: fl
     batch = real_batch(prepared.yaml_path, imgsz=imgsz, num_images=plan.verify.num_images, device=device)
     weights = plan.verify.weights or plan.model.weights
     network = build(plan, num_classes=len(prepared.class_names), weights=weights, images=batch["img"]).to(device)
-    sites = find_sites(network)
-    refused = _refused(plan, sites, device)
+    layers = find_layers(network)
+    refused = _refused(plan, layers, device)
     precisions = [name for name in _precisions(plan, device) if name not in refused]
     if not precisions:
         words = "; ".join(f"in {name}: {reason}" for name, reason in refused.items())
-        raise CoreUnavailable(f"attention={plan.arm} can't be verified here: {words}. See task=doctor.")
+        raise BackendUnavailable(f"attention={plan.arm} can't be verified here: {words}. See task=doctor.")
 
-    core = plan.attention.core
-    choices = resolve_auto(plan, network).cores if core == AUTO_NAME else None
-    tested = with_core(network, core, choices)
+    backend = plan.attention.backend
+    choices = resolve_auto(plan, network).backends if backend == AUTO_NAME else None
+    tested = with_backend(network, backend, choices)
     calls = capture_calls(network, batch["img"])
-    found: list[SiteEquivalence] = []
+    found: list[LayerEquivalence] = []
     end_to_end: list[EndToEnd] = []
     evidence = []
     for name in precisions:
         dtype = DTYPES[name]
-        found += compare_sites(network, core, calls, dtype=dtype, max_ratio=plan.verify.max_ratio, choices=choices)
-        end_to_end.append(compare_end_to_end(network, core, batch, dtype=dtype, choices=choices))
-        # A core that is never called would be perfectly equal to stock.
+        found += compare_layers(network, backend, calls, dtype=dtype, max_ratio=plan.verify.max_ratio, choices=choices)
+        end_to_end.append(compare_end_to_end(network, backend, batch, dtype=dtype, choices=choices))
+        # A backend that is never called would be perfectly equal to stock.
         evidence += attest_training_step(tested, batch["img"], precision=name)
-    equivalence = Equivalence(core=core, max_ratio=plan.verify.max_ratio, sites=tuple(found))
-    attestation = judge(evidence, find_sites(tested))
+    equivalence = Equivalence(backend=backend, max_ratio=plan.verify.max_ratio, layers=tuple(found))
+    attestation = judge(evidence, find_layers(tested))
 
     accuracy: dict[str, dict[str, float]] | None = None
     if _has_trained_weights(plan):
         accuracy = {
             name: val_accuracy(model, plan, prepared.yaml_path, imgsz=imgsz)
-            for name, model in {"stock": with_core(network, "stock"), plan.arm: copy.deepcopy(tested)}.items()
+            for name, model in {"stock": with_backend(network, "stock"), plan.arm: copy.deepcopy(tested)}.items()
         }
     else:
-        outcome.warn(journal, "accuracy_not_compared", _NO_ACCURACY)
-    _fill(outcome, journal, equivalence, attestation)
+        outcome.warn(event_log, "accuracy_not_compared", _NO_ACCURACY)
+    _fill(outcome, event_log, equivalence, attestation)
     content = {
         **equivalence.to_dict(),
         "arm": plan.arm,
@@ -129,29 +129,29 @@ def _precisions(plan: Plan, device: torch.device) -> list[str]:
     return ["fp32", "bf16"] if device.type == "cpu" else ["fp32"]
 
 
-def _refused(plan: Plan, sites: list[Site], device: torch.device) -> dict[str, str]:
-    """Precision -> why the core can't run in it."""
-    core = get_core(plan.attention.core)
+def _refused(plan: Plan, layers: list[Layer], device: torch.device) -> dict[str, str]:
+    """Precision -> why the backend can't run in it."""
+    backend = get_backend(plan.attention.backend)
     refused = {}
     for name in _precisions(plan, device):
         settings = {
             dataclasses.replace(
                 base_setting(plan),
                 dtype=DTYPES[name],
-                head_dim_qk=site.head_dim_qk,
-                head_dim_v=site.head_dim_v,
+                head_dim_qk=layer.head_dim_qk,
+                head_dim_v=layer.head_dim_v,
                 compiled=False,
             )
-            for site in sites
+            for layer in layers
         }
-        reasons = dict.fromkeys(reason for setting in settings for reason in refusal(core, setting))
+        reasons = dict.fromkeys(reason for setting in settings for reason in refusal(backend, setting))
         if reasons:
             refused[name] = "; ".join(reasons)
     return refused
 
 
-def _fill(outcome: Outcome, journal: Journal, equivalence: Equivalence, attestation: Attestation) -> None:
-    outcome.quantities["error_ratio"] = equivalence.worst_ratio
-    outcome.quantities["max_abs_diff"] = equivalence.max_diff
+def _fill(outcome: Outcome, event_log: EventLog, equivalence: Equivalence, attestation: Attestation) -> None:
+    outcome.metrics["error_ratio"] = equivalence.worst_ratio
+    outcome.metrics["max_abs_diff"] = equivalence.max_diff
     outcome.attestation = attestation.summary()
-    journal.write("attestation", summary=attestation.summary())
+    event_log.write("attestation", summary=attestation.summary())

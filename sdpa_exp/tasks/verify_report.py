@@ -19,7 +19,7 @@ def render_verify(content: dict[str, Any]) -> str:
         f"{content['num_images']} images of {content['dataset']}, {weights}, {content['device']}",
         highlight=False,
     )
-    console.print(_sites(content))
+    console.print(_layers(content))
     for precision, reason in content["not_run"].items():
         console.print(f"not run in {precision}: {reason}", highlight=False)
     console.print(_end_to_end(content))
@@ -27,8 +27,8 @@ def render_verify(content: dict[str, Any]) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-def _sites(content: dict[str, Any]) -> Table:
-    """A row a site: the output in full, the gradients by their ratio; verify.json has all of all."""
+def _layers(content: dict[str, Any]) -> Table:
+    """A row a layer: the output in full, the gradients by their ratio; verify.json has all of all."""
     table = Table(
         box=SIMPLE,
         title=f"error to fp64 truth, as a share of the largest value; rule: at most {content['max_ratio']:g} x plain",
@@ -36,25 +36,25 @@ def _sites(content: dict[str, Any]) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
-    table.add_column("site", overflow="fold")
+    table.add_column("layer", overflow="fold")
     table.add_column("dtype", no_wrap=True)
     for name in ("max diff", "mean diff", "error", "plain"):
         table.add_column(name, justify="right", min_width=7)
     for name in ("x plain", "grad in", "grad par"):
         table.add_column(name, justify="right", min_width=5)
     table.add_column("", no_wrap=True)
-    before = content["sites"][0]["precision"]
-    for site in content["sites"]:
-        if before != site["precision"]:
+    before = content["layers"][0]["precision"]
+    for layer in content["layers"]:
+        if before != layer["precision"]:
             table.add_section()
-        before = site["precision"]
-        output = site["parts"][0]
+        before = layer["precision"]
+        output = layer["parts"][0]
         table.add_row(
-            site["site"].removeprefix("model."),
-            site["precision"],
+            layer["layer"].removeprefix("model."),
+            layer["precision"],
             *(f"{output[key]:.1e}" for key in ("max_diff", "mean_diff", "error", "plain_error")),
-            *(f"{part['ratio']:.2f}" if part["ratio"] < 100 else f"{part['ratio']:.0e}" for part in site["parts"]),
-            "ok" if site["ok"] else "WRONG",
+            *(f"{part['ratio']:.2f}" if part["ratio"] < 100 else f"{part['ratio']:.0e}" for part in layer["parts"]),
+            "ok" if layer["ok"] else "WRONG",
         )
     return table
 
@@ -68,7 +68,7 @@ def _end_to_end(content: dict[str, Any]) -> Table:
         table.add_row(
             item["precision"],
             _number(item["loss_stock"], ".6g"),
-            _number(item["loss_core"], ".6g"),
+            _number(item["loss_backend"], ".6g"),
             f"{item['max_diff']:.1e}",
             f"{item['mean_diff']:.1e}",
             f"{item['mean_error']:.1e}",
@@ -84,19 +84,19 @@ def _conclusion(content: dict[str, Any]) -> str:
         lines.append(content["accuracy_reason"])
     else:
         for name in ("mAP50", "mAP50-95"):
-            values = ", ".join(f"{core} {found[name]:.5f}" for core, found in accuracy.items())
+            values = ", ".join(f"{backend} {found[name]:.5f}" for backend, found in accuracy.items())
             lines.append(f"{name} on the val split, fp32: {values}")
     attestation = content["attestation"]
     kernels = sorted({kernel for stage in attestation["executed"].values() for kernel in stage})
     lines.append(
         f"ran: {', '.join(kernels) or 'no attention kernel'}" + ("" if attestation["ok"] else ", NOT AS ASKED")
     )
-    wrong = {site["site"] for site in content["sites"] if not site["ok"]}
-    sites = {site["site"] for site in content["sites"]}
+    wrong = {layer["layer"] for layer in content["layers"] if not layer["ok"]}
+    layers = {layer["layer"] for layer in content["layers"]}
     lines.append(
-        f"verdict: {len(wrong)} of {len(sites)} sites WRONG"
+        f"verdict: {len(wrong)} of {len(layers)} layers WRONG"
         if wrong
-        else f"verdict: {len(sites)} of {len(sites)} sites compute what stock computes, up to rounding"
+        else f"verdict: {len(layers)} of {len(layers)} layers compute what stock computes, up to rounding"
     )
     return "\n".join(lines)
 

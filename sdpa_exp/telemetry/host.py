@@ -26,7 +26,7 @@ def tree_pids(pid: int) -> set[int]:
 class HostProbe:
     """Samples the process tree below `pid` and the machine around it.
 
-    Quantities:
+    Metrics:
         cpu_percent: of one core, summed over the tree, so it can exceed 100; None on the first read, which only
             sets the mark. A process that ends between two reads takes its last interval with it.
         rss_mib: resident sets summed. Pages that processes share (forked dataloader workers) count once for each.
@@ -64,7 +64,7 @@ class HostProbe:
         return values
 
     def unavailable(self) -> dict[str, str]:
-        """Quantity -> why the last read gave None for it."""
+        """Metric -> why the last read gave None for it."""
         return dict(self._reasons)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 While the worker imports its libraries it has no CUDA context, so its GPU idles (a context alone raises the power of
 many GPUs, so "between two steps" would not be idle). The rule: mean power over the second half of the time between the
-first sample and the journal's `gpu_untouched_until_unix_s`; the first half lets a GPU that has just worked settle.
+first sample and the event log's `gpu_untouched_until_unix_s`; the first half lets a GPU that has just worked settle.
 There is no baseline where that half is shorter than a second, or where the GPU was in use by others.
 """
 

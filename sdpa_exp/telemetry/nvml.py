@@ -1,6 +1,6 @@
 """The GPU's side of a run, read from NVML for one device, matched by UUID.
 
-NVML ignores CUDA_VISIBLE_DEVICES and orders devices its own way, so an index would name another GPU. Every quantity
+NVML ignores CUDA_VISIBLE_DEVICES and orders devices its own way, so an index would name another GPU. Every metric
 can be missing on its own: no driver, WSL, laptops, MIG slices, containers; each is then None with NVML's reason.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MIB = 2**20
 
-QUANTITIES = (
+METRICS = (
     "gpu_utilization_percent",
     "gpu_memory_utilization_percent",
     "gpu_memory_used_mib",
@@ -61,14 +61,14 @@ class NvmlProbe:
                 self._missing = f"NVML can't start: {error}"
 
     def read(self) -> dict[str, float | None]:
-        """One sample; each quantity that NVML refuses is None and has a reason."""
+        """One sample; each metric that NVML refuses is None and has a reason."""
         if self._missing is not None:
-            self._reasons = dict.fromkeys(QUANTITIES, self._missing)
-            return dict.fromkeys(QUANTITIES)
+            self._reasons = dict.fromkeys(METRICS, self._missing)
+            return dict.fromkeys(METRICS)
         nvml = self._library
         self._reasons = {}
         values: dict[str, float | None] = {}
-        utilization = self._ask(nvml.nvmlDeviceGetUtilizationRates, QUANTITIES[:2])
+        utilization = self._ask(nvml.nvmlDeviceGetUtilizationRates, METRICS[:2])
         values["gpu_utilization_percent"] = None if utilization is None else float(utilization.gpu)
         values["gpu_memory_utilization_percent"] = None if utilization is None else float(utilization.memory)
         memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, ("gpu_memory_used_mib",))
@@ -89,7 +89,7 @@ class NvmlProbe:
         return values
 
     def unavailable(self) -> dict[str, str]:
-        """Quantity -> why the last read gave None for it."""
+        """Metric -> why the last read gave None for it."""
         return dict(self._reasons)
 
     def close(self) -> None:

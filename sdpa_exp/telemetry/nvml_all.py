@@ -27,7 +27,7 @@ class AllGpusProbe:
         self._is_initialised = False
 
     def read(self) -> dict[str, float | None]:
-        """One sample; a GPU's quantity that NVML refuses is None. The first read starts NVML: that can take seconds."""
+        """One sample; a GPU's metric that NVML refuses is None. The first read starts NVML: that can take seconds."""
         if self._handles is None:
             self._handles = self._find()
         nvml = self._library

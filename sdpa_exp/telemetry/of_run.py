@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class RunTelemetry:
     """Samples host, CPU energy and GPU from its making until `stop`; nothing where the telemetry group says so.
 
-    All GPUs are read at first, for the idle power of the one that the worker will name in its journal.
+    All GPUs are read at first, for the idle power of the one that the worker will name in its event log.
     """
 
     def __init__(self, run_dir: Path, config: TelemetryConfig, pid: int) -> None:
@@ -34,7 +34,7 @@ class RunTelemetry:
             self._sampler.add(self._all_gpus)
 
     def event(self, event: dict[str, Any]) -> None:
-        """Take in one event of the journal: the environment names the GPU."""
+        """Take in one event of the event log: the environment names the GPU."""
         if event["event"] != "environment" or self._sampler is None or self._all_gpus is None:
             return
         self._sampler.remove(self._all_gpus)

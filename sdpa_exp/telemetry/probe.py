@@ -6,14 +6,14 @@ from typing import Protocol
 
 
 class Probe(Protocol):
-    """A source of samples. Reading is cheap and never raises for a quantity that is merely not supported."""
+    """A source of samples. Reading is cheap and never raises for a metric that is merely not supported."""
 
     def read(self) -> dict[str, float | None]:
-        """One sample: quantity (unit in its name) -> value; None where it was not measured this time."""
+        """One sample: metric (unit in its name) -> value; None where it was not measured this time."""
         ...
 
     def unavailable(self) -> dict[str, str]:
-        """Quantity -> why the last `read` gave None for it."""
+        """Metric -> why the last `read` gave None for it."""
         ...
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class ReplayProbe:
-    """Gives the samples of a trace one by one; after the last, every quantity is None.
+    """Gives the samples of a trace one by one; after the last, every metric is None.
 
     The trace is JSON lines as `telemetry.jsonl` has them; lines without `time_unix_s` are remarks and skipped.
     """
@@ -37,7 +37,7 @@ class ReplayProbe:
         return values
 
     def unavailable(self) -> dict[str, str]:
-        """The reasons recorded in the trace for the quantities that are None now."""
+        """The reasons recorded in the trace for the metrics that are None now."""
         return dict(self._reasons)
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.results.samples import TELEMETRY_FILE
+from sdpa_exp.runs.samples import TELEMETRY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

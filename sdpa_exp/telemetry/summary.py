@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MEANS_AND_PEAKS = (
-    # result, quantity, how
+    # result, metric, how
     ("mean_cpu_percent", "cpu_percent", "mean"),
     ("max_cpu_percent", "cpu_percent", "max"),
     ("mean_system_cpu_percent", "system_cpu_percent", "mean"),
@@ -89,7 +89,7 @@ def summarize(
 
 
 def _reasons(samples: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The last reason that was given for each quantity."""
+    """The last reason that was given for each metric."""
     reasons: dict[str, str] = {}
     for sample in samples:
         reasons.update(sample.get("unavailable", {}))
@@ -105,11 +105,11 @@ def _figures(
         "wall_s": sum(p.end_unix_s - p.start_unix_s for p in stretches),
         "num_samples": len(inside),
     }
-    for result, quantity, how in _MEANS_AND_PEAKS:
-        values = [s[quantity] for s in inside if s.get(quantity) is not None]
+    for result, metric, how in _MEANS_AND_PEAKS:
+        values = [s[metric] for s in inside if s.get(metric) is not None]
         figures[result] = _reduce(values, how) if values else None
         if not values:
-            unmeasured[result] = _why(quantity, samples, inside, reasons)
+            unmeasured[result] = _why(metric, samples, inside, reasons)
     energy, why_no_energy = _energy(samples, [(p.start_unix_s, p.end_unix_s) for p in stretches], reasons, idle)
     figures.update(energy)
     unmeasured.update(why_no_energy)
@@ -124,15 +124,15 @@ def _reduce(values: Sequence[float], how: str) -> float:
 
 
 def _why(
-    quantity: str, samples: Sequence[dict[str, Any]], inside: Sequence[dict[str, Any]], reasons: dict[str, str]
+    metric: str, samples: Sequence[dict[str, Any]], inside: Sequence[dict[str, Any]], reasons: dict[str, str]
 ) -> str:
-    if any(s.get(quantity) is not None for s in samples):
+    if any(s.get(metric) is not None for s in samples):
         return (
             "no sample fell into this phase"
             if not inside
-            else reasons.get(quantity, "not sampled during this phase, only before or after it")
+            else reasons.get(metric, "not sampled during this phase, only before or after it")
         )
-    return reasons.get(quantity, "not sampled")
+    return reasons.get(metric, "not sampled")
 
 
 def _energy(

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from sdpa_exp.results.events import EVENTS_FILE, read_events
-from sdpa_exp.results.record import RESULT_FILE
-from sdpa_exp.results.samples import TELEMETRY_FILE
+from sdpa_exp.runs.events import EVENTS_FILE, read_events
+from sdpa_exp.runs.record import RESULT_FILE
+from sdpa_exp.runs.samples import TELEMETRY_FILE
 from sdpa_exp.tracking.progress import TRACKING_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A process with the journal's pid that was born later than this after the journal's first line is another one.
+# A process with the event log's pid that was born later than this after the event log's first line is another one.
 _START_SLACK_S = 5.0
 
 
@@ -36,7 +36,7 @@ def is_abandoned(run_dir: Path) -> bool:
 
 
 def last_sign_unix_ms(run_dir: Path) -> int:
-    """When the run last wrote to its journal or telemetry; else when its folder changed."""
+    """When the run last wrote to its event log or telemetry; else when its folder changed."""
     paths = [path for path in (run_dir / EVENTS_FILE, run_dir / TELEMETRY_FILE) if path.exists()] or [run_dir]
     return round(max(path.stat().st_mtime for path in paths) * 1000)
 

@@ -1,4 +1,4 @@
-"""Journal, telemetry and record as MLflow metrics: pure functions, with the timestamps of the run folder.
+"""Event log, telemetry and record as MLflow metrics: pure functions, with the timestamps of the run folder.
 
 The same line always gives the same (name, step, timestamp, value), which is what makes sending twice harmless.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sdpa_exp.results.record import Record
+    from sdpa_exp.runs.record import Record
 
 # MLflow: alphanumerics, underscore, dash, period, space and slash on every system (colons not on Windows).
 _FORBIDDEN = re.compile(r"[^\w.\- /]")
@@ -21,7 +21,7 @@ _FORBIDDEN = re.compile(r"[^\w.\- /]")
 _NUM_DENSE_SAMPLES = 120
 _SPARSE_EVERY = 10
 _FIRST = ("mAP50-95", "mAP50")
-_NOT_QUANTITIES = ("time_unix_s", "mono_s", "unavailable")
+_NOT_METRICS = ("time_unix_s", "mono_s", "unavailable")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ def unix_ms(iso_8601: str) -> int:
 
 
 def event_points(event: Mapping[str, Any]) -> list[Point]:
-    """The metrics of one journal line: an epoch's, by step; accuracy first, which MLflow's compare view starts with."""
+    """The metrics of one event, an epoch's, by step; accuracy first: MLflow's compare view starts with it."""
     if event["event"] != "epoch":
         return []
     values = {name: event["metrics"][name] for name in _FIRST if name in event["metrics"]}
@@ -57,14 +57,14 @@ def sample_points(sample: Mapping[str, Any], index: int) -> list[Point]:
     """The metrics of telemetry line `index` under MLflow's prefix for system metrics; none for a line left out."""
     if index >= _NUM_DENSE_SAMPLES and index % _SPARSE_EVERY:
         return []
-    names = [name for name in sample if name not in _NOT_QUANTITIES and "/" not in name]  # uuid/name: any GPU's
+    names = [name for name in sample if name not in _NOT_METRICS and "/" not in name]  # uuid/name: any GPU's
     values = {f"system/{name}": sample[name] for name in names}
     return _points(values, round(sample["time_unix_s"] * 1000), index)
 
 
 def record_points(record: Record) -> list[Point]:
-    """The final quantities and the phases' totals, one value each."""
-    values = {f"final/{name}": value for name, value in record.quantities.items()}
+    """The final metrics and the phases' totals, one value each."""
+    values = {f"final/{name}": value for name, value in record.metrics.items()}
     overall = (record.telemetry or {}).get("overall") or {}
     train = ((record.telemetry or {}).get("phases") or {}).get("train") or {}
     values["final/total_energy_j"] = overall.get("energy_j")

@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 
 from sdpa_exp.config.plan import PLAN_FILE
 from sdpa_exp.errors import ComparisonError, ConfigError, TrackingError
-from sdpa_exp.results.events import EVENTS_FILE
-from sdpa_exp.results.record import RESULT_FILE, read_record
+from sdpa_exp.runs.events import EVENTS_FILE
+from sdpa_exp.runs.record import RESULT_FILE, read_record
 from sdpa_exp.tracking.abandoned import is_abandoned, last_sign_unix_ms
 from sdpa_exp.tracking.follow import Follower
 from sdpa_exp.tracking.metrics import unix_ms

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.results.quantities import QUANTITIES
+from sdpa_exp.runs.metrics import METRICS
 from sdpa_exp.tracking.location import redact
 from sdpa_exp.tracking.tags import MAX_VALUE_LENGTH
 
 if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan
-    from sdpa_exp.results.record import Record
+    from sdpa_exp.runs.record import Record
 
 
 def run_note(plan: Plan, record: Record) -> str:
@@ -19,18 +19,18 @@ def run_note(plan: Plan, record: Record) -> str:
     lines = [f"**{record.status}**: {plan.arm}, seed {plan.seed}, {plan.model.name} on {plan.dataset.name}"]
     if record.reason:
         lines.append(f"\nReason: {record.reason}")
-    lines += ["", "| quantity | value | unit |", "|---|---:|---|"]
+    lines += ["", "| metric | value | unit |", "|---|---:|---|"]
     missing: dict[str, list[str]] = {}
-    for name, value in record.quantities.items():
+    for name, value in record.metrics.items():
         if value is None:
             missing.setdefault(record.unmeasured.get(name, "no reason given"), []).append(name)
             continue
-        unit = QUANTITIES[name].unit if name in QUANTITIES else ""
+        unit = METRICS[name].unit if name in METRICS else ""
         lines.append(f"| {name} | {value:.5g} | {unit} |")
     lines += [f"\nNot measured: {', '.join(names)}: {reason}" for reason, names in missing.items()]
     executed: Mapping[str, Mapping[str, int]] = (record.attestation or {}).get("executed") or {}
     if executed:
-        lines += ["", "| stage | kernels that ran (sites) |", "|---|---|"]
+        lines += ["", "| stage | kernels that ran (layers) |", "|---|---|"]
         lines += [f"| {stage} | {', '.join(f'{k} ({n})' for k, n in ks.items())} |" for stage, ks in executed.items()]
     lines += [f"\nWarning `{warning.get('code')}`: {warning.get('message')}" for warning in record.warnings]
     lines.append(f"\nRun folder: `{plan.job.run_dir}`")

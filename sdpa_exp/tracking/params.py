@@ -29,7 +29,7 @@ def plan_params(plan: Plan) -> dict[str, str]:
         "task": plan.task.name,
     }
     for key, value in _flatten(content):
-        is_repeated = key.removesuffix(".name") in params or (key == "attention.core" and value == plan.arm)
+        is_repeated = key.removesuffix(".name") in params or (key == "attention.backend" and value == plan.arm)
         if value is not None and not is_repeated:
             params[key] = redact(str(value))[:MAX_VALUE_LENGTH]
     return params

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.errors import TrackingError
-from sdpa_exp.results.files import write_json_atomic
+from sdpa_exp.runs.files import write_json_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,6 +1,6 @@
-"""A record and a journal made from what MLflow shows of a run, where the files themselves are gone.
+"""A record and a event log made from what MLflow shows of a run, where the files themselves are gone.
 
-Only what was sent comes back: no environment beyond its tags, no telemetry, and of the journal the epochs.
+Only what was sent comes back: no environment beyond its tags, no telemetry, and of the event log the epochs.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.results.events import EVENTS_FILE, Journal
-from sdpa_exp.results.quantities import QUANTITIES
-from sdpa_exp.results.record import Record, write_record
+from sdpa_exp.runs.events import EVENTS_FILE, EventLog
+from sdpa_exp.runs.metrics import METRICS
+from sdpa_exp.runs.record import Record, write_record
 from sdpa_exp.tracking.metrics import metric_name
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ _ENDED = ("FINISHED", "FAILED", "KILLED")
 def rebuild_from_metrics(store: MlflowStore, run: Any, folder: Path) -> bool:
     """Write result.json, and events.jsonl if it is missing; False where the store has no final figures of the run."""
     tags, metrics = run.data.tags, run.data.metrics
-    names = {metric_name(f"final/{name}"): name for name in QUANTITIES}
-    quantities = {names[key]: value for key, value in metrics.items() if key in names}
+    names = {metric_name(f"final/{name}"): name for name in METRICS}
+    metrics = {names[key]: value for key, value in metrics.items() if key in names}
     seed = run.data.params.get("seed", "")
-    if not quantities or run.info.status not in _ENDED or not seed.isdigit() or "arm" not in tags:
+    if not metrics or run.info.status not in _ENDED or not seed.isdigit() or "arm" not in tags:
         return False
     if not (folder / EVENTS_FILE).exists():
         _write_epochs(store, run, folder)
@@ -47,14 +47,14 @@ def rebuild_from_metrics(store: MlflowStore, run: Any, folder: Path) -> bool:
             status=run.info.status,
             arm=tags["arm"],
             seed=int(seed),
-            cell_id=tags.get("cell_id", ""),
+            group_id=tags.get("group_id", ""),
             name=run.info.run_name or "",
             task=run.data.params.get("task", "train"),
             copy_of=run.data.params.get("attention.copy_of"),
             started_at=_iso(run.info.start_time),
             ended_at=_iso(run.info.end_time),
             reason=tags.get("reason"),
-            quantities=quantities,
+            metrics=metrics,
             phases_s={
                 key.removeprefix("phase/").removesuffix("_s"): value
                 for key, value in metrics.items()
@@ -76,11 +76,11 @@ def _write_epochs(store: MlflowStore, run: Any, folder: Path) -> None:
         with store.request(f"read the history of {name}") as client:
             for point in client.get_metric_history(run.info.run_id, name):
                 epochs[point.step][name] = point.value
-    journal = Journal(folder)
+    event_log = EventLog(folder)
     for epoch, values in sorted(epochs.items()):
         times = {name: values.pop(f"epoch/{name}", None) for name in ("train_s", "val_s")}
-        journal.write("epoch", epoch=epoch, epochs=max(epochs), metrics=values, **times)
-    journal.close()
+        event_log.write("epoch", epoch=epoch, epochs=max(epochs), metrics=values, **times)
+    event_log.close()
 
 
 def _kernel(text: str) -> tuple[str, int]:

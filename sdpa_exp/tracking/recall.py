@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.config.plan import PLAN_FILE
 from sdpa_exp.errors import TrackingError
-from sdpa_exp.results.events import EVENTS_FILE
-from sdpa_exp.results.record import RESULT_FILE
+from sdpa_exp.runs.events import EVENTS_FILE
+from sdpa_exp.runs.record import RESULT_FILE
 from sdpa_exp.tracking.location import locate
 from sdpa_exp.tracking.mlflow_check import check_database
 from sdpa_exp.tracking.mlflow_store import MlflowStore

@@ -6,9 +6,9 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.config.plan import PLAN_FILE, Plan, read_plan
-from sdpa_exp.results.events import EVENTS_FILE
-from sdpa_exp.results.record import RESULT_FILE, Record, read_record
-from sdpa_exp.results.samples import TELEMETRY_FILE
+from sdpa_exp.runs.events import EVENTS_FILE
+from sdpa_exp.runs.record import RESULT_FILE, Record, read_record
+from sdpa_exp.runs.samples import TELEMETRY_FILE
 from sdpa_exp.tracking.abandoned import last_sign_unix_ms
 from sdpa_exp.tracking.artifacts import Artifact, run_artifacts
 from sdpa_exp.tracking.lines import Line, read_from

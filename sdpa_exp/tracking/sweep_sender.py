@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from sdpa_exp.results.events import EVENTS_FILE
+from sdpa_exp.runs.events import EVENTS_FILE
 from sdpa_exp.tracking.artifacts import sweep_artifacts
 from sdpa_exp.tracking.lines import read_from
 from sdpa_exp.tracking.metrics import headline_points
@@ -135,7 +135,7 @@ class SweepSender:
         return content if isinstance(content, dict) else None
 
     def _start_unix_ms(self) -> int:
-        """When sweep.json was written; a copy of the folder may have lost that, but not the first journal's time."""
+        """When sweep.json was written; a copy of the folder may have lost that, but not the first event log's time."""
         path = self._dir / SWEEP_FILE
         if not path.exists():
             return round(self._dir.stat().st_mtime * 1000)

@@ -10,7 +10,7 @@ from sdpa_exp.tracking.location import redact
 
 if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan
-    from sdpa_exp.results.record import Record
+    from sdpa_exp.runs.record import Record
 
 MAX_VALUE_LENGTH = 5000
 KEY_TAG = "sdpa_exp.key"
@@ -31,7 +31,7 @@ def plan_tags(plan: Plan) -> dict[str, str]:
             **_SOURCE,
             "mlflow.user": _user(),
             "arm": plan.arm,
-            "cell_id": plan.cell_id(),
+            "group_id": plan.group_id(),
             "baseline": plan.baseline,
             "command": plan.job.command,
             "job": f"{plan.job.num + 1}/{plan.job.num_jobs}",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sdpa_exp.attention.eager import explicit_attention
 from sdpa_exp.attention.padding import PaddedToOneHeadDim
-from sdpa_exp.attention.registry import CORES
+from sdpa_exp.attention.registry import BACKENDS
 
 SEEN: list[tuple[int, ...]] = []
 
@@ -31,9 +31,9 @@ def operands(head_dim_qk: int, head_dim_v: int) -> tuple[Tensor, Tensor, Tensor]
 def test_output_and_gradients_are_those_of_the_unpadded_product(head_dim_qk: int, head_dim_v: int) -> None:
     scale = head_dim_qk**-0.5
     results = []
-    for core in (explicit_attention, PaddedToOneHeadDim(function=noted)):
+    for backend in (explicit_attention, PaddedToOneHeadDim(function=noted)):
         tensors = operands(head_dim_qk, head_dim_v)
-        out = core(*tensors, scale)
+        out = backend(*tensors, scale)
         assert out.shape == tensors[2].shape
         results.append([out, *torch.autograd.grad((out * out).sum(), tensors)])
     assert SEEN.pop() == (32, 32, 32)
@@ -54,7 +54,7 @@ def test_equal_head_dims_are_passed_on_untouched() -> None:
 
 
 def test_flash_takes_psa_operands_and_stays_close_to_fp64() -> None:
-    flash = CORES["flash"].function
+    flash = BACKENDS["flash"].function
     assert flash is not None
     exact = operands(32, 64)
     truth = explicit_attention(*exact, 32**-0.5)

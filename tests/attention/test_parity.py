@@ -1,4 +1,4 @@
-"""Every core against the truth in fp64, forward and backward.
+"""Every backend against the truth in fp64, forward and backward.
 
 The rule: a core's error to fp64 is at most twice the error of the plain computation in the same low precision.
 """
@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from sdpa_exp.attention.backend import BackendFunction
 from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.core import CoreFunction
 from sdpa_exp.attention.eager import explicit_attention
-from sdpa_exp.attention.registry import CORES
+from sdpa_exp.attention.registry import BACKENDS
 from sdpa_exp.attention.requirements import Setting
 
 SHAPE_BHND = (3, 2, 100, 32)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-NAMES = [core.name for core in CORES.values() if core.kernels and core.name not in ("stock", "auto")]
+NAMES = [backend.name for backend in BACKENDS.values() if backend.kernels and backend.name not in ("stock", "auto")]
 
 
-def run(function: CoreFunction, inputs: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
+def run(function: BackendFunction, inputs: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
     """Output and gradients of q, k, v in fp64, for inputs rounded to dtype."""
     q, k, v = (tensor.to(dtype).requires_grad_() for tensor in inputs)
     out = function(q, k, v, SHAPE_BHND[-1] ** -0.5)
@@ -40,15 +40,15 @@ def inputs(dtype: torch.dtype) -> list[Tensor]:
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", NAMES)
-def test_core_is_as_close_to_the_truth_as_the_plain_computation(name: str, dtype: torch.dtype) -> None:
-    core = CORES[name]
+def test_backend_is_as_close_to_the_truth_as_the_plain_computation(name: str, dtype: torch.dtype) -> None:
+    backend = BACKENDS[name]
     setting = Setting(device_type="cpu", capability=None, dtype=dtype, head_dim_qk=32, head_dim_v=32)
-    if reasons := refusal(core, setting):
+    if reasons := refusal(backend, setting):
         pytest.skip(f"{name} can't run here: {'; '.join(reasons)}")
-    assert core.function is not None
+    assert backend.function is not None
     truth = run(explicit_attention, inputs(dtype), torch.float64)
     plain = run(explicit_attention, inputs(dtype), dtype)
-    tested = run(core.function, inputs(dtype), dtype)
+    tested = run(backend.function, inputs(dtype), dtype)
     scale = max(float(tensor.abs().max()) for tensor in truth[1:])
     floor = torch.finfo(dtype).eps
     for what, want, by_plain, got in zip(("out", "dq", "dk", "dv"), truth, plain, tested, strict=True):

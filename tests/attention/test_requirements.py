@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from sdpa_exp.attention.choice import expected_kernel, refusal
-from sdpa_exp.attention.registry import CORES, get_core
+from sdpa_exp.attention.registry import BACKENDS, get_backend
 from sdpa_exp.attention.requirements import FLOATS, HALVES, Package, Requirements, Setting, reasons_against
-from sdpa_exp.errors import CoreUnavailable
+from sdpa_exp.errors import BackendUnavailable
 
 CPU = Setting(device_type="cpu", capability=None, dtype=torch.float32, head_dim_qk=32, head_dim_v=32)
 A100 = dataclasses.replace(CPU, device_type="cuda", capability=(8, 0), dtype=torch.bfloat16)
@@ -19,7 +19,7 @@ T4 = dataclasses.replace(A100, capability=(7, 5), dtype=torch.float16)
 
 
 def reasons(name: str, setting: Setting) -> list[str]:
-    return reasons_against(CORES[name].requirements, setting)
+    return reasons_against(BACKENDS[name].requirements, setting)
 
 
 def test_flash_on_cuda_needs_half_precision() -> None:
@@ -54,8 +54,8 @@ def test_unequal_and_large_head_dims_are_each_a_reason() -> None:
 
 def test_flash_pads_unequal_head_dims_and_pytorch_confirms_it() -> None:
     psa = dataclasses.replace(CPU, head_dim_qk=32, head_dim_v=64)
-    assert refusal(CORES["flash"], psa) == []
-    assert expected_kernel(CORES["flash"], psa) == "flash"
+    assert refusal(BACKENDS["flash"], psa) == []
+    assert expected_kernel(BACKENDS["flash"], psa) == "flash"
 
 
 def test_head_dim_multiple_depends_on_the_dtype() -> None:
@@ -65,33 +65,33 @@ def test_head_dim_multiple_depends_on_the_dtype() -> None:
 
 
 @pytest.mark.parametrize("name", ["stock", "eager", "sdpa", "math"])
-def test_unfused_cores_run_anywhere(name: str) -> None:
+def test_unfused_backends_run_anywhere(name: str) -> None:
     assert reasons(name, CPU) == reasons(name, T4) == []
 
 
 def test_pytorch_itself_confirms_that_flash_runs_on_a_cpu() -> None:
-    assert refusal(CORES["flash"], CPU) == []
+    assert refusal(BACKENDS["flash"], CPU) == []
 
 
 def test_on_a_cpu_sdpa_is_flash_and_math_where_head_dims_differ() -> None:
-    assert expected_kernel(CORES["sdpa"], CPU) == "flash"
-    assert expected_kernel(CORES["sdpa"], dataclasses.replace(CPU, head_dim_v=64)) == "math"
+    assert expected_kernel(BACKENDS["sdpa"], CPU) == "flash"
+    assert expected_kernel(BACKENDS["sdpa"], dataclasses.replace(CPU, head_dim_v=64)) == "math"
 
 
-def test_a_misspelt_core_lists_the_known_ones() -> None:
-    with pytest.raises(CoreUnavailable, match="'falsh' is unknown: expected one of stock, eager, sdpa, flash"):
-        get_core("falsh")
+def test_a_misspelt_backend_lists_the_known_ones() -> None:
+    with pytest.raises(BackendUnavailable, match="'falsh' is unknown: expected one of stock, eager, sdpa, flash"):
+        get_backend("falsh")
 
 
-def test_a_core_of_ones_own_is_imported_by_name() -> None:
-    assert get_core("sdpa_exp.attention.eager:EAGER") is CORES["eager"]
+def test_a_backend_of_ones_own_is_imported_by_name() -> None:
+    assert get_backend("sdpa_exp.attention.eager:EAGER") is BACKENDS["eager"]
 
 
-def test_a_name_that_is_no_core_is_refused() -> None:
-    with pytest.raises(CoreUnavailable, match="is a function; expected a Core instance"):
-        get_core("sdpa_exp.attention.eager:explicit_attention")
-    with pytest.raises(CoreUnavailable, match="can't be imported"):
-        get_core("no_such_package:CORE")
+def test_a_name_that_is_no_backend_is_refused() -> None:
+    with pytest.raises(BackendUnavailable, match="is a function; expected a Backend instance"):
+        get_backend("sdpa_exp.attention.eager:explicit_attention")
+    with pytest.raises(BackendUnavailable, match="can't be imported"):
+        get_backend("no_such_package:BACKEND")
 
 
 def test_an_uninstalled_package_is_a_reason_with_the_step_that_installs_it() -> None:
@@ -137,7 +137,7 @@ def test_flex_has_no_backward_pass_on_a_cpu_and_runs_forward_where_there_is_a_co
     ]
 
 
-def test_a_core_without_a_claim_is_refused_in_a_compiled_model() -> None:
+def test_a_backend_without_a_claim_is_refused_in_a_compiled_model() -> None:
     compiled = dataclasses.replace(A100, compiled=True)
     assert reasons("flash", compiled) == []
     assert (
@@ -153,12 +153,12 @@ def test_identity_is_for_benchmarks_only() -> None:
 
 
 def test_auto_computes_nothing_until_it_has_chosen() -> None:
-    function = get_core("auto").function
+    function = get_backend("auto").function
     assert function is not None
-    with pytest.raises(CoreUnavailable, match="attention=auto has not chosen yet: expected a concrete core"):
+    with pytest.raises(BackendUnavailable, match="attention=auto has not chosen yet: expected a concrete backend"):
         function(torch.zeros(1, 1, 2, 4), torch.zeros(1, 1, 2, 4), torch.zeros(1, 1, 2, 4), 1.0)
 
 
-def test_a_core_that_the_authors_never_ran_on_a_device_says_so() -> None:
-    assert CORES["flash"].caveat("cpu") is None
-    assert CORES["flash_attn"].caveat("cuda") == "not yet run by the authors on this device"
+def test_a_backend_that_the_authors_never_ran_on_a_device_says_so() -> None:
+    assert BACKENDS["flash"].caveat("cpu") is None
+    assert BACKENDS["flash_attn"].caveat("cuda") == "not yet run by the authors on this device"

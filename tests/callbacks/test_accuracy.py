@@ -138,9 +138,9 @@ def test_a_network_that_predicts_nothing_has_an_ap_of_zero_and_no_confidence(fie
     validator, recorder, results = validate(PlantedYolo, field[0], tmp_path, share_found=0.0)
     summary = summary_of(validator, recorder.predictions(dict(enumerate(NAMES))))
     assert results["metrics/mAP50(B)"] == summary.content["overall"]["mAP50"] == 0
-    assert summary.quantities["mAP50-95_small"] == 0
-    assert summary.quantities["F1"] == 0
-    assert summary.quantities["F1_confidence"] is None
+    assert summary.metrics["mAP50-95_small"] == 0
+    assert summary.metrics["F1"] == 0
+    assert summary.metrics["F1_confidence"] is None
     assert summary.unmeasured["num_tp"] == "the network predicts nothing"
     assert {row["num_fp"] for row in summary.content["classes"]} == {None}
 

@@ -1,4 +1,4 @@
-"""The watchers, one by one, on small stand-ins for a trainer; together they run in tests/run."""
+"""The watchers, one by one, on small stand-ins for a trainer; together they run in tests/launch."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import torch
 from torch import nn
 
 from sdpa_exp.callbacks.data_stream import NUM_BATCHES, DataStream, weights_digest
-from sdpa_exp.callbacks.journal import field_names
+from sdpa_exp.callbacks.event_log import field_names
 from sdpa_exp.callbacks.memory import PeakMemory
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.callbacks.settings import SettingsCheck
-from sdpa_exp.results.events import Journal, read_events
+from sdpa_exp.runs.events import EventLog, read_events
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path)
+def event_log(tmp_path: Path) -> EventLog:
+    return EventLog(tmp_path)
 
 
-def test_phases_partition_the_time_and_repeat_visits_add_up(journal: Journal) -> None:
+def test_phases_partition_the_time_and_repeat_visits_add_up(event_log: EventLog) -> None:
     started_s = time.perf_counter()
-    clock = PhaseClock(journal, started_perf_s=started_s)
+    clock = PhaseClock(event_log, started_perf_s=started_s)
     for phase in ("warmup", "validation", "train", "validation"):
         clock.enter(phase)
     clock.close()
@@ -36,10 +36,10 @@ def test_phases_partition_the_time_and_repeat_visits_add_up(journal: Journal) ->
     assert 0 < sum(clock.wall_s.values()) <= elapsed_s
 
 
-def test_the_peak_of_one_phase_does_not_leak_into_the_next(journal: Journal) -> None:
+def test_the_peak_of_one_phase_does_not_leak_into_the_next(event_log: EventLog) -> None:
     if PeakMemory(torch.device("cpu")).read()["peak_rss_mib"] is None:
         pytest.skip("this system has no /proc")
-    clock = PhaseClock(journal, started_perf_s=time.perf_counter())
+    clock = PhaseClock(event_log, started_perf_s=time.perf_counter())
     clock.enter("large")
     with mmap.mmap(-1, 64 * 2**20) as block:  # straight from the system: an allocator may keep what it gets back
         for page in range(0, len(block), mmap.PAGESIZE):
@@ -52,8 +52,8 @@ def test_the_peak_of_one_phase_does_not_leak_into_the_next(journal: Journal) -> 
     assert large - small > 32
 
 
-def test_a_phase_is_in_the_journal_as_soon_as_it_ends(journal: Journal, tmp_path: Path) -> None:
-    PhaseClock(journal, started_perf_s=time.perf_counter()).enter("warmup")
+def test_a_phase_is_in_the_event_log_as_soon_as_it_ends(event_log: EventLog, tmp_path: Path) -> None:
+    PhaseClock(event_log, started_perf_s=time.perf_counter()).enter("warmup")
     events = list(read_events(tmp_path))
     assert [(event["event"], event["name"]) for event in events] == [("phase", "setup")]
 
@@ -69,8 +69,10 @@ def test_metric_names_are_the_fields() -> None:
     }
 
 
-def test_a_setting_that_ultralytics_changed_is_reported_once_with_both_values(journal: Journal, tmp_path: Path) -> None:
-    check = SettingsCheck(journal, {"workers": 8, "batch": 16, "amp": False})
+def test_a_setting_that_ultralytics_changed_is_reported_once_with_both_values(
+    event_log: EventLog, tmp_path: Path
+) -> None:
+    check = SettingsCheck(event_log, {"workers": 8, "batch": 16, "amp": False})
     trainer = SimpleNamespace(args=SimpleNamespace(workers=0, batch=16, amp=False), amp=False)
     for function in check.callbacks().values():
         function(trainer)
@@ -80,15 +82,15 @@ def test_a_setting_that_ultralytics_changed_is_reported_once_with_both_values(jo
     ]
 
 
-def test_an_amp_that_switched_itself_off_is_reported(journal: Journal) -> None:
-    check = SettingsCheck(journal, {"amp": True})
+def test_an_amp_that_switched_itself_off_is_reported(event_log: EventLog) -> None:
+    check = SettingsCheck(event_log, {"amp": True})
     trainer = SimpleNamespace(args=SimpleNamespace(amp=True), amp=False)
     check.callbacks()["on_train_start"](trainer)
     assert check.changed == {"amp": [True, False]}
 
 
-def stream_of(batches: list[dict[str, torch.Tensor]], journal: Journal) -> str:
-    stream = DataStream(journal)
+def stream_of(batches: list[dict[str, torch.Tensor]], event_log: EventLog) -> str:
+    stream = DataStream(event_log)
     callbacks = stream.callbacks()
     for batch in batches:
         callbacks["on_train_batch_ready"](SimpleNamespace(last_batch=batch))
@@ -100,10 +102,10 @@ def batch_of(value: float) -> dict[str, Any]:
     return {key: torch.full((2, 3), value) for key in ("img", "cls", "bboxes", "batch_idx")}
 
 
-def test_the_stream_digest_depends_on_content_and_order_of_the_first_batches_only(journal: Journal) -> None:
+def test_the_stream_digest_depends_on_content_and_order_of_the_first_batches_only(event_log: EventLog) -> None:
     first = [batch_of(float(i)) for i in range(NUM_BATCHES)]
-    assert stream_of(first, journal) == stream_of([*first, batch_of(99.0)], journal)
-    assert stream_of(first, journal) != stream_of(first[::-1], journal)
+    assert stream_of(first, event_log) == stream_of([*first, batch_of(99.0)], event_log)
+    assert stream_of(first, event_log) != stream_of(first[::-1], event_log)
 
 
 def test_the_weights_digest_sees_a_single_changed_bit() -> None:

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from sdpa_exp.accuracy.summary import ACCURACY_FILE, BestConfidence, ClassFigures, summarise
-from sdpa_exp.results.files import write_json_atomic
+from sdpa_exp.runs.files import write_json_atomic
 from tests.accuracy.made import at_random
 
 CLASSES = ("crop", "weed", "never <seen>")

@@ -22,8 +22,8 @@ from sdpa_exp.config.schema import (
     TrackingConfig,
 )
 from sdpa_exp.config.train_schema import TrainConfig
-from sdpa_exp.results.events import Journal
-from sdpa_exp.results.record import Record, Status, write_record
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.record import Record, Status, write_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ class RunSpec:
     batch: int = 16
     status: Status = "FINISHED"
     reason: str | None = None
-    quantities: dict[str, float | None] | None = None
+    metrics: dict[str, float | None] | None = None
     curve: list[float] | None = None  # mAP50-95 by epoch
     kernel: str | None = None
     digests: dict[str, str] | None = None
@@ -71,7 +71,7 @@ def make_plan(spec: RunSpec, folder: Path) -> Plan:
         baseline=None,
         model=ModelConfig(name="yolo12n", architecture="yolo12n.yaml"),
         dataset=SyntheticDataset(name="synthetic", num_train_images=64, num_val_images=32, image_px=160),
-        attention=AttentionConfig(name=spec.arm, core=spec.copy_of or spec.arm, copy_of=spec.copy_of),
+        attention=AttentionConfig(name=spec.arm, backend=spec.copy_of or spec.arm, copy_of=spec.copy_of),
         hardware=HardwareConfig(name="cpu", device="cpu", batch=spec.batch, workers=0),
         train=TrainConfig(name="quick", epochs=4, imgsz=160),
         task=TaskConfig(name="train"),
@@ -82,7 +82,7 @@ def make_plan(spec: RunSpec, folder: Path) -> Plan:
     )
 
 
-def default_quantities(arm: str, seed: int) -> dict[str, float | None]:
+def default_metrics(arm: str, seed: int) -> dict[str, float | None]:
     """Figures that vary with seed and, in speed and memory, with the arm."""
     rng = np.random.default_rng([seed, sum(map(ord, arm))])
     speed = {"stock": 60.0, "eager": 58.0}.get(arm, 52.0)
@@ -106,39 +106,39 @@ def write_run(folder: Path, spec: RunSpec) -> Path:
     write_plan(plan)
     rng = np.random.default_rng([spec.seed, sum(map(ord, spec.arm)), 7])
     curve = spec.curve or [float(x) for x in np.linspace(0.1, 0.5, 4) + rng.normal(0, 0.01, 4)]
-    journal = Journal(folder)
-    journal.write("run_started", pid=1, plan_cell_id=plan.cell_id())
+    event_log = EventLog(folder)
+    event_log.write("run_started", pid=1, plan_group_id=plan.group_id())
     for epoch, value in enumerate(curve, start=1):
-        metrics = {"mAP50": value + 0.2, "mAP50-95": value, "train/box_loss": 2 - value, "lr/pg0": 0.01}
-        journal.write(
-            "epoch", epoch=epoch, epochs=len(curve), metrics=metrics, train_s=float(rng.normal(13)), val_s=2.0
+        of_epoch = {"mAP50": value + 0.2, "mAP50-95": value, "train/box_loss": 2 - value, "lr/pg0": 0.01}
+        event_log.write(
+            "epoch", epoch=epoch, epochs=len(curve), metrics=of_epoch, train_s=float(rng.normal(13)), val_s=2.0
         )
-    journal.close()
+    event_log.close()
     if not spec.has_result:
         return folder
-    core = spec.copy_of or spec.arm
-    kernel = spec.kernel or KERNELS.get(core, core)
+    backend = spec.copy_of or spec.arm
+    kernel = spec.kernel or KERNELS.get(backend, backend)
     executed = {stage: {kernel: 8} for stage in STAGES}
-    quantities = default_quantities(spec.arm, spec.seed) if spec.quantities is None else spec.quantities
+    metrics = default_metrics(spec.arm, spec.seed) if spec.metrics is None else spec.metrics
     write_record(
         folder,
         Record(
             status=spec.status,
             arm=spec.arm,
             seed=spec.seed,
-            cell_id=plan.cell_id(),
+            group_id=plan.group_id(),
             name="field",
             task="train",
             copy_of=spec.copy_of,
             started_at=spec.started_at,
             ended_at=spec.ended_at,
             reason=spec.reason,
-            quantities=quantities if spec.status == "FINISHED" else {},
+            metrics=metrics if spec.status == "FINISHED" else {},
             phases_s={"setup": 3.0, "warmup": 15.0, "train": 45.0, "validation": 8.0, "final_eval": 2.0},
             attestation={
                 "ok": spec.attestation_ok,
                 "requested": spec.arm,
-                "num_sites": 8,
+                "num_layers": 8,
                 "executed": executed,
                 "mismatches": [] if spec.attestation_ok else [f"train_forward: asked for {spec.arm}, saw {kernel}"],
             },

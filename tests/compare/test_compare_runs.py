@@ -40,8 +40,8 @@ def test_folders_are_arms_and_args_yaml_has_the_seed(tmp_path: Path) -> None:
             write_plain(tmp_path / f"{arm}_seed{seed}", curve=[0.1, 0.3 + seed / 50 + gain], args={"seed": seed})
     comparison = compare([tmp_path], tmp_path / "out")
     assert comparison.baseline == "stock"
-    assert [arm.name for arm in comparison.cells[0].arms] == ["flash", "stock"]
-    difference = next(d for d in comparison.cells[0].differences if d.quantity == "mAP50-95")
+    assert [arm.name for arm in comparison.groups[0].arms] == ["flash", "stock"]
+    difference = next(d for d in comparison.groups[0].differences if d.metric == "mAP50-95")
     assert sorted(map(str, difference.seeds)) == ["0", "1"]
     assert difference.test.mean == pytest.approx(0.0105)
 
@@ -51,7 +51,7 @@ def test_two_folders_of_repeats_are_two_arms(tmp_path: Path) -> None:
         for seed in (0, 1, 2):
             write_plain(tmp_path / arm / f"train{seed}", curve=[0.1, 0.2 + seed / 100], args={"seed": seed})
     comparison = compare([tmp_path / "mine", tmp_path / "theirs"], tmp_path / "out")
-    assert [(arm.name, arm.num_finished) for arm in comparison.cells[0].arms] == [("mine", 3), ("theirs", 3)]
+    assert [(arm.name, arm.num_finished) for arm in comparison.groups[0].arms] == [("mine", 3), ("theirs", 3)]
 
 
 def test_folders_of_one_name_are_told_apart_by_the_folder_above(tmp_path: Path) -> None:
@@ -75,14 +75,14 @@ def test_a_half_written_last_line_is_left_out_and_said(tmp_path: Path) -> None:
     sentences = " ".join(finding.sentence for finding in comparison.findings)
     assert "results.csv: the last line, half-written, is left out" in sentences
     assert "results.csv ends at epoch 2 of 3" in sentences
-    assert comparison.runs[1].quantities["best_epoch"] == 2
+    assert comparison.runs[1].metrics["best_epoch"] == 2
 
 
 def test_nan_metrics_are_left_out_and_the_rest_is_compared(tmp_path: Path) -> None:
     folders = [write_plain(tmp_path / name, curve=[0.1, value]) for name, value in (("a", 0.2), ("b", float("nan")))]
     comparison = compare(folders, tmp_path / "out")
     run = comparison.runs[1]
-    assert run.quantities["mAP50-95"] == 0.1
+    assert run.metrics["mAP50-95"] == 0.1
     assert run.unmeasured["last/mAP50-95"] == "not a finite number"
 
 
@@ -101,7 +101,7 @@ def test_a_file_that_is_no_results_csv_is_a_missing_run_with_the_reason(tmp_path
     (bad / "results.csv").write_text(text, encoding="utf-8")
     comparison = compare([good, bad], tmp_path / "out")
     assert words in (comparison.runs[1].reason or "")
-    assert comparison.cells[0].arms[0].num_finished == 1
+    assert comparison.groups[0].arms[0].num_finished == 1
 
 
 def test_an_empty_folder_is_refused_with_what_was_expected(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_baseline_that_is_no_arm_is_refused_with_the_arms(tmp_path: Path) -> N
 def test_runs_of_two_sweeps_with_equal_settings_are_pooled(tmp_path: Path) -> None:
     sweeps = [write_sweep(tmp_path / str(s), crossed(["stock", "sdpa"], [s])) for s in (0, 1)]
     comparison = compare(sweeps, tmp_path / "out")
-    assert comparison.cells[0].differences[0].test.n == 2
+    assert comparison.groups[0].differences[0].test.n == 2
 
 
 def test_our_own_runs_and_plain_ones_are_not_mixed(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sdpa_exp.compare import Comparison, compare_sweep, render_terminal
 from sdpa_exp.errors import ComparisonError
-from tests.compare.folders import RunSpec, crossed, default_quantities, write_sweep
+from tests.compare.folders import RunSpec, crossed, default_metrics, write_sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def test_equal_figures_with_noise_are_equivalent_only_inside_the_margin(tmp_path
     specs = crossed(["stock", "sdpa"], list(range(6)))
     for spec in specs:
         value = 0.5 + spec.seed / 100 + (0.0002 * (-1) ** spec.seed if spec.arm == "sdpa" else 0)
-        spec.quantities = default_quantities(spec.arm, spec.seed) | {"mAP50-95": value}
+        spec.metrics = default_metrics(spec.arm, spec.seed) | {"mAP50-95": value}
     verdict = next(v for v in compare_sweep(write_sweep(tmp_path, specs)).verdicts if v.question.name == "accuracy")
     assert verdict.kind == "equivalent"
     assert "sdpa and stock are equivalent within 0.5 points" in verdict.sentence
@@ -58,7 +58,7 @@ def test_equal_figures_with_noise_are_equivalent_only_inside_the_margin(tmp_path
 def test_figures_without_spread_are_deterministic_and_not_tested(tmp_path: Path) -> None:
     specs = crossed(["stock", "sdpa"], [0, 1])
     for spec in specs:
-        spec.quantities = {"mAP50-95": 0.5 + spec.seed / 10, "train_s": 50.0 + spec.seed - (spec.arm == "sdpa")}
+        spec.metrics = {"mAP50-95": 0.5 + spec.seed / 10, "train_s": 50.0 + spec.seed - (spec.arm == "sdpa")}
     verdicts = compare_sweep(write_sweep(tmp_path, specs)).verdicts
     assert [v.kind for v in verdicts] == ["deterministic", "deterministic", "no pairs"]
     assert "mAP50-95 is the same in all 2 pairs" in verdicts[0].sentence
@@ -75,7 +75,7 @@ def test_comparison_json_holds_no_nan_and_counts_every_run(tmp_path: Path) -> No
     assert content["schema_version"] == 2
     assert len(content["runs"]) == 6
     assert content["runs"][1]["folder"] == "1"
-    arms = {arm["name"]: (arm["num_finished"], arm["num_planned"]) for arm in content["cells"][0]["arms"]}
+    arms = {arm["name"]: (arm["num_finished"], arm["num_planned"]) for arm in content["groups"][0]["arms"]}
     assert arms == {"stock": (2, 2), "eager": (1, 2), "sdpa": (2, 2)}
 
 
@@ -84,9 +84,9 @@ def test_every_key_of_comparison_json_stands_in_the_schema(tmp_path: Path) -> No
 
     compare_sweep(write_sweep(tmp_path, crossed(["stock", "sdpa"], [0, 1])))
     content = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
-    cell = content["cells"][0]
-    parts = [content, cell, cell["arms"][0], cell["differences"][0], cell["verdicts"][0], content["runs"][0]]
-    keys = {key for part in [*parts, cell["differences"][0]["test"]] for key in part}
+    group = content["groups"][0]
+    parts = [content, group, group["arms"][0], group["differences"][0], group["verdicts"][0], content["runs"][0]]
+    keys = {key for part in [*parts, group["differences"][0]["test"]] for key in part}
     assert [key for key in sorted(keys) if key not in (schema.__doc__ or "")] == []
 
 
@@ -165,4 +165,4 @@ def test_a_result_that_cannot_be_read_is_a_missing_run(tmp_path: Path, result: s
     (tmp_path / "3" / "result.json").write_text(result, encoding="utf-8")
     comparison = compare_sweep(tmp_path)
     assert words in (comparison.runs[3].reason or "")
-    assert comparison.cells[0].differences[0].test.n == 1
+    assert comparison.groups[0].differences[0].test.n == 1

@@ -24,7 +24,7 @@ def test_a_clean_sweep_has_no_findings(tmp_path: Path) -> None:
 def test_two_arms_with_the_same_kernels_compare_nothing(tmp_path: Path) -> None:
     comparison = read_and_compare(write_sweep(tmp_path, crossed(["stock", "sdpa", "flash"], SEEDS)))
     sentence = only(comparison, "same-kernels", "error")
-    assert sentence.startswith("sdpa and flash ran the same attention kernels in training (flash at 8 sites)")
+    assert sentence.startswith("sdpa and flash ran the same attention kernels in training (flash at 8 layers)")
     assert sentence.endswith("To compare something: attention=stock,sdpa")
     assert comparison.headline.endswith("Errors among the findings: same-kernels.")
 
@@ -42,20 +42,20 @@ def test_a_clear_test_between_arms_with_one_kernel_is_no_effect_of_attention(tmp
     assert parent_tags(comparison)["verdict.speed.sdpa"] == "same attention"
 
 
-def test_one_cell_with_the_same_kernels_says_nothing_about_another(tmp_path: Path) -> None:
+def test_one_group_with_the_same_kernels_says_nothing_about_another(tmp_path: Path) -> None:
     specs = [*crossed(["stock", "sdpa"], [0, 1, 2], batch=8), *crossed(["stock", "sdpa"], [0, 1, 2], batch=16)]
     for spec in specs[:6]:
         spec.kernel = "flash"
     comparison = read_and_compare(write_sweep(tmp_path, specs))
-    kinds = [[v.kind for v in cell.verdicts if v.question.name == "speed"] for cell in comparison.cells]
+    kinds = [[v.kind for v in group.verdicts if v.question.name == "speed"] for group in comparison.groups]
     assert kinds == [["same attention"], ["different"]]
-    assert [f.cell_id for f in comparison.findings if f.code == "same-kernels"] == [comparison.cells[0].cell_id]
+    assert [f.group_id for f in comparison.findings if f.code == "same-kernels"] == [comparison.groups[0].group_id]
 
 
 def test_accuracy_of_0_everywhere_is_nothing_learnt_and_gets_no_verdict(tmp_path: Path) -> None:
     specs = crossed(["stock", "sdpa"], SEEDS)
     for spec in specs:
-        spec.quantities = {"mAP50": 0.0, "mAP50-95": 0.0, "train_s": 10.0 + spec.seed + len(spec.arm) ** 2 / 9}
+        spec.metrics = {"mAP50": 0.0, "mAP50-95": 0.0, "train_s": 10.0 + spec.seed + len(spec.arm) ** 2 / 9}
     comparison = read_and_compare(write_sweep(tmp_path, specs))
     ((severity, sentence),) = found(comparison, "nothing-learnt")
     assert severity == "warning"
@@ -135,13 +135,13 @@ def test_a_setting_that_differs_besides_the_arm_is_named_and_nothing_is_paired(t
     assert comparison.headline == "Nothing could be compared; the findings say why."
 
 
-def test_a_sweep_over_a_setting_is_compared_inside_each_cell(tmp_path: Path) -> None:
+def test_a_sweep_over_a_setting_is_compared_inside_each_group(tmp_path: Path) -> None:
     specs = [*crossed(["stock", "sdpa"], SEEDS, batch=8), *crossed(["stock", "sdpa"], SEEDS, batch=16)]
     comparison = read_and_compare(write_sweep(tmp_path, specs))
     ((severity, sentence),) = found(comparison, "settings-differ")
     assert severity == "info"
-    assert "inside each of 2 cells, never across" in sentence
-    assert [len(cell.verdicts) for cell in comparison.cells] == [3, 3]
+    assert "inside each of 2 comparison groups, never across" in sentence
+    assert [len(group.verdicts) for group in comparison.groups] == [3, 3]
 
 
 def test_a_setting_that_changed_on_its_way_is_named(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_one_seed_is_said_to_allow_no_test(tmp_path: Path) -> None:
 def test_one_arm_is_described_alone(tmp_path: Path) -> None:
     comparison = read_and_compare(write_sweep(tmp_path, crossed(["sdpa"], SEEDS), baseline="sdpa"))
     assert "nothing to compare it with" in only(comparison, "one-arm", "warning")
-    assert comparison.cells[0].arms[0].described["mAP50-95"].n == 2
+    assert comparison.groups[0].arms[0].described["mAP50-95"].n == 2
 
 
 def test_failed_and_missing_runs_are_counted_and_named(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_failed_and_missing_runs_are_counted_and_named(tmp_path: Path) -> None:
     assert sentence.startswith(
         "2 of 2 runs of sdpa did not finish (failed and missing): CUDA out of memory (and 1 more)"
     )
-    arm = comparison.cells[0].arm("sdpa")
+    arm = comparison.groups[0].arm("sdpa")
     assert arm is not None
     assert (arm.num_finished, arm.num_planned) == (0, 2)
     assert "it got to epoch 4 of 4" in (arm.not_finished[1].reason or "")
@@ -93,10 +93,10 @@ def test_warnings_of_a_run_are_shown(tmp_path: Path) -> None:
 
 def test_figures_that_are_not_finite_are_left_out_and_named(tmp_path: Path) -> None:
     specs = clean()
-    specs[1].quantities = {"mAP50": float("nan"), "mAP50-95": 0.4, "train_s": None}
+    specs[1].metrics = {"mAP50": float("nan"), "mAP50-95": 0.4, "train_s": None}
     comparison = read_and_compare(write_sweep(tmp_path, specs))
     assert "mAP50 is not a finite number" in only(comparison, "not-finite", "warning")
-    arm = comparison.cells[0].arm("sdpa")
+    arm = comparison.groups[0].arm("sdpa")
     assert arm is not None
     assert (arm.described["mAP50-95"].n, arm.described["mAP50"].n) == (2, 1)
 
@@ -114,7 +114,7 @@ def test_a_seed_that_stands_twice_is_not_used(tmp_path: Path) -> None:
     ((severity, sentence),) = found(comparison, "duplicate-seed")
     assert severity == "error"
     assert "sdpa has seed 1 2 times (3 and 4): none of them is used" in sentence
-    assert comparison.cells[0].differences[0].seeds == (0,)
+    assert comparison.groups[0].differences[0].seeds == (0,)
 
 
 def test_seeds_without_a_partner_are_described_but_not_tested(tmp_path: Path) -> None:

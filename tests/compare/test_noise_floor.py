@@ -29,9 +29,9 @@ def with_control(arms: list[str], seeds: list[int], *, off_by_s: list[float] | N
     for seed, off_s in zip(seeds, off_by_s, strict=True):
         for arm in arms:
             time_s = {"stock": 60.0, "sdpa": 52.0 + seed / 50}.get(arm, 59.8 + seed / 50)
-            specs.append(RunSpec(arm=arm, seed=seed, quantities={"mAP50-95": 0.5 + seed / 100, "train_s": time_s}))
+            specs.append(RunSpec(arm=arm, seed=seed, metrics={"mAP50-95": 0.5 + seed / 100, "train_s": time_s}))
         moved = {"mAP50-95": 0.5 + seed / 100 + 0.004 * (-1) ** seed, "train_s": 60.0 + off_s}
-        specs.append(RunSpec(arm="stock_aa", seed=seed, copy_of="stock", quantities=moved))
+        specs.append(RunSpec(arm="stock_aa", seed=seed, copy_of="stock", metrics=moved))
     return specs
 
 
@@ -40,8 +40,8 @@ def kinds(comparison: Comparison) -> dict[tuple[str, str], str]:
 
 
 def test_the_floor_is_the_root_mean_square_of_the_copys_differences(tmp_path: Path) -> None:
-    (cell,) = read_and_compare(write_sweep(tmp_path, with_control(["stock", "sdpa"], SEEDS))).cells
-    speed = next(floor for floor in cell.noise_floors if floor.question == "speed")
+    (group,) = read_and_compare(write_sweep(tmp_path, with_control(["stock", "sdpa"], SEEDS))).groups
+    speed = next(floor for floor in group.noise_floors if floor.question == "speed")
     assert (speed.arm, speed.baseline, speed.n) == ("stock_aa", "stock", 5)
     assert speed.floor == pytest.approx((4 * 0.36 / 5) ** 0.5)
     assert speed.largest == pytest.approx(0.6)
@@ -71,7 +71,7 @@ def test_a_difference_without_spread_is_an_effect_only_above_the_floor(
     specs = with_control(["stock", "sdpa"], SEEDS)
     for spec in specs:
         if spec.arm == "sdpa":
-            spec.quantities = {"mAP50-95": 0.5 + spec.seed / 100 + offset, "train_s": 52.0 + spec.seed / 50}
+            spec.metrics = {"mAP50-95": 0.5 + spec.seed / 100 + offset, "train_s": 52.0 + spec.seed / 50}
     assert kinds(read_and_compare(write_sweep(tmp_path, specs)))["accuracy", "sdpa"] == kind
 
 
@@ -89,9 +89,9 @@ def test_the_control_is_no_arm_of_the_questions_and_its_findings_are_quiet(tmp_p
     assert {verdict.arm for verdict in comparison.verdicts} == {"sdpa"}
     assert {verdict.num_arms for verdict in comparison.verdicts if verdict.p is not None} == {1}
     assert comparison.findings == ()
-    (cell,) = comparison.cells
-    assert question(comparison, cell).startswith("Does sdpa change the accuracy")
-    assert "stock_aa repeated stock at the same seeds" in methods(comparison, cell)
+    (group,) = comparison.groups
+    assert question(comparison, group).startswith("Does sdpa change the accuracy")
+    assert "stock_aa repeated stock at the same seeds" in methods(comparison, group)
 
 
 def test_a_copy_that_tests_different_is_a_finding(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_copy_with_other_kernels_is_no_copy_and_gives_no_floor(tmp_path: Path)
     ((severity, sentence),) = found(comparison, "control-kernels-differ")
     assert severity == "error"
     assert "stock explicit softmax (stock) (8) in train forward" in sentence
-    assert comparison.cells[0].noise_floors == ()
+    assert comparison.groups[0].noise_floors == ()
 
 
 def test_a_copy_that_was_not_perturbed_is_an_error(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_with_another_baseline_the_copy_gives_no_floor_and_gets_no_verdict(tmp_p
 
 def test_a_sweep_of_one_arm_and_its_copy_asks_for_the_floor_and_answers(tmp_path: Path) -> None:
     comparison = read_and_compare(write_sweep(tmp_path, with_control(["stock"], SEEDS)))
-    assert question(comparison, comparison.cells[0]).endswith("do two copies of stock come out?")
+    assert question(comparison, comparison.groups[0]).endswith("do two copies of stock come out?")
     assert comparison.headline.startswith("A/A noise floor (stock_aa against stock, 5 pairs): mAP50-95")
     assert comparison.findings == ()
 
@@ -162,8 +162,8 @@ def test_one_seed_gives_a_floor_of_one_pair(tmp_path: Path) -> None:
 def test_every_view_shows_the_floor(tmp_path: Path) -> None:
     comparison = compare_sweep(write_sweep(tmp_path, with_control(["stock", "sdpa"], SEEDS)))
     content = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
-    assert [floor["metric"] for floor in content["cells"][0]["noise_floors"]] == ["mAP50-95", "train_s"]
-    assert [arm["copy_of"] for arm in content["cells"][0]["arms"]] == [None, None, "stock"]
+    assert [floor["metric"] for floor in content["groups"][0]["noise_floors"]] == ["mAP50-95", "train_s"]
+    assert [arm["copy_of"] for arm in content["groups"][0]["arms"]] == [None, None, "stock"]
     assert "A/A noise floor" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "## A/A noise floor" in (tmp_path / "report.md").read_text(encoding="utf-8")
     assert (tmp_path / "tables" / "noise_floor.tex").exists()

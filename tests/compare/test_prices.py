@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from sdpa_exp.compare import compare_sweep, render_terminal
-from tests.compare.folders import crossed, default_quantities, write_sweep
+from tests.compare.folders import crossed, default_metrics, write_sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ def compared(folder: Path, prices: list[dict[str, Any] | None]) -> Comparison:
     for spec, price in zip(specs, prices, strict=True):
         energy_j = 61_000.0 + 37 * spec.seed - (5000 if spec.arm == "sdpa" else 0)
         cost = None if price is None else 0.05 + spec.seed * 1e-4
-        spec.quantities = {**default_quantities(spec.arm, spec.seed), "energy_j": energy_j, "cost": cost}
+        spec.metrics = {**default_metrics(spec.arm, spec.seed), "energy_j": energy_j, "cost": cost}
         spec.prices = price
     return compare_sweep(write_sweep(folder, specs))
 
@@ -58,5 +58,5 @@ def test_costs_at_different_prices_are_a_finding_and_have_no_common_sentence(tmp
 
 def test_without_prices_nothing_is_said_about_cost(tmp_path: Path) -> None:
     comparison = compared(tmp_path, [None] * 4)
-    assert "cost" not in comparison.cells[0].arms[0].described
+    assert "cost" not in comparison.groups[0].arms[0].described
     assert "Cost is" not in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -72,7 +72,7 @@ def sweep_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / str(num) / "tracking.json").write_text(json.dumps(content), encoding="utf-8")
     calls = [{"op": "aten::x", "operands": [{"shape": [32, 2, 400, 32], "dtype": "fp16"}]}]
     evidence = [
-        {"site": f"model.6.m.{i}.attn", "stage": "train_forward", "kernels": {"flash": 1}, "calls": calls}
+        {"layer": f"model.6.m.{i}.attn", "stage": "train_forward", "kernels": {"flash": 1}, "calls": calls}
         for i in range(2)
     ]
     (folder / "2" / "attestation.json").write_text(json.dumps({"evidence": evidence}), encoding="utf-8")
@@ -129,7 +129,7 @@ def test_text_of_runs_is_escaped(page: str) -> None:
     assert "<8 GB>" not in page
 
 
-def test_kernels_are_told_site_by_site_with_dtype_and_shape(page: str) -> None:
+def test_kernels_are_told_layer_by_layer_with_dtype_and_shape(page: str) -> None:
     assert "2: model.6.m.0, model.6.m.1" in page
     assert "32 x 2 x 400 x 32" in page
 
@@ -145,7 +145,7 @@ def test_csv_tables_hold_full_precision(sweep_dir: Path) -> None:
     with (sweep_dir / "tables" / "runs.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     record = json.loads((sweep_dir / "0" / "result.json").read_text(encoding="utf-8"))
-    assert float(rows[0]["train_s"]) == record["quantities"]["train_s"]
+    assert float(rows[0]["train_s"]) == record["metrics"]["train_s"]
     assert rows[1]["status"] == "FAILED"
     assert rows[1]["train_s"] == ""
 
@@ -159,7 +159,7 @@ def test_latex_escapes_what_latex_would_read(sweep_dir: Path) -> None:
 
 def test_methods_say_what_was_done(tmp_path: Path) -> None:
     comparison = compare_sweep(write_sweep(tmp_path, crossed(ARMS, list(range(6)))))
-    text = methods(comparison, comparison.cells[0])
+    text = methods(comparison, comparison.groups[0])
     for words in (
         "yolo12n was trained on synthetic (64 training and 32 validation images) (4 epochs, 160 px, batch size 16)",
         "The arms were stock (baseline), eager and sdpa, each with 6 seeds (0, 1, 2, 3, 4 and 5)",
@@ -175,7 +175,7 @@ def test_methods_say_what_was_done(tmp_path: Path) -> None:
 def test_methods_claim_nothing_that_plain_folders_do_not_show(tmp_path: Path) -> None:
     folders = [write_plain(tmp_path / name, curve=[0.1, value]) for name, value in (("a", 0.2), ("b", 0.3))]
     comparison = compare_runs(folders, baseline="a", config=CompareConfig(), out_dir=tmp_path / "out")
-    text = methods(comparison, comparison.cells[0])
+    text = methods(comparison, comparison.groups[0])
     assert "process of its own" not in text
     assert "Which attention kernels ran in a and b is not known." in text
     assert "No test was made" in text
@@ -183,11 +183,11 @@ def test_methods_claim_nothing_that_plain_folders_do_not_show(tmp_path: Path) ->
     assert "yolo12n.pt was trained on field.yaml (2 epochs, batch size 8)" in text
 
 
-def test_of_many_cells_only_the_first_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "_MAX_DRAWN_CELLS", 1)
+def test_of_many_groups_only_the_first_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "_MAX_DRAWN_GROUPS", 1)
     specs = [spec for batch in (8, 16, 32) for spec in crossed(["stock", "sdpa"], [0], batch=batch)]
     comparison = compare_sweep(write_sweep(tmp_path, specs))
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     drawn = [name for name in page.ids if name.startswith("dots-mAP50-")]
-    assert [name.rpartition("-")[2] for name in drawn] == [comparison.cells[0].cell_id] * len(drawn)
+    assert [name.rpartition("-")[2] for name in drawn] == [comparison.groups[0].group_id] * len(drawn)
     assert drawn

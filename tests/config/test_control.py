@@ -56,12 +56,12 @@ def test_without_a_control_a_plan_passes() -> None:
 @pytest.mark.parametrize(
     ("copy_of", "baseline", "words"),
     [
-        ("flash", None, "attention.copy_of=flash does not fit sdpa_aa: expected another arm of this sweep with core s"),
+        ("flash", None, "attention.copy_of=flash does not fit sdpa_aa: expected another arm of this sweep with b"),
         ("sdpa", "sdpa_aa", "baseline=sdpa_aa is the A/A copy of sdpa: expected an arm that is no copy."),
     ],
 )  # fmt: skip
 def test_a_copy_must_repeat_an_arm_of_its_sweep(copy_of: str, baseline: str | None, words: str) -> None:
     plan = dataclasses.replace(compose_plan("attention=sdpa"), baseline=baseline)
-    copy = dataclasses.replace(plan, attention=AttentionConfig(name="sdpa_aa", core="sdpa", copy_of=copy_of))
+    copy = dataclasses.replace(plan, attention=AttentionConfig(name="sdpa_aa", backend="sdpa", copy_of=copy_of))
     with pytest.raises(ConfigError, match=words):
         check_sweep([plan, copy])

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from sdpa_exp.config.core_names import CORES
+from sdpa_exp.config.backend_names import BACKENDS
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.validate import check_plan, check_sweep
 from sdpa_exp.errors import ConfigError
@@ -51,8 +51,8 @@ from tests.config.composing import compose_plan
             "Use attention=flash or attention=math, or a GPU.",
         ),
         (
-            "attention.core=flsh",
-            "attention.core=flsh can't work: expected one of stock, eager, sdpa, flash, efficient, c",
+            "attention.backend=flsh",
+            "attention.backend=flsh can't work: expected one of stock, eager, sdpa, flash, efficient, c",
         ),
         ("attention.name=a/b", "attention.name=a/b can't work: expected letters, digits, dots, dashes and underscores"),
         ("name=my/runs", "as it becomes a folder name. Set name=my_runs."),
@@ -101,7 +101,7 @@ def test_a_plan_that_cannot_work_is_refused_in_one_sentence(overrides: str, sent
         "attention=efficient",
         "hardware.device=cuda:1",
         "hardware.price_per_gpu_hour=2.5 hardware.price_per_kwh=0 hardware.currency=EUR",
-        "attention.core=my_package.kernels:Fast attention.name=fast",
+        "attention.backend=my_package.kernels:Fast attention.name=fast",
         "train.optimizer=adamw",
         "seed=2147483647",
         "compare.primary.memory.margin_kind=absolute compare.primary.memory.margin=50",
@@ -111,9 +111,9 @@ def test_what_can_work_is_not_refused(overrides: str) -> None:
     check_plan(compose_plan(*_split(overrides)))
 
 
-def test_every_core_that_is_accepted_exists() -> None:
+def test_every_backend_that_is_accepted_exists() -> None:
     registry = pytest.importorskip("sdpa_exp.attention.registry")
-    assert set(CORES) == set(registry.CORES)
+    assert set(BACKENDS) == set(registry.BACKENDS)
 
 
 def test_a_sweep_with_the_same_run_twice_is_refused() -> None:
@@ -123,19 +123,19 @@ def test_a_sweep_with_the_same_run_twice_is_refused() -> None:
 
 
 def test_two_arms_with_one_name_are_refused() -> None:
-    plans = [compose_plan("attention=flash"), compose_plan("attention=flash", "attention.core=math")]
+    plans = [compose_plan("attention=flash"), compose_plan("attention=flash", "attention.backend=math")]
     with pytest.raises(ConfigError, match=r"Two arms are called flash: flash and math \(jobs 0 and 1\)\. Give each"):
         check_sweep(plans)
 
 
-def test_the_same_arm_and_seed_in_another_cell_is_no_repetition() -> None:
+def test_the_same_arm_and_seed_in_another_group_is_no_repetition() -> None:
     check_sweep([compose_plan("train.imgsz=320"), compose_plan("train.imgsz=640")])
 
 
-def test_prices_do_not_change_the_cell_so_that_runs_are_still_compared() -> None:
+def test_prices_do_not_change_the_group_so_that_runs_are_still_compared() -> None:
     unpriced, priced = compose_plan(), compose_plan("hardware.price_per_kwh=0.3", "hardware.currency=EUR")
     assert priced.hardware.price_per_kwh == 0.3
-    assert priced.cell_id() == unpriced.cell_id() != compose_plan("hardware.batch=3").cell_id()
+    assert priced.group_id() == unpriced.group_id() != compose_plan("hardware.batch=3").group_id()
 
 
 def test_a_baseline_outside_the_sweep_is_refused_with_the_arms() -> None:

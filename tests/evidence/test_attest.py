@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from sdpa_exp import attest, inject
-from sdpa_exp.attention.core import Core
+from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.eager import explicit_attention
 from sdpa_exp.attention.requirements import ANYWHERE
 from sdpa_exp.errors import AttestationError, InjectionError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.dispatch import ATTRIBUTE
-from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.injection.layers import find_layers
 
 IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
@@ -32,8 +32,8 @@ def _half(q: Any, k: Any, v: Any, scale: float) -> Any:
     return out.to(q.dtype)
 
 
-def pretender(name: str, function: Any) -> Core:
-    return Core(name=name, summary="", function=function, kernels=frozenset({"flash"}), requirements=ANYWHERE)
+def pretender(name: str, function: Any) -> Backend:
+    return Backend(name=name, summary="", function=function, kernels=frozenset({"flash"}), requirements=ANYWHERE)
 
 
 STRIDED = pretender("strided", _strided)
@@ -48,7 +48,7 @@ def network() -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    ("core", "label"),
+    ("backend", "label"),
     [
         ("stock", "explicit softmax (stock)"),
         ("eager", "explicit softmax (eager)"),
@@ -57,8 +57,10 @@ def network() -> nn.Module:
         ("math", "math"),
     ],
 )
-def test_every_core_is_recognised_at_all_sites_forward_and_backward(network: nn.Module, core: str, label: str) -> None:
-    inject(network, core)
+def test_every_backend_is_recognised_at_all_layers_forward_and_backward(
+    network: nn.Module, backend: str, label: str
+) -> None:
+    inject(network, backend)
     attestation = attest(network, IMAGES, dtype="fp32")
     stages = ("train_forward", "train_backward", "val_forward")
     assert attestation.executed() == {stage: {label: 8} for stage in stages}
@@ -66,10 +68,10 @@ def test_every_core_is_recognised_at_all_sites_forward_and_backward(network: nn.
     attestation.raise_if_wrong()
 
 
-def test_shapes_strides_and_dtypes_are_recorded_per_site(network: nn.Module) -> None:
+def test_shapes_strides_and_dtypes_are_recorded_per_layer(network: nn.Module) -> None:
     inject(network, "flash")
     evidence = attest(network, IMAGES).evidence[0]
-    assert evidence.site == "model.6.m.0.0.attn"
+    assert evidence.layer == "model.6.m.0.0.attn"
     assert evidence.calls[0].op == "aten::_scaled_dot_product_flash_attention_for_cpu"
     operands = evidence.calls[0].operands
     assert {operand.shape for operand in operands} == {(2 * 4, 2, 4, 32)}
@@ -83,10 +85,10 @@ def test_attesting_leaves_the_model_as_it_was(network: nn.Module) -> None:
     attest(network, IMAGES)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
-    assert not any("attn_observer" in vars(site.module) for site in find_sites(network))
+    assert not any("attn_observer" in vars(layer.module) for layer in find_layers(network))
 
 
-def test_a_core_that_quietly_calls_math_is_caught_and_the_layout_named(network: nn.Module) -> None:
+def test_a_backend_that_quietly_calls_math_is_caught_and_the_layout_named(network: nn.Module) -> None:
     inject(network, f"{__name__}:STRIDED")
     attestation = attest(network, IMAGES)
     assert not attestation.ok
@@ -96,13 +98,13 @@ def test_a_core_that_quietly_calls_math_is_caught_and_the_layout_named(network: 
         attestation.raise_if_wrong()
 
 
-def test_a_core_that_casts_silently_is_caught(network: nn.Module) -> None:
+def test_a_backend_that_casts_silently_is_caught(network: nn.Module) -> None:
     inject(network, f"{__name__}:HALF")
     attestation = attest(network, IMAGES, dtype="fp32")
     assert any("computed in bf16; the precision asked for is fp32" in text for text in attestation.mismatches)
 
 
-def test_a_core_that_is_not_what_it_says_is_caught(network: nn.Module) -> None:
+def test_a_backend_that_is_not_what_it_says_is_caught(network: nn.Module) -> None:
     inject(network, f"{__name__}:EXPLICIT")
     assert any("ran explicit softmax instead of flash" in text for text in attest(network, IMAGES).mismatches)
 
@@ -110,24 +112,24 @@ def test_a_core_that_is_not_what_it_says_is_caught(network: nn.Module) -> None:
 def test_a_switch_that_does_nothing_is_caught(network: nn.Module) -> None:
     """The published study's fault: the arm says flash, the module's own forward runs."""
     inject(network, "flash")
-    site = find_sites(network)[0].module
-    original = type(site).forward
-    type(site).forward = original._sdpa_exp_stock_forward  # type: ignore[attr-defined]
+    layer = find_layers(network)[0].module
+    original = type(layer).forward
+    type(layer).forward = original._sdpa_exp_stock_forward  # type: ignore[attr-defined]
     try:
         mismatches = attest(network, IMAGES).mismatches
     finally:
-        type(site).forward = original
+        type(layer).forward = original
     assert any("ran explicit softmax instead of flash" in text for text in mismatches)
     assert any("ran the module's own forward, which attention=flash must not" in text for text in mismatches)
 
 
-def test_a_model_with_two_cores_is_refused(network: nn.Module) -> None:
+def test_a_model_with_two_backends_is_refused(network: nn.Module) -> None:
     inject(network, "flash")
-    setattr(find_sites(network)[0].module, ATTRIBUTE, "math")
-    with pytest.raises(InjectionError, match=r"different cores \(flash, math\)"):
+    setattr(find_layers(network)[0].module, ATTRIBUTE, "math")
+    with pytest.raises(InjectionError, match=r"different backends \(flash, math\)"):
         attest(network, IMAGES)
 
 
-def test_a_model_without_sites_has_nothing_to_attest() -> None:
-    with pytest.raises(InjectionError, match="no attention sites"):
+def test_a_model_without_layers_has_nothing_to_attest() -> None:
+    with pytest.raises(InjectionError, match="no attention layers"):
         attest(nn.Conv2d(3, 3, 1), IMAGES)

@@ -1,4 +1,4 @@
-"""On a GPU: each core that says it can run is attested, in the precision asked for."""
+"""On a GPU: each backend that says it can run is attested, in the precision asked for."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 
 from sdpa_exp import inject
 from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.registry import CORES, get_core
+from sdpa_exp.attention.registry import BACKENDS, get_backend
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.evidence.attest import attest_call, judge
 from sdpa_exp.injection.build import build_network
-from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.injection.layers import find_layers
 
 pytestmark = [
     pytest.mark.gpu,
@@ -23,12 +23,12 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 @pytest.mark.parametrize("precision", DTYPES)
-@pytest.mark.parametrize("name", list(CORES))
-def test_a_core_runs_the_kernel_it_stands_for_on_cuda(name: str, precision: str) -> None:
+@pytest.mark.parametrize("name", list(BACKENDS))
+def test_a_backend_runs_the_kernel_it_stands_for_on_cuda(name: str, precision: str) -> None:
     dtype = DTYPES[precision]
     capability = torch.cuda.get_device_capability()
     setting = Setting(device_type="cuda", capability=capability, dtype=dtype, head_dim_qk=32, head_dim_v=32)
-    if reasons := refusal(get_core(name), setting):
+    if reasons := refusal(get_backend(name), setting):
         pytest.skip(f"{name} can't run here in {precision}: {'; '.join(reasons)}")
     network: Any = build_network("yolo12n.yaml", 3).cuda().to(memory_format=torch.channels_last).train()
     images = torch.rand(2, 3, 160, 160, device="cuda").contiguous(memory_format=torch.channels_last)
@@ -40,6 +40,6 @@ def test_a_core_runs_the_kernel_it_stands_for_on_cuda(name: str, precision: str)
         total: Any = sum(value.float().sum() for value in outputs.values() if isinstance(value, torch.Tensor))
         total.backward()
 
-    attestation = judge(attest_call(network, step, stage="train", backward=True, dtype=precision), find_sites(network))
+    attestation = judge(attest_call(network, step, stage="train", backward=True, dtype=precision), find_layers(network))
     attestation.raise_if_wrong()
     assert all(item.device_kernels for item in attestation.evidence if item.stage == "train_forward")

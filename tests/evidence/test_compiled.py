@@ -11,13 +11,13 @@ from ultralytics.nn.modules.block import AAttn
 
 from sdpa_exp import inject
 from sdpa_exp.evidence.compiled import CompiledEvidence, attest_compiled, is_compiled
-from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.injection.layers import find_layers
 
 
-def two_sites(core: str) -> nn.Sequential:
+def two_layers(backend: str) -> nn.Sequential:
     torch.manual_seed(0)
     network = nn.Sequential(AAttn(64, 2, 4), AAttn(64, 2, 1))
-    inject(network, core)
+    inject(network, backend)
     return network
 
 
@@ -35,7 +35,7 @@ def step_of(network: nn.Module) -> Callable[[], None]:
 
 
 def evidence(*, ran: str, asked: str) -> CompiledEvidence:
-    return attest_compiled(step_of(two_sites(ran)), find_sites(two_sites(asked)), torch.device("cpu"))
+    return attest_compiled(step_of(two_layers(ran)), find_layers(two_layers(asked)), torch.device("cpu"))
 
 
 def test_fused_calls_are_counted_in_both_directions() -> None:
@@ -43,21 +43,21 @@ def test_fused_calls_are_counted_in_both_directions() -> None:
     assert (found.forward, found.backward, found.mismatches) == ({"flash": 2}, {"flash": 2}, ())
 
 
-@pytest.mark.parametrize("core", ["stock", "eager"])
-def test_explicit_attention_leaves_no_fused_call(core: str) -> None:
-    found = evidence(ran=core, asked=core)
+@pytest.mark.parametrize("backend", ["stock", "eager"])
+def test_explicit_attention_leaves_no_fused_call(backend: str) -> None:
+    found = evidence(ran=backend, asked=backend)
     assert (found.forward, found.backward, found.mismatches) == ({}, {}, ())
 
 
 def test_explicit_attention_that_the_compiler_replaced_is_a_mismatch() -> None:
     found = evidence(ran="flash", asked="stock")
     assert found.mismatches == (
-        "the compiled forward ran flash 2 times, which no site asks for: torch.compile replaced the attention",
-        "the compiled backward ran flash 2 times, which no site asks for: torch.compile replaced the attention",
+        "the compiled forward ran flash 2 times, which no layer asks for: torch.compile replaced the attention",
+        "the compiled backward ran flash 2 times, which no layer asks for: torch.compile replaced the attention",
     )
 
 
-def test_a_fused_core_that_never_ran_is_a_mismatch() -> None:
+def test_a_fused_backend_that_never_ran_is_a_mismatch() -> None:
     found = evidence(ran="eager", asked="flash")
     assert found.mismatches == (
         "the compiled forward made 0 fused attention calls; expected 2",

@@ -1,4 +1,4 @@
-"""Verification passes honest cores and catches planted faults, at every site, forward and backward."""
+"""Verification passes honest backends and catches planted faults, at every layer, forward and backward."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from sdpa_exp import verify
-from sdpa_exp.attention.core import Core
+from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.eager import explicit_attention
 from sdpa_exp.attention.requirements import ANYWHERE
 from sdpa_exp.errors import EquivalenceError, InjectionError
-from sdpa_exp.evidence.equivalence import capture_calls, compare_site
+from sdpa_exp.evidence.equivalence import capture_calls, compare_layer
 from sdpa_exp.evidence.rule import Equivalence, Part
 from sdpa_exp.injection.build import build_network
-from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.injection.layers import find_layers
 
 IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
@@ -47,8 +47,8 @@ def _nan_in_a_corner(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     return out
 
 
-def planted(name: str, function: Any) -> Core:
-    return Core(name=name, summary="", function=function, kernels=frozenset({"softmax"}), requirements=ANYWHERE)
+def planted(name: str, function: Any) -> Backend:
+    return Backend(name=name, summary="", function=function, kernels=frozenset({"softmax"}), requirements=ANYWHERE)
 
 
 WRONG_SCALE = planted("wrong_scale", _wrong_scale)
@@ -64,24 +64,24 @@ def network() -> nn.Module:
     return build_network("yolo12n.yaml", 3)
 
 
-@pytest.mark.parametrize("core", ["stock", "eager", "sdpa", "flash", "math"])
-def test_honest_cores_pass_at_every_site_in_fp32_and_bf16(network: nn.Module, core: str) -> None:
-    equivalence = verify(network, IMAGES, core=core, precisions=("fp32", "bf16"))
+@pytest.mark.parametrize("backend", ["stock", "eager", "sdpa", "flash", "math"])
+def test_honest_backends_pass_at_every_layer_in_fp32_and_bf16(network: nn.Module, backend: str) -> None:
+    equivalence = verify(network, IMAGES, backend=backend, precisions=("fp32", "bf16"))
     assert equivalence.ok
-    assert len(equivalence.sites) == 2 * len(find_sites(network))
+    assert len(equivalence.layers) == 2 * len(find_layers(network))
     equivalence.raise_if_wrong()
 
 
 def test_stock_against_itself_differs_in_nothing(network: nn.Module) -> None:
-    equivalence = verify(network, IMAGES, core="stock")
+    equivalence = verify(network, IMAGES, backend="stock")
     assert equivalence.max_diff == 0
-    assert all(part.max_diff == 0 for site in equivalence.sites for part in site.parts)
+    assert all(part.max_diff == 0 for layer in equivalence.layers for part in layer.parts)
 
 
 @pytest.mark.parametrize("fault", ["WRONG_SCALE", "TRANSPOSED", "SILENT_CAST", "NAN"])
-def test_a_planted_fault_is_caught_at_every_site_and_named(network: nn.Module, fault: str) -> None:
-    equivalence = verify(network, IMAGES, core=f"{__name__}:{fault}")
-    assert [site.ok for site in equivalence.sites] == [False] * len(find_sites(network))
+def test_a_planted_fault_is_caught_at_every_layer_and_named(network: nn.Module, fault: str) -> None:
+    equivalence = verify(network, IMAGES, backend=f"{__name__}:{fault}")
+    assert [layer.ok for layer in equivalence.layers] == [False] * len(find_layers(network))
     with pytest.raises(
         EquivalenceError, match=r"doesn't compute what stock computes: at model\.6\.m\.0\.0\.attn in fp32"
     ):
@@ -89,9 +89,9 @@ def test_a_planted_fault_is_caught_at_every_site_and_named(network: nn.Module, f
 
 
 def test_a_missing_gradient_is_caught_although_the_output_is_right(network: nn.Module) -> None:
-    equivalence = verify(network, IMAGES, core=f"{__name__}:DETACHED")
-    for site in equivalence.sites:
-        forward, grad_input, grad_params = site.parts
+    equivalence = verify(network, IMAGES, backend=f"{__name__}:DETACHED")
+    for layer in equivalence.layers:
+        forward, grad_input, grad_params = layer.parts
         assert forward.ok
         assert not grad_input.ok
         assert not grad_params.ok
@@ -101,34 +101,34 @@ def test_a_missing_gradient_is_caught_although_the_output_is_right(network: nn.M
 
 def test_a_cast_that_fp32_shows_hides_in_the_rounding_of_bf16(network: nn.Module) -> None:
     """Why verification runs in fp32 too, and why the attestation looks at dtypes."""
-    assert verify(network, IMAGES, core=f"{__name__}:SILENT_CAST", precisions=("bf16",)).ok
+    assert verify(network, IMAGES, backend=f"{__name__}:SILENT_CAST", precisions=("bf16",)).ok
 
 
 def test_verifying_leaves_the_model_as_it_was(network: nn.Module) -> None:
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    verify(network, IMAGES, core="flash")
+    verify(network, IMAGES, backend="flash")
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_the_sites_are_given_the_feature_maps_of_the_images(network: nn.Module) -> None:
+def test_the_layers_are_given_the_feature_maps_of_the_images(network: nn.Module) -> None:
     calls = capture_calls(network, IMAGES)
     other = capture_calls(network, IMAGES.flip(0))
-    assert set(calls) == {site.name for site in find_sites(network)}
-    name = find_sites(network)[0].name
+    assert set(calls) == {layer.name for layer in find_layers(network)}
+    name = find_layers(network)[0].name
     assert calls[name].args[0].shape == (2, 64, 4, 4)
     assert torch.allclose(calls[name].args[0], other[name].args[0].flip(0), atol=1e-4)
     assert not torch.allclose(calls[name].args[0], other[name].args[0], atol=1e-2)
 
 
 def test_truth_has_gradients_that_are_not_zero(network: nn.Module) -> None:
-    """A comparison of zeros with zeros would pass whatever the core does."""
-    site = find_sites(network)[0]
-    call = capture_calls(network, IMAGES)[site.name]
-    shifted = {name: p + 0.1 for name, p in site.module.named_parameters()}
-    plain, tested = copy.deepcopy(site.module).train(), copy.deepcopy(site.module).train()
+    """A comparison of zeros with zeros would pass whatever the backend does."""
+    layer = find_layers(network)[0]
+    call = capture_calls(network, IMAGES)[layer.name]
+    shifted = {name: p + 0.1 for name, p in layer.module.named_parameters()}
+    plain, tested = copy.deepcopy(layer.module).train(), copy.deepcopy(layer.module).train()
     tested.load_state_dict({**tested.state_dict(), **shifted})
-    parts = compare_site(copy.deepcopy(plain).double(), plain, tested, call, dtype=torch.float32)
+    parts = compare_layer(copy.deepcopy(plain).double(), plain, tested, call, dtype=torch.float32)
     assert all(part.error > 0.01 for part in parts)
 
 
@@ -151,9 +151,9 @@ def test_the_rule_is_twice_the_plain_error_and_a_few_roundings() -> None:
 
 
 def test_nothing_compared_is_not_equivalent() -> None:
-    assert not Equivalence(core="flash", max_ratio=2, sites=()).ok
+    assert not Equivalence(backend="flash", max_ratio=2, layers=()).ok
 
 
-def test_a_model_without_sites_has_nothing_to_verify() -> None:
-    with pytest.raises(InjectionError, match="no attention sites, so there is nothing to verify"):
+def test_a_model_without_layers_has_nothing_to_verify() -> None:
+    with pytest.raises(InjectionError, match="no attention layers, so there is nothing to verify"):
         verify(nn.Conv2d(3, 3, 1), IMAGES)

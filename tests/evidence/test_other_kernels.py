@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from sdpa_exp import Attention, attest, inject
+from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.core import Core
 from sdpa_exp.attention.eager import explicit_attention
-from sdpa_exp.attention.registry import CORES
+from sdpa_exp.attention.registry import BACKENDS
 from sdpa_exp.attention.requirements import ANYWHERE, Setting
 from sdpa_exp.evidence.attest import attest_call, judge
-from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.injection.layers import find_layers
 
 X = torch.randn(2, 30, 64, generator=torch.Generator().manual_seed(0))
 
@@ -30,13 +30,13 @@ def _package(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     return torch.ops.flash_attn._flash_attn_forward(q, k, v, scale)  # type: ignore[no-any-return]
 
 
-def _core(name: str, function: Any, kernel: Any) -> Core:
-    return Core(name=name, summary="", function=function, kernels=frozenset({kernel}), requirements=ANYWHERE)
+def _backend(name: str, function: Any, kernel: Any) -> Backend:
+    return Backend(name=name, summary="", function=function, kernels=frozenset({kernel}), requirements=ANYWHERE)
 
 
-COMPILED = _core("compiled", torch.compile(_no_softmax, backend="aot_eager", fullgraph=True), "flex")
-PACKAGE = _core("package", _package, "flash_attn")
-PACKAGE_AS_FLASH = _core("package_as_flash", _package, "flash")
+COMPILED = _backend("compiled", torch.compile(_no_softmax, backend="aot_eager", fullgraph=True), "flex")
+PACKAGE = _backend("package", _package, "flash_attn")
+PACKAGE_AS_FLASH = _backend("package_as_flash", _package, "flash")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def _package_operations() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_package_operations")
 def test_the_flash_attn_package_is_told_from_pytorchs_flash() -> None:
-    network = nn.Sequential(Attention(64, 4, core=f"{__name__}:PACKAGE"))
+    network = nn.Sequential(Attention(64, 4, backend=f"{__name__}:PACKAGE"))
     attestation = attest(network, X)
     assert attestation.executed() == {
         stage: {"the flash-attn package": 1} for stage in ("train_forward", "train_backward", "val_forward")
@@ -81,7 +81,7 @@ def test_the_flash_attn_package_is_told_from_pytorchs_flash() -> None:
 
 
 def test_a_compiled_region_is_found_forward_and_backward() -> None:
-    network = nn.Sequential(Attention(64, 4, core=f"{__name__}:COMPILED"))
+    network = nn.Sequential(Attention(64, 4, backend=f"{__name__}:COMPILED"))
     attestation = attest(network, X, dtype="fp32")
     assert {stage: list(row) for stage, row in attestation.executed().items()} == {
         "train_forward": ["flex (a compiled region)"],
@@ -93,7 +93,7 @@ def test_a_compiled_region_is_found_forward_and_backward() -> None:
 
 
 def test_identity_is_attested_as_no_attention_at_all() -> None:
-    network = nn.Sequential(Attention(64, 4, core="identity"))
+    network = nn.Sequential(Attention(64, 4, backend="identity"))
     attestation = attest(network, X)
     assert attestation.ok
     assert attestation.executed() == {"train_forward": {}, "train_backward": {}, "val_forward": {}}
@@ -104,9 +104,9 @@ def test_flex_really_runs_forward_on_a_cpu_and_is_attested() -> None:
     setting = Setting(
         device_type="cpu", capability=None, dtype=torch.float32, head_dim_qk=16, head_dim_v=16, needs_grad=False
     )
-    if reasons := refusal(CORES["flex"], setting):
+    if reasons := refusal(BACKENDS["flex"], setting):
         pytest.skip(f"flex can't run here: {'; '.join(reasons)}")
-    network = nn.Sequential(Attention(64, 4, core="flex")).eval()
+    network = nn.Sequential(Attention(64, 4, backend="flex")).eval()
 
     @torch.no_grad()
     def call() -> Tensor:
@@ -117,6 +117,6 @@ def test_flex_really_runs_forward_on_a_cpu_and_is_attested() -> None:
     want = call()
     inject(network, "flex")
     assert torch.allclose(call(), want, atol=1e-6)
-    attestation = judge(attest_call(network, call, stage="val", backward=False, dtype="fp32"), find_sites(network))
+    attestation = judge(attest_call(network, call, stage="val", backward=False, dtype="fp32"), find_layers(network))
     assert attestation.ok
     assert attestation.executed() == {"val_forward": {"flex (a compiled region)": 1}}

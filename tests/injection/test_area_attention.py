@@ -1,4 +1,4 @@
-"""The layout-aware forward of area attention equals stock and hands the cores views with unit last stride."""
+"""The layout-aware forward of area attention equals stock and hands the backends views with unit last stride."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sdpa_exp.attention.sdpa import sdpa
 from sdpa_exp.injection.area_attention import area_attention
 
 FORMATS = (torch.contiguous_format, torch.channels_last)
-SITES = {"P4": (64, 2, 4, 8), "P5": (128, 4, 1, 6)}  # channels, heads, areas, feature map side
+LAYERS = {"P4": (64, 2, 4, 8), "P5": (128, 4, 1, 6)}  # channels, heads, areas, feature map side
 
 
-def make(site: str, memory_format: torch.memory_format) -> tuple[AAttn, Tensor]:
-    channels, heads, areas, side = SITES[site]
+def make(layer: str, memory_format: torch.memory_format) -> tuple[AAttn, Tensor]:
+    channels, heads, areas, side = LAYERS[layer]
     torch.manual_seed(0)
     module = AAttn(channels, heads, areas).train().to(memory_format=memory_format)
     return module, torch.randn(2, channels, side, side).contiguous(memory_format=memory_format)
@@ -29,9 +29,9 @@ def gradients(module: AAttn, x: Tensor, out: Tensor) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
-@pytest.mark.parametrize("site", SITES)
-def test_output_and_gradients_equal_stock(site: str, memory_format: torch.memory_format) -> None:
-    module, x = make(site, memory_format)
+@pytest.mark.parametrize("layer", LAYERS)
+def test_output_and_gradients_equal_stock(layer: str, memory_format: torch.memory_format) -> None:
+    module, x = make(layer, memory_format)
     x.requires_grad_()
     stock = AAttn.forward(module, x)
     ours = area_attention(module, x, explicit_attention)
@@ -43,23 +43,23 @@ def test_output_and_gradients_equal_stock(site: str, memory_format: torch.memory
 
 
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
-@pytest.mark.parametrize("site", SITES)
-def test_the_output_keeps_the_memory_format_of_the_input(site: str, memory_format: torch.memory_format) -> None:
-    module, x = make(site, memory_format)
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_output_keeps_the_memory_format_of_the_input(layer: str, memory_format: torch.memory_format) -> None:
+    module, x = make(layer, memory_format)
     assert area_attention(module, x, sdpa).is_contiguous(memory_format=memory_format)
 
 
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
-@pytest.mark.parametrize("site", SITES)
-def test_cores_get_views_of_one_tensor_with_unit_last_stride(site: str, memory_format: torch.memory_format) -> None:
-    module, x = make(site, memory_format)
+@pytest.mark.parametrize("layer", LAYERS)
+def test_backends_get_views_of_one_tensor_with_unit_last_stride(layer: str, memory_format: torch.memory_format) -> None:
+    module, x = make(layer, memory_format)
     seen: list[Tensor] = []
 
-    def core(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    def backend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         seen.extend((q, k, v))
         return sdpa(q, k, v, scale)
 
-    area_attention(module, x, core)
+    area_attention(module, x, backend)
     assert [tensor.stride(-1) for tensor in seen] == [1, 1, 1]
     assert len({tensor.untyped_storage().data_ptr() for tensor in seen}) == 1
 

@@ -1,4 +1,4 @@
-"""Every core that claims torch.compile is traced into one graph, without a break."""
+"""Every backend that claims torch.compile is traced into one graph, without a break."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from ultralytics.nn.modules.block import AAttn, Attention
 
 from sdpa_exp import inject
+from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.core import Core
-from sdpa_exp.attention.registry import CORES
+from sdpa_exp.attention.registry import BACKENDS
 from sdpa_exp.attention.requirements import Setting
 
 
@@ -21,18 +21,18 @@ def _broken(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     return v
 
 
-BROKEN = dataclasses.replace(CORES["identity"], name="broken", function=_broken)
-CLAIMS = [core for core in CORES.values() if core.requirements.compiles and core.name != "auto"]
-SITES = {"area attention": lambda: AAttn(64, 2, 4), "PSA attention": lambda: Attention(64, 2)}
+BROKEN = dataclasses.replace(BACKENDS["identity"], name="broken", function=_broken)
+CLAIMS = [backend for backend in BACKENDS.values() if backend.requirements.compiles and backend.name != "auto"]
+LAYERS = {"area attention": lambda: AAttn(64, 2, 4), "PSA attention": lambda: Attention(64, 2)}
 HEAD_DIMS = {"area attention": (32, 32), "PSA attention": (16, 32)}
 
 
-@pytest.mark.parametrize("site", SITES)
-@pytest.mark.parametrize("core", CLAIMS, ids=lambda core: core.name)
-def test_one_graph_and_no_break(core: Core, site: str) -> None:
-    name = core.name
-    needs_grad = "cpu" in CORES[name].requirements.grad_devices
-    qk, v = HEAD_DIMS[site]
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("backend", CLAIMS, ids=lambda backend: backend.name)
+def test_one_graph_and_no_break(backend: Backend, layer: str) -> None:
+    name = backend.name
+    needs_grad = "cpu" in BACKENDS[name].requirements.grad_devices
+    qk, v = HEAD_DIMS[layer]
     setting = Setting(
         device_type="cpu",
         capability=None,
@@ -43,9 +43,9 @@ def test_one_graph_and_no_break(core: Core, site: str) -> None:
         compiled=True,
         purpose="benchmark",
     )
-    if reasons := refusal(CORES[name], setting):
+    if reasons := refusal(BACKENDS[name], setting):
         pytest.skip(f"{name} can't run here: {'; '.join(reasons)}")
-    network = nn.Sequential(SITES[site]())
+    network = nn.Sequential(LAYERS[layer]())
     inject(network, name)
     torch._dynamo.reset()
     with torch.set_grad_enabled(needs_grad):
@@ -55,7 +55,7 @@ def test_one_graph_and_no_break(core: Core, site: str) -> None:
         torch.compile(network, backend="eager", fullgraph=True)(torch.randn(2, 64, 8, 8))  # raises at a break
 
 
-def test_a_break_in_a_core_would_be_counted() -> None:
+def test_a_break_in_a_backend_would_be_counted() -> None:
     network = nn.Sequential(AAttn(64, 2, 4))
     inject(network, f"{__name__}:BROKEN")
     torch._dynamo.reset()

@@ -18,10 +18,10 @@ from ultralytics.nn.modules.transformer import AIFI
 
 import sdpa_exp
 from sdpa_exp import attest, inject
-from sdpa_exp.errors import CoreUnavailable, InjectionError
+from sdpa_exp.errors import BackendUnavailable, InjectionError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.dispatch import stock_forward
-from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.injection.layers import find_layers
 
 
 class DinoAttention(nn.Module):
@@ -74,12 +74,12 @@ def run(forward: Callable[[Tensor], Tensor], module: nn.Module, x: Tensor) -> li
     return [out, *torch.autograd.grad((out * weights).sum(), [x, *module.parameters()])]
 
 
-@pytest.mark.parametrize("core", ["eager", "sdpa", "flash"])
+@pytest.mark.parametrize("backend", ["eager", "sdpa", "flash"])
 @pytest.mark.parametrize("name", MODULES)
-def test_output_and_gradients_equal_the_modules_own(name: str, core: str) -> None:
+def test_output_and_gradients_equal_the_modules_own(name: str, backend: str) -> None:
     network, x = make(name)
     own = run(lambda x: stock_forward(type(network[0]))(network[0], x), network, x)
-    inject(network, core)
+    inject(network, backend)
     ours = run(network, network, x)
     largest = max(float(gradient.abs().max()) for gradient in own[1:])
     assert float((ours[0] - own[0]).abs().max()) < 1e-10
@@ -124,24 +124,24 @@ def test_stock_is_attested_too(name: str) -> None:
         ("yolov10n.yaml", "PSA attention", (2, 32, 64), ["model.10.attn"]),
     ],
 )
-def test_psa_models_have_these_sites(architecture: str, family: str, dims: tuple[int, ...], names: list[str]) -> None:
-    sites = find_sites(build_network(architecture, 3))
-    assert [site.name for site in sites] == names
-    assert {(site.num_heads, site.head_dim_qk, site.head_dim_v) for site in sites} == {dims}
-    assert {site.family for site in sites} == {family}
+def test_psa_models_have_these_layers(architecture: str, family: str, dims: tuple[int, ...], names: list[str]) -> None:
+    layers = find_layers(build_network(architecture, 3))
+    assert [layer.name for layer in layers] == names
+    assert {(layer.num_heads, layer.head_dim_qk, layer.head_dim_v) for layer in layers} == {dims}
+    assert {layer.family for layer in layers} == {family}
 
 
-def test_rtdetrs_site_is_its_aifi_and_is_attested_in_the_whole_model() -> None:
+def test_rtdetrs_layer_is_its_aifi_and_is_attested_in_the_whole_model() -> None:
     network = build_network("rtdetr-l.yaml", 3)
     assert type(network).__name__ == "RTDETRDetectionModel"
-    assert inject(network, "flash").sites == ("model.11",)
+    assert inject(network, "flash").layers == ("model.11",)
     attestation = attest(network, torch.rand(1, 3, 64, 64), dtype="fp32")
     assert attestation.executed() == {
         stage: {"flash": 1} for stage in ("train_forward", "train_backward", "val_forward")
     }
 
 
-def test_fusing_yolo11n_keeps_the_core() -> None:
+def test_fusing_yolo11n_keeps_the_backend() -> None:
     torch.manual_seed(0)
     network = build_network("yolo11n.yaml", 3).eval()
     inject(network, "stock")
@@ -161,10 +161,10 @@ def test_looks_alone_are_not_enough() -> None:
         inject(nn.Sequential(DinoAttention(64, 4, scale=1.0)), "sdpa")
 
 
-def test_a_module_with_parameters_of_its_own_is_no_site() -> None:
+def test_a_module_with_parameters_of_its_own_is_no_layer() -> None:
     module = DinoAttention(64, 4)
     module.relative_position_bias = nn.Parameter(torch.zeros(4, 30, 30))
-    assert find_sites(nn.Sequential(module)) == []
+    assert find_layers(nn.Sequential(module)) == []
 
 
 def test_a_mask_is_refused_instead_of_dropped() -> None:
@@ -176,19 +176,19 @@ def test_a_mask_is_refused_instead_of_dropped() -> None:
 
 
 def test_dropped_attention_weights_are_refused() -> None:
-    with pytest.raises(InjectionError, match=r"0 drops attention weights with probability 0\.1, which no core does"):
+    with pytest.raises(InjectionError, match=r"0 drops attention weights with probability 0\.1, which no backend does"):
         inject(nn.Sequential(AIFI(64, 96, 4, dropout=0.1)), "sdpa")
 
 
 def test_the_drop_in_module_checks_what_it_is_given() -> None:
-    with pytest.raises(CoreUnavailable, match="'flsh' is unknown"):
-        sdpa_exp.Attention(64, 4, core="flsh")
+    with pytest.raises(BackendUnavailable, match="'flsh' is unknown"):
+        sdpa_exp.Attention(64, 4, backend="flsh")
     with pytest.raises(ValueError, match="dim=64 can't be split into num_heads=5"):
         sdpa_exp.Attention(64, 5)
 
 
 def test_the_drop_in_module_computes_like_plain_sdpa_and_survives_a_pickle() -> None:
-    module = sdpa_exp.Attention(64, 4, core="flash")
+    module = sdpa_exp.Attention(64, 4, backend="flash")
     x = torch.randn(2, 30, 64)
     q, k, v = module.qkv(x).view(2, 30, 3, 4, 16).permute(2, 0, 3, 1, 4)
     want = module.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(2, 30, 64))
@@ -201,7 +201,7 @@ def test_the_drop_in_module_computes_like_plain_sdpa_and_survives_a_pickle() -> 
     assert attest(nn.Sequential(loaded), x).requested == "flash"
 
 
-def test_recognising_sites_imports_no_model_library() -> None:
+def test_recognising_layers_imports_no_model_library() -> None:
     import subprocess
 
     code = (

@@ -13,7 +13,7 @@ from sdpa_exp.callbacks.perturbation import PerturbationNote
 from sdpa_exp.config.plan import Job
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.injection.trainer import trainer_class
-from sdpa_exp.results.events import Journal, read_events
+from sdpa_exp.runs.events import EventLog, read_events
 from sdpa_exp.tasks.arguments import train_arguments
 from tests.injection.test_perturb import ulps
 from tests.tasks.test_preflight import plan_for
@@ -26,12 +26,12 @@ def train(folder: Path, *, perturb_seed: int | None) -> tuple[dict[str, torch.Te
     plan.train.imgsz, plan.train.epochs, plan.train.plots = 32, 1, False
     plan.hardware.batch, plan.hardware.workers = 2, 0
     trainer = trainer_class(plan.model.architecture)(
-        core="stock",
+        backend="stock",
         overrides=train_arguments(plan, prepare(plan.dataset).yaml_path),
         perturb_seed=perturb_seed,
     )
-    stream = DataStream(Journal(folder))
-    attach(trainer, stream, PerturbationNote(Journal(folder)))
+    stream = DataStream(EventLog(folder))
+    attach(trainer, stream, PerturbationNote(EventLog(folder)))
     start: dict[str, torch.Tensor] = {}
 
     def keep(trainer: object) -> None:

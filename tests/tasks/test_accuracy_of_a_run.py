@@ -37,8 +37,8 @@ def test_recorded_accuracy_is_that_of_yolo_val_on_best_pt(tmp_path: Path, no_tra
     assert found.box.map50 > 0.2  # 0.54 when this was written
     for name, value in (("mAP50", found.box.map50), ("mAP50-95", found.box.map)):
         assert content["overall"][name] == pytest.approx(value, abs=1e-6)
-        assert outcome.quantities[name] == pytest.approx(value, abs=1e-6)
-    assert outcome.quantities["F1"] == pytest.approx(float(found.box.f1.mean()), abs=1e-6)
+        assert outcome.metrics[name] == pytest.approx(value, abs=1e-6)
+    assert outcome.metrics["F1"] == pytest.approx(float(found.box.f1.mean()), abs=1e-6)
     by_class = {row["name"]: row["AP50-95"] for row in content["classes"] if row["num_boxes"]}
     expected = {found.names[label]: ap for label, ap in zip(found.box.ap_class_index, found.box.ap, strict=True)}
     assert by_class == pytest.approx(expected, abs=1e-6)
@@ -67,8 +67,8 @@ def test_a_fault_in_the_analysis_costs_its_figures_but_neither_the_training_nor_
     )
     assert outcome.attestation is not None
     assert outcome.attestation["ok"]
-    assert outcome.quantities["mAP50"] is not None
-    assert outcome.quantities["F1"] is None
+    assert outcome.metrics["mAP50"] is not None
+    assert outcome.metrics["F1"] is None
     assert "planted" in outcome.unmeasured["F1"]
     assert [warning["code"] for warning in outcome.warnings] == ["accuracy_not_analysed"]
     assert json.loads((tmp_path / "accuracy.json").read_text())["weights"] is None

@@ -39,7 +39,7 @@ def test_an_unknown_task_is_refused_with_the_names_there_are() -> None:
 
 
 def test_the_parent_knows_all_tasks_without_importing_torch() -> None:
-    code = "import sys; import sdpa_exp.run.launch, sdpa_exp.tasks.dispatch; print('torch' in sys.modules)"
+    code = "import sys; import sdpa_exp.launch.launch, sdpa_exp.tasks.dispatch; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -50,13 +50,13 @@ def test_the_doctor_itself_imports_nothing_that_may_be_broken() -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_options_of_a_task_are_part_of_its_own_cells_only(tmp_path: Path) -> None:
-    def cell(task: str, *overrides: str) -> str:
-        return plan_of(f"task={task}", *overrides, run_dir=tmp_path).cell_id()
+def test_options_of_a_task_are_part_of_its_own_groups_only(tmp_path: Path) -> None:
+    def group(task: str, *overrides: str) -> str:
+        return plan_of(f"task={task}", *overrides, run_dir=tmp_path).group_id()
 
-    assert cell("train", "verify.num_images=9") == cell("train")
-    assert cell("verify", "verify.num_images=9") != cell("verify")
-    assert cell("verify", "setup_trial.time_limit_s=9") == cell("verify")
+    assert group("train", "verify.num_images=9") == group("train")
+    assert group("verify", "verify.num_images=9") != group("verify")
+    assert group("verify", "setup_trial.time_limit_s=9") == group("verify")
 
 
 def test_a_plan_with_task_options_is_read_back_as_it_was(tmp_path: Path) -> None:

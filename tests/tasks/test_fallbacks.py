@@ -22,7 +22,7 @@ def trainer(tmp_path: Path, no_trackers: None) -> AttentionTrainer:
     plan.train.imgsz, plan.train.epochs, plan.train.plots = 96, 1, False
     plan.hardware.batch, plan.hardware.workers = 4, 0
     arguments = train_arguments(plan, prepare(plan.dataset).yaml_path)
-    return AttentionTrainer(core="sdpa", overrides=arguments)
+    return AttentionTrainer(backend="sdpa", overrides=arguments)
 
 
 def test_a_nan_loss_ends_the_run_with_the_next_step(trainer: AttentionTrainer) -> None:

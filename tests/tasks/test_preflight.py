@@ -18,19 +18,19 @@ from sdpa_exp.config.schema import (
     TrackingConfig,
 )
 from sdpa_exp.config.train_schema import TrainConfig
-from sdpa_exp.errors import CoreUnavailable, InjectionError
-from sdpa_exp.run.announce import same_kernel_sentence
-from sdpa_exp.tasks.preflight import check_arm, require_core, same_kernel, to_dict
+from sdpa_exp.errors import BackendUnavailable, InjectionError
+from sdpa_exp.launch.announce import same_kernel_sentence
+from sdpa_exp.tasks.preflight import check_arm, require_backend, same_kernel, to_dict
 
 
-def plan_for(core: str, **changes: Any) -> Plan:
+def plan_for(backend: str, **changes: Any) -> Plan:
     values: dict[str, Any] = {
         "name": "test",
         "seed": 0,
         "baseline": None,
         "model": ModelConfig(name="yolo12n", architecture="yolo12n.yaml"),
         "dataset": SyntheticDataset(name="synthetic", num_train_images=4, num_val_images=2, image_px=96),
-        "attention": AttentionConfig(name=core, core=core),
+        "attention": AttentionConfig(name=backend, backend=backend),
         "hardware": HardwareConfig(name="cpu", device="cpu", precision="fp32"),
         "train": TrainConfig(name="tiny"),
         "task": TaskConfig(name="train"),
@@ -43,20 +43,20 @@ def plan_for(core: str, **changes: Any) -> Plan:
 
 
 def test_on_a_cpu_sdpa_and_flash_are_one_kernel_and_stock_and_eager_are_not() -> None:
-    checks = [check_arm(plan_for(core)) for core in ("stock", "eager", "sdpa", "flash", "math")]
+    checks = [check_arm(plan_for(backend)) for backend in ("stock", "eager", "sdpa", "flash", "math")]
     assert [check.kernel for check in checks] == ["softmax", "softmax", "flash", "flash", "math"]
     assert same_kernel(checks) == [["sdpa", "flash"]]
 
 
 def test_an_aa_copy_is_no_second_arm_with_the_same_kernel() -> None:
-    copy = AttentionConfig(name="sdpa_aa", core="sdpa", copy_of="sdpa")
+    copy = AttentionConfig(name="sdpa_aa", backend="sdpa", copy_of="sdpa")
     checks = [check_arm(plan_for("sdpa")), check_arm(plan_for("sdpa", attention=copy))]
     assert [check.kernel for check in checks] == ["flash", "flash"]
     assert same_kernel(checks) == []
 
 
 def test_the_note_names_a_line_that_compares_something() -> None:
-    checks = [to_dict(check_arm(plan_for(core))) for core in ("sdpa", "flash")]
+    checks = [to_dict(check_arm(plan_for(backend))) for backend in ("sdpa", "flash")]
     sentence = same_kernel_sentence(["sdpa", "flash"], checks)
     assert "run the same kernel here (PyTorch's flash): this sweep compares a model with itself" in sentence
     assert sentence.endswith("attention=stock,sdpa")
@@ -64,15 +64,15 @@ def test_the_note_names_a_line_that_compares_something() -> None:
 
 def test_an_arm_that_cannot_run_is_refused_with_reasons_and_the_nearest_that_can() -> None:
     with pytest.raises(
-        CoreUnavailable,
+        BackendUnavailable,
         match=r"attention=efficient can't run here: it has no CPU kernel .*Nearest that runs here: attention=flash\.",
     ):
-        require_core(plan_for("efficient"))
+        require_backend(plan_for("efficient"))
 
 
 def test_a_model_without_attention_is_refused_by_name() -> None:
     model = ModelConfig(name="yolov8n", architecture="yolov8n.yaml")
-    with pytest.raises(InjectionError, match="model=yolov8n has no attention sites"):
+    with pytest.raises(InjectionError, match="model=yolov8n has no attention layers"):
         check_arm(plan_for("sdpa", model=model))
 
 
@@ -83,7 +83,7 @@ def test_an_architecture_that_does_not_exist_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("core", "reason"),
+    ("backend", "reason"),
     [
         ("identity", "it computes no attention: it is a floor for benchmarks and can't be trained with"),
         ("flash_attn", r"it has no CPU kernel \(it runs on CUDA\)"),
@@ -91,13 +91,13 @@ def test_an_architecture_that_does_not_exist_is_refused_by_name() -> None:
         ("flex", "it has no backward pass on CPU"),
     ],
 )
-def test_each_core_that_cannot_train_here_gives_its_reason(core: str, reason: str) -> None:
-    words = rf"attention={core} can't run here: {reason}\. Nearest that runs here: attention=flash\."
-    with pytest.raises(CoreUnavailable, match=words):
-        require_core(plan_for(core))
+def test_each_backend_that_cannot_train_here_gives_its_reason(backend: str, reason: str) -> None:
+    words = rf"attention={backend} can't run here: {reason}\. Nearest that runs here: attention=flash\."
+    with pytest.raises(BackendUnavailable, match=words):
+        require_backend(plan_for(backend))
 
 
 def test_a_psa_model_runs_flash_padded_while_sdpa_is_math_there() -> None:
     model = ModelConfig(name="yolo11n", architecture="yolo11n.yaml")
-    checks = [check_arm(plan_for(core, model=model)) for core in ("sdpa", "flash")]
+    checks = [check_arm(plan_for(backend, model=model)) for backend in ("sdpa", "flash")]
     assert [check.kernel for check in checks] == ["math", "flash"]

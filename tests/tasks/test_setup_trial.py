@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.results.events import Journal
+from sdpa_exp.runs.events import EventLog
 from sdpa_exp.tasks import setup_trial
 from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.setup_trial import Implementation, Trial, attempt
@@ -32,10 +32,10 @@ def package(folder: Path, setup: str) -> Implementation:
     source.mkdir()
     (source / "setup.py").write_text(setup, encoding="utf-8")
     options = ("--no-build-isolation", "--no-index")
-    return Implementation(name="planted", core="sdpa", packages=(str(source),), pip_options=options)
+    return Implementation(name="planted", backend="sdpa", packages=(str(source),), pip_options=options)
 
 
-def wheel(folder: Path, *, core: str) -> Implementation:
+def wheel(folder: Path, *, backend: str) -> Implementation:
     """A package that is there to be unpacked."""
     path = folder / "planted-1-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
@@ -43,7 +43,7 @@ def wheel(folder: Path, *, core: str) -> Implementation:
         archive.writestr("planted-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: planted\nVersion: 1\n")
         archive.writestr("planted-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr("planted-1.dist-info/RECORD", "")
-    return Implementation(name="planted", core=core, packages=(str(path),), pip_options=("--no-index",))
+    return Implementation(name="planted", backend=backend, packages=(str(path),), pip_options=("--no-index",))
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +89,7 @@ def test_a_build_without_end_is_killed_with_its_children_and_its_folder(tmp_path
 
 
 def test_what_installs_and_does_not_run_says_why(tmp_path: Path) -> None:
-    trial = attempt(wheel(tmp_path, core="efficient"), plan_for(tmp_path))
+    trial = attempt(wheel(tmp_path, backend="efficient"), plan_for(tmp_path))
     assert trial.outcome == "does not run"
     assert trial.error == (
         "attention=efficient can't run here: it has no CPU kernel (it runs on CUDA). See task=doctor."
@@ -119,11 +119,11 @@ def test_the_task_writes_results_and_counts_a_failure_as_one(tmp_path: Path, mon
     outcome = Outcome()
     (tmp_path / "run").mkdir()
     plan = plan_for(tmp_path / "run")
-    journal = Journal(plan.run_dir)
+    event_log = EventLog(plan.run_dir)
     (plan.run_dir / "setup_trial").rmdir()
-    setup_trial.setup_trial(plan, journal, outcome, started_perf_s=time.perf_counter())
-    journal.close()
-    assert outcome.quantities == {"pytorch/setup_s": 3.0, "flash_attn/setup_s": None, "num_working": 1.0}
+    setup_trial.setup_trial(plan, event_log, outcome, started_perf_s=time.perf_counter())
+    event_log.close()
+    assert outcome.metrics == {"pytorch/setup_s": 3.0, "flash_attn/setup_s": None, "num_working": 1.0}
     assert outcome.unmeasured == {"flash_attn/setup_s": "not installed after 3 s (nvcc)"}
     assert [trial["outcome"] for trial in json.loads((plan.run_dir / "setup_trial.json").read_text())["trials"]] == [
         "works",

@@ -25,17 +25,17 @@ from sdpa_exp.tasks.preflight import check_arm
 from tests.tasks.test_preflight import plan_for
 
 
-def strict_plan(core: str = "flash", **changes: Any) -> Plan:
-    return plan_for(core, determinism="strict", **changes)
+def strict_plan(backend: str = "flash", **changes: Any) -> Plan:
+    return plan_for(backend, determinism="strict", **changes)
 
 
-def train_two_steps(folder: Path, core: str) -> tuple[str, tuple[bool, bool]]:
+def train_two_steps(folder: Path, backend: str) -> tuple[str, tuple[bool, bool]]:
     """The digest of the weights after an epoch, and whether determinism was on and strict while it ran."""
-    plan = strict_plan(core, job=Job(run_dir=str(folder)))
+    plan = strict_plan(backend, job=Job(run_dir=str(folder)))
     plan.train.imgsz, plan.train.epochs, plan.train.plots = 64, 1, False
     plan.hardware.batch, plan.hardware.workers = 2, 0
     trainer: Any = trainer_class(plan.model.architecture)(
-        core=core, overrides=train_arguments(plan, prepare(plan.dataset).yaml_path), is_strict=True
+        backend=backend, overrides=train_arguments(plan, prepare(plan.dataset).yaml_path), is_strict=True
     )
     states: list[tuple[bool, bool]] = []
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from sdpa_exp.errors import AttestationError, CoreUnavailable, EquivalenceError
+from sdpa_exp.errors import AttestationError, BackendUnavailable, EquivalenceError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.verify import verify
@@ -40,19 +40,19 @@ def run(folder: Path, *overrides: str) -> tuple[Outcome, dict[str, Any]]:
     return outcome, json.loads((folder / "verify.json").read_text())
 
 
-def test_an_honest_arm_passes_per_site_and_precision_and_end_to_end(tmp_path: Path) -> None:
+def test_an_honest_arm_passes_per_layer_and_precision_and_end_to_end(tmp_path: Path) -> None:
     outcome, content = run(tmp_path, "attention=flash")
     assert content["ok"]
-    assert {(site["precision"]) for site in content["sites"]} == {"fp32", "bf16"}
-    assert len(content["sites"]) == 2 * 8
-    assert [part["name"] for part in content["sites"][0]["parts"]] == ["forward", "grad_input", "grad_params"]
+    assert {(layer["precision"]) for layer in content["layers"]} == {"fp32", "bf16"}
+    assert len(content["layers"]) == 2 * 8
+    assert [part["name"] for part in content["layers"][0]["parts"]] == ["forward", "grad_input", "grad_params"]
     fp32, bf16 = content["end_to_end"]
-    assert fp32["loss_core"] == pytest.approx(fp32["loss_stock"], rel=1e-4)
+    assert fp32["loss_backend"] == pytest.approx(fp32["loss_stock"], rel=1e-4)
     assert fp32["loss_stock"] > 0
     assert bf16["mean_plain_error"] > 10 * fp32["mean_plain_error"]
     assert content["attestation"]["executed"]["fp32_backward"] == {"flash": 8}
-    assert outcome.quantities["error_ratio"] == pytest.approx(
-        max(part["ratio"] for site in content["sites"] for part in site["parts"])
+    assert outcome.metrics["error_ratio"] == pytest.approx(
+        max(part["ratio"] for layer in content["layers"] for part in layer["parts"])
     )
     assert content["accuracy"] is None
     assert "verify.weights=path/to/best.pt" in content["accuracy_reason"]
@@ -74,26 +74,26 @@ def test_given_weights_are_evaluated_with_both_arms(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", ["WRONG_SCALE", "TRANSPOSED", "SILENT_CAST"])
 def test_a_planted_fault_fails_the_run_after_everything_is_written(fault: str, tmp_path: Path) -> None:
-    core = f"attention.core='{PLANTED}:{fault}'"
-    with pytest.raises(EquivalenceError, match=r"8 of 8 sites are wrong\. Look for a wrong scale"):
-        run(tmp_path, "attention=eager", "attention.name=planted", core, "verify.precisions=[fp32]")
+    backend = f"attention.backend='{PLANTED}:{fault}'"
+    with pytest.raises(EquivalenceError, match=r"8 of 8 layers are wrong\. Look for a wrong scale"):
+        run(tmp_path, "attention=eager", "attention.name=planted", backend, "verify.precisions=[fp32]")
     report = (tmp_path / "report.txt").read_text()
-    assert "verdict: 8 of 8 sites WRONG" in report
+    assert "verdict: 8 of 8 layers WRONG" in report
     assert not json.loads((tmp_path / "verify.json").read_text())["ok"]
 
 
-def test_a_core_that_is_equal_because_it_is_another_one_is_caught(tmp_path: Path) -> None:
+def test_a_backend_that_is_equal_because_it_is_another_one_is_caught(tmp_path: Path) -> None:
     with pytest.raises(AttestationError, match="ran explicit softmax instead of flash"):
         run(
             tmp_path,
             "attention=flash",
-            "attention.core='tests.evidence.test_attest:EXPLICIT'",
+            "attention.backend='tests.evidence.test_attest:EXPLICIT'",
             "verify.precisions=[fp32]",
         )
 
 
 def test_an_arm_that_cannot_run_in_any_precision_is_refused_with_reasons(tmp_path: Path) -> None:
-    with pytest.raises(CoreUnavailable, match=r"can't be verified here: in fp32: it has no CPU kernel"):
+    with pytest.raises(BackendUnavailable, match=r"can't be verified here: in fp32: it has no CPU kernel"):
         run(tmp_path, "hardware=auto", "attention=efficient", "hardware.device=auto")
 
 
@@ -106,12 +106,12 @@ def test_the_table_fits_the_terminal(columns: int, tmp_path: Path, monkeypatch: 
     assert "…" not in text
 
 
-@pytest.mark.parametrize(("model", "num_sites"), [("yolo11n", 1), ("rtdetr_l", 1)])
-def test_other_families_are_verified_with_a_loss_that_is_the_same(model: str, num_sites: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("model", "num_layers"), [("yolo11n", 1), ("rtdetr_l", 1)])
+def test_other_families_are_verified_with_a_loss_that_is_the_same(model: str, num_layers: int, tmp_path: Path) -> None:
     _, content = run(tmp_path, f"model={model}", "attention=sdpa", "verify.precisions=[fp32]")
-    assert [site["ok"] for site in content["sites"]] == [True] * num_sites
+    assert [layer["ok"] for layer in content["layers"]] == [True] * num_layers
     (found,) = content["end_to_end"]
-    assert found["loss_core"] == pytest.approx(found["loss_stock"], rel=1e-4)
+    assert found["loss_backend"] == pytest.approx(found["loss_stock"], rel=1e-4)
 
 
 def test_auto_is_verified_with_what_it_chose(tmp_path: Path) -> None:

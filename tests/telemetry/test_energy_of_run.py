@@ -12,9 +12,9 @@ import pytest
 
 from sdpa_exp.config.plan import Plan, write_plan
 from sdpa_exp.config.schema import HardwareConfig
-from sdpa_exp.results.record import Record
-from sdpa_exp.results.samples import TELEMETRY_FILE
-from sdpa_exp.run.measured import with_telemetry
+from sdpa_exp.launch.measured import with_telemetry
+from sdpa_exp.runs.record import Record
+from sdpa_exp.runs.samples import TELEMETRY_FILE
 from tests.config.composing import compose_plan
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ RECORD = Record(
     status="FINISHED",
     arm="sdpa",
     seed=0,
-    cell_id="handmade",
+    group_id="handmade",
     name="handmade",
     task="train",
     started_at="2026-01-01T00:00:00+00:00",
     ended_at="2026-01-01T00:00:28+00:00",
-    quantities={"train_s": 8.0, "images_per_s": 40.0, "total_s": 36.0},
+    metrics={"train_s": 8.0, "images_per_s": 40.0, "total_s": 36.0},
 )
 OF_GPU = ("energy_j", "net_energy_j", "energy_per_epoch_j", "energy_per_image_j", "mean_gpu_power_w")
 
@@ -66,13 +66,13 @@ def train_of(record: Record) -> dict[str, Any]:
 
 def test_a_run_has_gross_and_net_energy_by_epoch_and_by_image(tmp_path: Path) -> None:
     record = replay(tmp_path)
-    assert record.quantities["energy_j"] == pytest.approx(8 * 500)
-    assert record.quantities["net_energy_j"] == pytest.approx(8 * (500 - 70))
-    assert record.quantities["energy_per_epoch_j"] == pytest.approx(2000)
-    assert record.quantities["energy_per_image_j"] == pytest.approx(4000 / 320)
-    assert record.quantities["mean_gpu_power_w"] == pytest.approx(500)
-    assert record.quantities["cpu_energy_j"] == pytest.approx(8 * 80)
-    assert record.quantities["train_s"] == 8.0  # the worker's own stay
+    assert record.metrics["energy_j"] == pytest.approx(8 * 500)
+    assert record.metrics["net_energy_j"] == pytest.approx(8 * (500 - 70))
+    assert record.metrics["energy_per_epoch_j"] == pytest.approx(2000)
+    assert record.metrics["energy_per_image_j"] == pytest.approx(4000 / 320)
+    assert record.metrics["mean_gpu_power_w"] == pytest.approx(500)
+    assert record.metrics["cpu_energy_j"] == pytest.approx(8 * 80)
+    assert record.metrics["train_s"] == 8.0  # the worker's own stay
     train = train_of(record)
     assert (train["energy_source"], train["cpu_energy_source"]) == ("counter", "rapl")
     assert train["peak_gpu_power_w"] == 500
@@ -104,8 +104,8 @@ def test_a_gpu_that_others_use_has_no_idle_power_and_the_gross_energy_stays(tmp_
             sample[f"{RUN_GPU}/gpu_utilization_percent"] = 40.0
 
     record = replay(tmp_path, change=busy)
-    assert record.quantities["energy_j"] == pytest.approx(4000)
-    assert record.quantities["net_energy_j"] is None
+    assert record.metrics["energy_j"] == pytest.approx(4000)
+    assert record.metrics["net_energy_j"] is None
     assert "another process used the GPU at up to 40 % before the run touched it" in record.unmeasured["net_energy_j"]
 
 
@@ -129,7 +129,7 @@ def test_without_a_counter_all_comes_from_polled_power_and_is_labelled(tmp_path:
     assert train_of(record)["energy_source"] == "polling"
     assert record.telemetry is not None
     assert record.telemetry["idle"]["source"] == "polling"
-    energy_j = record.quantities["energy_j"]
+    energy_j = record.metrics["energy_j"]
     assert energy_j is not None
     assert 0.9 * 4000 < energy_j < 4000  # trapezoids cut the corners of the trace's steps
     assert [w["code"] for w in record.warnings] == ["energy_polled"]
@@ -138,14 +138,14 @@ def test_without_a_counter_all_comes_from_polled_power_and_is_labelled(tmp_path:
 def test_a_cpu_run_has_no_gpu_energy_although_the_machine_has_a_gpu(tmp_path: Path) -> None:
     record = replay(tmp_path, device="cpu")
     for name in OF_GPU:
-        assert record.quantities[name] is None
+        assert record.metrics[name] is None
         assert record.unmeasured[name] == "the run used cpu, and energy is read from NVIDIA GPUs"
-    assert record.quantities["cpu_energy_j"] == pytest.approx(640)
+    assert record.metrics["cpu_energy_j"] == pytest.approx(640)
 
 
 def test_a_run_that_failed_has_no_energy_of_its_training(tmp_path: Path) -> None:
     record = replay(tmp_path, record=dataclasses.replace(RECORD, status="FAILED"))
-    assert record.quantities["energy_j"] is None
+    assert record.metrics["energy_j"] is None
     assert record.unmeasured["energy_j"] == "the run ended FAILED"
 
 
@@ -154,18 +154,18 @@ def test_a_run_without_telemetry_says_why_there_is_no_energy(tmp_path: Path) -> 
     write_plan(plan)
     record = with_telemetry(plan, RECORD)
     assert record.telemetry is None
-    assert record.quantities["cpu_energy_j"] is None
+    assert record.metrics["cpu_energy_j"] is None
     assert "telemetry.enabled is false" in record.unmeasured["cpu_energy_j"]
 
 
 def test_cost_is_hours_and_kilowatt_hours_at_their_prices(tmp_path: Path) -> None:
     hours = replay(tmp_path / "a", price_per_gpu_hour=2.5, currency="EUR")
-    assert hours.quantities["cost"] == pytest.approx(36 / 3600 * 2.5)
+    assert hours.metrics["cost"] == pytest.approx(36 / 3600 * 2.5)
     energy_j = 2 * 90 + 4 * 70 + 4 * 120 + 12 * 500 + 3 * 300 + 3 * 200 + 13 * 40 + 15 * 80
     power = replay(tmp_path / "b", price_per_kwh=0.3, currency="EUR")
-    assert power.quantities["cost"] == pytest.approx(energy_j / 3.6e6 * 0.3)
+    assert power.metrics["cost"] == pytest.approx(energy_j / 3.6e6 * 0.3)
     both = replay(tmp_path / "c", price_per_gpu_hour=2.5, price_per_kwh=0.3, currency="EUR")
-    assert both.quantities["cost"] == pytest.approx(36 / 3600 * 2.5 + energy_j / 3.6e6 * 0.3)
+    assert both.metrics["cost"] == pytest.approx(36 / 3600 * 2.5 + energy_j / 3.6e6 * 0.3)
     assert both.prices == {"currency": "EUR", "price_per_gpu_hour": 2.5, "price_per_kwh": 0.3}
 
 
@@ -176,10 +176,10 @@ def test_nothing_is_invented_where_a_price_or_an_energy_is_missing(tmp_path: Pat
                 sample[name] = None
 
     unpriced = replay(tmp_path / "a")
-    assert (unpriced.quantities["cost"], unpriced.prices) == (None, None)
+    assert (unpriced.metrics["cost"], unpriced.prices) == (None, None)
     assert unpriced.unmeasured["cost"].startswith("no price is set: hardware.price_per_gpu_hour or")
     unmeasured = replay(tmp_path / "b", change=no_power, price_per_gpu_hour=2.0, price_per_kwh=0.3, currency="EUR")
-    assert unmeasured.quantities["cost"] is None  # a part of the cost would look like all of it
+    assert unmeasured.metrics["cost"] is None  # a part of the cost would look like all of it
     assert "the energy was not measured" in unmeasured.unmeasured["cost"]
     on_cpu = replay(tmp_path / "c", device="cpu", price_per_gpu_hour=2.0, currency="EUR")
     assert "is the price of a GPU, and the run used cpu" in on_cpu.unmeasured["cost"]

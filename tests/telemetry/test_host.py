@@ -74,7 +74,7 @@ def test_what_the_tree_writes_is_counted_from_the_first_read_on(tmp_path: Path) 
     assert second["written_mib"] is None or second["written_mib"] >= 8
 
 
-def test_a_missing_run_folder_costs_only_the_disk_quantity(tmp_path: Path) -> None:
+def test_a_missing_run_folder_costs_only_the_disk_metric(tmp_path: Path) -> None:
     probe = HostProbe(pid=os.getpid(), run_dir=tmp_path / "gone")
     values = probe.read()
     assert values["disk_free_mib"] is None

@@ -10,7 +10,7 @@ import pynvml
 import pytest
 
 from sdpa_exp.telemetry.make import gpu_probe
-from sdpa_exp.telemetry.nvml import QUANTITIES, NvmlProbe
+from sdpa_exp.telemetry.nvml import METRICS, NvmlProbe
 from sdpa_exp.telemetry.throttle import REASONS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 UUID = "GPU-11111111-2222-3333-4444-555555555555"
 
-# NVML function -> the quantities that depend on it
+# NVML function -> the metrics that depend on it
 FUNCTIONS = {
     "nvmlDeviceGetUtilizationRates": {"gpu_utilization_percent", "gpu_memory_utilization_percent"},
     "nvmlDeviceGetMemoryInfo": {"gpu_memory_used_mib"},
@@ -75,7 +75,7 @@ def probe(fake: Any, *, uuid: str = UUID, pids: frozenset[int] = frozenset((10, 
     return NvmlProbe(uuid=uuid, pids=lambda: pids, library=fake)
 
 
-def test_all_quantities_are_read_in_the_units_of_their_names() -> None:
+def test_all_metrics_are_read_in_the_units_of_their_names() -> None:
     p = probe(library())
     assert p.read() == {
         "gpu_utilization_percent": 97.0,
@@ -94,7 +94,7 @@ def test_all_quantities_are_read_in_the_units_of_their_names() -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("code", [pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_NO_PERMISSION])
-def test_a_refused_function_costs_only_its_own_quantities(function: str, code: int) -> None:
+def test_a_refused_function_costs_only_its_own_metrics(function: str, code: int) -> None:
     p = probe(library(**{function: refusing(code)}))
     values = p.read()
     assert {name for name, value in values.items() if value is None} == FUNCTIONS[function]
@@ -102,10 +102,10 @@ def test_a_refused_function_costs_only_its_own_quantities(function: str, code: i
     assert p.unavailable() == dict.fromkeys(FUNCTIONS[function], f"NVML: {word}")
 
 
-def test_a_missing_driver_is_a_reason_for_every_quantity() -> None:
+def test_a_missing_driver_is_a_reason_for_every_metric() -> None:
     p = probe(library(nvmlInit=refusing(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)))
-    assert p.read() == dict.fromkeys(QUANTITIES)
-    assert set(p.unavailable()) == set(QUANTITIES)
+    assert p.read() == dict.fromkeys(METRICS)
+    assert set(p.unavailable()) == set(METRICS)
     assert p.unavailable()["gpu_power_w"] == "NVML can't start: NVML Shared Library Not Found"
     p.close()
 
@@ -113,7 +113,7 @@ def test_a_missing_driver_is_a_reason_for_every_quantity() -> None:
 def test_the_real_library_answers_with_values_or_reasons() -> None:
     p = gpu_probe(UUID, 1)
     values = p.read()
-    assert set(values) == set(QUANTITIES)
+    assert set(values) == set(METRICS)
     assert {name for name, value in values.items() if value is None} == set(p.unavailable())
     p.close()
 

@@ -12,7 +12,7 @@ import pynvml
 import pytest
 
 from sdpa_exp.config.schema import TelemetryConfig
-from sdpa_exp.results.samples import read_samples
+from sdpa_exp.runs.samples import read_samples
 from sdpa_exp.telemetry import of_run
 from sdpa_exp.telemetry.nvml_all import AllGpusProbe
 from tests.telemetry.test_nvml import UUID, library, probe, refusing
@@ -39,7 +39,7 @@ def test_every_gpu_is_read_under_its_uuid() -> None:
     assert len(values) == 6
 
 
-def test_a_quantity_that_one_gpu_lacks_is_none() -> None:
+def test_a_metric_that_one_gpu_lacks_is_none() -> None:
     refused = refusing(pynvml.NVML_ERROR_NOT_SUPPORTED)
     values = AllGpusProbe(library=two_gpus(nvmlDeviceGetTotalEnergyConsumption=refused)).read()
     assert values[f"{UUID}/gpu_energy_j"] is None
@@ -62,7 +62,7 @@ def test_nvml_is_shut_down_as_often_as_it_was_started() -> None:
     assert calls == ["init", "shutdown"]
 
 
-def test_all_gpus_are_sampled_until_the_journal_names_the_runs_own(
+def test_all_gpus_are_sampled_until_the_event_log_names_the_runs_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def own(uuid: str, pid: int) -> Probe:

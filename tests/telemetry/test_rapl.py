@@ -24,7 +24,7 @@ def test_packages_are_summed_and_their_parts_and_doubles_are_not(tmp_path: Path)
     first = zone(tmp_path, "intel-rapl:0", "package-0", 1_000_000)
     second = zone(tmp_path, "intel-rapl:1", "package-1", 7_000_000)
     others = [
-        zone(tmp_path, "intel-rapl:0:0", "core", 0),
+        zone(tmp_path, "intel-rapl:0:0", "backend", 0),
         zone(tmp_path, "intel-rapl:2", "psys", 0),
         zone(tmp_path, "intel-rapl-mmio:0", "package-0", 0),
     ]

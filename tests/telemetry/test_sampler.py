@@ -7,7 +7,7 @@ import os
 import threading
 from pathlib import Path
 
-from sdpa_exp.results.samples import TELEMETRY_FILE, read_samples
+from sdpa_exp.runs.samples import TELEMETRY_FILE, read_samples
 from sdpa_exp.telemetry.make import host_probe
 from sdpa_exp.telemetry.replay import ReplayProbe
 from sdpa_exp.telemetry.sampler import Sampler

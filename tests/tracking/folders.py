@@ -19,9 +19,9 @@ from sdpa_exp.config.schema import (
     TrackingConfig,
 )
 from sdpa_exp.config.train_schema import TrainConfig
-from sdpa_exp.results.events import EVENTS_FILE
-from sdpa_exp.results.record import Record, Status, write_record
-from sdpa_exp.results.samples import TELEMETRY_FILE
+from sdpa_exp.runs.events import EVENTS_FILE
+from sdpa_exp.runs.record import Record, Status, write_record
+from sdpa_exp.runs.samples import TELEMETRY_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def plan_for(run_dir: Path, *, arm: str = "flash", seed: int = 0, **job: Any) ->
         baseline="stock",
         model=ModelConfig(name="yolo12n", architecture="yolo12n.yaml"),
         dataset=SyntheticDataset(name="synthetic", num_train_images=64, num_val_images=16, image_px=160),
-        attention=AttentionConfig(name=arm, core=arm),
+        attention=AttentionConfig(name=arm, backend=arm),
         hardware=HardwareConfig(name="cpu", device="cpu", batch=8),
         train=TrainConfig(name="quick", epochs=3, imgsz=160),
         task=TaskConfig(name="train"),
@@ -49,10 +49,10 @@ def plan_for(run_dir: Path, *, arm: str = "flash", seed: int = 0, **job: Any) ->
 
 
 def start_run(run_dir: Path, *, arm: str = "flash", seed: int = 0, pid: int = 2**22 + 1, **job: Any) -> Plan:
-    """A run that has just begun: its plan and the first lines of its journal."""
+    """A run that has just begun: its plan and the first lines of its event log."""
     plan = plan_for(run_dir, arm=arm, seed=seed, **job)
     write_plan(plan)
-    append_event(run_dir, "run_started", pid=pid, plan_cell_id=plan.cell_id())
+    append_event(run_dir, "run_started", pid=pid, plan_group_id=plan.group_id())
     append_event(run_dir, "environment", environment=ENVIRONMENT)
     append_event(run_dir, "phase", name="setup", wall_s=2.5, memory={"peak_rss_mib": 600.0})
     append_samples(run_dir, 2)
@@ -110,7 +110,7 @@ def end_run(run_dir: Path, plan: Plan, *, status: Status = "FINISHED", offset: f
     attestation = {
         "ok": True,
         "requested": plan.arm,
-        "num_sites": 8,
+        "num_layers": 8,
         "executed": {"train_forward": {kernel: 8}, "train_backward": {f"{kernel}_backward": 8}},
         "mismatches": [],
     }
@@ -119,14 +119,14 @@ def end_run(run_dir: Path, plan: Plan, *, status: Status = "FINISHED", offset: f
         status=status,
         arm=plan.arm,
         seed=plan.seed,
-        cell_id=plan.cell_id(),
+        group_id=plan.group_id(),
         name=plan.name,
         task="train",
         started_at=datetime.fromtimestamp(T0, UTC).isoformat(),
         ended_at=datetime.fromtimestamp(T0 + 100, UTC).isoformat(),
         phases_s={"setup": 2.5, "train": 40.0},
         memory={"train": {"peak_rss_mib": 900.0}},
-        quantities={
+        metrics={
             "mAP50": 0.8 - offset / 10,
             "mAP50-95": 0.5 - offset / 10,
             "train_s": 40.0 + offset,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sdpa_exp.results.record import Record
+from sdpa_exp.runs.record import Record
 from sdpa_exp.tracking.metrics import record_points, sample_points
 
 
@@ -11,12 +11,12 @@ def test_energy_of_the_training_and_of_the_whole_run_have_names_of_their_own() -
         status="FINISHED",
         arm="sdpa",
         seed=0,
-        cell_id="c",
+        group_id="c",
         name="n",
         task="train",
         started_at="2026-01-01T00:00:00+00:00",
         ended_at="2026-01-01T00:01:00+00:00",
-        quantities={"energy_j": 4000.0, "net_energy_j": None, "cost": 0.02},
+        metrics={"energy_j": 4000.0, "net_energy_j": None, "cost": 0.02},
         telemetry={
             "overall": {"energy_j": 9000.0},
             "phases": {"train": {"energy_j": 4000.0, "peak_gpu_power_w": 510.0, "throttled_s": None}},

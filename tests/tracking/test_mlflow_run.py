@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from sdpa_exp.config.plan import write_plan
 from sdpa_exp.config.schema import TrackingConfig
-from sdpa_exp.results.record import Status, read_record
+from sdpa_exp.runs.record import Status, read_record
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
 from tests.tracking.conftest import all_runs, only_run
 from tests.tracking.folders import (
@@ -203,7 +203,7 @@ def test_a_killed_run_is_healed_but_one_that_lives_is_left_alone(tracker: Tracke
     append_epoch(tmp_path / "dead", 1)
     start_run(tmp_path / "alive", arm="sdpa", pid=os.getpid())
     _move_start_to_now(tmp_path / "alive")
-    tracker.sync(tmp_path)  # the store's artifacts, with their copies of plans and journals, lie below this folder
+    tracker.sync(tmp_path)  # the store's artifacts, with their copies of plans and event logs, lie below this folder
     dead, alive = only_run(client, arm="flash"), only_run(client, arm="sdpa")
     assert (dead.info.status, alive.info.status) == ("KILLED", "RUNNING")
     assert "without writing a result" in dead.data.tags["reason"]
@@ -225,7 +225,7 @@ def test_a_resumed_run_is_running_again_and_goes_on_where_it_was(tracker: Tracke
     append_epoch(run_dir, 1)
     tracker.sync(run_dir)
     assert only_run(client).info.status == "KILLED"
-    append_event(run_dir, "run_started", pid=os.getpid(), plan_cell_id=plan.cell_id())
+    append_event(run_dir, "run_started", pid=os.getpid(), plan_group_id=plan.group_id())
     tracker.follow(run_dir)
     append_epoch(run_dir, 2)
     end_run(run_dir, plan)

@@ -29,7 +29,7 @@ def test_the_parent_carries_the_verdict_and_folders_and_runs_link_to_each_other(
 
     parent = only_run(client, arms="stock, flash")
     metrics, tags = parent.data.metrics, parent.data.tags
-    expected = next(d for d in comparison.cells[0].differences if d.quantity == "train_s").test.mean
+    expected = next(d for d in comparison.groups[0].differences if d.metric == "train_s").test.mean
     assert metrics["compare/speed/flash/difference"] == expected
     assert metrics["compare/findings/error"] == sum(f.severity == "error" for f in comparison.findings)
     assert tags["verdict"] == comparison.headline

@@ -12,7 +12,7 @@ import pytest
 
 from sdpa_exp.config.schema import CompareConfig
 from sdpa_exp.errors import TrackingError
-from sdpa_exp.run.launch import run_single
+from sdpa_exp.launch.launch import run_single
 from sdpa_exp.tracking.recall import recall
 from tests.config.composing import compose_plan
 from tests.tracking.conftest import all_runs, only_run
@@ -70,19 +70,19 @@ def test_without_the_folders_the_files_of_the_store_are_compared_and_without_tho
     before = compared(config, "mlflow:handmade", tmp_path / "before")
     sweep_dir.rename(tmp_path / "moved")
     fetched = compared(config, "mlflow:handmade", tmp_path / "fetched")
-    assert fetched["cells"][0]["differences"] == before["cells"][0]["differences"]
-    assert {run["cell_id"] for run in fetched["runs"]} == {run["cell_id"] for run in before["runs"]}
+    assert fetched["groups"][0]["differences"] == before["groups"][0]["differences"]
+    assert {run["group_id"] for run in fetched["runs"]} == {run["group_id"] for run in before["runs"]}
     assert all(run["folder"].startswith("mlflow/") for run in fetched["runs"])
 
     shutil.rmtree(Path(config.uri.removeprefix("sqlite:///")).parent / "mlartifacts")  # type: ignore[union-attr]
     rebuilt = compared(config, "mlflow:handmade", tmp_path / "rebuilt")
     speeds = [
-        next(d["test"]["mean"] for d in content["cells"][0]["differences"] if d["quantity"] == "train_s")
+        next(d["test"]["mean"] for d in content["groups"][0]["differences"] if d["metric"] == "train_s")
         for content in (before, rebuilt)
     ]
     assert speeds[0] == pytest.approx(speeds[1])
-    assert [run["cell_id"] for run in rebuilt["runs"]] == [run["cell_id"] for run in before["runs"]]
-    assert rebuilt["cells"][0]["arms"][0]["kernels"] == before["cells"][0]["arms"][0]["kernels"]
+    assert [run["group_id"] for run in rebuilt["runs"]] == [run["group_id"] for run in before["runs"]]
+    assert rebuilt["groups"][0]["arms"][0]["kernels"] == before["groups"][0]["arms"][0]["kernels"]
     assert "rebuilt-from-mlflow" in {finding["code"] for finding in rebuilt["findings"]}
     curves = [json.loads(line) for line in next(tmp_path.glob("rebuilt/mlflow/stock_seed_0*/events.jsonl")).open()]
     assert [event["epoch"] for event in curves] == [1, 2, 3]

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.config.task_schema import SyncConfig
-from sdpa_exp.run.launch import run_single
+from sdpa_exp.launch.launch import run_single
 from tests.tracking.conftest import only_run
 from tests.tracking.folders import plan_for, whole_run
 

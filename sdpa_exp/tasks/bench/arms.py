@@ -1,4 +1,4 @@
-"""Which arms a cell has: those asked for, or all that run there, each refusal with its reason."""
+"""Which arms a case has: those asked for, or all that run there, each refusal with its reason."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import torch
 
 from sdpa_exp.attention.auto import AUTO_NAME
 from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.registry import CORES, get_core
+from sdpa_exp.attention.registry import BACKENDS, get_backend
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.errors import CoreUnavailable
+from sdpa_exp.errors import BackendUnavailable
 from sdpa_exp.tasks.auto import base_setting
-from sdpa_exp.tasks.bench.cell import Arms
+from sdpa_exp.tasks.bench.case import Arms
 from sdpa_exp.tasks.hardware import DTYPES
 
 FLOOR = "identity"
@@ -26,16 +26,16 @@ def arms_of(plan: Plan) -> tuple[Arms, dict[str, str]]:
     """The arms by label, and those that are left out everywhere with the reason.
 
     Raises:
-        CoreUnavailable: a name in bench.arms is no core.
+        BackendUnavailable: a name in bench.arms is no backend.
     """
     if plan.bench.arms is None:
         left_out = {"flex": COMPILES}
-        return {name: name for name in CORES if name not in {AUTO_NAME, *left_out}}, left_out
-    return {get_core(name).name: name for name in plan.bench.arms}, {}
+        return {name: name for name in BACKENDS if name not in {AUTO_NAME, *left_out}}, left_out
+    return {get_backend(name).name: name for name in plan.bench.arms}, {}
 
 
 def bench_setting(plan: Plan, precision: str, *, needs_grad: bool, head_dim_qk: int, head_dim_v: int) -> Setting:
-    """What cores are asked to do in a cell."""
+    """What backends are asked to do in a case."""
     return replace(
         base_setting(plan),
         dtype=DTYPES[precision],
@@ -54,7 +54,7 @@ def refusals(arms: Arms, setting: Setting, *, level: str, num_heads: int, num_to
         if level == "op" and name in ("stock", FLOOR):
             refused[label] = NO_STOCK if name == "stock" else NO_FLOOR
             continue
-        reasons = refusal(get_core(name), setting, num_heads=num_heads, num_tokens=num_tokens)
+        reasons = refusal(get_backend(name), setting, num_heads=num_heads, num_tokens=num_tokens)
         if reasons:
             refused[label] = "; ".join(reasons)
     return refused
@@ -75,10 +75,10 @@ def check_baseline(plan: Plan, arms: Arms) -> None:
     """Refuse a baseline that is none of the arms.
 
     Raises:
-        CoreUnavailable: it is not among them.
+        BackendUnavailable: it is not among them.
     """
     if plan.baseline is not None and plan.baseline not in arms:
-        raise CoreUnavailable(
+        raise BackendUnavailable(
             f"baseline={plan.baseline} is not among the arms of this benchmark: expected one of {', '.join(arms)}. "
             f"Add it to bench.arms, or leave baseline out."
         )

@@ -1,4 +1,4 @@
-"""The time limit, divided among the cells, and the cells that it has no room for."""
+"""The time limit, divided among the cases, and the cases that it has no room for."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sdpa_exp.tasks.bench.cell import Cell
+from sdpa_exp.tasks.bench.case import Case
 
 LEVEL_SHARES = {"op": 3.0, "module": 1.5, "inference": 1.0, "step": 4.5}
 """How the time is divided among the levels; what one leaves over goes to those after it."""
-MAX_CELL_SHARE = 0.2
-"""Of what its level has left, while there are many cells: cheap cells, which come first, get all their rounds."""
+MAX_CASE_SHARE = 0.2
+"""Of what its level has left, while there are many cases: cheap cases, which come first, get all their rounds."""
 PATIENCE = 1.5
-"""A cell may take so many times its share for the least that makes a row; beyond that it is dropped."""
+"""A case may take so many times its share for the least that makes a row; beyond that it is dropped."""
 _LEAST_CALLS = 4  # of each arm: two to warm up, two rounds
 _MIN_TELLING_MS = 1.0  # shorter calls are overhead, and say nothing about larger ones
 
 
-class CellDropped(Exception):  # noqa: N818 - a state of the cell; the task records it and goes on
-    """A cell that can't be measured; the message is the reason, `needs_s` the time it would take where that is it."""
+class CaseDropped(Exception):  # noqa: N818 - a state of the case; the task records it and goes on
+    """A case that can't be measured; the message is the reason, `needs_s` the time it would take where that is it."""
 
     def __init__(self, reason: str, *, needs_s: float | None = None) -> None:
         super().__init__(reason)
@@ -28,10 +28,10 @@ class CellDropped(Exception):  # noqa: N818 - a state of the cell; the task reco
 
 
 class Budget:
-    """Gives each cell its seconds, in the order of the cells: level by level, cheap cells first."""
+    """Gives each case its seconds, in the order of the cases: level by level, cheap cases first."""
 
-    def __init__(self, cells: Sequence[Cell], *, limit_s: float) -> None:
-        self._num_left = Counter(cell.level for cell in cells)
+    def __init__(self, cases: Sequence[Case], *, limit_s: float) -> None:
+        self._num_left = Counter(case.level for case in cases)
         self._deadlines_s: dict[str, float] = {}
         self._started_s = time.perf_counter()
         self._end_s = self._started_s + limit_s
@@ -41,27 +41,27 @@ class Budget:
         """Seconds since the start."""
         return time.perf_counter() - self._started_s
 
-    def share_s(self, cell: Cell) -> float:
-        """Seconds for this cell; asked once for each, in order."""
-        now_s, level = time.perf_counter(), cell.level
+    def share_s(self, case: Case) -> float:
+        """Seconds for this case; asked once for each, in order."""
+        now_s, level = time.perf_counter(), case.level
         if level not in self._deadlines_s:
             shares = sum(LEVEL_SHARES[other] for other, count in self._num_left.items() if count)
             self._deadlines_s[level] = now_s + (self._end_s - now_s) * LEVEL_SHARES[level] / shares
-        share = max(MAX_CELL_SHARE, 1 / self._num_left[level])
+        share = max(MAX_CASE_SHARE, 1 / self._num_left[level])
         self._num_left[level] -= 1
         return max(0.0, self._deadlines_s[level] - now_s) * share
 
 
-def refuse_too_long(cell: Cell, measured: Sequence[tuple[Cell, Mapping[str, Any]]], share_s: float) -> None:
-    """Refuse a cell that, by the one before it, can't be measured in anything like its share.
+def refuse_too_long(case: Case, measured: Sequence[tuple[Case, Mapping[str, Any]]], share_s: float) -> None:
+    """Refuse a case that, by the one before it, can't be measured in anything like its share.
 
     Raises:
-        CellDropped: with the time it would take.
+        CaseDropped: with the time it would take.
     """
     medians_ms = [arm["median_ms"] for _, row in measured[-1:] for arm in row["arms"].values()]
-    if cell.level != "op" or not medians_ms or min(medians_ms) < _MIN_TELLING_MS:
+    if case.level != "op" or not medians_ms or min(medians_ms) < _MIN_TELLING_MS:
         return
-    round_s = sum(medians_ms) / 1e3 * cell.work / measured[-1][0].work
+    round_s = sum(medians_ms) / 1e3 * case.work / measured[-1][0].work
     raise_if_too_long(_LEAST_CALLS * round_s, share_s)
 
 
@@ -69,10 +69,10 @@ def raise_if_too_long(least_s: float, share_s: float) -> None:
     """Raise where the least would take far longer than the share.
 
     Raises:
-        CellDropped: with both.
+        CaseDropped: with both.
     """
     if least_s > PATIENCE * share_s:
-        raise CellDropped(
+        raise CaseDropped(
             f"two rounds and their warm-up would take about {least_s:.1f} s, and its share of bench.time_limit_s is "
             f"{share_s:.1f} s: raise that, or name fewer arms, levels or sizes",
             needs_s=least_s,

@@ -1,4 +1,4 @@
-"""The decision table: which core for which device, precision, number of tokens and head_dim, from measured cells.
+"""The decision table: which backend for which device, precision, number of tokens and head_dim, from measured cases.
 
 The fastest arm by its median is compared with each other arm, round by round, by the 95 % interval of their ratio.
 Where all of it is beyond the margin, the other is slower; where all of it is inside, there is no difference; else it
@@ -12,16 +12,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sdpa_exp.measure.interval import MIN_ROUNDS, Ratio, ratio_of
 from sdpa_exp.tasks.bench.arms import FLOOR
 from sdpa_exp.tasks.bench.floor import fastest
-from sdpa_exp.timing.interval import MIN_ROUNDS, Ratio, ratio_of
 
 DECISION_FILE = "decision.md"
 _LEVELS = ("op", "module", "inference", "step")
 
 
 def decide(content: Mapping[str, Any], *, source: str, margin: float) -> list[dict[str, Any]]:
-    """One decision a cell of a bench.json.
+    """One decision a case of a bench.json.
 
     Args:
         content: of the file.
@@ -37,7 +37,7 @@ def decide(content: Mapping[str, Any], *, source: str, margin: float) -> list[di
             "source": f"{source} #{row['id']}",
             **_decide_row(row, margin),
         }
-        for row in content["cells"]
+        for row in content["cases"]
     ]
 
 
@@ -83,9 +83,9 @@ def _verdict(ratio: Ratio, margin: float) -> Literal["slower", "same", "unclear"
 def render_decisions(decisions: Sequence[Mapping[str, Any]], *, margin: float) -> str:
     """Markdown, a table for each device and level."""
     lines = [
-        "# Which attention core",
+        "# Which attention backend",
         "",
-        f"The fastest core of each cell, and beside it those that are not shown to be more than {margin:.0%} slower. "
+        f"The fastest backend of each case, and those that are not shown to be more than {margin:.0%} slower. "
         "Gain: how many times faster than the baseline (stock; eager for the product alone) the fastest is, with its "
         "95 % interval. B is the batch: of the product, or of images.",
     ]
@@ -108,7 +108,7 @@ def _table(level: str, decisions: Iterable[Mapping[str, Any]]) -> list[str]:
     lines = [
         f"### {titles[level]}",
         "",
-        "| model, site | dtype | what | N | head_dim | heads | B | choice | as good | gain | source |",
+        "| model, layer | dtype | what | N | head_dim | heads | B | choice | as good | gain | source |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for found in decisions:

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.timing.drift import MAX_DRIFT
-from sdpa_exp.timing.interval import LEVEL, MIN_ROUNDS
-from sdpa_exp.timing.warmup import RULE
+from sdpa_exp.measure.drift import MAX_DRIFT
+from sdpa_exp.measure.interval import LEVEL, MIN_ROUNDS
+from sdpa_exp.measure.warmup import RULE
 
 
 def machine_of(environment: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
@@ -55,6 +55,6 @@ def rules_of(clock: str, reference: str) -> dict[str, str]:
         "warm_up": RULE,
         "rounds": "random order, then its reverse (A B B A); ratios pair samples of one round",
         "interval": f"{LEVEL:.0%} percentile bootstrap of the median ratio over rounds, from {MIN_ROUNDS} rounds on",
-        "drift": f"{reference}, before and after a cell; flagged beyond {MAX_DRIFT:.0%}",
-        "throttling": "clocks, temperature and throttle reasons of a GPU before and after a cell, by NVML",
+        "drift": f"{reference}, before and after a case; flagged beyond {MAX_DRIFT:.0%}",
+        "throttling": "clocks, temperature and throttle reasons of a GPU before and after a case, by NVML",
     }

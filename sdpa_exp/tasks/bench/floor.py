@@ -1,4 +1,4 @@
-"""How much of a cell is attention, and how much of that the best core removes; identity, with none, is the floor."""
+"""How much of a case is attention, and how much of that the best backend removes; identity, with none, is the floor."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sdpa_exp.measure.interval import ratio_of
 from sdpa_exp.tasks.bench.arms import FLOOR
-from sdpa_exp.timing.interval import ratio_of
 
 
 def fastest(row: Mapping[str, Any]) -> str | None:
@@ -18,7 +18,7 @@ def fastest(row: Mapping[str, Any]) -> str | None:
 
 
 def floors(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each cell with a floor and a baseline: the share of attention, and what the best core removes of it."""
+    """For each case with a floor and a baseline: the share of attention, and what the best backend removes of it."""
     found = []
     for row in rows:
         baseline, best = row["baseline"], fastest(row)
@@ -30,7 +30,7 @@ def floors(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         attention_ms = ms[baseline] - ms[FLOOR]
         found.append(
             {
-                "cell": row["id"],
+                "case": row["id"],
                 "level": row["level"],
                 "what": row["what"],
                 "name": row["name"],

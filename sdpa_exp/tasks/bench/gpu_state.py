@@ -1,4 +1,4 @@
-"""The GPU around a cell: clocks, temperature, power and throttling, read at its edges; its energy counter later."""
+"""The GPU around a case: clocks, temperature, power and throttling, read at its edges; its energy counter later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cells a benchmark has: every level at every size, cheap ones first, and what can't be set up, with reasons."""
+"""Which cases a benchmark has: every level at every size, cheap ones first, and what can't be set up, with reasons."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.tasks.bench.cell import Arms, Cell, describe_failure, free_memory, is_out_of_memory
+from sdpa_exp.tasks.bench.case import Arms, Case, describe_failure, free_memory, is_out_of_memory
 from sdpa_exp.tasks.bench.kinds import Kind, kinds_of, with_dispatchers
-from sdpa_exp.tasks.bench.model import model_cell, module_cells
-from sdpa_exp.tasks.bench.op import PUBLISHED_GRID, op_cells
+from sdpa_exp.tasks.bench.model import model_case, module_cases
+from sdpa_exp.tasks.bench.op import PUBLISHED_GRID, op_cases
 from sdpa_exp.tasks.network import build
 
 NUM_CLASSES = 80  # COCO's: the head is part of a step
@@ -20,28 +20,28 @@ _SETTLING_PX = 256
 _BATCH = {"cuda": 16, "cpu": 2}
 
 
-def all_cells(plan: Plan, arms: Arms, device: torch.device) -> tuple[list[Cell], list[dict[str, Any]]]:
-    """All cells in the order of their cost, and those that can't be set up, with the reason."""
+def all_cases(plan: Plan, arms: Arms, device: torch.device) -> tuple[list[Case], list[dict[str, Any]]]:
+    """All cases in the order of their cost, and those that can't be set up, with the reason."""
     options = plan.bench
     precisions = options.precisions or [plan.hardware.precision or "fp32"]
-    cells: list[Cell] = []
+    cases: list[Case] = []
     dropped: list[dict[str, Any]] = []
     if "op" in options.levels:
         shapes = PUBLISHED_GRID if options.op_shapes is None else [tuple(shape) for shape in options.op_shapes]
         for precision in precisions:
-            cells += op_cells(plan, arms, shapes, precision=precision, device=device)
+            cases += op_cases(plan, arms, shapes, precision=precision, device=device)
     if {"module", "inference", "step"} & set(options.levels):
         network = _network(plan, device)
         for precision in precisions:
             grid = _ModelGrid(plan=plan, arms=arms, network=network, precision=precision, device=device)
-            cells += grid.cells()
+            cases += grid.cases()
             dropped += grid.dropped
-    return sorted(cells, key=lambda cell: cell.work), dropped
+    return sorted(cases, key=lambda case: case.work), dropped
 
 
 @dataclass(frozen=True, kw_only=True)
 class _ModelGrid:
-    """The cells of one model in one precision."""
+    """The cases of one model in one precision."""
 
     plan: Plan
     arms: Arms
@@ -50,22 +50,22 @@ class _ModelGrid:
     device: torch.device
     dropped: list[dict[str, Any]] = field(default_factory=list)
 
-    def cells(self) -> list[Cell]:
+    def cases(self) -> list[Case]:
         """Every size and batch of the levels asked for."""
         options = self.plan.bench
         batches = options.batches or [_BATCH.get(self.device.type, 2)]
         sizes = {"module": batches, "inference": options.inference_batches, "step": batches}
         return [
-            cell
+            case
             for imgsz in options.imgsz
             for level in sizes
             if level in options.levels
             for batch in sizes[level]
-            for cell in self._at(level, imgsz, batch)
+            for case in self._at(level, imgsz, batch)
         ]
 
-    def _at(self, level: str, imgsz: int, batch: int) -> list[Cell]:
-        """The cells of one size; none where it can't work."""
+    def _at(self, level: str, imgsz: int, batch: int) -> list[Case]:
+        """The cases of one size; none where it can't work."""
         kinds, reason = self._kinds(imgsz, batch)
         if reason is not None:
             head = {"level": level, "name": f"{imgsz} px b{batch}", "precision": self.precision}
@@ -73,13 +73,13 @@ class _ModelGrid:
             return []
         common: dict[str, Any] = {"imgsz": imgsz, "batch": batch, "precision": self.precision}
         if level == "module":
-            return module_cells(self.plan, self.arms, kinds, **common)
+            return module_cases(self.plan, self.arms, kinds, **common)
         return [
-            model_cell(self.plan, self.arms, self.network, kinds, level=level, device=self.device, **common),
+            model_case(self.plan, self.arms, self.network, kinds, level=level, device=self.device, **common),
         ]
 
     def _kinds(self, imgsz: int, batch: int) -> tuple[list[Kind], str | None]:
-        """The kinds of sites with what reaches them, or why nothing can."""
+        """The kinds of layers with what reaches them, or why nothing can."""
         strides = getattr(self.network, "stride", None)
         stride = int(max(strides.tolist())) if isinstance(strides, torch.Tensor) else 1
         if imgsz % stride:
@@ -96,7 +96,7 @@ class _ModelGrid:
 
 
 def _network(plan: Plan, device: torch.device) -> nn.Module:
-    """One model for all cells and arms."""
+    """One model for all cases and arms."""
     images = torch.rand(2, 3, _SETTLING_PX, _SETTLING_PX, generator=torch.Generator().manual_seed(0))
     network = build(plan, num_classes=NUM_CLASSES, weights=plan.model.weights, images=images).to(device)
     if plan.hardware.channels_last:

@@ -1,4 +1,4 @@
-"""Times one cell: every arm warmed up until steady, then all of them round by round."""
+"""Times one case: every arm warmed up until steady, then all of them round by round."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from sdpa_exp.measure.clock import DeviceClock
+from sdpa_exp.measure.drift import MAX_DRIFT, ReferenceOperation, drift_of
+from sdpa_exp.measure.interleaved import Contestant, Timing, time_interleaved
+from sdpa_exp.measure.warmup import WarmUp, warm_up
 from sdpa_exp.tasks.bench.arms import baseline_of
-from sdpa_exp.tasks.bench.budget import CellDropped, raise_if_too_long
-from sdpa_exp.tasks.bench.cell import Arms, Cell, Entry, describe_failure, is_out_of_memory
-from sdpa_exp.timing.clock import DeviceClock
-from sdpa_exp.timing.drift import MAX_DRIFT, ReferenceOperation, drift_of
-from sdpa_exp.timing.interleaved import Contestant, Timing, time_interleaved
-from sdpa_exp.timing.warmup import WarmUp, warm_up
+from sdpa_exp.tasks.bench.budget import CaseDropped, raise_if_too_long
+from sdpa_exp.tasks.bench.case import Arms, Case, Entry, describe_failure, is_out_of_memory
 
 _WARM_UP_SHARE = 0.4
 
 
-def measure_cell(
-    cell: Cell,
+def measure_case(
+    case: Case,
     arms: Arms,
     *,
     clock: DeviceClock,
@@ -30,33 +30,33 @@ def measure_cell(
     share_s: float,
     seed: tuple[int, int],
 ) -> dict[str, Any]:
-    """The row of a cell.
+    """The row of a case.
 
     Args:
-        cell: what is timed.
-        arms: label -> core, those that were asked for.
+        case: what is timed.
+        arms: label -> backend, those that were asked for.
         clock: of the device.
         reference: shows whether the machine changed meanwhile.
         baseline: the arm that was asked for as baseline; None for the level's own.
         rounds: at most.
-        share_s: seconds for this cell: warm-up and rounds together.
+        share_s: seconds for this case: warm-up and rounds together.
         seed: of the order of the arms.
 
     Raises:
-        CellDropped: no arm can run, or two rounds would take far longer than the cell's share.
+        CaseDropped: no arm can run, or two rounds would take far longer than the case's share.
     """
     started_s = time.perf_counter()
-    left_out = {label: reason for label, reason in cell.refused.items() if label in arms}
+    left_out = {label: reason for label, reason in case.refused.items() if label in arms}
     able = {label: name for label, name in arms.items() if label not in left_out}
     if not able:
-        raise CellDropped("no arm can run: " + "; ".join(f"{label}: {why}" for label, why in left_out.items()))
+        raise CaseDropped("no arm can run: " + "; ".join(f"{label}: {why}" for label, why in left_out.items()))
     try:
-        entries = cell.build(able)
+        entries = case.build(able)
     except (RuntimeError, MemoryError) as error:
-        raise CellDropped(describe_failure(error)) from error
+        raise CaseDropped(describe_failure(error)) from error
     warm = _warm_up(entries, clock, share_s=share_s, left_out=left_out)
     if not warm:
-        raise CellDropped("; ".join(f"{label}: {why}" for label, why in left_out.items()))
+        raise CaseDropped("; ".join(f"{label}: {why}" for label, why in left_out.items()))
     raise_if_too_long(2 * sum(warm[label].call_s for label in warm), share_s)
     contestants = {label: Contestant(call=entries[label].call, prepare=entries[label].prepare) for label in warm}
     before_s = reference.seconds()
@@ -72,11 +72,11 @@ def measure_cell(
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise CellDropped(describe_failure(error)) from error
+        raise CaseDropped(describe_failure(error)) from error
     drift = drift_of(before_s, reference.seconds())
-    chosen = baseline_of(baseline, list(warm), level=cell.level)
+    chosen = baseline_of(baseline, list(warm), level=case.level)
     return {
-        **cell.head(),
+        **case.head(),
         "baseline": chosen,
         "baseline_reason": None if chosen else f"baseline={baseline} can't run here: {left_out.get(baseline or '')}",
         "rounds": timing.num_rounds,
@@ -85,7 +85,7 @@ def measure_cell(
         "reference_drift": drift,
         "is_drifted": abs(drift) > MAX_DRIFT,
         "left_out": left_out,
-        "arms": {label: _arm(label, timing, warm[label], chosen, cell) for label in warm},
+        "arms": {label: _arm(label, timing, warm[label], chosen, case) for label in warm},
         "seconds": {label: [round(float(x), 9) for x in timing.seconds[label]] for label in warm},
         "orders": ["".join(f"{label} " for label in order).strip() for order in timing.orders],
     }
@@ -97,7 +97,7 @@ def _warm_up(
     """Warm every arm up; one that fails goes to `left_out`, and the others go on.
 
     Raises:
-        CellDropped: warming up alone takes far longer than the cell's share.
+        CaseDropped: warming up alone takes far longer than the case's share.
     """
     warm: dict[str, WarmUp] = {}
     started_s = time.perf_counter()
@@ -113,7 +113,7 @@ def _warm_up(
     return warm
 
 
-def _arm(label: str, timing: Timing, warm: WarmUp, baseline: str | None, cell: Cell) -> dict[str, Any]:
+def _arm(label: str, timing: Timing, warm: WarmUp, baseline: str | None, case: Case) -> dict[str, Any]:
     milliseconds = timing.seconds[label] * 1e3
     q1, median, q3, p95 = (float(x) for x in np.quantile(milliseconds, [0.25, 0.5, 0.75, 0.95]))
     return {
@@ -122,6 +122,6 @@ def _arm(label: str, timing: Timing, warm: WarmUp, baseline: str | None, cell: C
         "q3_ms": q3,
         "p95_ms": p95,
         "speedup": None if baseline is None else timing.speedup(label, baseline).to_list(),
-        f"{cell.facts['items']}_per_s": cell.facts["num_items"] / (median / 1e3),
+        f"{case.facts['items']}_per_s": case.facts["num_items"] / (median / 1e3),
         "warm_up": asdict(warm),
     }

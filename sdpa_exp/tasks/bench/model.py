@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.attention.registry import get_core
+from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.injection.dispatch import ATTRIBUTE
-from sdpa_exp.injection.sites import Site, family_of, find_sites
+from sdpa_exp.injection.layers import Layer, family_of, find_layers
 from sdpa_exp.tasks.bench.arms import autocast, bench_setting, refusals
-from sdpa_exp.tasks.bench.cell import Arms, Cell, Entry
+from sdpa_exp.tasks.bench.case import Arms, Case, Entry
 from sdpa_exp.tasks.bench.kinds import Kind, random_images
 
 NUM_BOXES = 8
@@ -23,16 +23,16 @@ NUM_BOXES = 8
 _WORK = {"module": 1e12, "inference": 1e13, "step": 1e14}  # after the op level; pixels order them among themselves
 
 
-def module_cells(
+def module_cases(
     plan: Plan, arms: Arms, kinds: Sequence[Kind], *, imgsz: int, batch: int, precision: str
-) -> list[Cell]:
-    """Each kind of site: forward as in inference, and forward with backward as in training."""
-    cells = []
+) -> list[Case]:
+    """Each kind of layer: forward as in inference, and forward with backward as in training."""
+    cases = []
     for kind in kinds:
         for what in ("forward", "forward+backward"):
             is_backward = what != "forward"
-            cells.append(
-                Cell(
+            cases.append(
+                Case(
                     level="module",
                     what=what,
                     name=f"{kind.name} {imgsz} px b{batch}",
@@ -43,10 +43,10 @@ def module_cells(
                     refused=_refusals(plan, arms, [kind], level="module", precision=precision, needs_grad=is_backward),
                 )
             )
-    return cells
+    return cases
 
 
-def model_cell(
+def model_case(
     plan: Plan,
     arms: Arms,
     network: nn.Module,
@@ -57,11 +57,11 @@ def model_cell(
     batch: int,
     precision: str,
     device: torch.device,
-) -> Cell:
+) -> Case:
     """The whole model: `inference` (fused, evaluation mode) or a training `step` (loss, backward, AdamW)."""
     is_step = level == "step"
     build = _build_step if is_step else _build_inference
-    return Cell(
+    return Case(
         level=level,
         what="loss, backward, optimizer" if is_step else "forward",
         name=f"{imgsz} px b{batch}",
@@ -91,7 +91,7 @@ def _facts(plan: Plan, kind: Kind, *, imgsz: int, batch: int) -> dict[str, Any]:
 def _refusals(
     plan: Plan, arms: Arms, kinds: Sequence[Kind], *, level: str, precision: str, needs_grad: bool
 ) -> dict[str, str]:
-    """Arms that can't run at one of these kinds of sites."""
+    """Arms that can't run at one of these kinds of layers."""
     found: dict[str, str] = {}
     for kind in kinds:
         _, heads, tokens, head_dim, head_dim_v = kind.shape
@@ -101,7 +101,7 @@ def _refusals(
 
 
 def _build_module(arms: Arms, *, kind: Kind, precision: str, is_backward: bool) -> dict[str, Entry]:
-    module, device = kind.site.module, kind.x.device
+    module, device = kind.layer.module, kind.x.device
     x = kind.x.to(memory_format=torch.preserve_format)
     generator = torch.Generator().manual_seed(0)
     upstream = torch.randn(x.shape, generator=generator).to(device, x.dtype)
@@ -118,11 +118,11 @@ def _build_module(arms: Arms, *, kind: Kind, precision: str, is_backward: bool) 
         out.backward(upstream.to(out.dtype))
         module.zero_grad(set_to_none=True)
 
-    def prepare(core: str) -> None:
+    def prepare(backend: str) -> None:
         module.train(is_backward)
-        setattr(module, ATTRIBUTE, core)
+        setattr(module, ATTRIBUTE, backend)
 
-    return _entries(arms, [kind.site], forward_backward if is_backward else forward, prepare)
+    return _entries(arms, [kind.layer], forward_backward if is_backward else forward, prepare)
 
 
 def _build_inference(
@@ -131,18 +131,18 @@ def _build_inference(
     fused: Any = copy.deepcopy(network).eval()
     fused = fused.fuse(verbose=False) if hasattr(fused, "fuse") else fused
     images = random_images(network, imgsz=imgsz, batch=batch, device=device)
-    sites = find_sites(fused)
+    layers = find_layers(fused)
 
     @torch.inference_mode()
     def call() -> None:
         with autocast(precision, device):
             fused(images)
 
-    def prepare(core: str) -> None:
-        for site in sites:
-            setattr(site.module, ATTRIBUTE, core)
+    def prepare(backend: str) -> None:
+        for layer in layers:
+            setattr(layer.module, ATTRIBUTE, backend)
 
-    return _entries(arms, sites, call, prepare)
+    return _entries(arms, layers, call, prepare)
 
 
 def _build_step(
@@ -151,7 +151,7 @@ def _build_step(
     """AdamW with a learning rate of 0 does all of its work and leaves the weights alone: every arm has the same."""
     trained: Any = copy.deepcopy(network).train()
     data = _labelled(random_images(network, imgsz=imgsz, batch=batch, device=device))
-    sites = find_sites(trained)
+    layers = find_layers(trained)
     optimizer = torch.optim.AdamW(trained.parameters(), lr=0.0, weight_decay=0.0)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
@@ -163,11 +163,11 @@ def _build_step(
         scaler.update()
         optimizer.zero_grad(set_to_none=True)
 
-    def prepare(core: str) -> None:
-        for site in sites:
-            setattr(site.module, ATTRIBUTE, core)
+    def prepare(backend: str) -> None:
+        for layer in layers:
+            setattr(layer.module, ATTRIBUTE, backend)
 
-    return _entries(arms, sites, call, prepare)
+    return _entries(arms, layers, call, prepare)
 
 
 def _labelled(images: Tensor) -> dict[str, Any]:
@@ -186,21 +186,21 @@ def _labelled(images: Tensor) -> dict[str, Any]:
 
 
 def _entries(
-    arms: Arms, sites: Sequence[Site], call: Callable[[], object], prepare: Callable[[str], None]
+    arms: Arms, layers: Sequence[Layer], call: Callable[[], object], prepare: Callable[[str], None]
 ) -> dict[str, Entry]:
     return {
         label: Entry(
             call=call,
             prepare=functools.partial(prepare, name),
             watched=call,
-            sites=tuple(sites),
-            allowed={site.name: _allowed(site, name) for site in sites},
+            layers=tuple(layers),
+            allowed={layer.name: _allowed(layer, name) for layer in layers},
         )
         for label, name in arms.items()
     }
 
 
-def _allowed(site: Site, name: str) -> Any:
-    core, family = get_core(name), family_of(site.module)
+def _allowed(layer: Layer, name: str) -> Any:
+    backend, family = get_backend(name), family_of(layer.module)
     assert family is not None
-    return family.stock_kernels if core.function is None else core.kernels
+    return family.stock_kernels if backend.function is None else backend.kernels

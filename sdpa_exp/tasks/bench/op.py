@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.attention.core import CoreFunction
-from sdpa_exp.attention.registry import get_core
+from sdpa_exp.attention.backend import BackendFunction
+from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.injection.sites import Site
+from sdpa_exp.injection.layers import Layer
 from sdpa_exp.tasks.bench.arms import bench_setting, refusals
-from sdpa_exp.tasks.bench.cell import Arms, Cell, Entry
+from sdpa_exp.tasks.bench.case import Arms, Case, Entry
 from sdpa_exp.tasks.hardware import DTYPES
 
 LEVEL = "op"
@@ -23,13 +23,13 @@ PUBLISHED_GRID: tuple[tuple[int, int, int, int], ...] = (
     *((batch, 8, tokens, 64) for tokens in (512, 1024, 2048) for batch in (1, 2, 4)),  # (2, 8, 1024, 64) among them
 )
 """Shapes of micro-benchmarks that others have published, so that figures can be laid side by side."""
-_SITE = "product"
+_LAYER = "product"
 
 
 class _Product(nn.Module):
-    """A core as a module, so that the profiler can be told where to look."""
+    """A backend as a module, so that the profiler can be told where to look."""
 
-    def __init__(self, function: CoreFunction) -> None:
+    def __init__(self, function: BackendFunction) -> None:
         super().__init__()
         self._function = function
 
@@ -37,11 +37,11 @@ class _Product(nn.Module):
         return self._function(q_BHND, k_BHND, v_BHND, scale)
 
 
-def op_cells(
+def op_cases(
     plan: Plan, arms: Arms, shapes: Sequence[tuple[int, ...]], *, precision: str, device: torch.device
-) -> list[Cell]:
+) -> list[Case]:
     """Forward, and forward with backward, of each shape; a fifth number is v's own head_dim."""
-    cells = []
+    cases = []
     for shape in dict.fromkeys(shapes):
         batch, heads, tokens, head_dim = shape[:4]
         head_dim_v = shape[4] if len(shape) > 4 else head_dim
@@ -50,8 +50,8 @@ def op_cells(
             setting = bench_setting(
                 plan, precision, needs_grad=is_backward, head_dim_qk=head_dim, head_dim_v=head_dim_v
             )
-            cells.append(
-                Cell(
+            cases.append(
+                Case(
                     level=LEVEL,
                     what=what,
                     name=" ".join(map(str, shape)),
@@ -72,7 +72,7 @@ def op_cells(
                     refused=refusals(arms, setting, level=LEVEL, num_heads=heads, num_tokens=tokens),
                 )
             )
-    return cells
+    return cases
 
 
 def _build(
@@ -88,11 +88,11 @@ def _build(
     qkv, upstream = [random(head_dim), random(head_dim), random(head_dim_v)], random(head_dim_v)
     entries = {}
     for label, name in arms.items():
-        core = get_core(name)
-        assert core.function is not None
-        product = _Product(core.function)
-        site = Site(
-            name=_SITE,
+        backend = get_backend(name)
+        assert backend.function is not None
+        product = _Product(backend.function)
+        layer = Layer(
+            name=_LAYER,
             module=product,
             family=LEVEL,
             num_heads=heads,
@@ -101,23 +101,23 @@ def _build(
         )
         call = forward_backward if is_backward else forward
         entries[label] = Entry(
-            call=functools.partial(call, core.function, qkv, upstream),
+            call=functools.partial(call, backend.function, qkv, upstream),
             prepare=lambda: None,
             watched=functools.partial(call, product, qkv, upstream),
-            sites=(site,),
-            allowed={_SITE: core.kernels},
+            layers=(layer,),
+            allowed={_LAYER: backend.kernels},
         )
     return entries
 
 
 @torch.no_grad()
-def forward(function: CoreFunction, qkv: Sequence[Tensor], upstream: Tensor) -> None:
+def forward(function: BackendFunction, qkv: Sequence[Tensor], upstream: Tensor) -> None:
     """One product, nothing kept for a backward."""
     q, k, v = qkv
     function(q, k, v, q.shape[-1] ** -0.5)
 
 
-def forward_backward(function: CoreFunction, qkv: Sequence[Tensor], upstream: Tensor) -> None:
+def forward_backward(function: BackendFunction, qkv: Sequence[Tensor], upstream: Tensor) -> None:
     """One product and the gradients of q, k and v."""
     q, k, v = (part.detach().requires_grad_() for part in qkv)
     torch.autograd.grad(function(q, k, v, q.shape[-1] ** -0.5), (q, k, v), upstream)

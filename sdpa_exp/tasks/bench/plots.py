@@ -24,7 +24,7 @@ _STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, 
 def draw_plots(content: Mapping[str, Any], folder: Path) -> None:
     """Draw what there is to draw: `speedup.png`, and `scaling.png` where sizes differ."""
     with rc_context(_STYLE):
-        rows = [row for row in content["cells"] if row["level"] != "op" and row["baseline"]]
+        rows = [row for row in content["cases"] if row["level"] != "op" and row["baseline"]]
         if rows:
             _speedups(rows, content).savefig(folder / SPEEDUP_FILE, dpi=120)
         if content["scaling"]:
@@ -32,7 +32,7 @@ def draw_plots(content: Mapping[str, Any], folder: Path) -> None:
 
 
 def _speedups(rows: Sequence[Mapping[str, Any]], content: Mapping[str, Any]) -> Figure:
-    """A panel a cell: each arm's speed-up with its interval."""
+    """A panel a case: each arm's speed-up with its interval."""
     figure = Figure(figsize=(8.0, 0.9 + sum(0.35 + 0.19 * len(row["arms"]) for row in rows)), layout="constrained")
     panels = figure.subplots(
         len(rows), 1, squeeze=False, sharex=False, height_ratios=[1.5 + len(row["arms"]) for row in rows]
@@ -62,25 +62,25 @@ def _speedups(rows: Sequence[Mapping[str, Any]], content: Mapping[str, Any]) -> 
 
 
 def _scaling(content: Mapping[str, Any]) -> Figure:
-    """Time and memory against N, one row of panels a series of cells."""
+    """Time and memory against N, one row of panels a series of cases."""
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for found in content["scaling"]:
-        key = tuple(found.get(name) for name in ("level", "site", "what", "precision", "batch", "heads", "head_dim"))
+        key = tuple(found.get(name) for name in ("level", "layer", "what", "precision", "batch", "heads", "head_dim"))
         groups.setdefault(key, []).append(found)
     figure = Figure(figsize=(8.0, 0.6 + 2.6 * len(groups)), layout="constrained")
     panels = figure.subplots(len(groups), 2, squeeze=False)
     styles = _styles(content)
     for (key, series), (left, right) in zip(groups.items(), panels, strict=True):
-        level, site, what, precision, batch, heads, head_dim = key
-        place = f"{level} {site}" if site else level
+        level, layer, what, precision, batch, heads, head_dim = key
+        place = f"{level} {layer}" if layer else level
         where = f"{place} {what}, {precision}, B {batch}, H {heads}, D {head_dim}"
-        for axes, quantity, fit, unit in (
+        for axes, metric, fit, unit in (
             (left, "median_ms", "time_exponent", "ms"),
             (right, "memory_mib", "memory_exponent", "peak MiB"),
         ):
             for found in series:
                 points = sorted(
-                    (n, y) for n, y in zip(found["tokens"], found[quantity], strict=True) if y is not None and y > 0
+                    (n, y) for n, y in zip(found["tokens"], found[metric], strict=True) if y is not None and y > 0
                 )
                 if not points:
                     continue
@@ -116,7 +116,7 @@ def _apart(ticks: Sequence[float]) -> list[float]:
 
 def _styles(content: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Colour and marker of each arm, the same in all pictures of a run."""
-    labels = list(dict.fromkeys(label for row in content["cells"] for label in row["arms"] if label != FLOOR))
+    labels = list(dict.fromkeys(label for row in content["cases"] for label in row["arms"] if label != FLOOR))
     styles = {
         label: (_COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)]) for index, label in enumerate(labels)
     }

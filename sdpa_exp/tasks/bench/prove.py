@@ -12,32 +12,32 @@ from typing import Any
 
 import torch
 
-from sdpa_exp.attention.core import Kernel
+from sdpa_exp.attention.backend import Kernel
 from sdpa_exp.evidence.kernels import LABELS
-from sdpa_exp.evidence.profile import Sightings, profile_sites
+from sdpa_exp.evidence.profile import Sightings, profile_layers
+from sdpa_exp.measure.clock import synchronize
+from sdpa_exp.measure.memory import peak_of_call
 from sdpa_exp.tasks.bench.arms import FLOOR
-from sdpa_exp.tasks.bench.cell import Arms, Cell, Entry, describe_failure
+from sdpa_exp.tasks.bench.case import Arms, Case, Entry, describe_failure
 from sdpa_exp.telemetry.probe import Probe
-from sdpa_exp.timing.clock import synchronize
-from sdpa_exp.timing.memory import peak_of_call
 
 NO_COUNTER = "no energy counter is read on this device: task=bench reads NVML's, and only on CUDA"
 _ENERGY_S = 1.0
 """The counter moves about every 100 ms, so a window has to be much longer."""
 
 
-def prove_cell(cell: Cell, row: dict[str, Any], arms: Arms, *, device: torch.device, probe: Probe | None) -> None:
+def prove_case(case: Case, row: dict[str, Any], arms: Arms, *, device: torch.device, probe: Probe | None) -> None:
     """Fill in kernels, memory and energy of a row's arms; an arm that ran something else loses its figures.
 
     Args:
-        cell: as it was timed.
-        row: of `measure_cell`; changed in place.
-        arms: label -> core, those that were asked for.
+        case: as it was timed.
+        row: of `measure_case`; changed in place.
+        arms: label -> backend, those that were asked for.
         device: where everything runs.
         probe: reads the GPU's energy counter; None where there is none.
     """
     try:
-        entries = cell.build({label: name for label, name in arms.items() if label in row["arms"]})
+        entries = case.build({label: name for label, name in arms.items() if label in row["arms"]})
     except (RuntimeError, MemoryError) as error:
         for label in list(row["arms"]):
             _withdraw(row, label, f"timed, but not proven: {describe_failure(error)}")
@@ -45,7 +45,7 @@ def prove_cell(cell: Cell, row: dict[str, Any], arms: Arms, *, device: torch.dev
     for label, entry in entries.items():
         entry.prepare()
         try:
-            forward, backward = profile_sites(entry.watched, entry.sites, device)
+            forward, backward = profile_layers(entry.watched, entry.layers, device)
             memory = peak_of_call(entry.call, device)
         except (RuntimeError, MemoryError) as error:
             _withdraw(row, label, f"timed, but not proven: {describe_failure(error)}")
@@ -85,14 +85,14 @@ def _withdraw(row: dict[str, Any], label: str, reason: str) -> None:
 
 
 def _mismatch(forward: Sightings, backward: Sightings, allowed: Mapping[str, Collection[Kernel]]) -> str | None:
-    for site, kernels in allowed.items():
-        ran = {kernel for seen in (forward, backward) if site in seen for kernel in seen[site].kernels}
+    for layer, kernels in allowed.items():
+        ran = {kernel for seen in (forward, backward) if layer in seen for kernel in seen[layer].kernels}
         wanted = " or ".join(sorted(LABELS[kernel] for kernel in kernels)) or "no attention"
         if ran - set(kernels):
             got = ", ".join(sorted(LABELS[kernel] for kernel in ran - set(kernels)))
-            return f"{site} ran {got} instead of {wanted}: its figures are withdrawn"
+            return f"{layer} ran {got} instead of {wanted}: its figures are withdrawn"
         if kernels and not ran:
-            return f"{site} ran no attention kernel that is known, expected {wanted}: its figures are withdrawn"
+            return f"{layer} ran no attention kernel that is known, expected {wanted}: its figures are withdrawn"
     return None
 
 

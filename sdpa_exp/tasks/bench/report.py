@@ -10,10 +10,10 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from sdpa_exp.measure.interval import MIN_ROUNDS
 from sdpa_exp.tasks.bench.arms import FLOOR
 from sdpa_exp.tasks.bench.decide import gain_text
 from sdpa_exp.tasks.bench.floor import fastest
-from sdpa_exp.timing.interval import MIN_ROUNDS
 
 _SHORT = {"forward": "f", "forward+backward": "f+b"}
 _A = {"step": "a training step", "inference": "an inference"}
@@ -30,12 +30,12 @@ def render_bench(content: Mapping[str, Any]) -> str:
     settings = content["settings"]
     say(f"bench: {settings['model']}, {content['machine']['device']}, rounds A B B A, {settings['rounds']} at most")
     for level, title in _TITLES.items():
-        rows = [row for row in content["cells"] if row["level"] == level]
+        rows = [row for row in content["cases"] if row["level"] == level]
         if rows:
             baseline = _common_baseline(rows)
             say(f"\n{title}: times faster than {baseline or 'the baseline'} (~ 1 is in the interval, ? too few rounds)")
             console.print(_matrix(rows, baseline))
-    for row in content["cells"]:
+    for row in content["cases"]:
         if row["level"] not in _TITLES:
             say(f"\n{_head(row)}")
             console.print(_arms(row))
@@ -53,7 +53,7 @@ def _common_baseline(rows: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _head(row: Mapping[str, Any]) -> str:
-    """The title of a whole-model cell."""
+    """The title of a whole-model case."""
     what = f"Training step ({row['what']})" if row["level"] == "step" else "Inference"
     changed = ", the machine changed meanwhile!" if row["is_drifted"] else ""
     return f"{what}, {row['model']}, {row['name']}, {row['precision']}, {row['rounds']} rounds{changed}"
@@ -64,10 +64,10 @@ def _table() -> Table:
 
 
 def _matrix(rows: Sequence[Mapping[str, Any]], baseline: str | None) -> Table:
-    """A row a cell: the baseline's median, and how many times faster the other arms are."""
+    """A row a case: the baseline's median, and how many times faster the other arms are."""
     several = len({row["precision"] for row in rows}) > 1
     table = _table()
-    table.add_column("B H N D" if rows[0]["level"] == "op" else "site", no_wrap=True)
+    table.add_column("B H N D" if rows[0]["level"] == "op" else "layer", no_wrap=True)
     if several:
         table.add_column("", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -77,15 +77,15 @@ def _matrix(rows: Sequence[Mapping[str, Any]], baseline: str | None) -> Table:
         table.add_column(label, justify="right", overflow="fold")
     for row in rows:
         first = None if row["baseline"] is None else row["arms"][row["baseline"]]["median_ms"]
-        cells = [_ratio(row["arms"].get(label)) for label in labels]
+        cases = [_ratio(row["arms"].get(label)) for label in labels]
         mark = "!" if row["is_drifted"] else ""
         name = [row["name"], *([row["precision"]] if several else []), _SHORT[row["what"]] + mark]
-        table.add_row(*name, three_digits(first), *cells)
+        table.add_row(*name, three_digits(first), *cases)
     return table
 
 
 def _arms(row: Mapping[str, Any]) -> Table:
-    """A whole-model cell: a row an arm."""
+    """A whole-model case: a row an arm."""
     table = _table()
     table.add_column("arm", no_wrap=True)
     for name in ("ms", "q1-q3", "p95", "images/s", "times faster", "MiB"):
@@ -114,7 +114,7 @@ def _scaling(series: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("a", justify="right", no_wrap=True)
     table.add_column("b", justify="right", no_wrap=True)
     for found in series:
-        where = found.get("site") or f"B{found['batch']} H{found['heads']} D{found['head_dim']}"
+        where = found.get("layer") or f"B{found['batch']} H{found['heads']} D{found['head_dim']}"
         what = _SHORT.get(found["what"], found["what"])
         table.add_row(
             f"{found['level']} {where} {what}",
@@ -128,42 +128,42 @@ def _scaling(series: Sequence[Mapping[str, Any]]) -> Table:
 
 def _notes(content: Mapping[str, Any]) -> list[str]:
     lines = []
-    cells = content["cells"]
-    pairs = dict.fromkeys(" and ".join(group) for row in cells for group in row.get("same_kernel", []))
+    cases = content["cases"]
+    pairs = dict.fromkeys(" and ".join(group) for row in cases for group in row.get("same_kernel", []))
     lines += [f"NOTE: {pair} ran the same kernel: a difference between them is noise" for pair in pairs]
-    drifted = [row for row in cells if row["is_drifted"]]
+    drifted = [row for row in cases if row["is_drifted"]]
     if drifted:
         lines.append(
-            f"NOTE: in {len(drifted)} of {len(cells)} cells (marked !) a fixed operation got slower or faster by "
+            f"NOTE: in {len(drifted)} of {len(cases)} cases (marked !) a fixed operation got slower or faster by "
             "more than 10 % meanwhile: something else ran, or a clock changed"
         )
-    throttled = [row for row in cells if row.get("gpu") and any(row["gpu"][edge]["throttled"] for edge in row["gpu"])]
+    throttled = [row for row in cases if row.get("gpu") and any(row["gpu"][edge]["throttled"] for edge in row["gpu"])]
     if throttled:
-        lines.append(f"NOTE: the GPU was throttled around {len(throttled)} of {len(cells)} cells; bench.json says why")
-    unsteady = sum(not arm["warm_up"]["is_steady"] for row in cells for arm in row["arms"].values())
+        lines.append(f"NOTE: the GPU was throttled around {len(throttled)} of {len(cases)} cases; bench.json says why")
+    unsteady = sum(not arm["warm_up"]["is_steady"] for row in cases for arm in row["arms"].values())
     if unsteady:
-        total = sum(len(row["arms"]) for row in cells)
+        total = sum(len(row["arms"]) for row in cases)
         lines.append(f"NOTE: {unsteady} of {total} warm-ups ended before they were steady; bench.json says which")
-    stopped = [row for row in cells if row["stopped"]]
+    stopped = [row for row in cases if row["stopped"]]
     if stopped:
         limit = content["settings"]["time_limit_s"]
-        lines.append(f"NOTE: {len(stopped)} of {len(cells)} cells have fewer rounds, for bench.time_limit_s={limit:g}")
+        lines.append(f"NOTE: {len(stopped)} of {len(cases)} cases have fewer rounds, for bench.time_limit_s={limit:g}")
     reasons: dict[str, dict[str, None]] = {}
-    for row in cells:
+    for row in cases:
         for label, reason in row["left_out"].items():
             reasons.setdefault(reason, {}).setdefault(label)
     for label, reason in content["left_out"].items():
         reasons.setdefault(reason, {}).setdefault(label)
     lines += [f"left out: {', '.join(labels)}: {reason}" for reason, labels in reasons.items()]
-    slow = [cell for cell in content["dropped"] if cell.get("needs_s") is not None]
+    slow = [case for case in content["dropped"] if case.get("needs_s") is not None]
     if slow:
-        least, most = (three_digits(bound(cell["needs_s"] for cell in slow)) for bound in (min, max))
+        least, most = (three_digits(bound(case["needs_s"] for case in slow)) for bound in (min, max))
         limit = f"bench.time_limit_s={content['settings']['time_limit_s']:g}"
         lines.append(
             f"dropped, since {limit} has no room for the {least} to {most} s that each takes at least: "
             f"{'; '.join(map(_short_name, slow))}"
         )
-    lines += [f"dropped: {_short_name(cell)}: {cell['reason']}" for cell in content["dropped"] if cell not in slow]
+    lines += [f"dropped: {_short_name(case)}: {case['reason']}" for case in content["dropped"] if case not in slow]
     return lines
 
 
@@ -179,7 +179,7 @@ def _verdict(content: Mapping[str, Any]) -> list[str]:
             text += f"; {floor['best']}, the fastest, removes {floor['removed_by_best']:.0%} of that"
         lines.append(text)
     for level in ("module", "inference", "step"):
-        rows = [row for row in content["cells"] if row["level"] == level and row["baseline"]]
+        rows = [row for row in content["cases"] if row["level"] == level and row["baseline"]]
         for row in rows[-1:]:
             best = fastest(row)
             assert best is not None
@@ -194,9 +194,9 @@ def _verdict(content: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _short_name(cell: Mapping[str, Any]) -> str:
+def _short_name(case: Mapping[str, Any]) -> str:
     """Module P4 640 px b2 f+b."""
-    return " ".join(part for part in (cell["level"], cell["name"], _SHORT.get(cell.get("what", ""), "")) if part)
+    return " ".join(part for part in (case["level"], case["name"], _SHORT.get(case.get("what", ""), "")) if part)
 
 
 def _ratio(arm: Mapping[str, Any] | None) -> str:

@@ -16,16 +16,16 @@ _SERIES = ("level", "what", "model", "precision", "batch", "heads", "head_dim")
 
 
 def fit_scaling(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One entry a series and arm: cells that differ in the number of tokens only, at least three of them."""
+    """One entry a series and arm: cases that differ in the number of tokens only, at least three of them."""
     series: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         place = row["name"].split()[0] if row["level"] == "module" else None
         series[(*(row.get(key) for key in _SERIES), place)].append(row)
     found = []
-    for key, cells in series.items():
-        labels = dict.fromkeys(label for cell in cells for label in cell["arms"])
+    for key, cases in series.items():
+        labels = dict.fromkeys(label for case in cases for label in case["arms"])
         for label in labels:
-            points = [(cell["tokens"], cell["arms"][label], cell["id"]) for cell in cells if label in cell["arms"]]
+            points = [(case["tokens"], case["arms"][label], case["id"]) for case in cases if label in case["arms"]]
             if len({tokens for tokens, _, _ in points}) < MIN_POINTS:
                 continue
             tokens = [float(count) for count, _, _ in points]
@@ -33,9 +33,9 @@ def fit_scaling(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             found.append(
                 {
                     **{name: value for name, value in zip(_SERIES, key, strict=False) if value is not None},
-                    "site": key[-1],
+                    "layer": key[-1],
                     "arm": label,
-                    "cells": [number for _, _, number in points],
+                    "cases": [number for _, _, number in points],
                     "tokens": tokens,
                     "median_ms": [arm["median_ms"] for _, arm, _ in points],
                     "memory_mib": memory,

@@ -130,7 +130,7 @@ def wsl(machine: Machine) -> Finding:
         check="WSL",
         state="note",
         what="this is WSL: energy and per-process GPU memory are often not reported, and files below /mnt are slow",
-        next_step="keep data and run folders in the Linux file system; unmeasured quantities stay null",
+        next_step="keep data and run folders in the Linux file system; unmeasured metrics stay null",
         kind="wsl",
     )
 

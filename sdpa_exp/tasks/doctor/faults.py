@@ -36,7 +36,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         kind="numpy_abi",
         pattern=r"_ARRAY_API not found|compiled using NumPy 1\.x|numpy\.dtype size changed"
-        r"|compiled against (ABI|API) version|numpy\.core\.multiarray failed to import",
+        r"|compiled against (ABI|API) version|numpy\.backend\.multiarray failed to import",
         next_step="Update the package that is named to a build for NumPy 2, or pip install 'numpy<2' for all.",
     ),
     Fault(

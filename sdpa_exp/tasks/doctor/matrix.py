@@ -1,4 +1,4 @@
-"""Which core runs in which precision on this machine, for the real shapes of a model; and if not, what would help."""
+"""Which backend runs in which precision here, at a model's real shapes; and if not, what would help."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
+from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.choice import expected_kernel, refusal
-from sdpa_exp.attention.core import Core
-from sdpa_exp.attention.registry import CORES, get_core
+from sdpa_exp.attention.registry import BACKENDS, get_backend
 from sdpa_exp.attention.requirements import Package, Setting, reasons_against
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.build import build_network
-from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.tasks.auto import base_setting
 from sdpa_exp.tasks.hardware import DTYPES, capability_of, resolve_hardware
 
@@ -26,99 +26,99 @@ def availability(plan: Plan) -> dict[str, Any]:
     """The matrix for the plan's model on the plan's device, as plain values.
 
     Returns:
-        device, precision, batch (resolved), shapes ([heads, head_dim of q and k, of v]), cores: name -> {caveat,
+        device, precision, batch (resolved), shapes ([heads, head_dim of q and k, of v]), backends: name -> {caveat,
         step, precisions: name -> {kernel, reasons}}, and chosen: the reasons against the plan's own arm.
 
     Raises:
         ConfigError: the device isn't there, or doesn't have the precision.
-        InjectionError: the model has no sites.
-        CoreUnavailable: there is no such core.
+        InjectionError: the model has no layers.
+        BackendUnavailable: there is no such backend.
     """
     hardware = resolve_hardware(plan.hardware)
     device = torch.device(hardware.device)
-    sites = find_sites(build_network(plan.model.architecture))
-    if not sites:
+    layers = find_layers(build_network(plan.model.architecture))
+    if not layers:
         raise InjectionError(
-            f"model={plan.model.name} has no attention sites that sdpa_exp knows. "
+            f"model={plan.model.name} has no attention layers that sdpa_exp knows. "
             "Choose a model with attention, such as model=yolo12n."
         )
-    shapes = list(dict.fromkeys((site.num_heads, site.head_dim_qk, site.head_dim_v) for site in sites))
+    shapes = list(dict.fromkeys((layer.num_heads, layer.head_dim_qk, layer.head_dim_v) for layer in layers))
     base = base_setting(dataclasses.replace(plan, hardware=hardware))
     settings = [
         dataclasses.replace(base, dtype=torch.float32, head_dim_qk=head_dim_qk, head_dim_v=head_dim_v)
         for head_dim_qk, head_dim_v in dict.fromkeys(shape[1:] for shape in shapes)
     ]
-    chosen = get_core(plan.attention.core)
-    cores = {**CORES, plan.attention.core: chosen}
-    table = {name: _row(core, settings) for name, core in cores.items()}
+    chosen = get_backend(plan.attention.backend)
+    backends = {**BACKENDS, plan.attention.backend: chosen}
+    table = {name: _row(backend, settings) for name, backend in backends.items()}
     precision = hardware.precision or "fp32"
     return {
         "device": str(device),
         "precision": precision,
         "batch": hardware.batch,
         "model": plan.model.name,
-        "num_sites": len(sites),
+        "num_layers": len(layers),
         "shapes": [list(shape) for shape in shapes],
         "untrainable": _untrainable(device.type, capability_of(device)),
-        "cores": table,
+        "backends": table,
         "chosen": {
             "arm": plan.arm,
-            "core": plan.attention.core,
-            "reasons": table[plan.attention.core]["precisions"][precision]["reasons"],
+            "backend": plan.attention.backend,
+            "reasons": table[plan.attention.backend]["precisions"][precision]["reasons"],
             "step": step_for(chosen, [_in(setting, precision) for setting in settings]),
         },
     }
 
 
-def step_for(core: Core, settings: list[Setting]) -> str | None:
-    """The one step that would make a core run: a package, another precision, a GPU; None where it runs already."""
-    if not _reasons(core, settings):
+def step_for(backend: Backend, settings: list[Setting]) -> str | None:
+    """The one step that would make a backend run: a package, another precision, a GPU; None where it runs already."""
+    if not _reasons(backend, settings):
         return None
-    packages = _missing_packages(core)
-    if packages and settings[0].device_type in core.requirements.dtypes:
+    packages = _missing_packages(backend)
+    if packages and settings[0].device_type in backend.requirements.dtypes:
         return packages[0].install
     hopeless = _untrainable(settings[0].device_type, settings[0].capability)
     for name in DTYPES:
-        if name not in hopeless and not _reasons(core, [_in(setting, name) for setting in settings]):
+        if name not in hopeless and not _reasons(backend, [_in(setting, name) for setting in settings]):
             return f"hardware.precision={name}"
     for capability, words in _GPUS:
         for name, in_words in (("fp32", ""), ("bf16", " in bf16 or fp16"), ("fp16", " in fp16")):
             there = [dataclasses.replace(_in(s, name), device_type="cuda", capability=capability) for s in settings]
-            left = {reason for setting in there for reason in reasons_against(core.requirements, setting)}
+            left = {reason for setting in there for reason in reasons_against(backend.requirements, setting)}
             if all(any(package.name in reason for package in packages) for reason in left):
                 then = f", then {packages[0].install}" if packages else ""
                 return f"a CUDA GPU{in_words}: {words} (compute capability {capability[0]}.{capability[1]}){then}"
     return None
 
 
-def _missing_packages(core: Core) -> list[Package]:
-    """What a core is made of and is not installed, or is too old."""
+def _missing_packages(backend: Backend) -> list[Package]:
+    """What a backend is made of and is not installed, or is too old."""
     ideal = Setting(
         device_type="cuda", capability=(9, 0), dtype=torch.bfloat16, head_dim_qk=64, head_dim_v=64, needs_grad=False
     )
-    reasons = reasons_against(core.requirements, ideal)
-    return [package for package in core.requirements.packages if any(package.name in reason for reason in reasons)]
+    reasons = reasons_against(backend.requirements, ideal)
+    return [package for package in backend.requirements.packages if any(package.name in reason for reason in reasons)]
 
 
-def _row(core: Core, settings: list[Setting]) -> dict[str, Any]:
+def _row(backend: Backend, settings: list[Setting]) -> dict[str, Any]:
     device_type = settings[0].device_type
     precisions: dict[str, Any] = {}
     for name in ("fp32", "bf16", "fp16"):
         here = [_in(setting, name) for setting in settings]
-        reasons = _reasons(core, here)
-        kernels = sorted({str(k) for k in (expected_kernel(core, setting) for setting in here) if k})
+        reasons = _reasons(backend, here)
+        kernels = sorted({str(k) for k in (expected_kernel(backend, setting) for setting in here) if k})
         precisions[name] = {"reasons": reasons, "kernel": None if reasons else " and ".join(kernels) or None}
     runs = any(not entry["reasons"] for entry in precisions.values())  # even where no training has that precision
     return {
-        "summary": core.summary,
-        "caveat": core.caveat(device_type) if runs and core.name in CORES else None,
-        "step": None if runs else step_for(core, [_in(setting, "fp32") for setting in settings]),
+        "summary": backend.summary,
+        "caveat": backend.caveat(device_type) if runs and backend.name in BACKENDS else None,
+        "step": None if runs else step_for(backend, [_in(setting, "fp32") for setting in settings]),
         "precisions": precisions,
     }
 
 
 def _untrainable(device_type: str, capability: tuple[int, int] | None) -> dict[str, str]:
-    """Precisions that no training has on such a device, whatever the core: hardware.py refuses them."""
+    """Precisions that no training has on such a device, whatever the backend: hardware.py refuses them."""
     if device_type == "cpu":
         return {"fp16": "fp16 can't train on a CPU (no gradient scaling there)"}
     if capability is not None and capability < (8, 0):
@@ -130,6 +130,6 @@ def _in(setting: Setting, precision: str) -> Setting:
     return dataclasses.replace(setting, dtype=DTYPES[precision])
 
 
-def _reasons(core: Core, settings: list[Setting]) -> list[str]:
-    """Why a core can't run in any of the settings, each reason once."""
-    return list(dict.fromkeys(reason for setting in settings for reason in refusal(core, setting)))
+def _reasons(backend: Backend, settings: list[Setting]) -> list[str]:
+    """Why a backend can't run in any of the settings, each reason once."""
+    return list(dict.fromkeys(reason for setting in settings for reason in refusal(backend, setting)))

@@ -70,7 +70,7 @@ def _torch_facts() -> dict[str, Any]:
 def _say_plan(content: dict[str, Any]) -> None:
     from sdpa_exp.config.plan import from_dict
     from sdpa_exp.errors import SdpaExpError
-    from sdpa_exp.results.environment import collect_environment
+    from sdpa_exp.runs.environment import collect_environment
     from sdpa_exp.tasks.doctor.matrix import availability
 
     _say(environment=collect_environment())

@@ -18,9 +18,9 @@ def render_doctor(content: dict[str, Any]) -> str:
     console = Console(file=StringIO(), color_system=None)
     matrix = content["matrix"]
     if matrix is not None:
-        sites = f"{_count(matrix['num_sites'])}; {_shapes(matrix['shapes'])}"
+        layers = f"{_count(matrix['num_layers'])}; {_shapes(matrix['shapes'])}"
         console.print(
-            f"Which attention runs here: {matrix['model']} ({sites}), {matrix['device']}",
+            f"Which attention runs here: {matrix['model']} ({layers}), {matrix['device']}",
             highlight=False,
         )
         console.print(_matrix(matrix))
@@ -38,9 +38,9 @@ def _matrix(matrix: dict[str, Any]) -> Table:
     for name in _PRECISIONS:
         table.add_column(name, no_wrap=True)
     table.add_column("why not, and what would help", overflow="fold")
-    for name, row in matrix["cores"].items():
+    for name, row in matrix["backends"].items():
         cells = ["-" if p in matrix["untrainable"] else _cell(row["precisions"][p]) for p in _PRECISIONS]
-        mark = " <" if name == matrix["chosen"]["core"] else ""
+        mark = " <" if name == matrix["chosen"]["backend"] else ""
         table.add_row(f"{name}{mark}", *cells, _why(row))
     return table
 
@@ -98,5 +98,5 @@ def _shapes(shapes: list[list[int]]) -> str:
     return "; ".join(f"{' and '.join(map(str, sorted(set(heads))))} heads, {dims}" for dims, heads in by_dims.items())
 
 
-def _count(num_sites: int) -> str:
-    return "1 site" if num_sites == 1 else f"{num_sites} sites"
+def _count(num_layers: int) -> str:
+    return "1 layer" if num_layers == 1 else f"{num_layers} layers"

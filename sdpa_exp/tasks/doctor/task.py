@@ -9,8 +9,8 @@ from typing import Any
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import UnfitMachine
-from sdpa_exp.results.events import Journal
-from sdpa_exp.results.files import write_json_atomic, write_text_atomic
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.files import write_json_atomic, write_text_atomic
 from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tasks.doctor import checks_cuda, checks_packages, checks_system
 from sdpa_exp.tasks.doctor.finding import Finding
@@ -41,12 +41,12 @@ CHECKS: tuple[Callable[[Machine], Finding], ...] = (
 )
 
 
-def doctor(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
+def doctor(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
     """Examine this machine; fills `outcome`, `doctor.json` and `report.txt`.
 
     Args:
         plan: as composed: nothing is resolved, since that takes a torch that works.
-        journal: open journal of the run folder.
+        event_log: open event log of the run folder.
         outcome: filled in place.
         started_perf_s: `time.perf_counter()` at the start of the process.
 
@@ -58,7 +58,7 @@ def doctor(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: fl
     matrix = answers.get("matrix")
     outcome.environment = answers.get("environment", {})
     if outcome.environment:
-        journal.write("environment", environment=outcome.environment)
+        event_log.write("environment", environment=outcome.environment)
     obstacles = obstacles_of(findings, matrix, answers.get("refused"))
     content = {
         "arm": plan.arm,
@@ -71,9 +71,9 @@ def doctor(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: fl
     }
     write_json_atomic(plan.run_dir / DOCTOR_FILE, content)
     write_text_atomic(plan.run_dir / REPORT_FILE, render_doctor(content))
-    outcome.quantities["num_problems"] = float(sum(finding.state == "problem" for finding in findings))
-    outcome.quantities["num_cores_here"] = _num_cores(matrix)
-    if outcome.quantities["num_cores_here"] is None:
+    outcome.metrics["num_problems"] = float(sum(finding.state == "problem" for finding in findings))
+    outcome.metrics["num_cores_here"] = _num_cores(matrix)
+    if outcome.metrics["num_cores_here"] is None:
         outcome.unmeasured["num_cores_here"] = "the model could not be looked at"
     outcome.phases_s["total"] = time.perf_counter() - started_perf_s
     if obstacles:
@@ -86,7 +86,7 @@ def examine(machine: Machine) -> list[Finding]:
 
 
 def obstacles_of(findings: list[Finding], matrix: dict[str, Any] | None, refused: str | None) -> list[str]:
-    """Why the chosen configuration can't run: what blocks first, then what its core or the model says."""
+    """Why the chosen configuration can't run: what blocks first, then what its backend or the model says."""
     said = [f"{finding.what}. Next step: {finding.next_step}" for finding in findings if finding.blocks]
     if refused:
         said.append(refused)
@@ -102,5 +102,5 @@ def obstacles_of(findings: list[Finding], matrix: dict[str, Any] | None, refused
 def _num_cores(matrix: dict[str, Any] | None) -> float | None:
     if matrix is None:
         return None
-    rows = matrix["cores"].values()
+    rows = matrix["backends"].values()
     return float(sum(not row["precisions"][matrix["precision"]]["reasons"] for row in rows))

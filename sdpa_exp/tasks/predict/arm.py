@@ -1,4 +1,4 @@
-"""One arm ready to predict: Ultralytics' own predictor with a core injected, whose three stages are timed apart.
+"""One arm ready to predict: Ultralytics' own predictor with a backend injected, whose three stages are timed apart.
 
 `ultralytics.engine.predictor.BasePredictor.stream_inference` calls `preprocess` (letterbox, transfer, scale to 0..1),
 `inference` (the fused model) and `postprocess` (NMS where the model has none, boxes in pixels of the image) one after
@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from sdpa_exp.evidence.attest import Attestation, attest_call, judge
 from sdpa_exp.injection.inject import Choices
-from sdpa_exp.injection.sites import find_sites
-from sdpa_exp.tasks.network import with_core
+from sdpa_exp.injection.layers import find_layers
+from sdpa_exp.tasks.network import with_backend
 from sdpa_exp.tasks.predict.source import Batch
 
 OUTPUT_FOLDER = "predict"
@@ -48,9 +48,9 @@ class Options:
 
 
 class Arm:
-    """A predictor with one core."""
+    """A predictor with one backend."""
 
-    def __init__(self, network: nn.Module, core: str, options: Options, choices: Choices | None = None) -> None:
+    def __init__(self, network: nn.Module, backend: str, options: Options, choices: Choices | None = None) -> None:
         from ultralytics.models.rtdetr.predict import RTDETRPredictor
         from ultralytics.models.yolo.detect import DetectionPredictor
         from ultralytics.nn.tasks import RTDETRDetectionModel
@@ -76,7 +76,7 @@ class Arm:
             }
         )
         num_threads = torch.get_num_threads()
-        self.predictor.setup_model(with_core(network, core, choices), verbose=False)
+        self.predictor.setup_model(with_backend(network, backend, choices), verbose=False)
         torch.set_num_threads(num_threads)  # choosing a device resets it
         self.predictor.setup_source([torch.zeros(32, 32, 3, dtype=torch.uint8).numpy()])  # image size, source type
         # As stream_inference does; it also imports torchvision, without which Ultralytics falls back to a slower NMS.
@@ -140,7 +140,7 @@ class Arm:
         return tuple(self.predictor.preprocess(self._take(batch)).shape)
 
     def attest(self, batch: Batch, *, stage: str) -> Attestation:
-        """Which kernels run at each site for this batch. Call it after all timing: a profiler may slow a process."""
+        """Which kernels run at each layer for this batch. Call it after all timing: a profiler may slow a process."""
         with torch.inference_mode():
             tensor = self.predictor.preprocess(self._take(batch))
 
@@ -149,7 +149,7 @@ class Arm:
             self.predictor.inference(tensor)
 
         evidence = attest_call(self.network, call, stage=stage, backward=False, dtype=self._options.precision)
-        return judge(evidence, find_sites(self.network))
+        return judge(evidence, find_layers(self.network))
 
     def _take(self, batch: Batch) -> list[Any]:
         images = list(batch.images)

@@ -9,7 +9,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.cache import cache_root
 from sdpa_exp.injection.auto import choose
 from sdpa_exp.injection.inject import Choices
-from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.tasks.auto import FOLDER
 from sdpa_exp.tasks.predict.arm import Arm, Options
 from sdpa_exp.tasks.predict.setups import Setup, arms_of, reasons_against, setting_of
@@ -28,9 +28,9 @@ def build_arms(
         driver: of the GPU; a choice of `auto` is valid for one.
 
     Raises:
-        InjectionError: the network has no attention sites.
+        InjectionError: the network has no attention layers.
     """
-    sites = find_sites(network)
+    layers = find_layers(network)
     options = Options(
         device=next(network.parameters()).device,
         imgsz=imgsz,
@@ -42,11 +42,11 @@ def build_arms(
     )
     arms: dict[str, Arm] = {}
     not_run = []
-    for name, core in arms_of(plan).items():
-        reasons = reasons_against(plan, core, setup, sites)
+    for name, backend in arms_of(plan).items():
+        reasons = reasons_against(plan, backend, setup, layers)
         if not reasons:
-            choices = _choices(plan, network, imgsz, setup, driver) if core == AUTO_NAME else None
-            arms[name] = Arm(network, core, options, choices)
+            choices = _choices(plan, network, imgsz, setup, driver) if backend == AUTO_NAME else None
+            arms[name] = Arm(network, backend, options, choices)
             if setup.channels_last and not arms[name].is_channels_last:
                 del arms[name]
                 reasons = [f"Ultralytics does not offer channels_last on {options.device}"]
@@ -67,4 +67,4 @@ def _choices(plan: Plan, network: nn.Module, imgsz: int, setup: Setup, driver: s
         driver=driver,
         folder=cache_root() / FOLDER,
     )
-    return choice.cores
+    return choice.backends

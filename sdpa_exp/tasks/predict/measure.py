@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sdpa_exp.measure.interval import ratio_of
 from sdpa_exp.tasks.predict.arm import Arm
 from sdpa_exp.tasks.predict.interleave import Samples
 from sdpa_exp.tasks.predict.samples import STAGES, FloatArray, describe_ms, images_per_s
 from sdpa_exp.tasks.predict.source import Batch
-from sdpa_exp.timing.interval import ratio_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Variant:
 
     @property
     def label(self) -> str:
-        """Short, for names of quantities and phases."""
+        """Short, for names of metrics and phases."""
         return f"{self.setup.replace(', ', '_')}_batch{self.batch}"
 
     def to_dict(self, baseline: str) -> dict[str, Any]:

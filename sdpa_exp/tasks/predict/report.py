@@ -45,7 +45,7 @@ def render_predict(content: dict[str, Any]) -> str:
     for arm, attestation in content["attestation"].items():
         kernels = sorted({kernel for stage in attestation["executed"].values() for kernel in stage})
         state = "" if attestation["ok"] else ", NOT AS ASKED"
-        say(f"{arm} ran {', '.join(kernels) or 'no attention kernel'} at {attestation['num_sites']} sites{state}")
+        say(f"{arm} ran {', '.join(kernels) or 'no attention kernel'} at {attestation['num_layers']} layers{state}")
     for warning in content["warnings"]:
         say(f"warning: {warning}")
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]

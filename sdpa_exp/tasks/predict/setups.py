@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.registry import get_core
+from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.injection.sites import Site
+from sdpa_exp.injection.layers import Layer
 from sdpa_exp.tasks.auto import base_setting
 from sdpa_exp.tasks.hardware import DTYPES
 
@@ -32,12 +32,12 @@ class Setup:
 
 
 def arms_of(plan: Plan) -> dict[str, str]:
-    """Arm -> core: the baseline first, then the plan's own arm, then those of predict.arms."""
+    """Arm -> backend: the baseline first, then the plan's own arm, then those of predict.arms."""
     baseline = baseline_of(plan)
-    cores = {baseline: baseline, plan.arm: plan.attention.core}
+    backends = {baseline: baseline, plan.arm: plan.attention.backend}
     for name in plan.predict.arms or ():
-        cores.setdefault(name, name)
-    return cores
+        backends.setdefault(name, name)
+    return backends
 
 
 def baseline_of(plan: Plan) -> str:
@@ -60,18 +60,18 @@ def setups_of(plan: Plan) -> list[Setup]:
 
 
 def setting_of(plan: Plan, setup: Setup) -> Setting:
-    """What a core is asked for: inference, where floors that compute no attention are welcome."""
+    """What a backend is asked for: inference, where floors that compute no attention are welcome."""
     return dataclasses.replace(
         base_setting(plan), dtype=DTYPES[setup.precision], needs_grad=False, compiled=False, purpose="benchmark"
     )
 
 
-def reasons_against(plan: Plan, core: str, setup: Setup, sites: list[Site]) -> list[str]:
-    """Why a core can't predict with this setup; empty when it can."""
+def reasons_against(plan: Plan, backend: str, setup: Setup, layers: list[Layer]) -> list[str]:
+    """Why a backend can't predict with this setup; empty when it can."""
     if setup.precision == "fp16" and torch.device(plan.hardware.device).type == "cpu":
         return ["Ultralytics predicts in fp32 on a CPU, whatever it is asked for"]
     settings = {
-        dataclasses.replace(setting_of(plan, setup), head_dim_qk=site.head_dim_qk, head_dim_v=site.head_dim_v)
-        for site in sites
+        dataclasses.replace(setting_of(plan, setup), head_dim_qk=layer.head_dim_qk, head_dim_v=layer.head_dim_v)
+        for layer in layers
     }
-    return list(dict.fromkeys(reason for each in settings for reason in refusal(get_core(core), each)))
+    return list(dict.fromkeys(reason for each in settings for reason in refusal(get_backend(backend), each)))

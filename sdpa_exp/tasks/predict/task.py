@@ -15,10 +15,10 @@ from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.real_batch import val_images
-from sdpa_exp.errors import CoreUnavailable, RunError
+from sdpa_exp.errors import BackendUnavailable, RunError
 from sdpa_exp.evidence.attest import Attestation
-from sdpa_exp.results.events import Journal
-from sdpa_exp.results.files import write_json_atomic, write_text_atomic
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.files import write_json_atomic, write_text_atomic
 from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tasks.hardware import set_backends
 from sdpa_exp.tasks.outcome import Outcome
@@ -29,7 +29,7 @@ from sdpa_exp.tasks.predict.detector import Detector, load_detector
 from sdpa_exp.tasks.predict.figure import Panel, draw_latencies
 from sdpa_exp.tasks.predict.interleave import time_interleaved
 from sdpa_exp.tasks.predict.measure import ROW_NAMES, Variant, shapes_of
-from sdpa_exp.tasks.predict.quantities import fill_quantities
+from sdpa_exp.tasks.predict.metrics import fill_metrics
 from sdpa_exp.tasks.predict.report import render_predict
 from sdpa_exp.tasks.predict.setups import Setup, baseline_of, setups_of
 from sdpa_exp.tasks.predict.source import Source, read_images, read_source, to_batches
@@ -45,31 +45,31 @@ _FRESH = (
 )
 
 
-def predict(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
+def predict(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
     """Time all arms, interleaved; then see what ran. Fills `outcome`, `predict.json`, `report.txt` and a picture.
 
     Args:
         plan: resolved.
-        journal: open journal of the run folder.
+        event_log: open event log of the run folder.
         outcome: filled in place.
         started_perf_s: `time.perf_counter()` at the start of the process.
 
     Raises:
         DatasetError: there is no image, or one that can't be read.
-        CoreUnavailable: the plan's arm runs in none of the precisions.
-        AttestationError: an arm ran something else than its core.
+        BackendUnavailable: the plan's arm runs in none of the precisions.
+        AttestationError: an arm ran something else than its backend.
         RunError: the weights can't be loaded, or nothing fits into memory.
     """
-    _Prediction(plan, journal, outcome, started_perf_s).run()
+    _Prediction(plan, event_log, outcome, started_perf_s).run()
 
 
 class _Prediction:
     """One run of the task; `content` is predict.json, written again after every batch size."""
 
-    def __init__(self, plan: Plan, journal: Journal, outcome: Outcome, started_perf_s: float) -> None:
-        self.plan, self.journal, self.outcome = plan, journal, outcome
+    def __init__(self, plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: float) -> None:
+        self.plan, self.event_log, self.outcome = plan, event_log, outcome
         self.device = torch.device(plan.hardware.device)
-        self.clock = PhaseClock(journal, started_perf_s=started_perf_s)
+        self.clock = PhaseClock(event_log, started_perf_s=started_perf_s)
         self.clock.set_device(self.device)
         self.baseline = baseline_of(plan)
         self.variants: list[Variant] = []
@@ -146,7 +146,7 @@ class _Prediction:
             self._warn("images_repeated", f"{len(source.frames)} images fill a batch of {largest} by being repeated")
 
     def _warn(self, code: str, message: str) -> None:
-        self.outcome.warn(self.journal, code, message)
+        self.outcome.warn(self.event_log, code, message)
         self.content["warnings"].append(message)
 
     def _build(self, network: nn.Module, imgsz: int, setup: Setup) -> dict[str, Arm]:
@@ -160,7 +160,7 @@ class _Prediction:
             return
         own = [item for item in self.content["not_run"] if item["arm"] == self.plan.arm]
         words = "; ".join(f"in {item['setup']}: {item['reason']}" for item in own)
-        raise CoreUnavailable(
+        raise BackendUnavailable(
             f"attention={self.plan.arm} can't predict here: {words}. See predict.precisions, and task=doctor."
         )
 
@@ -175,7 +175,7 @@ class _Prediction:
             for found in compare_outputs(arms, self.baseline, batches, NUM_COMPARED):
                 self.content["agreement"].append({"setup": setup, **found.to_dict()})
                 if not found.is_close:
-                    self.outcome.warn(self.journal, "outputs_differ", found.sentence())
+                    self.outcome.warn(self.event_log, "outputs_differ", found.sentence())
         for size in dict.fromkeys(plan.predict.batches):
             batches = to_batches(source.frames, size)
             self.clock.enter(Variant(setup=setup, batch=size, samples=None).label)
@@ -222,8 +222,8 @@ class _Prediction:
         plan, outcome = self.plan, self.outcome
         self.content["attestation"] = {name: found.summary() for name, found in attestations.items()}
         outcome.attestation = attestations[plan.arm].summary()
-        self.journal.write("attestation", summary=outcome.attestation)
-        fill_quantities(self.content, outcome)
+        self.event_log.write("attestation", summary=outcome.attestation)
+        fill_metrics(self.content, outcome)
         write_json_atomic(plan.run_dir / PREDICT_FILE, self.content)
         table = io.StringIO()
         csv.writer(table).writerows([ROW_NAMES, *(row for variant in self.variants for row in variant.rows())])
@@ -252,6 +252,6 @@ def _joined(before: Attestation | None, now: Attestation) -> Attestation:
         requested=now.requested,
         evidence=(*before.evidence, *now.evidence),
         mismatches=(*before.mismatches, *now.mismatches),
-        num_sites=now.num_sites,
+        num_layers=now.num_layers,
         choices=before.choices,
     )

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdpa_exp.errors import RunError
-from sdpa_exp.evidence.labels import SITE_LABEL
+from sdpa_exp.evidence.labels import LAYER_LABEL
 from sdpa_exp.tasks.profile import parts
 from sdpa_exp.tasks.profile.intervals import Interval, intersection, length, union
 from sdpa_exp.tasks.profile.parts import PARTS, Key
 
 _BACKWARD = "autograd::engine::evaluate_function"
-_RANGES = (parts.PART_LABEL, SITE_LABEL, parts.STEP_LABEL)
+_RANGES = (parts.PART_LABEL, LAYER_LABEL, parts.STEP_LABEL)
 _US = 1e-6
 
 
@@ -49,7 +49,7 @@ class Breakdown:
         steps_s: of each step.
         busy_s: device time with a kernel running; None without CUDA.
         data_wait_s: the loop waited for a batch, whether or not the device had work.
-        product_by_site: site -> forward and backward seconds of its product.
+        product_by_layer: layer -> forward and backward seconds of its product.
     """
 
     step_s: float
@@ -57,7 +57,7 @@ class Breakdown:
     shares: tuple[Share, ...]
     busy_s: float | None
     data_wait_s: float
-    product_by_site: dict[str, tuple[float, float]]
+    product_by_layer: dict[str, tuple[float, float]]
 
     def share(self, key: Key) -> float:
         """The part's share of the step's wall time."""
@@ -66,27 +66,27 @@ class Breakdown:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an operation belongs: its part, and its site if it is in one."""
+    """Where an operation belongs: its part, and its layer if it is in one."""
 
     key: Key
-    site: str | None = None
+    layer: str | None = None
 
 
 @dataclass(frozen=True)
 class _Context:
     word: str | None = None
-    site: str | None = None
+    layer: str | None = None
 
 
 def attribute(
-    events: Iterable[Any], *, stock_sites: frozenset[str], expected_sites: Sequence[str], on_cuda: bool
+    events: Iterable[Any], *, stock_layers: frozenset[str], expected_layers: Sequence[str], on_cuda: bool
 ) -> Breakdown:
     """Attribute the events of a profiler.
 
     Args:
         events: `profiler.events()` of steps under `labelled_training`.
-        stock_sites: sites that run the module's own forward.
-        expected_sites: sites whose product must be seen, forward and backward.
+        stock_layers: layers that run the module's own forward.
+        expected_layers: layers whose product must be seen, forward and backward.
         on_cuda: kernels are what counts.
 
     Raises:
@@ -98,14 +98,14 @@ def attribute(
     waits = union(_interval(e) for e in host if e.name == parts.PART_LABEL + parts.DATA)
     if not steps:
         raise RunError(_nothing_seen("not one step"))
-    walker = _Walker(stock_sites, on_cuda)
+    walker = _Walker(stock_layers, on_cuda)
     for event in host:
         if event.name == parts.STEP_LABEL:
             walker.forward(event, _Context())
     for event in host:
         if event.name.startswith(_BACKWARD):
             walker.backward(event)
-    _check(walker, {e.name for e in host}, expected_sites)
+    _check(walker, {e.name for e in host}, expected_layers)
 
     wall_us = length(steps)
     times = walker.times
@@ -130,17 +130,17 @@ def attribute(
         ),
         busy_s=None if busy_us is None else busy_us * scale,
         data_wait_s=length(waits) * scale,
-        product_by_site={site: (pair[0] * scale, pair[1] * scale) for site, pair in walker.sites.items()},
+        product_by_layer={layer: (pair[0] * scale, pair[1] * scale) for layer, pair in walker.layers.items()},
     )
 
 
 class _Walker:
     """Sums times by part, in microseconds of all steps: [forward, backward]."""
 
-    def __init__(self, stock_sites: frozenset[str], on_cuda: bool) -> None:
+    def __init__(self, stock_layers: frozenset[str], on_cuda: bool) -> None:
         self.times: dict[Key, list[float]] = defaultdict(lambda: [0.0, 0.0])
-        self.sites: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-        self._stock_sites = stock_sites
+        self.layers: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        self._stock_layers = stock_layers
         self._on_cuda = on_cuda
         self._made_by: dict[int, _Place] = {}
 
@@ -172,13 +172,13 @@ class _Walker:
         self._add(place, 1, self._time_us(event))
 
     def _place(self, name: str, context: _Context) -> _Place:
-        if context.word == parts.CORE:
-            return _Place("product", context.site)
+        if context.word == parts.BACKEND:
+            return _Place("product", context.layer)
         if context.word == parts.PROJECTION:
-            return _Place("projection", context.site)
-        if context.site is not None and context.word is None:
-            key = parts.part_in_site(name, is_stock=context.site in self._stock_sites)
-            return _Place(key, context.site)
+            return _Place("projection", context.layer)
+        if context.layer is not None and context.word is None:
+            key = parts.part_in_layer(name, is_stock=context.layer in self._stock_layers)
+            return _Place(key, context.layer)
         if context.word in (parts.FORWARD, parts.OUTSIDE):
             return _Place(parts.part_of_layer(name))
         return _Place("other")
@@ -190,8 +190,8 @@ class _Walker:
 
     def _add(self, place: _Place, direction: int, time_us: float) -> None:
         self.times[place.key][direction] += time_us
-        if place.key == "product" and place.site is not None:
-            self.sites[place.site][direction] += time_us
+        if place.key == "product" and place.layer is not None:
+            self.layers[place.layer][direction] += time_us
 
     def _time_us(self, event: Any) -> float:
         if not self._on_cuda:
@@ -200,10 +200,10 @@ class _Walker:
 
 
 def _inside(name: str, context: _Context) -> _Context:
-    if name.startswith(SITE_LABEL):
-        return _Context(None, name.removeprefix(SITE_LABEL))
+    if name.startswith(LAYER_LABEL):
+        return _Context(None, name.removeprefix(LAYER_LABEL))
     if name.startswith(parts.PART_LABEL):
-        return _Context(name.removeprefix(parts.PART_LABEL), context.site)
+        return _Context(name.removeprefix(parts.PART_LABEL), context.layer)
     return context
 
 
@@ -222,13 +222,13 @@ def _interval(event: Any) -> Interval:
     return float(event.time_range.start), float(event.time_range.end)
 
 
-def _check(walker: _Walker, names: set[str], expected_sites: Sequence[str]) -> None:
+def _check(walker: _Walker, names: set[str], expected_layers: Sequence[str]) -> None:
     words = (parts.FORWARD, parts.LOSS, parts.OPTIMISER, parts.DATA, parts.TRANSFER)
     missing = [word for word in words if parts.PART_LABEL + word not in names]
     if missing:
         raise RunError(_nothing_seen(f"no {', '.join(missing)}"))
     for direction, word in enumerate(("forward", "backward")):
-        unseen = [site for site in expected_sites if not walker.sites[site][direction]]
+        unseen = [layer for layer in expected_layers if not walker.layers[layer][direction]]
         if unseen:
             raise RunError(_nothing_seen(f"no attention product {word} at {', '.join(unseen)}"))
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from sdpa_exp.callbacks.memory import PeakMemory
-from sdpa_exp.injection.sites import Site
+from sdpa_exp.injection.layers import Layer
 from sdpa_exp.tasks.profile.peaks import Peak, peak_meter
 from sdpa_exp.tasks.profile.saved import SavedTensors, storage_bytes
 from sdpa_exp.tasks.profile.schedule import Stage
@@ -38,7 +38,7 @@ class StepMemory:
         batch: images and labels on the device.
         saved: activations that autograd holds at the end of the forward.
         saved_attention: those among them that were saved inside attention modules.
-        saved_by_site: site -> those of its projections, and the rest of it (the product and its copies).
+        saved_by_layer: layer -> those of its projections, and the rest of it (the product and its copies).
         peak: the largest sum of all tensors at any moment.
         peak_phase: the phase of that moment: forward, backward or optimiser.
         temporary: what is left of the peak without everything above that is held in that phase.
@@ -56,7 +56,7 @@ class StepMemory:
     batch: float
     saved: float
     saved_attention: float
-    saved_by_site: dict[str, dict[str, float]]
+    saved_by_layer: dict[str, dict[str, float]]
     peak: float
     peak_phase: str
     temporary: float
@@ -70,11 +70,11 @@ class StepMemory:
 class MemorySteps(Stage):
     """Measures the steps of one update; `result` is there in the end."""
 
-    def __init__(self, name: str, num_steps: int, model: nn.Module, sites: Sequence[Site]) -> None:
+    def __init__(self, name: str, num_steps: int, model: nn.Module, layers: Sequence[Layer]) -> None:
         super().__init__(name, num_steps)
         self.result: StepMemory | None = None
         self._model = model
-        self._sites = sites
+        self._layers = layers
         self._stack = ExitStack()
         self._watching = ExitStack()
         self._saved: SavedTensors | None = None
@@ -118,10 +118,10 @@ class MemorySteps(Stage):
             batch=self._batch / _MIB,
             saved=self._saved.total / _MIB,
             saved_attention=self._saved.attention / _MIB,
-            saved_by_site={
-                site: {where: value / _MIB for where, value in found.items()}
-                for site, found in self._saved.bytes_by_site.items()
-                if site is not None
+            saved_by_layer={
+                layer: {where: value / _MIB for where, value in found.items()}
+                for layer, found in self._saved.bytes_by_layer.items()
+                if layer is not None
             },
             peak=peak.allocated / _MIB,
             peak_phase=peak.phase,
@@ -150,7 +150,7 @@ class MemorySteps(Stage):
         batch = [value for value in trainer.last_batch.values() if isinstance(value, Tensor)]
         self._batch = storage_bytes(value for value in batch if value.device.type == trainer.device.type)
         known = [*self._model.parameters(), *self._model.buffers(), *batch]
-        self._saved = SavedTensors(self._sites, not_counted=known, device=trainer.device)
+        self._saved = SavedTensors(self._layers, not_counted=known, device=trainer.device)
         self._watching.enter_context(self._saved.watching())
 
     def _after_forward(self) -> None:

@@ -31,7 +31,7 @@ class Part:
 
 
 PARTS: tuple[Part, ...] = (
-    Part(key="product", title="attention product", meaning="softmax(QK^T)V at all sites, its inner copies included"),
+    Part(key="product", title="attention product", meaning="softmax(QK^T)V at all layers, its inner copies included"),
     Part(
         key="attention_rest",
         title="attention, rest",
@@ -47,7 +47,7 @@ PARTS: tuple[Part, ...] = (
     Part(
         key="other_layers",
         title="other layers",
-        meaning="concatenation, upsampling, pooling, sums; attention that is no site, as in RT-DETR's decoder",
+        meaning="concatenation, upsampling, pooling, sums; attention that is no layer, as in RT-DETR's decoder",
     ),
     Part(key="loss", title="loss", meaning="Ultralytics' criterion with its Python, target assignment included"),
     Part(
@@ -75,7 +75,7 @@ HAVE_BACKWARD: frozenset[Key] = frozenset(
 """Parts with a forward and a backward; `other` has a little of both, and is shown in one piece."""
 
 FORWARD, LOSS, OPTIMISER, DATA, TRANSFER = "forward", "loss", "optimiser", "data", "transfer"
-CORE, PROJECTION, OUTSIDE = "core", "projection", "outside"
+BACKEND, PROJECTION, OUTSIDE = "backend", "projection", "outside"
 PART_LABEL = "sdpa_exp.part/"
 """Opens the name of a range; one of the seven words above follows."""
 STEP_LABEL = "sdpa_exp.step"
@@ -106,8 +106,8 @@ def part_of_layer(op: str) -> Key:
     return "norm_activation" if op in _NORMS_ACTIVATIONS else "other_layers"
 
 
-def part_in_site(op: str, *, is_stock: bool) -> Key:
-    """The part of an operation inside an attention module, outside its core and its children.
+def part_in_layer(op: str, *, is_stock: bool) -> Key:
+    """The part of an operation inside an attention module, outside its backend and its children.
 
     Args:
         op: the outermost operation, such as aten::matmul.

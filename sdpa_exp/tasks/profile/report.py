@@ -18,8 +18,8 @@ def render_profile(content: dict[str, Any]) -> str:
     """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
     console = Console(file=StringIO(), color_system=None, highlight=False)
     console.print(
-        f"attention={content['arm']} in {content['model']}, {content['num_sites']} sites, {content['imgsz']} px, batch "
-        f"{content['batch']}, {content['precision']} on {_device(content)}, {content['dataset']}, recipe "
+        f"attention={content['arm']} in {content['model']}, {content['num_layers']} layers, {content['imgsz']} px, "
+        f"batch {content['batch']}, {content['precision']} on {_device(content)}, {content['dataset']}, recipe "
         f"{content['recipe']}"
     )
     console.print(_step(content))
@@ -61,10 +61,10 @@ def _step(content: dict[str, Any]) -> Table:
 
 
 def _conclusion(content: dict[str, Any]) -> str:
-    quantities, times, step = content["quantities"], content["times"], content["step"]
+    metrics, times, step = content["metrics"], content["times"], content["step"]
     product, rest = (_share(step, key) for key in ("product", "attention_rest"))
     lines = [
-        f"Bound: no attention can make this step more than {quantities['amdahl_bound']:.3f} x as fast: the product is "
+        f"Bound: no attention can make this step more than {metrics['amdahl_bound']:.3f} x as fast: the product is "
         f"{100 * product:.1f} % of it."
     ]
     interval = (
@@ -77,18 +77,18 @@ def _conclusion(content: dict[str, Any]) -> str:
         f"{times['num_pairs']} pairs in turns, no profiler): {_ms(times['without_product_s'])} ms instead of "
         f"{_ms(times['step_s'])} ms."
     )
-    is_stock = content["core"] == "stock"
+    is_stock = content["backend"] == "stock"
     if is_stock:
         lines.append(
             f"Leaving it out also takes stock's own copies away (attention, rest: {100 * rest:.1f} %), so that the "
             f"check should give up to {1 / (1 - product - rest):.3f} x."
         )
-    lines.append(_agreement(times, quantities["amdahl_bound"], 1 / (1 - product - (rest if is_stock else 0.0))))
+    lines.append(_agreement(times, metrics["amdahl_bound"], 1 / (1 - product - (rest if is_stock else 0.0))))
     lines.append(
         f"Profiler: {_ms(step['step_s'])} ms a step with it, {_ms(times['step_s'])} ms without "
-        f"({quantities['profiler_slowdown']:.2f} x); it adds to every operation, so that small ones look larger."
+        f"({metrics['profiler_slowdown']:.2f} x); it adds to every operation, so that small ones look larger."
     )
-    lines.append(f"Waiting for data, not profiled: {100 * quantities['data_wait_share']:.1f} % of a step.")
+    lines.append(f"Waiting for data, not profiled: {100 * metrics['data_wait_share']:.1f} % of a step.")
     if step["busy_s"] is not None:
         lines.append(f"The device ran kernels for {100 * step['busy_s'] / step['step_s']:.1f} % of the profiled step.")
     return "\n".join(lines)
@@ -113,7 +113,7 @@ def _memory(content: dict[str, Any]) -> Table:
     table.add_column("MiB", justify="right", no_wrap=True)
     table.add_column("what is in it")
     saved, attention = memory["saved"], memory["saved_attention"]
-    in_projections = sum(site["projection"] for site in memory["saved_by_site"].values())
+    in_projections = sum(layer["projection"] for layer in memory["saved_by_layer"].values())
     rows = [
         ("weights", memory["weights"], "parameters and buffers of the model"),
         ("EMA", memory["ema"], "the averaged copy that is validated and saved"),
@@ -123,7 +123,7 @@ def _memory(content: dict[str, Any]) -> Table:
         ("saved activations", saved, "what autograd holds at the end of forward"),
         ("  in attention", attention, f"{100 * attention / saved:.1f} % of them"),
         ("    projections", in_projections, "in the modules qkv, proj and pe"),
-        ("    product and rest", attention - in_projections, "among it all that another core can change"),
+        ("    product and rest", attention - in_projections, "among it all that another backend can change"),
         ("temporary", memory["temporary"], f"the rest of the peak, which was in {memory['peak_phase']}"),
     ]
     for name, value, words in rows:

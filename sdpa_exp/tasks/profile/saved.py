@@ -15,41 +15,41 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from sdpa_exp.injection.sites import Site
+from sdpa_exp.injection.layers import Layer
 from sdpa_exp.tasks.profile.parts import PROJECTION_MODULES
 
 Where = Literal["projection", "rest"]
 
 
 class SavedTensors:
-    """Counts what is saved while `watching`; `bytes_by_site` is site -> part -> bytes, with None for all else."""
+    """Counts what is saved while `watching`; `bytes_by_layer` is layer -> part -> bytes, with None for all else."""
 
-    def __init__(self, sites: Sequence[Site], *, not_counted: Iterable[Tensor], device: torch.device) -> None:
-        self.bytes_by_site: dict[str | None, dict[Where, int]] = defaultdict(lambda: {"projection": 0, "rest": 0})
-        self._sites = sites
+    def __init__(self, layers: Sequence[Layer], *, not_counted: Iterable[Tensor], device: torch.device) -> None:
+        self.bytes_by_layer: dict[str | None, dict[Where, int]] = defaultdict(lambda: {"projection": 0, "rest": 0})
+        self._layers = layers
         self._device = device
         self._known = {storage_id(tensor) for tensor in not_counted}
         self._held: dict[int, Any] = {}  # keeps addresses from being used twice while they are compared
-        self._site: str | None = None
+        self._layer: str | None = None
         self._where: Where = "rest"
 
     @property
     def total(self) -> int:
         """All bytes saved."""
-        return sum(sum(found.values()) for found in self.bytes_by_site.values())
+        return sum(sum(found.values()) for found in self.bytes_by_layer.values())
 
     @property
     def attention(self) -> int:
         """Bytes saved inside attention modules."""
-        return self.total - sum(self.bytes_by_site[None].values())
+        return self.total - sum(self.bytes_by_layer[None].values())
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Count within it; on leaving, nothing is held any more."""
         with ExitStack() as stack:
-            for site in self._sites:
-                self._watch(stack, site.module, "_site", site.name)
-                for name, child in site.module.named_children():
+            for layer in self._layers:
+                self._watch(stack, layer.module, "_layer", layer.name)
+                for name, child in layer.module.named_children():
                     if name in PROJECTION_MODULES:
                         self._watch(stack, child, "_where", "projection")
             stack.callback(self._held.clear)
@@ -73,7 +73,7 @@ class SavedTensors:
         if tensor.device.type == self._device.type and address not in self._known and address not in self._held:
             storage = tensor.untyped_storage()
             self._held[address] = storage
-            self.bytes_by_site[self._site][self._where] += storage.nbytes()
+            self.bytes_by_layer[self._layer][self._where] += storage.nbytes()
         return tensor
 
 

@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from ultralytics.utils.torch_utils import unwrap_model
 
-from sdpa_exp.attention.registry import get_core
+from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.callbacks.attach import attach
 from sdpa_exp.callbacks.attestation import attest_step
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import RunError
 from sdpa_exp.evidence.attest import Attestation, judge
-from sdpa_exp.injection.inject import site_core
-from sdpa_exp.injection.sites import find_sites
-from sdpa_exp.results.events import Journal
-from sdpa_exp.results.files import write_json_atomic, write_text_atomic
+from sdpa_exp.injection.inject import layer_backend
+from sdpa_exp.injection.layers import find_layers
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.files import write_json_atomic, write_text_atomic
 from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.profile.attribution import Breakdown, attribute
@@ -42,24 +42,24 @@ _CHANGED: dict[str, Any] = {"val": False, "save": False, "plots": False, "warmup
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
-def profile(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: float) -> None:
+def profile(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
     """Profile a short real training; fills `outcome`, profile.json, report.txt, two pictures and the trace.
 
     Args:
         plan: resolved.
-        journal: open journal of the run folder.
+        event_log: open event log of the run folder.
         outcome: filled in place.
         started_perf_s: `time.perf_counter()` at the start of the process.
 
     Raises:
-        CoreUnavailable: before the first step, with reasons.
+        BackendUnavailable: before the first step, with reasons.
         DatasetError: the data set can't be used.
         RunError: out of memory, too few steps, or a profiler that saw too little.
         AttestationError: something else ran than what was asked for.
     """
-    training = set_up_training(plan, journal, outcome, **_CHANGED)
+    training = set_up_training(plan, event_log, outcome, **_CHANGED)
     trainer = training.trainer
-    clock = PhaseClock(journal, started_perf_s=started_perf_s)
+    clock = PhaseClock(event_log, started_perf_s=started_perf_s)
     clock.set_device(trainer.device)
     steps = _Steps(plan, clock)
     attach(trainer, steps)
@@ -74,7 +74,7 @@ def profile(plan: Plan, journal: Journal, outcome: Outcome, *, started_perf_s: f
         outcome.memory.update(clock.memory)
 
     found = steps.found()
-    _fill(outcome, journal, found)
+    _fill(outcome, event_log, found)
     content = _content(plan, outcome, found)
     write_json_atomic(plan.run_dir / PROFILE_FILE, content)
     if plan.profile.trace:
@@ -113,15 +113,15 @@ class _Steps:
         Raises:
             RunError: the profiler saw too little.
         """
-        stock = frozenset(site.name for site in self._sites if get_core(site_core(site)).function is None)
+        stock = frozenset(layer.name for layer in self._layers if get_backend(layer_backend(layer)).function is None)
         assert self.memory.result is not None
         return Found(
             times=summarise([unit.result for unit in self._units if unit.result is not None]),
             memory=self.memory.result,
             breakdown=attribute(
                 self.profiled.profiler.events(),
-                stock_sites=stock,
-                expected_sites=[site.name for site in self._sites],
+                stock_layers=stock,
+                expected_layers=[layer.name for layer in self._layers],
                 on_cuda=self._device.type == "cuda",
             ),
             attestation=self._attestation,
@@ -132,14 +132,14 @@ class _Steps:
         options = self._plan.profile
         model = unwrap_model(trainer.model)
         self._device = trainer.device
-        self._sites = find_sites(model)
+        self._layers = find_layers(model)
         self._accumulate = update = trainer.accumulate
-        self._units = [Unit("timing", update, self._sites, is_identity=flag) for flag in turns(options.num_pairs)]
-        self.memory = MemorySteps("memory", update, model, self._sites)
-        self.profiled = ProfiledSteps("profiled", _multiple(options.num_steps, update), model, self._sites)
+        self._units = [Unit("timing", update, self._layers, is_identity=flag) for flag in turns(options.num_pairs)]
+        self.memory = MemorySteps("memory", update, model, self._layers)
+        self.profiled = ProfiledSteps("profiled", _multiple(options.num_steps, update), model, self._layers)
         stages: list[Stage] = [
             Stage("warmup", _multiple(options.warmup_steps, update)),
-            Unit("warmup", update, self._sites, is_identity=True),
+            Unit("warmup", update, self._layers, is_identity=True),
             *self._units,
             self.memory,
             self.profiled,
@@ -149,7 +149,7 @@ class _Steps:
     def _attest(self, trainer: Any) -> None:
         self._clock.enter("attestation")
         evidence = attest_step(trainer, precision=self._plan.hardware.precision or "fp32")
-        self._attestation = judge(evidence, self._sites)
+        self._attestation = judge(evidence, self._layers)
 
 
 def _close_loaders(trainer: Any) -> None:
@@ -179,10 +179,10 @@ def _memory_errors(plan: Plan) -> Iterator[None]:
         ) from error
 
 
-def _fill(outcome: Outcome, journal: Journal, found: Found) -> None:
+def _fill(outcome: Outcome, event_log: EventLog, found: Found) -> None:
     times, breakdown, memory = found.times, found.breakdown, found.memory
     share = breakdown.share("product")
-    outcome.quantities |= {
+    outcome.metrics |= {
         "step_s": times.step_s,
         "product_share": share,
         "amdahl_bound": 1 / (1 - share),
@@ -194,7 +194,7 @@ def _fill(outcome: Outcome, journal: Journal, found: Found) -> None:
         "saved_in_attention_mib": memory.saved_attention,
     }
     outcome.attestation = found.attestation.summary()
-    journal.write("attestation", summary=found.attestation.summary())
+    event_log.write("attestation", summary=found.attestation.summary())
 
 
 def _content(plan: Plan, outcome: Outcome, found: Found) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _content(plan: Plan, outcome: Outcome, found: Found) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "arm": plan.arm,
-        "core": plan.attention.core,
+        "backend": plan.attention.backend,
         "model": plan.model.name,
         "dataset": plan.dataset.name,
         "recipe": plan.train.name,
@@ -212,12 +212,12 @@ def _content(plan: Plan, outcome: Outcome, found: Found) -> dict[str, Any]:
         "device": plan.hardware.device,
         "num_threads": torch.get_num_threads(),
         "workers": plan.hardware.workers,
-        "num_sites": found.attestation.num_sites,
+        "num_layers": found.attestation.num_layers,
         "accumulate": found.accumulate,
         "changed_arguments": _CHANGED,
         "versions": {"torch": torch.__version__},
         "parts": {part.key: part.meaning for part in PARTS},
-        "quantities": outcome.quantities,
+        "metrics": outcome.metrics,
         "times": dataclasses.asdict(found.times),
         "step": dataclasses.asdict(found.breakdown),
         "memory": dataclasses.asdict(found.memory),

@@ -19,8 +19,8 @@ import torch
 
 from sdpa_exp.compare.stats import paired_test
 from sdpa_exp.injection.dispatch import ATTRIBUTE
-from sdpa_exp.injection.inject import site_core
-from sdpa_exp.injection.sites import Site
+from sdpa_exp.injection.inject import layer_backend
+from sdpa_exp.injection.layers import Layer
 from sdpa_exp.tasks.profile.schedule import Stage
 
 IDENTITY = "identity"
@@ -42,21 +42,21 @@ class Timed:
 
 
 class Unit(Stage):
-    """Steps with the arm's core or with identity; `result` is there in the end."""
+    """Steps with the arm's backend or with identity; `result` is there in the end."""
 
-    def __init__(self, name: str, num_steps: int, sites: Sequence[Site], *, is_identity: bool) -> None:
+    def __init__(self, name: str, num_steps: int, layers: Sequence[Layer], *, is_identity: bool) -> None:
         super().__init__(name, num_steps)
         self.result: Timed | None = None
-        self._sites = sites
+        self._layers = layers
         self._is_identity = is_identity
         self._data_s = 0.0
 
     def begin(self, trainer: Any) -> None:
-        """Swap the core, start the clock."""
-        self._cores = {site.name: site_core(site) for site in self._sites}
+        """Swap the backend, start the clock."""
+        self._backends = {layer.name: layer_backend(layer) for layer in self._layers}
         if self._is_identity:
-            for site in self._sites:
-                setattr(site.module, ATTRIBUTE, IDENTITY)
+            for layer in self._layers:
+                setattr(layer.module, ATTRIBUTE, IDENTITY)
         synchronize(trainer.device)
         self._begun_s = self._waiting_since_s = time.perf_counter()
 
@@ -69,11 +69,11 @@ class Unit(Stage):
         self._waiting_since_s = time.perf_counter()
 
     def end(self, trainer: Any) -> None:
-        """Stop the clock, give the sites their core back."""
+        """Stop the clock, give the layers their backend back."""
         synchronize(trainer.device)
         wall_s = time.perf_counter() - self._begun_s
-        for site in self._sites:
-            setattr(site.module, ATTRIBUTE, self._cores[site.name])
+        for layer in self._layers:
+            setattr(layer.module, ATTRIBUTE, self._backends[layer.name])
         self.result = Timed(is_identity=self._is_identity, num_steps=self.num_steps, wall_s=wall_s, data_s=self._data_s)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from sdpa_exp.injection.sites import Site
+from sdpa_exp.injection.layers import Layer
 from sdpa_exp.tasks.profile import parts
 from sdpa_exp.tasks.profile.labels import labelled_training
 from sdpa_exp.tasks.profile.schedule import Stage
@@ -20,17 +20,17 @@ from sdpa_exp.tasks.profile.timing import synchronize
 class ProfiledSteps(Stage):
     """Profiles its steps; `profiler` can be read after the last one."""
 
-    def __init__(self, name: str, num_steps: int, model: nn.Module, sites: Sequence[Site]) -> None:
+    def __init__(self, name: str, num_steps: int, model: nn.Module, layers: Sequence[Layer]) -> None:
         super().__init__(name, num_steps)
         self.profiler: Any = None
         self._model = model
-        self._sites = sites
+        self._layers = layers
         self._stack = ExitStack()
         self._ranges: list[Any] = []
 
     def begin(self, trainer: Any) -> None:
         """Put the labels on, start the profiler and the first step."""
-        self._stack.enter_context(labelled_training(trainer, self._model, self._sites))
+        self._stack.enter_context(labelled_training(trainer, self._model, self._layers))
         on_device = [ProfilerActivity.CUDA] if trainer.device.type == "cuda" else []
         synchronize(trainer.device)
         self.profiler = profile(activities=[ProfilerActivity.CPU, *on_device], acc_events=True)

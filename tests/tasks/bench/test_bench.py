@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from sdpa_exp.attention.core import Core
+from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.eager import EAGER
 from sdpa_exp.attention.requirements import ANYWHERE
-from sdpa_exp.errors import ConfigError, CoreUnavailable, RunError
-from sdpa_exp.results.quantities import TASK_QUANTITIES
+from sdpa_exp.errors import BackendUnavailable, ConfigError, RunError
+from sdpa_exp.runs.metrics import TASK_METRICS
 from sdpa_exp.tasks.bench.report import render_bench
 from sdpa_exp.tasks.bench.task import bench
 from sdpa_exp.tasks.outcome import Outcome
@@ -37,7 +37,7 @@ def _full(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> to
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.14 GiB")
 
 
-FULL = Core(name="full", summary="never fits", function=_full, kernels=frozenset({"flash"}), requirements=ANYWHERE)
+FULL = Backend(name="full", summary="never fits", function=_full, kernels=frozenset({"flash"}), requirements=ANYWHERE)
 
 
 def _fails_when_watched(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
@@ -64,8 +64,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, dict[str, 
 
 def test_every_level_is_measured_with_every_arm_that_runs_here(whole: tuple[Outcome, dict[str, Any], Path]) -> None:
     _, content, _ = whole
-    cells = {(row["level"], row["what"]): row for row in content["cells"]}
-    assert set(cells) == {
+    cases = {(row["level"], row["what"]): row for row in content["cases"]}
+    assert set(cases) == {
         ("op", "forward"),
         ("op", "forward+backward"),
         ("module", "forward"),
@@ -73,19 +73,19 @@ def test_every_level_is_measured_with_every_arm_that_runs_here(whole: tuple[Outc
         ("inference", "forward"),
         ("step", "loss, backward, optimizer"),
     }
-    for row in content["cells"]:
+    for row in content["cases"]:
         real = {"eager", "sdpa", "flash", "math"} | (set() if row["level"] == "op" else {"stock", "identity"})
         assert set(row["arms"]) == real
         assert row["baseline"] == ("eager" if row["level"] == "op" else "stock")
         assert "it has no CPU kernel" in row["left_out"]["efficient"]
-    assert len([row for row in content["cells"] if row["level"] == "op"]) == 6
-    assert {row["name"] for row in content["cells"] if row["level"] == "module"} == {"P4 64 px b1", "P5 64 px b1"}
+    assert len([row for row in content["cases"] if row["level"] == "op"]) == 6
+    assert {row["name"] for row in content["cases"] if row["level"] == "module"} == {"P4 64 px b1", "P5 64 px b1"}
     assert content["left_out"]["flex"].startswith("it compiles for each shape")
 
 
 def test_what_is_said_of_an_arm_follows_from_its_samples(whole: tuple[Outcome, dict[str, Any], Path]) -> None:
     _, content, _ = whole
-    for row in content["cells"]:
+    for row in content["cases"]:
         assert row["rounds"] == 2
         for label, arm in row["arms"].items():
             samples = sorted(row["seconds"][label])
@@ -111,7 +111,7 @@ def test_each_arm_is_proven_by_its_kernels_and_equal_ones_are_named(
         "math": ["math"],
         "identity": [],
     }
-    for row in content["cells"]:
+    for row in content["cases"]:
         has_backward = row["what"] != "forward"
         for label, arm in row["arms"].items():
             assert arm["kernels"] == {"forward": wanted[label], "backward": wanted[label] if has_backward else []}
@@ -121,11 +121,11 @@ def test_each_arm_is_proven_by_its_kernels_and_equal_ones_are_named(
 
 def test_memory_is_measured_and_energy_is_none_with_its_reason(whole: tuple[Outcome, dict[str, Any], Path]) -> None:
     _, content, _ = whole
-    row = next(r for r in content["cells"] if r["level"] == "op" and r["tokens"] == 256 and r["what"] == "forward")
+    row = next(r for r in content["cases"] if r["level"] == "op" and r["tokens"] == 256 and r["what"] == "forward")
     weights_mib = row["batch"] * row["heads"] * 256 * 256 * 4 / 2**20
     assert row["arms"]["eager"]["memory"]["allocated_mib"] >= weights_mib
     assert row["arms"]["flash"]["memory"]["allocated_mib"] < weights_mib
-    for arm in (arm for row in content["cells"] for arm in row["arms"].values()):
+    for arm in (arm for row in content["cases"] for arm in row["arms"].values()):
         assert arm["memory"]["allocated_mib"] > 0 or arm["kernels"]["forward"] == []
         assert arm["memory"]["reserved_mib"] is None
         assert arm["energy_j"] is None
@@ -147,24 +147,24 @@ def test_growth_is_fitted_over_the_shapes_that_differ_in_n_only(
 def test_the_floor_says_what_attention_costs(whole: tuple[Outcome, dict[str, Any], Path]) -> None:
     outcome, content, _ = whole
     floor = next(floor for floor in content["floors"] if floor["level"] == "step")
-    row = content["cells"][floor["cell"]]
+    row = content["cases"][floor["case"]]
     ratios = [a / b for a, b in zip(row["seconds"]["identity"], row["seconds"]["stock"], strict=True)]
     assert floor["attention_share"][0] == pytest.approx(1 - sum(ratios) / 2)
-    assert outcome.quantities["attention_share"] == floor["attention_share"][0]
+    assert outcome.metrics["attention_share"] == floor["attention_share"][0]
 
 
-def test_the_headline_quantities_are_defined_and_complete(whole: tuple[Outcome, dict[str, Any], Path]) -> None:
+def test_the_headline_metrics_are_defined_and_complete(whole: tuple[Outcome, dict[str, Any], Path]) -> None:
     outcome, _, _ = whole
-    assert set(outcome.quantities) <= set(TASK_QUANTITIES)
-    assert all(value is not None for value in outcome.quantities.values())
-    assert outcome.quantities["num_cells"] == 6 + 4 + 2
+    assert set(outcome.metrics) <= set(TASK_METRICS)
+    assert all(value is not None for value in outcome.metrics.values())
+    assert outcome.metrics["num_cases"] == 6 + 4 + 2
 
 
 def test_decisions_name_their_source_and_say_when_rounds_are_too_few(
     whole: tuple[Outcome, dict[str, Any], Path],
 ) -> None:
     _, content, folder = whole
-    assert len(content["decisions"]) == len(content["cells"])
+    assert len(content["decisions"]) == len(content["cases"])
     assert content["decisions"][3]["source"] == "bench.json #3"
     text = (folder / "decision.md").read_text()
     assert "undecided: 2 rounds, 6 are needed for an interval" in text
@@ -188,21 +188,21 @@ def test_a_size_or_batch_that_cannot_work_is_dropped_and_the_others_go_on(tmp_pa
         "bench.imgsz=[64,100]",
         "bench.batches=[1000000000]",
     )
-    assert [row["level"] for row in content["cells"]] == ["inference"]
-    reasons = {(cell["level"], cell["imgsz"]): cell["reason"] for cell in content["dropped"]}
+    assert [row["level"] for row in content["cases"]] == ["inference"]
+    reasons = {(case["level"], case["imgsz"]): case["reason"] for case in content["dropped"]}
     assert reasons["inference", 100] == "100 px is not a multiple of the model's stride 32: try 128"
     assert reasons["module", 64].startswith("batch 1000000000 at 64 px: it does not fit into memory")
-    assert outcome.quantities["num_dropped_cells"] == 3
-    assert outcome.quantities["step_speedup"] is None
-    assert "no cell of level step" in outcome.unmeasured["step_speedup"]
-    assert [warning["code"] for warning in outcome.warnings][-1] == "cells_dropped"
+    assert outcome.metrics["num_dropped_cases"] == 3
+    assert outcome.metrics["step_speedup"] is None
+    assert "no case of level step" in outcome.unmeasured["step_speedup"]
+    assert [warning["code"] for warning in outcome.warnings][-1] == "cases_dropped"
     assert "dropped: module 64 px b1000000000" in (tmp_path / "report.txt").read_text()
 
 
 def test_an_arm_that_fails_or_runs_something_else_is_left_out_with_its_reason(tmp_path: Path) -> None:
     arms = "[eager,flash,tests.tasks.bench.test_bench:FULL,tests.evidence.test_attest:EXPLICIT]"
     _, content = run(tmp_path, "bench.levels=[op]", f"bench.arms={arms}", "bench.op_shapes=[[1,2,64,16]]")
-    for row in content["cells"]:
+    for row in content["cases"]:
         assert set(row["arms"]) == set(row["seconds"]) == {"eager", "flash"}
         assert row["left_out"]["full"].startswith("it does not fit into memory (CUDA out of memory")
         (explicit,) = (row["left_out"][label] for label in row["left_out"] if label not in ("full",))
@@ -212,7 +212,7 @@ def test_an_arm_that_fails_or_runs_something_else_is_left_out_with_its_reason(tm
 def test_an_arm_whose_proof_fails_keeps_no_figures(tmp_path: Path) -> None:
     arms = "bench.arms=[eager,tests.tasks.bench.test_bench:UNPROVEN]"
     _, content = run(tmp_path, "bench.levels=[op]", arms, "bench.op_shapes=[[1,2,64,16]]", "baseline=unproven")
-    for row in content["cells"]:
+    for row in content["cases"]:
         assert set(row["arms"]) == {"eager"}
         assert row["left_out"]["unproven"].startswith("timed, but not proven: it does not fit into memory")
         assert row["baseline"] is None
@@ -220,19 +220,19 @@ def test_an_arm_whose_proof_fails_keeps_no_figures(tmp_path: Path) -> None:
     assert "fastest" not in (tmp_path / "report.txt").read_text()
 
 
-def test_memory_that_runs_out_between_the_rounds_drops_the_cell(
+def test_memory_that_runs_out_between_the_rounds_drops_the_case(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*args: object, **kwargs: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr("sdpa_exp.tasks.bench.measure.time_interleaved", full)
-    with pytest.raises(RunError, match=r"no cell could be measured\. The first: it does not fit into memory"):
+    with pytest.raises(RunError, match=r"no case could be measured\. The first: it does not fit into memory"):
         run(tmp_path, "bench.levels=[op]", "bench.arms=[eager]", "bench.op_shapes=[[1,2,64,16]]")
 
 
-def test_a_run_without_a_single_cell_fails_and_says_why(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"no cell could be measured\. The first: no arm can run: cudnn: it has no CPU"):
+def test_a_run_without_a_single_case_fails_and_says_why(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"no case could be measured\. The first: no arm can run: cudnn: it has no CPU"):
         run(tmp_path, "bench.levels=[op]", "bench.arms=[cudnn]")
     assert (tmp_path / "bench.json").exists()
 
@@ -245,13 +245,15 @@ def test_what_the_time_limit_has_no_room_for_is_dropped_with_the_time_it_would_t
         "bench.op_shapes=[[1,2,256,32],[1,1,4096,64]]",
         "bench.time_limit_s=1",
     )
-    assert 4096 not in {row["tokens"] for row in content["cells"]}
+    assert 4096 not in {row["tokens"] for row in content["cases"]}
     assert "raise that, or name fewer arms, levels or sizes" in content["dropped"][-1]["reason"]
     assert "dropped, since bench.time_limit_s=1 has no room for" in (tmp_path / "report.txt").read_text()
 
 
 def test_a_baseline_that_is_no_arm_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CoreUnavailable, match=r"baseline=math is not among the arms of this benchmark: expected one"):
+    with pytest.raises(
+        BackendUnavailable, match=r"baseline=math is not among the arms of this benchmark: expected one"
+    ):
         run(tmp_path, "bench.arms=[stock,sdpa]", "baseline=math")
 
 
@@ -259,7 +261,7 @@ def test_a_chosen_baseline_is_used(tmp_path: Path) -> None:
     _, content = run(
         tmp_path, "bench.levels=[op]", "bench.arms=[eager,sdpa,math]", "baseline=math", "bench.op_shapes=[[1,2,64,16]]"
     )
-    assert {row["baseline"] for row in content["cells"]} == {"math"}
+    assert {row["baseline"] for row in content["cases"]} == {"math"}
 
 
 @pytest.mark.parametrize(
@@ -292,7 +294,7 @@ def test_options_that_cannot_work_are_refused_by_name(overrides: list[str], sent
 def test_on_a_gpu_memory_comes_from_the_allocator_and_kernels_are_proven(tmp_path: Path) -> None:
     _, content = run(tmp_path, "hardware=auto", "bench.batches=[2]", "bench.precisions=[fp16]")
     assert content["rules"]["clock"] == "CUDA events"
-    for row in content["cells"]:
+    for row in content["cases"]:
         assert row["arms"]["flash"]["kernels"]["forward"] == ["flash"]
         for arm in row["arms"].values():
             assert arm["memory"]["reserved_mib"] >= 0

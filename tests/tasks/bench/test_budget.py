@@ -1,19 +1,19 @@
-"""The time limit is divided so that cheap cells get their rounds and no level starves."""
+"""The time limit is divided so that cheap cases get their rounds and no level starves."""
 
 from __future__ import annotations
 
 import pytest
 
-from sdpa_exp.tasks.bench.budget import Budget, CellDropped, raise_if_too_long, refuse_too_long
-from sdpa_exp.tasks.bench.cell import Cell
+from sdpa_exp.tasks.bench.budget import Budget, CaseDropped, raise_if_too_long, refuse_too_long
+from sdpa_exp.tasks.bench.case import Case
 
 
 class Watch:
     now_s = 0.0
 
 
-def cell(level: str, work: float = 1.0) -> Cell:
-    return Cell(level=level, what="forward", name="x", precision="fp32", facts={}, work=work, build=lambda arms: {})
+def case(level: str, work: float = 1.0) -> Case:
+    return Case(level=level, what="forward", name="x", precision="fp32", facts={}, work=work, build=lambda arms: {})
 
 
 @pytest.fixture
@@ -24,37 +24,37 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 
 
 def test_a_level_gets_its_share_and_what_it_leaves_goes_on(watch: Watch) -> None:
-    cells = [*(cell("op") for _ in range(10)), cell("step")]
-    found = Budget(cells, limit_s=100.0)
-    assert found.share_s(cells[0]) == pytest.approx(8.0)  # a fifth of what the op level has: 3 of 7.5 parts
-    for each in cells[1:10]:
+    cases = [*(case("op") for _ in range(10)), case("step")]
+    found = Budget(cases, limit_s=100.0)
+    assert found.share_s(cases[0]) == pytest.approx(8.0)  # a fifth of what the op level has: 3 of 7.5 parts
+    for each in cases[1:10]:
         found.share_s(each)
     watch.now_s = 20.0
-    assert found.share_s(cells[10]) == pytest.approx(80.0)
+    assert found.share_s(cases[10]) == pytest.approx(80.0)
 
 
-def test_the_last_cell_of_a_level_may_use_all_that_is_left_of_it(watch: Watch) -> None:
-    cells = [cell("module"), cell("module")]
-    found = Budget(cells, limit_s=10.0)
-    assert found.share_s(cells[0]) == pytest.approx(5.0)
+def test_the_last_case_of_a_level_may_use_all_that_is_left_of_it(watch: Watch) -> None:
+    cases = [case("module"), case("module")]
+    found = Budget(cases, limit_s=10.0)
+    assert found.share_s(cases[0]) == pytest.approx(5.0)
     watch.now_s = 4.0
-    assert found.share_s(cells[1]) == pytest.approx(6.0)
+    assert found.share_s(cases[1]) == pytest.approx(6.0)
     assert found.used_s == 4.0
 
 
-def test_a_cell_that_by_the_one_before_it_would_not_fit_is_refused_beforehand() -> None:
-    before = (cell("op", work=1.0), {"arms": {"eager": {"median_ms": 100.0}, "sdpa": {"median_ms": 100.0}}})
-    refuse_too_long(cell("op", work=10.0), [before], share_s=8.0)
-    with pytest.raises(CellDropped, match=r"would take about 8\.0 s, and its share of bench\.time_limit_s is 1\.0 s"):
-        refuse_too_long(cell("op", work=10.0), [before], share_s=1.0)
+def test_a_case_that_by_the_one_before_it_would_not_fit_is_refused_beforehand() -> None:
+    before = (case("op", work=1.0), {"arms": {"eager": {"median_ms": 100.0}, "sdpa": {"median_ms": 100.0}}})
+    refuse_too_long(case("op", work=10.0), [before], share_s=8.0)
+    with pytest.raises(CaseDropped, match=r"would take about 8\.0 s, and its share of bench\.time_limit_s is 1\.0 s"):
+        refuse_too_long(case("op", work=10.0), [before], share_s=1.0)
 
 
 def test_calls_that_are_all_overhead_predict_nothing() -> None:
-    before = (cell("op", work=1.0), {"arms": {"eager": {"median_ms": 0.02}}})
-    refuse_too_long(cell("op", work=1e9), [before], share_s=1.0)
+    before = (case("op", work=1.0), {"arms": {"eager": {"median_ms": 0.02}}})
+    refuse_too_long(case("op", work=1e9), [before], share_s=1.0)
 
 
 def test_something_over_the_share_is_still_measured() -> None:
     raise_if_too_long(1.4, share_s=1.0)
-    with pytest.raises(CellDropped):
+    with pytest.raises(CaseDropped):
         raise_if_too_long(1.6, share_s=1.0)

@@ -34,7 +34,7 @@ def content_of(means_s: dict[str, float], *, rounds: int = 20, noise: float = 0.
         "seconds": seconds,
         **facts,
     }
-    return {"machine": {"device": "a box"}, "cells": [row]}
+    return {"machine": {"device": "a box"}, "cases": [row]}
 
 
 def decision(means_s: dict[str, float], **more: Any) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def test_a_baseline_that_wins_is_said_to() -> None:
         ),
     ],
 )
-def test_a_cell_that_cannot_carry_a_decision_gets_none(facts: dict[str, Any], reason: str) -> None:
+def test_a_case_that_cannot_carry_a_decision_gets_none(facts: dict[str, Any], reason: str) -> None:
     found = decision({"stock": 2.0, "sdpa": 1.0}, **facts)
     assert (found["choice"], found["reason"]) == (None, reason)
 
@@ -98,5 +98,5 @@ def test_a_planted_power_law_is_found_with_an_interval_around_it() -> None:
 
 def test_two_sizes_are_too_few_for_an_exponent() -> None:
     assert exponent([1.0, 2.0, 4.0], [1.0, None, 3.0]) is None
-    rows = content_of({"stock": 1.0})["cells"] * 2
+    rows = content_of({"stock": 1.0})["cases"] * 2
     assert fit_scaling(rows) == []

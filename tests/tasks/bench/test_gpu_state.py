@@ -1,4 +1,4 @@
-"""What NVML says around a cell, from a probe that says it."""
+"""What NVML says around a case, from a probe that says it."""
 
 from __future__ import annotations
 

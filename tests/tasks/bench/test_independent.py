@@ -10,10 +10,10 @@ from benchmarks.decision import DECISION, sources, table
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("core", ["eager", "flash"])
+@pytest.mark.parametrize("backend", ["eager", "flash"])
 @pytest.mark.parametrize("is_backward", [False, True], ids=["forward", "forward+backward"])
-def test_a_time_agrees_with_torch_utils_benchmark_on_the_same_call(core: str, is_backward: bool) -> None:
-    row = compare(core, (1, 8, 400, 64), is_backward=is_backward, device=torch.device("cpu"), dtype=torch.float32)
+def test_a_time_agrees_with_torch_utils_benchmark_on_the_same_call(backend: str, is_backward: bool) -> None:
+    row = compare(backend, (1, 8, 400, 64), is_backward=is_backward, device=torch.device("cpu"), dtype=torch.float32)
     assert row["ratio"] == pytest.approx(1.0, abs=0.30)  # taken in turns; a busy machine scatters both
 
 

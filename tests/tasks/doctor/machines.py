@@ -14,10 +14,10 @@ TORCH = {
     "cudnn": 91900,
 }
 NO_CUDA = {**TORCH, "is_available": False, "gpus": [], "architectures": [], "cudnn": None}
-SITE = "/venv/lib/python3.11/site-packages"
+LAYER = "/venv/lib/python3.11/site-packages"
 
 
-def installed(version: str = "2.15.0", location: str = SITE, installer: str = "pip") -> Installed:
+def installed(version: str = "2.15.0", location: str = LAYER, installer: str = "pip") -> Installed:
     return Installed(version=version, location=location, installer=installer)
 
 
@@ -31,7 +31,7 @@ HEALTHY = Machine(
     conda_prefix=None,
     imports={name: ImportTry(version="1.0") for name in ("numpy", "cv2", "torch", "torchvision", "ultralytics")},
     installed={"torch": (installed(),), "numpy": (installed("2.4.0"),), "flash-attn": (installed("2.8.3"),)},
-    path=(SITE,),
+    path=(LAYER,),
     torch=TORCH,
     toolkit=Toolkit(
         nvcc="/usr/local/cuda/bin/nvcc",

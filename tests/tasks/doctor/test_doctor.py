@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from sdpa_exp.attention.registry import CORES
+from sdpa_exp.attention.registry import BACKENDS
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.errors import InjectionError
-from sdpa_exp.results.record import read_record
+from sdpa_exp.runs.record import read_record
 from sdpa_exp.tasks.doctor.matrix import availability, step_for
 from sdpa_exp.tasks.doctor.report import render_doctor
 from sdpa_exp.tasks.doctor.task import examine
@@ -32,34 +32,34 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return availability(plan)
 
 
-def test_the_matrix_has_every_core_and_the_models_real_shapes(matrix: dict[str, Any]) -> None:
-    assert set(matrix["cores"]) == set(CORES)
-    assert matrix["num_sites"] == 8
+def test_the_matrix_has_every_backend_and_the_models_real_shapes(matrix: dict[str, Any]) -> None:
+    assert set(matrix["backends"]) == set(BACKENDS)
+    assert matrix["num_layers"] == 8
     assert matrix["shapes"] == [[2, 32, 32], [4, 32, 32]]
 
 
-def test_a_core_that_runs_names_its_kernel_and_one_that_does_not_its_reasons(matrix: dict[str, Any]) -> None:
-    assert matrix["cores"]["flash"]["precisions"]["fp32"] == {"reasons": [], "kernel": "flash"}
-    efficient = matrix["cores"]["efficient"]
+def test_a_backend_that_runs_names_its_kernel_and_one_that_does_not_its_reasons(matrix: dict[str, Any]) -> None:
+    assert matrix["backends"]["flash"]["precisions"]["fp32"] == {"reasons": [], "kernel": "flash"}
+    efficient = matrix["backends"]["efficient"]
     assert efficient["precisions"]["bf16"]["reasons"] == ["it has no CPU kernel (it runs on CUDA)"]
     assert efficient["step"] == "a CUDA GPU: a T4 or RTX 20 (compute capability 7.5)"
 
 
 def test_the_step_that_helps_is_the_nearest_one() -> None:
     setting = Setting(device_type="cuda", capability=(8, 0), dtype=torch.float32, head_dim_qk=32, head_dim_v=32)
-    assert step_for(CORES["eager"], [setting]) is None
+    assert step_for(BACKENDS["eager"], [setting]) is None
     if not torch.cuda.is_available():  # PyTorch itself can't be asked about CUDA here
-        flash = dataclasses.replace(CORES["flash"], function=CORES["sdpa"].function)
+        flash = dataclasses.replace(BACKENDS["flash"], function=BACKENDS["sdpa"].function)
         assert step_for(flash, [setting]) == "hardware.precision=fp16"
         t4 = dataclasses.replace(setting, capability=(7, 5))
         step = "a CUDA GPU in bf16 or fp16: an A100, RTX 30 or newer (compute capability 8.0)"
         assert step_for(flash, [t4]) == step
 
 
-def test_a_model_without_sites_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_model_without_layers_is_refused_by_name(tmp_path: Path) -> None:
     plan = plan_of("hardware=cpu", "task=doctor", run_dir=tmp_path)
     plan = dataclasses.replace(plan, model=dataclasses.replace(plan.model, name="yolov8n", architecture="yolov8n.yaml"))
-    with pytest.raises(InjectionError, match="yolov8n has no attention sites"):
+    with pytest.raises(InjectionError, match="yolov8n has no attention layers"):
         availability(plan)
 
 
@@ -95,7 +95,7 @@ def test_a_configuration_that_cannot_run_ends_with_1_and_the_whole_table(tmp_pat
     assert "it has no CPU kernel (it runs on CUDA). Next step: a CUDA GPU" in " ".join(said.split())
     content = json.loads((run_dir / "doctor.json").read_text())
     assert not content["can_run"]
-    assert content["matrix"]["cores"]["flash"]["precisions"]["fp32"]["reasons"] == []
+    assert content["matrix"]["backends"]["flash"]["precisions"]["fp32"]["reasons"] == []
     record = read_record(run_dir)
     assert (record.status, record.error, record.exit_code) == ("FAILED", "UnfitMachine", 1)
     assert record.environment["versions"]["torch"]

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from sdpa_exp.errors import AttestationError, CoreUnavailable, DatasetError, InjectionError, RunError
-from sdpa_exp.results.quantities import TASK_QUANTITIES
+from sdpa_exp.errors import AttestationError, BackendUnavailable, DatasetError, InjectionError, RunError
+from sdpa_exp.runs.metrics import TASK_METRICS
 from sdpa_exp.tasks.predict.report import render_predict
 from tests.tasks.predict.frames import write_images
 from tests.tasks.predict.running import run, write_checkpoint
@@ -45,17 +45,17 @@ def test_arms_are_timed_attested_and_compared_with_stock(tmp_path: Path, monkeyp
     assert 0 < content["agreement"][0]["raw_max_box_diff_px"] < 0.1
 
     assert outcome.attestation == content["attestation"]["flash"]
-    assert outcome.quantities["fps"] == one["arms"]["flash"]["fps"]
-    assert outcome.quantities["latency_p95_ms"] is None
+    assert outcome.metrics["fps"] == one["arms"]["flash"]["fps"]
+    assert outcome.metrics["latency_p95_ms"] is None
     assert "6 batches were timed, and this percentile needs 20" in outcome.unmeasured["latency_p95_ms"]
-    assert set(outcome.quantities) - {"fp32_channels_last_batch3/fps"} <= set(TASK_QUANTITIES)
+    assert set(outcome.metrics) - {"fp32_channels_last_batch3/fps"} <= set(TASK_METRICS)
     assert set(outcome.phases_s) >= {"setup", "fp32_channels_last_batch1", "fp32_channels_last_batch3", "attestation"}
     assert "fresh_weights" in {warning["code"] for warning in outcome.warnings}
 
     rows = list(csv.DictReader((tmp_path / "predict_samples.csv").open()))
     assert len(rows) == 2 * 6 * 3
     own = [float(row["model_ms"]) for row in rows if row["arm"] == "flash" and row["batch"] == "1"]
-    assert outcome.quantities["model_p50_ms"] == pytest.approx(np.median(own), abs=1e-3)
+    assert outcome.metrics["model_p50_ms"] == pytest.approx(np.median(own), abs=1e-3)
     with Image.open(tmp_path / "predict_latency.png") as picture:
         assert picture.size[0] > 800
     for columns in (80, 140):
@@ -63,18 +63,18 @@ def test_arms_are_timed_attested_and_compared_with_stock(tmp_path: Path, monkeyp
         text = render_predict(content)
         assert max(len(line) for line in text.splitlines()) <= columns
         assert "…" not in text
-    assert "flash ran flash at 8 sites" in text
+    assert "flash ran flash at 8 layers" in text
 
 
-def test_a_core_that_is_never_executed_fails_after_everything_is_written(tmp_path: Path) -> None:
-    planted = "attention.core='tests.evidence.test_attest:EXPLICIT'"
+def test_a_backend_that_is_never_executed_fails_after_everything_is_written(tmp_path: Path) -> None:
+    planted = "attention.backend='tests.evidence.test_attest:EXPLICIT'"
     with pytest.raises(AttestationError, match="ran explicit softmax instead of flash"):
         run(tmp_path, "attention=flash", planted)
     assert "NOT AS ASKED" in (tmp_path / "report.txt").read_text()
 
 
-def test_a_core_that_computes_something_else_is_said_to_differ(tmp_path: Path) -> None:
-    planted = ("attention.name=planted", "attention.core='tests.evidence.test_equivalence:TRANSPOSED'")
+def test_a_backend_that_computes_something_else_is_said_to_differ(tmp_path: Path) -> None:
+    planted = ("attention.name=planted", "attention.backend='tests.evidence.test_equivalence:TRANSPOSED'")
     outcome, content = run(tmp_path, "attention=eager", *planted, "predict.conf=0.01")
     (found,) = content["agreement"]
     assert found["raw_max_box_diff_px"] > 0.1
@@ -99,7 +99,7 @@ def test_the_size_is_the_checkpoints_own_and_its_boxes_can_be_kept(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("model", "num_sites", "nms", "boxes_by"),
+    ("model", "num_layers", "nms", "boxes_by"),
     [
         ("yolo11n", 1, "null", "NMS"),
         pytest.param("yolo26n", 1, "null", "NMS", marks=pytest.mark.slow),
@@ -108,10 +108,10 @@ def test_the_size_is_the_checkpoints_own_and_its_boxes_can_be_kept(tmp_path: Pat
         pytest.param("rtdetr_l", 1, "null", "no NMS: the model selects", marks=pytest.mark.slow),
     ],
 )
-def test_other_families_predict_too(model: str, num_sites: int, nms: str, boxes_by: str, tmp_path: Path) -> None:
+def test_other_families_predict_too(model: str, num_layers: int, nms: str, boxes_by: str, tmp_path: Path) -> None:
     _, content = run(tmp_path, f"model={model}", "attention=sdpa", f"predict.nms={nms}")
     assert content["boxes_by"] == boxes_by
-    assert content["attestation"]["sdpa"]["num_sites"] >= num_sites
+    assert content["attestation"]["sdpa"]["num_layers"] >= num_layers
     assert content["attestation"]["sdpa"]["ok"]
     (found,) = content["agreement"]
     assert found["raw_max_score_diff"] < 1e-3
@@ -121,7 +121,7 @@ def test_other_families_predict_too(model: str, num_sites: int, nms: str, boxes_
 def test_the_baseline_alone_has_no_speedup_and_says_why(tmp_path: Path) -> None:
     outcome, content = run(tmp_path, "attention=stock")
     assert list(content["variants"][0]["arms"]) == ["stock"]
-    assert outcome.quantities["speedup"] is None
+    assert outcome.metrics["speedup"] is None
     assert "the baseline itself" in outcome.unmeasured["speedup"]
 
 
@@ -149,7 +149,7 @@ def test_a_further_arm_that_cannot_run_is_left_out_with_its_reason(tmp_path: Pat
 
 def test_an_own_arm_that_cannot_run_at_all_fails_with_reasons(tmp_path: Path) -> None:
     with pytest.raises(
-        CoreUnavailable, match=r"attention=sdpa can't predict here: in fp16: Ultralytics predicts in fp3"
+        BackendUnavailable, match=r"attention=sdpa can't predict here: in fp16: Ultralytics predicts in fp3"
     ):
         run(tmp_path, "attention=sdpa", "predict.precisions=[fp16]")
 

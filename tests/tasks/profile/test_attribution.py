@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from sdpa_exp.evidence.labels import SITE_LABEL
+from sdpa_exp.evidence.labels import LAYER_LABEL
 from sdpa_exp.tasks.profile import parts
 from sdpa_exp.tasks.profile.attribution import attribute
 from sdpa_exp.tasks.profile.intervals import intersection, length, union
 
-_SITE = "model.6.attn"
+_LAYER = "model.6.attn"
 _BACKWARD = "autograd::engine::evaluate_function: "
 
 
@@ -45,12 +45,12 @@ def flatten(root: Any) -> list[Any]:
 
 def cuda_step() -> list[Any]:
     """A step of 1000 us: 100 us of waiting, then work whose kernels run from 150 to 900; backward on another thread."""
-    site = event(
-        SITE_LABEL + _SITE,
+    layer = event(
+        LAYER_LABEL + _LAYER,
         210,
         300,
         label(parts.PROJECTION, 210, 230, event("aten::conv2d", 211, 229, kernel_us=40, number=1)),
-        label(parts.CORE, 230, 260, event("aten::scaled_dot_product_attention", 231, 259, kernel_us=100, number=2)),
+        label(parts.BACKEND, 230, 260, event("aten::scaled_dot_product_attention", 231, 259, kernel_us=100, number=2)),
         event("aten::clone", 265, 280, event("aten::copy_", 266, 279, kernel_us=10), number=3),
     )
     step = event(
@@ -64,7 +64,7 @@ def cuda_step() -> list[Any]:
             200,
             400,
             event("aten::detach", 201, 202, number=1),  # shares its number with the next, which makes the node
-            site,
+            layer,
             event("aten::conv2d", 310, 330, kernel_us=200, number=4),
             label(parts.LOSS, 350, 400, event("aten::mul", 360, 370, kernel_us=30, number=5)),
         ),
@@ -83,7 +83,7 @@ def cuda_step() -> list[Any]:
 
 
 def test_on_cuda_kernels_go_to_the_part_that_launched_them_and_backward_to_the_part_that_made_it() -> None:
-    breakdown = attribute(cuda_step(), stock_sites=frozenset(), expected_sites=[_SITE], on_cuda=True)
+    breakdown = attribute(cuda_step(), stock_layers=frozenset(), expected_layers=[_LAYER], on_cuda=True)
     found = {share.key: (share.forward_s * 1e6, share.backward_s * 1e6) for share in breakdown.shares}
     assert found["product"] == pytest.approx((100, 60))
     assert found["projection"] == pytest.approx((40, 15))
@@ -92,11 +92,11 @@ def test_on_cuda_kernels_go_to_the_part_that_launched_them_and_backward_to_the_p
     assert found["loss"] == pytest.approx((30, 30))
     assert found["optimiser"] == pytest.approx((50, 0))
     assert found["transfer"] == pytest.approx((20, 0))
-    assert breakdown.product_by_site == {_SITE: pytest.approx((100e-6, 60e-6))}
+    assert breakdown.product_by_layer == {_LAYER: pytest.approx((100e-6, 60e-6))}
 
 
 def test_on_cuda_idle_time_is_the_loaders_while_the_loop_waits_for_it() -> None:
-    breakdown = attribute(cuda_step(), stock_sites=frozenset(), expected_sites=[_SITE], on_cuda=True)
+    breakdown = attribute(cuda_step(), stock_layers=frozenset(), expected_layers=[_LAYER], on_cuda=True)
     found = {share.key: share.total_s * 1e6 for share in breakdown.shares}
     assert breakdown.busy_s == pytest.approx(750e-6)
     assert found["data"] == pytest.approx(100)
@@ -106,7 +106,7 @@ def test_on_cuda_idle_time_is_the_loaders_while_the_loop_waits_for_it() -> None:
 
 def test_on_a_cpu_the_same_events_count_by_their_own_time() -> None:
     events = [e for e in cuda_step() if e.device_type.name == "CPU"]
-    breakdown = attribute(events, stock_sites=frozenset(), expected_sites=[_SITE], on_cuda=False)
+    breakdown = attribute(events, stock_layers=frozenset(), expected_layers=[_LAYER], on_cuda=False)
     found = {share.key: (share.forward_s * 1e6, share.backward_s * 1e6) for share in breakdown.shares}
     assert found["product"] == pytest.approx((28, 10))
     assert found["data"] == pytest.approx((100, 0))
@@ -124,8 +124,8 @@ def test_on_a_cpu_the_same_events_count_by_their_own_time() -> None:
         ("aten::linear", True, "projection"),
     ],
 )
-def test_inside_a_site_an_operation_belongs_to_a_part_by_its_name(op: str, is_stock: bool, part: str) -> None:
-    assert parts.part_in_site(op, is_stock=is_stock) == part
+def test_inside_a_layer_an_operation_belongs_to_a_part_by_its_name(op: str, is_stock: bool, part: str) -> None:
+    assert parts.part_in_layer(op, is_stock=is_stock) == part
 
 
 def test_intervals_are_united_and_intersected() -> None:

@@ -1,4 +1,4 @@
-"""Saved activations at one site against figures known from before, and peaks against sums done by hand."""
+"""Saved activations at one layer against figures known from before, and peaks against sums done by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ultralytics.nn.modules.block import AAttn
 
 from sdpa_exp.errors import RunError
 from sdpa_exp.injection.inject import inject
-from sdpa_exp.injection.sites import find_sites
+from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.tasks.profile.peaks import CpuPeaks
 from sdpa_exp.tasks.profile.saved import SavedTensors, storage_bytes
 from sdpa_exp.tasks.profile.task import _memory_errors
@@ -20,20 +20,20 @@ from tests.tasks.planning import plan_of
 _MIB = 2**20
 
 
-@pytest.mark.parametrize(("core", "known_mib"), [("stock", 74), ("sdpa", 38)])
-def test_a_p4_site_of_yolo12n_saves_what_it_was_known_to_save(core: str, known_mib: float) -> None:
+@pytest.mark.parametrize(("backend", "known_mib"), [("stock", 74), ("sdpa", 38)])
+def test_a_p4_layer_of_yolo12n_saves_what_it_was_known_to_save(backend: str, known_mib: float) -> None:
     """Batch 8, fp32, 640 px; the known figures were counted with other code, and are whole MiB."""
     network = nn.Sequential(AAttn(64, num_heads=2, area=4)).train()
-    inject(network, core)
+    inject(network, backend)
     saved = SavedTensors(
-        find_sites(network), not_counted=[*network.parameters(), *network.buffers()], device=torch.device("cpu")
+        find_layers(network), not_counted=[*network.parameters(), *network.buffers()], device=torch.device("cpu")
     )
     with saved.watching():
         network(torch.randn(8, 64, 40, 40, requires_grad=True)).sum()
     assert saved.attention / _MIB == pytest.approx(known_mib, abs=1)
     assert saved.total == saved.attention
     weights_mib = 8 * 4 * 2 * 400 * 400 * 4 / _MIB  # batch x areas x heads x N x N
-    assert (saved.bytes_by_site["0"]["rest"] / _MIB > weights_mib) == (core == "stock")
+    assert (saved.bytes_by_layer["0"]["rest"] / _MIB > weights_mib) == (backend == "stock")
 
 
 def test_views_of_one_storage_and_weights_are_not_counted_again() -> None:

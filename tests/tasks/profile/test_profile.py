@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sdpa_exp.errors import ConfigError, CoreUnavailable, RunError
-from sdpa_exp.evidence.labels import SITE_LABEL
-from sdpa_exp.results.quantities import TASK_QUANTITIES
+from sdpa_exp.errors import BackendUnavailable, ConfigError, RunError
+from sdpa_exp.evidence.labels import LAYER_LABEL
+from sdpa_exp.runs.metrics import TASK_METRICS
 from sdpa_exp.tasks.profile import parts
 from sdpa_exp.tasks.profile.attribution import attribute
 from sdpa_exp.tasks.profile.report import render_profile
@@ -46,9 +46,9 @@ def sums(run: Profiled) -> Counter[str]:
     return Counter({event.key: event.cpu_time_total * 1e-6 for event in averages})
 
 
-def is_directly_in_site(event: Any) -> bool:
-    """Whether the nearest range or operation around an event is a site's range."""
-    return event.cpu_parent is not None and event.cpu_parent.name.startswith(SITE_LABEL)
+def is_directly_in_layer(event: Any) -> bool:
+    """Whether the nearest range or operation around an event is a layer's range."""
+    return event.cpu_parent is not None and event.cpu_parent.name.startswith(LAYER_LABEL)
 
 
 def part_s(run: Profiled, key: parts.Key, direction: str = "total_s") -> float:
@@ -66,7 +66,7 @@ def test_the_parts_add_up_to_the_wall_time_of_the_steps(sdpa: Profiled, stock: P
 
 
 def test_the_product_is_what_key_averages_says_of_its_operations(sdpa: Profiled) -> None:
-    """In YOLO12 nothing but the sites calls SDPA, so that its operations are the product, whatever the labels say."""
+    """In YOLO12 nothing but the layers calls SDPA, so that its operations are the product, whatever the labels say."""
     known = sums(sdpa)
     assert part_s(sdpa, "product", "forward_s") == pytest.approx(
         known["aten::scaled_dot_product_attention"], rel=_TOLERANCE
@@ -88,18 +88,18 @@ def test_convolutions_loss_and_optimiser_are_what_key_averages_says(sdpa: Profil
         assert optimiser > known["Optimizer.step#AdamW.step"] > 0
 
 
-def test_stock_pays_for_its_softmax_at_every_site_forward_and_backward(stock: Profiled) -> None:
+def test_stock_pays_for_its_softmax_at_every_layer_forward_and_backward(stock: Profiled) -> None:
     known = sums(stock)
     below = sum(
-        event.cpu_time_total for event in stock.events if event.name in _STOCK_OPS and is_directly_in_site(event)
+        event.cpu_time_total for event in stock.events if event.name in _STOCK_OPS and is_directly_in_layer(event)
     )
     assert part_s(stock, "product", "forward_s") == pytest.approx(below * 1e-6, rel=_TOLERANCE)
     assert part_s(stock, "product", "forward_s") <= sum(known[name] for name in _STOCK_OPS)
     nodes = ("Bmm", "Softmax", "Mul", "Expand", "UnsafeView", "ReshapeAlias", "Clone")
     at_most = sum(known[f"{_EVENT}{node}Backward0"] for node in nodes)
     assert known[_EVENT + "BmmBackward0"] < part_s(stock, "product", "backward_s") <= at_most
-    assert len(stock.breakdown.product_by_site) == 8
-    assert all(forward > 0 and backward > 0 for forward, backward in stock.breakdown.product_by_site.values())
+    assert len(stock.breakdown.product_by_layer) == 8
+    assert all(forward > 0 and backward > 0 for forward, backward in stock.breakdown.product_by_layer.values())
 
 
 def test_almost_no_backward_is_left_without_a_part(sdpa: Profiled, stock: Profiled) -> None:
@@ -116,18 +116,18 @@ def test_an_update_over_two_steps_is_profiled_whole(stock: Profiled) -> None:
     assert sum(event.name == parts.PART_LABEL + parts.OPTIMISER for event in stock.events) == 1
 
 
-def test_the_bound_and_the_check_are_quantities(sdpa: Profiled) -> None:
-    quantities = sdpa.outcome.quantities
-    assert set(quantities) <= set(TASK_QUANTITIES)
-    share = quantities["product_share"]
+def test_the_bound_and_the_check_are_metrics(sdpa: Profiled) -> None:
+    metrics = sdpa.outcome.metrics
+    assert set(metrics) <= set(TASK_METRICS)
+    share = metrics["product_share"]
     assert share is not None
     assert 0 < share < 1
-    assert quantities["amdahl_bound"] == pytest.approx(1 / (1 - share))
-    assert quantities["identity_speedup"] == sdpa.content["times"]["speedup"]
+    assert metrics["amdahl_bound"] == pytest.approx(1 / (1 - share))
+    assert metrics["identity_speedup"] == sdpa.content["times"]["speedup"]
     assert sdpa.content["times"]["num_pairs"] == 2
 
 
-def test_every_site_has_its_core_back_after_the_timing(sdpa: Profiled) -> None:
+def test_every_layer_has_its_backend_back_after_the_timing(sdpa: Profiled) -> None:
     """Otherwise the profiled steps and the attestation would have seen out = v."""
     assert sdpa.outcome.attestation is not None
     assert sdpa.outcome.attestation["ok"]
@@ -148,7 +148,7 @@ def test_the_peak_is_the_sum_of_what_is_in_it(sdpa: Profiled, stock: Profiled) -
         assert memory["peak"] >= held + memory["saved"]
         assert memory["temporary"] >= 0
         assert memory["saved_attention"] == pytest.approx(
-            sum(sum(site.values()) for site in memory["saved_by_site"].values())
+            sum(sum(layer.values()) for layer in memory["saved_by_layer"].values())
         )
         assert 0 < memory["saved_attention"] < memory["saved"]
         assert memory["rss"] > memory["peak"]  # libraries and all
@@ -199,13 +199,13 @@ def test_the_report_says_whether_bound_and_check_agree(
         **sdpa.content,
         "step": {**sdpa.content["step"], "step_s": 1.0, "shares": shares},
         "times": {**sdpa.content["times"], "speedup_low": low, "speedup_high": high},
-        "quantities": {**sdpa.content["quantities"], "amdahl_bound": 1 / 0.95},
+        "metrics": {**sdpa.content["metrics"], "amdahl_bound": 1 / 0.95},
     }
     assert words in " ".join(render_profile(content).split())
 
 
-def test_a_site_without_a_product_in_the_trace_is_an_error(sdpa: Profiled) -> None:
-    arguments = sdpa.arguments | {"expected_sites": ["model.8.m.0.0.attn", "model.99.attn"]}
+def test_a_layer_without_a_product_in_the_trace_is_an_error(sdpa: Profiled) -> None:
+    arguments = sdpa.arguments | {"expected_layers": ["model.8.m.0.0.attn", "model.99.attn"]}
     with pytest.raises(RunError, match=r"saw no attention product forward at model\.99\.attn .* task=verify"):
         attribute(sdpa.events, **arguments)
 
@@ -217,7 +217,7 @@ def test_a_trace_without_labels_is_an_error(sdpa: Profiled) -> None:
 
 
 def test_an_arm_that_cannot_train_is_refused_before_anything_runs(cache: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(CoreUnavailable, match="attention=identity can't run here"):
+    with pytest.raises(BackendUnavailable, match="attention=identity can't run here"):
         profiled(tmp_path, "attention=identity")
 
 

@@ -29,6 +29,6 @@ def test_kernel_times_and_idle_time_add_up_to_the_step(
     launched = [event for event in run.events.key_averages() if event.device_type.name == "CPU"]
     launched_s = 1e-6 * sum(event.self_device_time_total for event in launched)
     assert step.busy_s * len(step.steps_s) == pytest.approx(launched_s, rel=0.05)  # one stream: kernels don't overlap
-    assert len(step.product_by_site) == 8
+    assert len(step.product_by_layer) == 8
     assert memory["peak_reserved"] >= memory["peak"] >= memory["saved"]
     assert memory["device_used"] >= memory["peak_reserved"]

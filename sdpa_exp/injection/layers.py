@@ -1,0 +1,46 @@
+"""Finds the attention layers of a model: modules whose attention product can be replaced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from sdpa_exp.injection.families import FAMILIES, Family
+
+__all__ = ["FAMILIES", "Family", "Layer", "find_layers"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One module with a replaceable attention product.
+
+    Attributes:
+        name: dotted path inside the model.
+        family: the adapter's name.
+        num_heads, head_dim_qk, head_dim_v: shape of the product.
+    """
+
+    name: str
+    module: nn.Module
+    family: str
+    num_heads: int
+    head_dim_qk: int
+    head_dim_v: int
+
+
+def find_layers(model: nn.Module) -> list[Layer]:
+    """All layers of a model in the order of `named_modules`; empty where it has none."""
+    layers = []
+    for name, module in model.named_modules():
+        family = family_of(module)
+        if family is not None:
+            heads, qk, v = family.head_dims(module)
+            layer = Layer(name=name, module=module, family=family.name, num_heads=heads, head_dim_qk=qk, head_dim_v=v)
+            layers.append(layer)
+    return layers
+
+
+def family_of(module: nn.Module) -> Family | None:
+    """The family that a module belongs to; None where it is no layer."""
+    return next((family for family in FAMILIES if family.recognises(module)), None)

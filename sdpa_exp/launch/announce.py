@@ -1,0 +1,96 @@
+"""What the terminal says around runs: what is coming, what was refused, where the results are."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.launch.progress import closing_line
+from sdpa_exp.runs.record import Record
+from sdpa_exp.tasks.dispatch import REPORT_FILE
+from sdpa_exp.tracking.tracker import Tracker
+
+COMMAND_VARIABLE = "SDPA_EXP_COMMAND"
+"""How people start sdpa_exp where it isn't `python -m sdpa_exp`: the container's way in, set by docker-compose.yml."""
+
+
+def say(console: Console, message: str) -> None:
+    """Print a line as it is."""
+    console.print(message, highlight=False, markup=False, soft_wrap=True)
+
+
+def say_ignored_server(console: Console, plan: Plan) -> None:
+    """A server's address in the environment is easily taken for chosen; it may hold a password, and is not shown."""
+    server = os.environ.get("MLFLOW_TRACKING_URI")
+    if server and plan.tracking.uri and server != plan.tracking.uri:
+        name = plan.tracking.name
+        say(console, f"tracking={name}: MLFLOW_TRACKING_URI is set, and not used; tracking=server uses it")
+
+
+def say_preflight(console: Console, preflight: dict[str, Any]) -> None:
+    """The frozen hardware, warnings about the data, arms that can't run, arms that are one and the same."""
+    for entry in preflight["hardware"]:
+        h = entry["resolved"]
+        say(console, f"hardware: {h['device']}, {h['precision']}, batch {h['batch']}, {h['num_threads']} CPU threads")
+    for message in preflight["warnings"]:
+        say(console, f"data set: {message}")
+    for entry in preflight["arms"]:
+        if entry["sentence"]:
+            say(console, f"can't run: {entry['sentence']}")
+    for group in preflight["same_kernel"]:
+        say(console, same_kernel_sentence(group["arms"], preflight["arms"]))
+
+
+def same_kernel_sentence(arms: list[str], checks: list[dict[str, Any]]) -> str:
+    """Says that arms are one and the same here, and names a line that compares something."""
+    kernel = next(check["kernel"] for check in checks if check["arm"] == arms[0])
+    return (
+        f"NOTE: {' and '.join(arms)} run the same kernel here (PyTorch's {kernel}): this sweep compares a model "
+        f"with itself, and any difference is noise. To compare something: attention=stock,{arms[0]}"
+    )
+
+
+def say_report(console: Console, run_dir: Path) -> None:
+    """Print what the task wrote for people, if it did; its lines already fit this terminal."""
+    report = run_dir / REPORT_FILE
+    if report.exists():
+        say(console, report.read_text(encoding="utf-8").rstrip("\n"))
+
+
+def say_outcomes(console: Console, sweep: dict[str, Any], records: list[Record | None]) -> None:
+    """One line a job, where there is no comparison: how it ended."""
+    say(console, "")
+    for job, record in zip(sweep["jobs"], records, strict=True):
+        state = "no result" if record is None else closing_line(record)
+        say(console, f"{job['title']}: {state}")
+
+
+def say_owed(console: Console, plan: Plan, folder: Path, num_owed: int) -> None:
+    """Says what the store has not got, and the line that sends it; the runs themselves are none the worse for it."""
+    if not num_owed:
+        return
+    tracking = [o for o in plan.job.overrides if o.startswith(("tracking=", "tracking."))]
+    line = shlex.join(["task=sync", *tracking, f"sync.folder={short(folder)}"])
+    what = "this run" if num_owed == 1 and folder == plan.run_dir else f"{num_owed} of the runs and their sweep"
+    say(console, f"tracking: not all of {what} is in MLflow yet; it is complete in its folder. When MLflow answers:")
+    say(console, f"  {os.environ.get(COMMAND_VARIABLE) or 'python -m sdpa_exp'} {line}")
+
+
+def say_where(console: Console, tracker: Tracker) -> None:
+    """The command that opens the runs in a browser, and the page to open."""
+    command, page = tracker.ui_command(), tracker.ui_page()
+    if command is not None:
+        say(console, f"see the runs:  {command}" + (f"\n     then open:  {page}" if page != command else ""))
+
+
+def short(path: Path) -> str:
+    """Relative to the working directory where that is shorter."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,235 @@
+"""What the entry point calls: a single run, and the beginning, jobs and end of a sweep."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from sdpa_exp import errors
+from sdpa_exp.config.baseline import resolve_baseline
+from sdpa_exp.config.plan import Plan, read_plan, to_dict
+from sdpa_exp.config.schema import TrackingConfig
+from sdpa_exp.errors import BackendUnavailable, RunError, SdpaExpError
+from sdpa_exp.launch.announce import (
+    say,
+    say_ignored_server,
+    say_outcomes,
+    say_owed,
+    say_preflight,
+    say_report,
+    say_where,
+    short,
+)
+from sdpa_exp.launch.ended import record_unstarted
+from sdpa_exp.launch.preflight import ANSWER_FILE, REQUEST_FILE
+from sdpa_exp.launch.progress import RunProgress
+from sdpa_exp.launch.supervise import show_end, supervise
+from sdpa_exp.launch.sweep import (
+    describe_sweep,
+    frozen_hardware,
+    hardware_entries,
+    read_sweep,
+    refusal_of,
+    write_sweep,
+)
+from sdpa_exp.runs.files import write_json_atomic
+from sdpa_exp.runs.record import Record, read_record
+from sdpa_exp.tasks.dispatch import get_task
+from sdpa_exp.tracking.mlflow_environment import without_credentials
+from sdpa_exp.tracking.none import NoTracker
+from sdpa_exp.tracking.tracker import Tracker, make_tracker
+
+logger = logging.getLogger(__name__)
+
+PREFLIGHT_LOG = "preflight.log"
+
+
+def run_single(plan: Plan) -> int:
+    """One run outside a sweep; returns its exit code.
+
+    Raises:
+        TrackingError: the store can't be used; nothing was started.
+        ComparisonError: task=compare has nothing it can compare.
+        KeyboardInterrupt: Ctrl-C, after the run was ended in order.
+    """
+    task = get_task(plan.task.name)
+    if task.in_parent:
+        return int(task.load()(plan))
+    console = Console()
+    tracker = _checked_tracker(plan)
+    say_ignored_server(console, plan)
+    try:
+        record = supervise(plan, tracker, RunProgress(console, plan.title))
+    except KeyboardInterrupt:
+        show_end(plan, tracker)
+        raise
+    num_owed = 0 if show_end(plan, tracker) else 1
+    say_report(console, plan.run_dir)
+    say(console, f"run folder: {short(plan.run_dir)}")
+    say_owed(console, plan, plan.run_dir, num_owed)
+    say_where(console, tracker)
+    return record.exit_code
+
+
+def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
+    """Look at the machine once, freeze what was left open, and say what is coming; nothing was started if it raises.
+
+    Args:
+        plans: every job in order; empty where the sweeper can't say beforehand.
+        sweep_dir: the sweep's folder.
+        command: the command line.
+
+    Raises:
+        SdpaExpError: the sweep can't be run, for a reason that concerns all of it.
+    """
+    console = Console()
+    sweep_dir.mkdir(parents=True, exist_ok=True)
+    arms = list(dict.fromkeys(plan.arm for plan in plans))
+    baseline = resolve_baseline(arms, plans[0].baseline) if plans else None
+    sweep = describe_sweep(plans, sweep_dir, command, baseline)
+    if not plans:
+        write_sweep(sweep_dir, sweep)
+        return
+    tracker = _checked_tracker(plans[0])
+    say_ignored_server(console, plans[0])
+    say(
+        console,
+        f"{len(plans)} runs: {', '.join(arms)} x seeds {', '.join(str(seed) for seed in sweep['seeds'])}, "
+        f"baseline {baseline}, in {short(sweep_dir)}",
+    )
+    for copy, original in sweep["copies"].items():
+        say(
+            console,
+            f"A/A control: {copy} is {original} again, from weights 1 ulp apart; their spread is the noise floor",
+        )
+    with_arms = [plan for plan in plans if get_task(plan.task.name).needs_arm]
+    sweep["preflight"] = _preflight(with_arms, sweep_dir) if with_arms else {}
+    write_sweep(sweep_dir, sweep)
+    tracker.open_sweep(sweep_dir)
+    if with_arms:
+        say_preflight(console, sweep["preflight"])
+
+
+def run_job(plan: Plan) -> None:
+    """One job of a sweep: records whatever happens, raises nothing but KeyboardInterrupt."""
+    console = Console()
+    title = f"job {plan.job.num + 1}/{plan.job.num_jobs}  {plan.title}"
+    sweep_dir = Path(plan.job.sweep_dir or plan.run_dir.parent)
+    tracker = _tracker_of(plan)
+    try:
+        sweep = read_sweep(sweep_dir)
+        plan = dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware))
+        sentence = refusal_of(sweep, plan)
+        if sentence is None:
+            supervise(plan, tracker, RunProgress(console, title))
+            show_end(plan, tracker)
+            say_report(console, plan.run_dir)
+            return
+        record_unstarted(plan, BackendUnavailable(sentence))
+        tracker.follow(plan.run_dir)
+        show_end(plan, tracker)
+        say(console, f"{title}: not started: {sentence}")
+    except (SdpaExpError, OSError) as error:
+        say(console, f"{title}: failed: {error}")
+        record_unstarted(plan, error)
+    except KeyboardInterrupt:
+        tracker.close_sweep(sweep_dir, "KILLED")
+        raise
+
+
+def end_sweep(sweep_dir: Path) -> int:
+    """Compare trainings, show the result, and return the sweep's exit code: 0 when every run finished."""
+    console = Console()
+    sweep = read_sweep(sweep_dir)
+    records = [_record_of(Path(job["run_dir"])) for job in sweep["jobs"]]
+    exit_code = next((record.exit_code for record in records if record and record.exit_code), 0)
+    if any(record is None for record in records):
+        exit_code = exit_code or RunError.exit_code
+    plan = _any_plan(sweep)
+    if plan is not None and not get_task(plan.task.name).is_compared:
+        say_outcomes(console, sweep, records)
+    elif plan is None or plan.compare.after_sweep:
+        from sdpa_exp.compare import compare_sweep, render_terminal  # scipy and matplotlib are slow to import
+
+        try:
+            console.print(render_terminal(compare_sweep(sweep_dir)))
+        except SdpaExpError as error:
+            say(console, f"no comparison: {error}")
+            exit_code = exit_code or error.exit_code
+    if plan is not None:
+        tracker = _tracker_of(plan)
+        num_owed = tracker.close_sweep(sweep_dir, "FINISHED" if exit_code == 0 else "FAILED")
+        say_owed(console, plan, sweep_dir, num_owed)
+        say_where(console, tracker)
+    return exit_code
+
+
+def _checked_tracker(plan: Plan) -> Tracker:
+    """The tracker, once its store has said that it takes our runs.
+
+    A doctor does without: its answer must come in seconds and where the store is what's broken, while MLflow alone
+    takes longer to import. Its run folder can be sent to the store like any other.
+
+    Raises:
+        TrackingError: the store can't be used.
+    """
+    tracker = _tracker_of(plan)
+    tracker.check()
+    return tracker
+
+
+def _tracker_of(plan: Plan) -> Tracker:
+    """The tracker of this process for the plan's store: a sweep's jobs and its end share one."""
+    if get_task(plan.task.name).examines:
+        return NoTracker()
+    return _shared_tracker(dataclasses.astuple(plan.tracking), plan.name)
+
+
+@functools.cache
+def _shared_tracker(tracking: tuple[Any, ...], name: str) -> Tracker:
+    return make_tracker(TrackingConfig(*tracking), experiment=name)
+
+
+def _preflight(plans: list[Plan], sweep_dir: Path) -> dict[str, Any]:
+    """Ask a process of its own, so that this one stays free of torch."""
+    write_json_atomic(sweep_dir / REQUEST_FILE, [to_dict(plan) for plan in plans])
+    log_path = sweep_dir / PREFLIGHT_LOG
+    with log_path.open("wb") as log:
+        command = [sys.executable, "-m", "sdpa_exp.launch.preflight", str(sweep_dir)]
+        environment = without_credentials(os.environ)
+        done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment, check=False)
+    try:
+        answer = json.loads((sweep_dir / ANSWER_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"the preflight process ended with exit code {done.returncode}; its log: {log_path}") from error
+    if answer["error"] is not None:
+        raise getattr(errors, answer["error"]["class"])(answer["error"]["message"])
+    answer["hardware"] = hardware_entries(plans, answer["hardware"])
+    (sweep_dir / REQUEST_FILE).unlink()
+    (sweep_dir / ANSWER_FILE).unlink()
+    return answer  # type: ignore[no-any-return]
+
+
+def _record_of(run_dir: Path) -> Record | None:
+    try:
+        return read_record(run_dir)
+    except SdpaExpError:
+        return None
+
+
+def _any_plan(sweep: dict[str, Any]) -> Plan | None:
+    for job in sweep["jobs"]:
+        try:
+            return read_plan(Path(job["run_dir"]))
+        except SdpaExpError:
+            continue
+    return None

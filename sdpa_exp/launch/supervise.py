@@ -1,0 +1,150 @@
+"""The parent's side of one run: starts the worker, samples telemetry, follows the event log, and sees to a record."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from filelock import FileLock, Timeout
+
+from sdpa_exp.config.plan import Plan, read_plan, write_plan
+from sdpa_exp.errors import RunError
+from sdpa_exp.launch.ended import now, record_of
+from sdpa_exp.launch.measured import with_telemetry
+from sdpa_exp.launch.progress import RunProgress
+from sdpa_exp.runs.events import EventTail
+from sdpa_exp.runs.record import RESULT_FILE, Record, read_record, write_record
+from sdpa_exp.telemetry.of_run import RunTelemetry
+from sdpa_exp.tracking.mlflow_environment import without_credentials
+from sdpa_exp.tracking.tracker import Tracker
+
+logger = logging.getLogger(__name__)
+
+LOG_FILE = "worker.log"
+LOCK_FILE = ".owner.lock"
+_POLL_S = 0.2
+_BETWEEN_RUNS_S = 5.0  # a healthy store takes a second or two, and the next training should not wait for another
+_GRACE_S = 30.0  # a training step on a slow CPU must end before the worker sees the signal
+
+
+def supervise(plan: Plan, tracker: Tracker, progress: RunProgress) -> Record:
+    """Do one run in a worker process and return its record; `show_end` is left to the caller.
+
+    Raises:
+        RunError: the run folder is in use by another process.
+        KeyboardInterrupt: Ctrl-C, after the worker has ended and its record is written.
+    """
+    plan.run_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(plan.run_dir / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunError(
+            f"{plan.run_dir} is in use by another sdpa_exp process. Wait for it, or choose another hydra.run.dir."
+        ) from error
+    try:
+        write_plan(plan)
+        tracker.follow(plan.run_dir)
+        record = _watch(plan, progress)
+    finally:
+        lock.release()
+    return record
+
+
+def show_end(plan: Plan, tracker: Tracker) -> bool:
+    """Give the store a moment for the rest of a run; a sweep's end has a longer one for what is left, and then tells.
+
+    Returns:
+        Whether the store has everything.
+    """
+    timeout_s = plan.tracking.timeout_s
+    return tracker.finish(
+        plan.run_dir, timeout_s=timeout_s if plan.job.sweep_dir is None else min(timeout_s, _BETWEEN_RUNS_S)
+    )
+
+
+def _watch(plan: Plan, progress: RunProgress) -> Record:
+    started_at = now()
+    with (plan.run_dir / LOG_FILE).open("ab") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "sdpa_exp.launch.worker", str(plan.run_dir)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the worker in order
+            env=_worker_environment(),
+        )
+    telemetry = RunTelemetry(plan.run_dir, plan.telemetry, worker.pid)
+    tail = EventTail(plan.run_dir)
+    interrupted = False
+    try:
+        while worker.poll() is None:
+            _show(tail, plan, telemetry, progress)
+            time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        interrupted = True
+        progress.note("interrupted: ending the run and keeping what it measured ...")
+        _end(worker)
+    _show(tail, plan, telemetry, progress)
+    telemetry.stop()
+    record = _completed(plan, worker.returncode, interrupted=interrupted, started_at=started_at)
+    progress.finish(record)
+    if interrupted:
+        raise KeyboardInterrupt
+    return record
+
+
+def _worker_environment() -> dict[str, str]:
+    """Ours, without the credentials of the tracking store, and with the terminal's width, which reports should fit."""
+    columns = str(shutil.get_terminal_size((120, 24)).columns)
+    return {**without_credentials(os.environ), "PYTHONUNBUFFERED": "1", "COLUMNS": columns}
+
+
+def _show(tail: EventTail, plan: Plan, telemetry: RunTelemetry, progress: RunProgress) -> None:
+    """Pass new events on: to the screen, and the GPU's identity to telemetry."""
+    for event in tail.poll():
+        telemetry.event(event)
+        progress.event(event)
+    progress.refresh(plan.run_dir)
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    worker.send_signal(signal.SIGTERM)
+    try:
+        worker.wait(timeout=_GRACE_S)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+
+
+def _completed(plan: Plan, returncode: int, *, interrupted: bool, started_at: str) -> Record:
+    """The worker's record with what telemetry adds; ours, where the worker died without one."""
+    if (plan.run_dir / RESULT_FILE).exists():
+        record = read_record(plan.run_dir)
+    else:
+        record = _record_of_dead_worker(plan, returncode, interrupted=interrupted, started_at=started_at)
+    record = with_telemetry(plan, record)
+    write_record(plan.run_dir, record)
+    return record
+
+
+def _record_of_dead_worker(plan: Plan, returncode: int, *, interrupted: bool, started_at: str) -> Record:
+    plan = read_plan(plan.run_dir)
+    reason = "the run was interrupted"
+    if not interrupted:
+        how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
+        hint = " (often the system ran out of memory: see dmesg)" if returncode == -signal.SIGKILL else ""
+        reason = f"the worker process ended by {how}{hint} without a result. Its log: {plan.run_dir / LOG_FILE}"
+    return record_of(
+        plan,
+        status="KILLED" if interrupted or returncode < 0 else "FAILED",
+        started_at=started_at,
+        reason=reason,
+        error=RunError.__name__,
+        exit_code=RunError.exit_code,
+    )

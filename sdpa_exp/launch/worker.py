@@ -1,0 +1,106 @@
+"""The worker: `python -m sdpa_exp.launch.worker <run folder>` does one run in a fresh process and writes its record."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+import time
+from pathlib import Path
+
+from sdpa_exp.config.plan import Plan, read_plan, write_plan
+from sdpa_exp.errors import RunError, SdpaExpError
+from sdpa_exp.launch.ended import now, record_of
+from sdpa_exp.launch.process import (
+    Killed,
+    end_on_signal,
+    end_with_parent,
+    prepare_environment,
+    switch_off_trackers,
+)
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.record import Record, Status, write_record
+from sdpa_exp.tasks.dispatch import get_task
+from sdpa_exp.tasks.outcome import Outcome
+
+logger = logging.getLogger(__name__)
+
+KILLED_EXIT_CODE = 143  # what a shell reports for SIGTERM
+
+
+def main() -> int:
+    """Run the plan in the folder given on the command line; the exit code tells how it went."""
+    started_perf_s = time.perf_counter()
+    started_at = now()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    plan = read_plan(Path(sys.argv[1]))
+    end_on_signal()
+    end_with_parent()
+    prepare_environment(plan)
+    event_log = EventLog(plan.run_dir)
+    outcome = Outcome()
+    status: Status = "FINISHED"
+    error: BaseException | None = None
+    try:
+        plan = _run(plan, event_log, outcome, started_perf_s)
+    except Killed as killed:
+        status, error = "KILLED", RunError(f"the run was ended by {killed}; what it had measured is kept.")
+    except SdpaExpError as expected:
+        status, error = "FAILED", expected
+        logger.error("%s", expected)
+    except Exception as unexpected:  # the record must be written whatever happened
+        status, error = "FAILED", unexpected
+        logger.exception("the run failed")
+    record = to_record(plan, outcome, status=status, error=error, started_at=started_at)
+    try:
+        if error is not None:
+            event_log.write("error", error=record.error, message=record.reason)
+        event_log.write("run_finished", status=status)
+        write_record(plan.run_dir, record)
+    except OSError:  # a full disk: the parent sees a run without a record, and says so
+        logger.exception("the end of the run can't be recorded")
+    return record.exit_code
+
+
+def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: float) -> Plan:
+    """Resolve the hardware, then do the task. Returns the plan with nothing left open, as it was run."""
+    task = get_task(plan.task.name)
+    if task.examines:
+        event_log.write("run_started", plan_group_id=plan.group_id())
+        task.load()(plan, event_log, outcome, started_perf_s=started_perf_s)
+        return plan
+
+    from sdpa_exp.launch.gpu_lock import gpu_lock
+    from sdpa_exp.runs.environment import collect_environment
+    from sdpa_exp.tasks.hardware import resolve_hardware
+
+    switch_off_trackers()
+    untouched_until_unix_s = time.time()  # the libraries are imported, and no GPU was touched so far
+    plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
+    write_plan(plan)
+    event_log.write("run_started", plan_group_id=plan.group_id(), gpu_untouched_until_unix_s=untouched_until_unix_s)
+    outcome.environment = collect_environment(plan.hardware.device)
+    event_log.write("environment", environment=outcome.environment)
+    with gpu_lock(outcome.environment["gpu_uuid"] if plan.hardware.device.startswith("cuda") else None):
+        task.load()(plan, event_log, outcome, started_perf_s=started_perf_s)
+    return plan
+
+
+def to_record(plan: Plan, outcome: Outcome, *, status: Status, error: BaseException | None, started_at: str) -> Record:
+    """The record of a run that has come to its end, one way or another."""
+    values = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
+    if error is not None:
+        values |= {"reason": str(error), "error": type(error).__name__}
+    return record_of(plan, status=status, started_at=started_at, exit_code=_exit_code(status, error), **values)
+
+
+def _exit_code(status: Status, error: BaseException | None) -> int:
+    if status == "KILLED":
+        return KILLED_EXIT_CODE
+    if error is None:
+        return 0
+    return error.exit_code if isinstance(error, SdpaExpError) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

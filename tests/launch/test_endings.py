@@ -1,0 +1,108 @@
+"""However a run ends (Ctrl-C, a dead parent, a dead worker), what it measured stays and the record says how."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sdpa_exp.runs.events import read_events
+from sdpa_exp.runs.record import read_record
+from tests.launch.conftest import TINY
+
+LONG = (*TINY, "train.epochs=500", "tracking=none", "train.plots=false", "hydra.run.dir=run")
+PATIENCE_S = 180.0
+
+
+@pytest.fixture
+def long_run(tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
+    """Starts a run that would take long, and waits for its first epoch."""
+
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "sdpa_exp", *LONG]
+        parent = subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        wait_until(lambda: num_epochs(tmp_path / "run") >= 1)
+        return parent
+
+    return start
+
+
+def num_epochs(run_dir: Path) -> int:
+    return sum(event["event"] == "epoch" for event in read_events(run_dir))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > deadline_s:
+            raise TimeoutError("the condition did not come true")
+        time.sleep(0.2)
+
+
+def worker_of(parent: subprocess.Popen[str]) -> psutil.Process:
+    return next(p for p in psutil.Process(parent.pid).children() if "sdpa_exp.launch.worker" in p.cmdline())
+
+
+def test_ctrl_c_ends_the_worker_and_keeps_what_was_measured(
+    long_run: Callable[[], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    parent = long_run()
+    worker = worker_of(parent)
+    parent.send_signal(signal.SIGINT)
+    output, _ = parent.communicate(timeout=PATIENCE_S)
+    assert parent.returncode == 130, output
+    assert not worker.is_running()
+    record = read_record(tmp_path / "run")
+    assert record.status == "KILLED"
+    assert record.phases_s["warmup"] > 0
+    assert "Traceback" not in output
+
+
+def test_the_death_of_the_parent_ends_the_worker_in_order(
+    long_run: Callable[[], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    parent = long_run()
+    worker = worker_of(parent)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.communicate(timeout=PATIENCE_S)
+    worker.wait(timeout=PATIENCE_S)
+    record = read_record(tmp_path / "run")
+    assert record.status == "KILLED"
+    assert "ended by SIGTERM" in str(record.reason)
+
+
+def test_a_worker_that_dies_without_a_word_is_recorded_by_the_parent(
+    long_run: Callable[[], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    parent = long_run()
+    worker_of(parent).kill()
+    output, _ = parent.communicate(timeout=PATIENCE_S)
+    record = read_record(tmp_path / "run")
+    assert parent.returncode == record.exit_code != 0
+    assert record.status == "KILLED"
+    assert "ended by signal SIGKILL (often the system ran out of memory" in str(record.reason)
+    assert "worker.log" in str(record.reason)
+    assert str(record.reason) in output.replace("\n", "")
+
+
+def test_a_run_folder_in_use_is_refused(long_run: Callable[[], subprocess.Popen[str]], tmp_path: Path) -> None:
+    parent = long_run()
+    try:
+        second = subprocess.run(
+            [sys.executable, "-m", "sdpa_exp", *LONG], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+    finally:
+        parent.send_signal(signal.SIGINT)
+        parent.communicate(timeout=PATIENCE_S)
+    assert second.returncode == 7
+    assert "is in use by another sdpa_exp process" in second.stderr
+    assert "Traceback" not in second.stderr

@@ -1,1 +1,0 @@
-"""Tests of sdpa_exp.run."""
