@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sdpa_exp.compare.assemble import assemble
+from sdpa_exp.compare.load.run import Run
 from sdpa_exp.compare.questions import DEFAULT_QUESTIONS
-from sdpa_exp.compare.runs import Run
-from sdpa_exp.compare.terminal import render_text
+from sdpa_exp.compare.report.terminal import render_text
 
 _NUMBER = re.compile(r"\d[\d,]*\.\d+")
 _PRINTED = {"mAP50": ".3f", "mAP50-95": ".3f", "train_s": ".1f", "images_per_s": ".1f", "peak_memory_mib": ".0f"}

@@ -13,14 +13,14 @@ import numpy as np
 
 from sdpa_exp.accuracy.by_size import AREAS_PX2
 from sdpa_exp.accuracy.learning import Learning, learning_facts
-from sdpa_exp.compare.pair import usable
-from sdpa_exp.compare.stats import Description, describe
+from sdpa_exp.compare.load.groups import usable
+from sdpa_exp.compare.statistics.paired import Description, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sdpa_exp.compare.pair import GroupRuns
-    from sdpa_exp.compare.runs import Run
+    from sdpa_exp.compare.load.groups import GroupRuns
+    from sdpa_exp.compare.load.run import Run
 
 SIZES = ("all", *AREAS_PX2)
 LEARNING_METRIC = "mAP50-95"

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdpa_exp.compare.accuracy_facts import accuracy_facts
-from sdpa_exp.compare.caveats import with_caveats
 from sdpa_exp.compare.comparison import ArmSummary, Comparison, Difference, Group
-from sdpa_exp.compare.finding import Finding, by_severity, listed
-from sdpa_exp.compare.findings import find
-from sdpa_exp.compare.findings_control import shifted
-from sdpa_exp.compare.headline import headline
-from sdpa_exp.compare.load import read_settings
+from sdpa_exp.compare.findings.caveats import with_caveats
+from sdpa_exp.compare.findings.control import shifted
+from sdpa_exp.compare.findings.find import find
+from sdpa_exp.compare.findings.finding import Finding, by_severity, listed
+from sdpa_exp.compare.load.groups import GroupRuns, into_groups, pair_metric, usable
+from sdpa_exp.compare.load.ours import read_settings
 from sdpa_exp.compare.noise_floor import noise_floors, with_floor
-from sdpa_exp.compare.pair import GroupRuns, into_groups, pair_metric, usable
 from sdpa_exp.compare.questions import for_runs
-from sdpa_exp.compare.stats import PairedTest, describe, paired_test
+from sdpa_exp.compare.report.headline import headline
+from sdpa_exp.compare.statistics.paired import PairedTest, describe, paired_test
 from sdpa_exp.compare.verdict import Question, Verdict, judge
 from sdpa_exp.errors import ComparisonError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from sdpa_exp.compare.runs import Run
+    from sdpa_exp.compare.load.run import Run
 
 
 def assemble(

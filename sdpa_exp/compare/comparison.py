@@ -1,4 +1,4 @@
-"""What a comparison comes to, as plain values; `schema.py` writes it, tables and reports show it."""
+"""What a comparison comes to, as plain values; `report/schema.py` writes it, tables and reports show it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sdpa_exp.compare.accuracy_facts import AccuracyFacts
-    from sdpa_exp.compare.finding import Finding
+    from sdpa_exp.compare.findings.finding import Finding
+    from sdpa_exp.compare.load.run import Run
     from sdpa_exp.compare.noise_floor import NoiseFloor
-    from sdpa_exp.compare.runs import Run
-    from sdpa_exp.compare.stats import Description, PairedTest
+    from sdpa_exp.compare.statistics.paired import Description, PairedTest
     from sdpa_exp.compare.verdict import Question, Verdict
 
 STAGES = ("train_forward", "train_backward", "val_forward", "best_pt_forward")

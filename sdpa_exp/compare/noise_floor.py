@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sdpa_exp.compare import numbers
-from sdpa_exp.compare.pair import GroupRuns, pair_metric, usable
-from sdpa_exp.compare.power import holm
-from sdpa_exp.compare.stats import paired_test
+from sdpa_exp.compare.load.groups import GroupRuns, pair_metric, usable
+from sdpa_exp.compare.statistics.paired import paired_test
+from sdpa_exp.compare.statistics.power import holm
 from sdpa_exp.compare.verdict import Verdict, figures
 
 if TYPE_CHECKING:

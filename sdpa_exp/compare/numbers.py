@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sdpa_exp.compare.runs import CSV_TIME, ENERGY
+from sdpa_exp.compare.load.run import CSV_TIME, ENERGY
 from sdpa_exp.runs.metrics import METRICS, Metric
 
 _CSV_TIME = Metric(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
-from sdpa_exp.compare.finding import Finding
-from sdpa_exp.compare.runs import CSV_TIME, Run
+from sdpa_exp.compare.findings.finding import Finding
+from sdpa_exp.compare.load.run import CSV_TIME, Run
 from sdpa_exp.compare.verdict import MarginKind, Question
 from sdpa_exp.errors import ComparisonError
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sdpa_exp.compare.accuracy_tables import accuracy_csvs, accuracy_tables
 from sdpa_exp.compare.assemble import assemble
-from sdpa_exp.compare.for_tracking import write_headline
-from sdpa_exp.compare.load import read_plan_if_any, read_sweep
-from sdpa_exp.compare.markdown import report_markdown
+from sdpa_exp.compare.load.ours import read_plan_if_any, read_sweep
+from sdpa_exp.compare.load.sources import read_sources
 from sdpa_exp.compare.questions import from_config
-from sdpa_exp.compare.report import report_html
-from sdpa_exp.compare.schema import write_comparison
-from sdpa_exp.compare.sources import read_sources
-from sdpa_exp.compare.tables import arms_table, differences_csv, differences_table, noise_table, runs_csv, to_latex
-from sdpa_exp.compare.terminal import render_text
+from sdpa_exp.compare.report.accuracy_tables import accuracy_csvs, accuracy_tables
+from sdpa_exp.compare.report.html import report_html
+from sdpa_exp.compare.report.markdown import report_markdown
+from sdpa_exp.compare.report.schema import write_comparison
+from sdpa_exp.compare.report.tables import (
+    arms_table,
+    differences_csv,
+    differences_table,
+    noise_table,
+    runs_csv,
+    to_latex,
+)
+from sdpa_exp.compare.report.terminal import render_text
+from sdpa_exp.compare.report.tracking import write_headline
 from sdpa_exp.config.schema import CompareConfig
 from sdpa_exp.runs.files import write_text_atomic
 
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sdpa_exp.compare.comparison import Comparison
-    from sdpa_exp.compare.runs import Run
+    from sdpa_exp.compare.load.run import Run
 
 TEXT_FILE = "comparison.txt"
 HTML_FILE = "report.html"

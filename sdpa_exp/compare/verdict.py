@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from sdpa_exp.compare import numbers
-from sdpa_exp.compare.power import detectable_effect, holm, seeds_to_settle
-from sdpa_exp.compare.runs import CSV_TIME
+from sdpa_exp.compare.load.run import CSV_TIME
+from sdpa_exp.compare.statistics.power import detectable_effect, holm, seeds_to_settle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sdpa_exp.compare.stats import PairedTest
+    from sdpa_exp.compare.statistics.paired import PairedTest
 
 VerdictKind = Literal[
     "different", "different but within the margin", "equivalent", "can't tell", "deterministic", "no test", "no pairs",

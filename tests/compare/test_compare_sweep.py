@@ -80,7 +80,7 @@ def test_comparison_json_holds_no_nan_and_counts_every_run(tmp_path: Path) -> No
 
 
 def test_every_key_of_comparison_json_stands_in_the_schema(tmp_path: Path) -> None:
-    import sdpa_exp.compare.schema as schema
+    import sdpa_exp.compare.report.schema as schema
 
     compare_sweep(write_sweep(tmp_path, crossed(["stock", "sdpa"], [0, 1])))
     content = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sdpa_exp.compare.for_tracking import parent_metrics, parent_tags
-from sdpa_exp.compare.methods import methods, question
+from sdpa_exp.compare.report.methods import methods, question
+from sdpa_exp.compare.report.terminal import render_text
+from sdpa_exp.compare.report.tracking import parent_metrics, parent_tags
 from sdpa_exp.compare.run_compare import compare_sweep, read_and_compare
-from sdpa_exp.compare.terminal import render_text
+from tests.compare.findings.provoke import found, only
 from tests.compare.folders import RunSpec, crossed, write_sweep
-from tests.compare.provoke import found, only
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from sdpa_exp.compare.figure_style import arm_styles, styled
+from sdpa_exp.compare.report.figures.style import arm_styles, styled
 from sdpa_exp.tasks.predict.interleave import Samples
 
 _COLUMNS = 2

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sdpa_exp.compare.stats import paired_test
+from sdpa_exp.compare.statistics.paired import paired_test
 from sdpa_exp.injection.dispatch import ATTRIBUTE
 from sdpa_exp.injection.inject import layer_backend
 from sdpa_exp.injection.layers import Layer

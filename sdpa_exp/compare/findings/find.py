@@ -1,0 +1,48 @@
+"""All findings on a comparison, in one list: what to look for, and in which order it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sdpa_exp.compare.findings import conditions, control, prices, same, settings
+from sdpa_exp.compare.findings.finding import Finding, by_severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sdpa_exp.compare.load.groups import GroupRuns
+
+
+def find(groups: Sequence[GroupRuns], baseline: str) -> tuple[Finding, ...]:
+    """Everything a reader must know before the figures, errors first."""
+    return by_severity(_all(groups, baseline))
+
+
+def _all(groups: Sequence[GroupRuns], baseline: str) -> Iterator[Finding]:
+    yield from settings.differing_groups(groups)
+    yield from conditions.arm_counts(groups, baseline)
+    for group in groups:
+        for finding in _about(group, baseline):
+            yield replace(finding, group_id=group.group_id)
+
+
+def _about(group: GroupRuns, baseline: str) -> Iterator[Finding]:
+    yield from same.same_kernels(group)
+    yield from same.nothing_learnt(group)
+    yield from same.identical_curves(group)
+    yield from same.identical_weights(group)
+    yield from same.idle_seeds(group)
+    yield from control.control(group, baseline)
+    yield from settings.attestations(group)
+    yield from settings.changed_settings(group)
+    yield from settings.differing_inputs(group)
+    yield from conditions.unfinished(group)
+    yield from conditions.seed_counts(group, baseline)
+    yield from conditions.run_order(group, baseline)
+    yield from conditions.machine(group)
+    yield from conditions.epoch_counts(group)
+    yield from settings.unknown_settings(group)
+    yield from settings.differing_environments(group)
+    yield from prices.differing_prices(group)
+    yield from conditions.recorded(group)

@@ -1,0 +1,1 @@
+"""Reading runs: ours, plain Ultralytics folders, and what a user names."""

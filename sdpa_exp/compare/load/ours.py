@@ -1,0 +1,232 @@
+"""Reads run folders and sweep folders that sdpa_exp wrote. A run without a result is a missing run, with its reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from sdpa_exp.accuracy.summary import read_accuracy
+from sdpa_exp.compare.load.curves import curves_from_epochs, read_results_csv
+from sdpa_exp.compare.load.run import ENERGY, UNKNOWN_GROUP, Curves, Run
+from sdpa_exp.config.plan import PLAN_FILE, Plan, read_plan
+from sdpa_exp.errors import ComparisonError, ConfigError
+from sdpa_exp.runs.events import EVENTS_FILE, read_events
+from sdpa_exp.runs.record import RESULT_FILE, read_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SWEEP_FILE = "sweep.json"
+SWEEP_SCHEMA_VERSION = 1
+_YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What sweep.json says, and its runs in the order of the jobs."""
+
+    folder: Path
+    name: str
+    command: str = ""
+    arms: tuple[str, ...] = ()
+    baseline: str | None = None
+    preflight: dict[str, Any] = field(default_factory=dict)
+    runs: tuple[Run, ...] = ()
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Whether sdpa_exp wrote a run here."""
+    return (folder / RESULT_FILE).is_file() or (folder / PLAN_FILE).is_file()
+
+
+def read_sweep(sweep_dir: Path) -> Sweep:
+    """Read a sweep folder with all its runs; runs that can't be read come as missing ones.
+
+    Raises:
+        ComparisonError: there is no readable sweep.json of this schema version.
+    """
+    path = sweep_dir / SWEEP_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ComparisonError(
+            f"{path} is missing: expected the folder of a sweep. "
+            f"Name run folders with compare.runs=[a,b] to compare those."
+        ) from error
+    except ValueError as error:
+        raise ComparisonError(f"{path} is not JSON: {error}.") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SWEEP_SCHEMA_VERSION:
+        raise ComparisonError(
+            f"{path} has schema version {version}, and this version reads {SWEEP_SCHEMA_VERSION}: "
+            f"compare it with the sdpa_exp that wrote it."
+        )
+    jobs = content.get("jobs") or []
+    if not jobs:
+        raise ComparisonError(f"{path} names no jobs: the sweep ended before it began.")
+    preflight = content.get("preflight") or {}
+    refused = _refusals(preflight)
+    copies = content.get("copies") or {}
+    runs = [
+        _with_refusal(
+            read_run(_run_folder(sweep_dir, job), arm=job.get("arm"), seed=job.get("seed"), num=job.get("num")), refused
+        )
+        for job in jobs
+    ]
+    return Sweep(
+        folder=sweep_dir,
+        name=content.get("name") or sweep_dir.name,
+        command=content.get("command") or "",
+        arms=tuple(content.get("arms") or ()),
+        baseline=content.get("baseline"),
+        preflight=preflight,
+        runs=tuple(dataclasses.replace(run, copy_of=run.copy_of or copies.get(run.arm)) for run in runs),
+    )
+
+
+def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, num: int | None = None) -> Run:
+    """Read one run folder. `arm`, `seed` and `num` are what the sweep planned, for a folder that can't say."""
+    try:
+        record = read_record(folder)
+    except ComparisonError as error:
+        return _missing(folder, str(error), arm=arm, seed=seed, num=num)
+    notes: list[tuple[str, str]] = []
+    finite = {k: float(v) for k, v in record.metrics.items() if v is not None and math.isfinite(v)}
+    # Records of older versions have the energy in the telemetry's summary alone.
+    energy_j = (((record.telemetry or {}).get("phases") or {}).get("train") or {}).get("energy_j")
+    if energy_j is not None and ENERGY not in record.metrics:
+        finite.setdefault(ENERGY, float(energy_j))
+    broken = [k for k, v in record.metrics.items() if v is not None and not math.isfinite(v)]
+    if broken:
+        notes.append(("not-finite", f"{', '.join(broken)} is not a finite number, and left out."))
+    curves, curve_notes = _curves(folder)
+    return Run(
+        arm=record.arm,
+        seed=record.seed,
+        folder=folder,
+        status=record.status,
+        copy_of=record.copy_of,
+        group_id=record.group_id or UNKNOWN_GROUP,
+        num=num,
+        reason=record.reason,
+        started_at=record.started_at,
+        ended_at=record.ended_at,
+        metrics=finite,
+        unmeasured={**record.unmeasured, **dict.fromkeys(broken, "not a finite number")},
+        curves=curves,
+        phases_s=record.phases_s,
+        attestation=record.attestation,
+        digests={name: digest for name, digest in record.digests.items() if digest},
+        environment=record.environment,
+        settings_changed=record.settings_changed,
+        warnings=record.warnings,
+        telemetry=record.telemetry,
+        prices=record.prices,
+        accuracy=read_accuracy(folder),
+        notes=(*notes, *curve_notes),
+    )
+
+
+def read_plan_if_any(folder: Path) -> Plan | None:
+    """The plan of a run folder, or None where it is missing or of another version."""
+    try:
+        return read_plan(folder)
+    except ConfigError:
+        return None
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The settings that define the group of one of our runs, flattened; empty where the plan can't be read."""
+    plan = read_plan_if_any(folder)
+    return {} if plan is None else flatten(plan.group())
+
+
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _run_folder(sweep_dir: Path, job: dict[str, Any]) -> Path:
+    """The run folder of a job; beside sweep.json when the sweep was moved after it ran."""
+    folder = sweep_dir / str(job.get("run_dir"))
+    moved = sweep_dir / folder.name
+    return moved if moved.exists() and not folder.exists() else folder
+
+
+def _refusals(preflight: dict[str, Any]) -> dict[str, str]:
+    """Arm -> why the check before the sweep said that it can't run."""
+    arms = [arm for arm in preflight.get("arms") or [] if isinstance(arm, dict) and arm.get("reasons")]
+    return {
+        str(arm.get("arm")): str(arm.get("sentence") or "; ".join(map(str, arm["reasons"]))) for arm in arms
+    }  # fmt: skip
+
+
+def _with_refusal(run: Run, refused: dict[str, str]) -> Run:
+    """A run that was never started, with the reason found before the sweep."""
+    if run.status == "MISSING" and run.arm in refused and not run.folder.exists():
+        return dataclasses.replace(run, reason=refused[run.arm])
+    return run
+
+
+def _missing(folder: Path, why: str, *, arm: str | None, seed: int | None, num: int | None) -> Run:
+    """A run without a readable result: what the plan and the event log still tell."""
+    group_id, copy_of = UNKNOWN_GROUP, None
+    try:
+        plan = yaml.load((folder / PLAN_FILE).read_text(encoding="utf-8"), Loader=_YamlLoader)  # noqa: S506
+    except (OSError, yaml.YAMLError):
+        plan = None
+    if isinstance(plan, dict):
+        group_id = plan.get("group_id") or UNKNOWN_GROUP
+        seed = plan.get("seed") if seed is None else seed
+        attention = plan.get("attention") or {}
+        arm, copy_of = arm or attention.get("name"), attention.get("copy_of")
+    if not folder.exists():
+        why = "the run was never started: its folder does not exist."
+    elif not (folder / RESULT_FILE).exists():
+        why = "no result.json: the run did not end" + _last_sign_of_life(folder)
+    return Run(
+        arm=arm or folder.name, seed=seed, folder=folder, status="MISSING", copy_of=copy_of, group_id=group_id, num=num,
+        reason=why,
+    )  # fmt: skip
+
+
+def _last_sign_of_life(folder: Path) -> str:
+    """How far the event log got, as the end of a sentence."""
+    try:
+        events = list(read_events(folder))
+    except ValueError:
+        return f", and its {EVENTS_FILE} is damaged."
+    epochs = [event for event in events if event.get("event") == "epoch"]
+    if epochs:
+        return f"; it got to epoch {epochs[-1].get('epoch')} of {epochs[-1].get('epochs')}."
+    return "; its event log is empty." if not events else "; it did not finish an epoch."
+
+
+def _curves(folder: Path) -> tuple[Curves | None, list[tuple[str, str]]]:
+    """Curves from the event log (full floats), else from Ultralytics' results.csv (six digits)."""
+    try:
+        curves = curves_from_epochs(e for e in read_events(folder) if e.get("event") == "epoch")
+    except ValueError as error:
+        curves = None
+        note = [("event_log", f"{EVENTS_FILE} is damaged ({error}); curves come from results.csv.")]
+    else:
+        note = []
+    path = folder / "train" / "results.csv"
+    if curves is not None or not path.is_file():
+        return curves, note
+    try:
+        curves, problems = read_results_csv(path)
+    except ComparisonError as error:
+        return None, [*note, ("results-csv", str(error))]
+    return curves, [*note, *(("results-csv", problem) for problem in problems)]

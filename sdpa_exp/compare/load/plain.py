@@ -1,0 +1,123 @@
+"""Reads Ultralytics' own run folders: results.csv and args.yaml, ours or anybody's.
+
+`train_s` can't be known from results.csv. Its `time` column counts every epoch and validation too; the value of its
+last line is the metric `csv_time_s`. best.pt is saved at the epoch of best mAP50-95 (that is Ultralytics' fitness),
+so that epoch's line stands in for a re-evaluation of best.pt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from sdpa_exp.compare.load.curves import read_results_csv
+from sdpa_exp.compare.load.run import CSV_TIME, UNKNOWN_GROUP, Curves, Run
+from sdpa_exp.errors import ComparisonError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ARGS_FILE = "args.yaml"
+# Arguments that say where results go or which repeat this is, and can't touch a measurement.
+_OUTSIDE_GROUP = frozenset({"seed", "project", "name", "save_dir", "exist_ok", "resume", "verbose", "plots", "show"})
+_AT_BEST_EPOCH = ("mAP50", "mAP50-95", "precision", "recall")
+
+
+def find_results(folder: Path) -> list[Path]:
+    """The results files of a folder: `results.csv`, else everything named results*.csv."""
+    main = folder / "results.csv"
+    return [main] if main.is_file() else sorted(folder.glob("results*.csv"))
+
+
+def is_plain_folder(folder: Path) -> bool:
+    """Whether Ultralytics wrote a training run here."""
+    return bool(find_results(folder)) or (folder / ARGS_FILE).is_file()
+
+
+def read_plain_runs(folder: Path, *, arm: str | None = None) -> list[Run]:
+    """The runs of one plain folder: one, or one for each results*.csv, named after what its name adds to `results`."""
+    files = find_results(folder)
+    if len(files) > 1:
+        return [read_plain_run(file, arm=_stem(file)) for file in files]
+    return [read_plain_run(files[0] if files else folder / "results.csv", arm=arm or folder.name)]
+
+
+def read_plain_run(results_csv: Path, *, arm: str | None = None) -> Run:
+    """Read one results.csv with the args.yaml beside it. A file that can't be read gives a missing run."""
+    folder = results_csv.parent
+    settings = _read_args(folder)
+    seed = settings.get("seed")
+    seed = seed if isinstance(seed, int) else None
+    group = {key: value for key, value in settings.items() if key not in _OUTSIDE_GROUP}
+    common: dict[str, Any] = {
+        "arm": _without_seed(arm or (_stem(results_csv) if results_csv.name != "results.csv" else folder.name), seed),
+        "seed": seed,
+        "folder": folder,
+        "is_plain": True,
+        "group_id": _digest(group) if group else UNKNOWN_GROUP,
+        "settings": group,
+    }
+    if not results_csv.is_file():
+        return Run(**common, status="MISSING", reason=f"no {results_csv.name}: the run ended in its first epoch.")
+    try:
+        curves, problems = read_results_csv(results_csv)
+    except ComparisonError as error:
+        return Run(**common, status="MISSING", reason=str(error))
+    notes = [("results-csv", problem) for problem in problems]
+    planned = settings.get("epochs")
+    last = int(curves.epochs[-1])
+    if isinstance(planned, int) and last < planned:
+        notes.append(("fewer-epochs", f"results.csv ends at epoch {last} of {planned}: stopped early, or unfinished."))
+    metrics, unmeasured = _metrics(curves)
+    return Run(
+        **common, status="FINISHED", curves=curves, metrics=metrics, unmeasured=unmeasured, notes=tuple(notes)
+    )  # fmt: skip
+
+
+def _metrics(curves: Curves) -> tuple[dict[str, float], dict[str, str]]:
+    """What a results.csv says about a run, and what it can't say."""
+    columns = curves.columns
+    measured: dict[str, float] = {}
+    fitness_E = columns.get("mAP50-95")
+    if fitness_E is not None and not np.isnan(fitness_E).all():
+        best = int(np.nanargmax(fitness_E))
+        measured["best_epoch"] = float(curves.epochs[best])
+        measured.update({name: float(columns[name][best]) for name in _AT_BEST_EPOCH if name in columns})
+        measured.update({f"last/{n}": float(columns[n][-1]) for n in ("mAP50", "mAP50-95") if n in columns})
+    if "time" in columns:
+        measured[CSV_TIME] = float(columns["time"][-1])
+    unmeasured = dict.fromkeys(("train_s", "images_per_s", "peak_memory_mib"), "a results.csv does not hold it")
+    unmeasured.update({name: "not a finite number" for name, value in measured.items() if not np.isfinite(value)})
+    return {name: value for name, value in measured.items() if np.isfinite(value)}, unmeasured
+
+
+def _read_args(folder: Path) -> dict[str, Any]:
+    """The arguments of the run, empty where there is no readable args.yaml."""
+    try:
+        content = yaml.safe_load((folder / ARGS_FILE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _stem(results_csv: Path) -> str:
+    """`results_flash_attn.csv` -> `flash_attn`."""
+    return re.sub(r"^results[-_. ]*", "", results_csv.stem) or results_csv.parent.name
+
+
+def _without_seed(name: str, seed: int | None) -> str:
+    """`flash_seed42` -> `flash` for the run with seed 42, so that repeats of an arm share its name."""
+    if seed is None:
+        return name
+    return re.sub(rf"[-_. ]?(seed|s)[-_=]?{seed}$", "", name, flags=re.IGNORECASE) or name
+
+
+def _digest(settings: dict[str, Any]) -> str:
+    """A short digest of plain settings."""
+    text = json.dumps(settings, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

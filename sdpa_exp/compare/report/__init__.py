@@ -1,0 +1,1 @@
+"""Everything that shows a comparison: terminal, page, Markdown, tables, figures, and what MLflow is given."""

@@ -1,0 +1,65 @@
+"""Figures of learning: metrics by epoch, one line an arm, with the range over its seeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, new_axes, to_svg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sdpa_exp.compare.load.groups import GroupRuns
+
+_WANTED = ("mAP50-95", "mAP50", "train/box_loss", "val/box_loss")
+
+
+def learning_curves(group: GroupRuns, styles: Mapping[str, ArmStyle]) -> Iterator[Picture]:
+    """One picture for each metric that the runs recorded."""
+    runs = [run for run in group.runs if run.is_finished and run.curves is not None]
+    for metric in _WANTED:
+        used = [run for run in runs if run.curves is not None and metric in run.curves.columns]
+        if not used:
+            continue
+        figure, axes = new_axes()
+        counts = []
+        for arm in group.arms:
+            curves = [run.curves for run in used if run.arm == arm and run.curves is not None]
+            if not curves:
+                continue
+            num_epochs = min(curve.epochs.size for curve in curves)
+            epochs = curves[0].epochs[:num_epochs]
+            table_SE = np.array([curve.columns[metric][:num_epochs] for curve in curves])
+            style = styles[arm]
+            marker = style.marker if num_epochs <= 12 else None
+            axes.plot(
+                epochs,
+                table_SE.mean(axis=0),
+                style.line,
+                color=style.colour,
+                marker=marker,
+                markersize=3.5,
+                linewidth=1.5,
+                label=arm,
+            )
+            if len(curves) > 1:
+                axes.fill_between(
+                    epochs, table_SE.min(axis=0), table_SE.max(axis=0), color=style.colour, alpha=0.18, linewidth=0
+                )
+            counts.append(f"{arm} n = {len(curves)}")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(metric)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.legend()
+        title = f"{metric} by epoch"
+        yield Picture(
+            name=f"curve-{metric.replace('/', '-')}-{group.group_id}",
+            title=title,
+            svg=to_svg(figure, title + group.group_id, title),
+            caption=f"Mean over seeds; the band is the range over seeds, where there are two or more. "
+            f"{', '.join(counts)}.",
+            runs=tuple(used),
+        )

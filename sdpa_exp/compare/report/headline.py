@@ -1,0 +1,123 @@
+"""The answer in a sentence or two, as it stands on top of every view."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from sdpa_exp.compare import numbers
+from sdpa_exp.compare.findings.caveats import is_unlearnt
+from sdpa_exp.compare.findings.finding import listed, of_group
+from sdpa_exp.compare.load.run import CSV_TIME
+from sdpa_exp.compare.noise_floor import floors_sentence
+from sdpa_exp.compare.verdict import way
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sdpa_exp.compare.comparison import Group
+    from sdpa_exp.compare.findings.finding import Finding
+    from sdpa_exp.compare.verdict import Verdict
+
+_TIMES = frozenset({"train_s", "total_s", "images_per_s", CSV_TIME})
+
+
+def headline(groups: Sequence[Group], findings: Sequence[Finding], baseline: str) -> str:
+    """A sentence for each question, one for each arm that is no other model, and the names of errors found."""
+    parts: list[str] = []
+    for group in groups:
+        own = of_group(findings, group.group_id)
+        identical = [(set(f.evidence["arms"]), set(f.evidence["seeds"])) for f in own if f.code == "identical-curves"]
+        where = f" in group {group.group_id}" if len(groups) > 1 else ""
+        same = {
+            arm: set[object]().union(*(seeds for arms, seeds in identical if {arm, baseline} <= arms))
+            for arm in dict.fromkeys(verdict.arm for verdict in group.verdicts)
+        }
+        nothing = [arm for arm in same if _is_same_model(group, arm, same[arm])]
+        parts.extend(_of_same_model(group, arm, baseline, where) for arm in nothing)
+        others = [verdict for verdict in group.verdicts if verdict.arm not in nothing]
+        if others:
+            for index, name in enumerate(dict.fromkeys(verdict.question.name for verdict in others)):
+                against = "" if index else f" against {baseline}{where}"
+                asked = [verdict for verdict in others if verdict.question.name == name]
+                if is_unlearnt(asked[0], own):
+                    told = f"nothing was learnt ({asked[0].question.metric} is 0 in every run), so it says nothing"
+                else:
+                    told = "; ".join(_of_question(asked))
+                parts.append(f"{name[:1].upper()}{name[1:]}{against}: {told}.")
+        if group.noise_floors:
+            parts.append(floors_sentence(group.noise_floors))
+    if not parts:
+        return "Nothing could be compared; the findings say why."
+    errors = list(dict.fromkeys(finding.code for finding in findings if finding.severity == "error"))
+    warning = f" Errors among the findings: {listed(errors)}." if errors else ""
+    return " ".join(parts) + warning
+
+
+def _of_question(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Arms with the same outcome, told together."""
+    groups: dict[str, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        direction = (
+            way(verdict.question.metric, verdict.test.mean) if "different" in verdict.kind and verdict.test else ""
+        )
+        groups[f"{verdict.kind}|{direction}"].append(verdict)
+    for key, group in groups.items():
+        kind, _, direction = key.partition("|")
+        arms = listed((verdict.arm for verdict in group), 8)
+        be = "is" if len(group) == 1 else "are"
+        sizes = ", ".join(_size(verdict) for verdict in group)
+        if kind == "can't tell":
+            yield f"can't tell {arms} ({_seeds(group)})"
+        elif kind == "equivalent":
+            yield f"{arms} {be} equivalent within {group[0].question.margin_text()}"
+        elif kind == "no pairs":
+            yield f"no verdict on {arms}"
+        elif kind == "no test":
+            yield f"one seed, so no test of {arms} ({sizes})"
+        elif kind == "within the noise floor":
+            yield f"{arms} {be} within the A/A noise floor ({sizes})"
+        elif kind == "same attention":
+            yield f"{arms} ran the same attention as {group[0].baseline} ({sizes})"
+        elif kind == "deterministic":
+            yield f"no noise floor for {arms} ({sizes})"
+        else:
+            margin = "" if kind == "different" else ", but within the margin"
+            yield f"{arms} {be} {direction} ({sizes}){margin}"
+
+
+def _seeds(group: Sequence[Verdict]) -> str:
+    """`about 11 to 44 seeds would do`."""
+    counts = [verdict.seeds_needed for verdict in group]
+    known = sorted(count for count in counts if count is not None)
+    if not known:
+        return "more than 1,000 seeds would be needed"
+    span = f"{known[0]} to {known[-1]}" if known[0] != known[-1] else f"{known[0]}"
+    more = ", or more than 1,000," if len(known) < len(counts) else ""
+    n = listed(sorted({verdict.test.n for verdict in group if verdict.test}))
+    return f"n = {n}; about {span}{more} seeds would do"
+
+
+def _size(verdict: Verdict) -> str:
+    test, metric = verdict.test, verdict.question.metric
+    if test is None:
+        return "-"
+    if numbers.is_in_points(metric) or not test.baseline_mean:
+        return numbers.difference(metric, test.mean, spread=test.standard_error)
+    return numbers.percent(test.mean / test.baseline_mean)
+
+
+def _is_same_model(group: Group, arm: str, same_seeds: set[object]) -> bool:
+    """Whether the arm's curves equal the baseline's at every seed that was paired."""
+    pairs = {seed for entry in group.differences if entry.arm == arm for seed in entry.seeds}
+    return bool(pairs) and pairs <= same_seeds
+
+
+def _of_same_model(group: Group, arm: str, baseline: str, where: str) -> str:
+    differences = [entry for entry in group.differences if entry.arm == arm]
+    if any(entry.test.mean != 0 for entry in differences if entry.metric not in _TIMES):
+        return f"{arm} and {baseline} computed the same model{where}: their metric curves are identical."
+    metrics = [verdict.question.metric for verdict in group.verdicts if verdict.question.metric in _TIMES]
+    speed = next((entry.test for entry in differences if entry.metric in metrics), None)
+    by = f", and time by {numbers.percent(speed.mean / speed.baseline_mean, sign=False)}" if speed else ""
+    return f"{arm} and {baseline} did not differ in anything but time{where}{by}."

@@ -1,0 +1,190 @@
+"""The tables of a report, built once as text, and written as Markdown, LaTeX or (with raw figures) CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sdpa_exp.compare import numbers
+from sdpa_exp.compare.report.terminal import MAIN_METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sdpa_exp.compare.comparison import ArmSummary, Comparison, Group
+
+_LATEX = {
+    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTable:
+    """A table of finished text. The first `num_text` columns are left-aligned, the others right-aligned."""
+
+    name: str
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    num_text: int = 1
+
+
+def arm_label(arm: ArmSummary) -> str:
+    """The name, and what it is where it is no ordinary arm."""
+    if arm.is_baseline:
+        return f"{arm.name} (baseline)"
+    return arm.name if arm.copy_of is None else f"{arm.name} (A/A copy)"
+
+
+def arms_table(group: Group) -> TextTable:
+    """Mean and SD of the main metrics by arm."""
+    shown = [name for name in MAIN_METRICS if any(name in arm.described for arm in group.arms)]
+    rows = []
+    for arm in group.arms:
+        values = []
+        for name in shown:
+            described = arm.described.get(name)
+            text = "-" if described is None else numbers.mean_and_sd(described.mean, described.sd)
+            values.append(text if described is None or described.n == arm.num_finished else f"{text} ({described.n})")
+        rows.append((arm_label(arm), f"{arm.num_finished}/{arm.num_planned}", *values))
+    return TextTable(
+        name="arms",
+        caption="Mean ± SD over finished runs; n: finished / planned runs.",
+        header=("arm", "n", *(numbers.heading(name) for name in shown)),
+        rows=tuple(rows),
+    )
+
+
+def differences_table(group: Group, baseline: str, alpha: float) -> TextTable:
+    """Paired differences of all metrics, with intervals."""
+    rows = []
+    for entry in group.differences:
+        test = entry.test
+        if test.low is not None and test.high is not None:
+            interval = numbers.interval(entry.metric, test.low, test.high)
+        else:
+            interval = "no spread" if test.is_deterministic else "one pair"
+        rows.append(
+            (
+                entry.arm,
+                entry.metric,
+                numbers.difference(entry.metric, test.mean, spread=test.standard_error),
+                numbers.percent(test.mean / test.baseline_mean) if test.baseline_mean else "-",
+                interval,
+                "-" if test.d_z is None else f"{test.d_z:.2f}",
+                str(test.n),
+            )
+        )
+    return TextTable(
+        name="differences",
+        caption=f"Arm minus {baseline}, paired by seed; {100 * (1 - alpha):g} % t interval of the mean difference.",
+        header=("arm", "metric", "difference", "relative", "interval", "d_z", "pairs"),
+        rows=tuple(rows),
+        num_text=2,
+    )
+
+
+def noise_table(group: Group) -> TextTable:
+    """The noise floor of every primary metric, from the A/A control."""
+    rows = [
+        (
+            floor.metric,
+            floor.text(),
+            floor.largest_text(),
+            floor.mean_text(),
+            "-" if floor.p is None else numbers.p_value(floor.p).removeprefix("p = ").removeprefix("p "),
+            str(floor.n),
+        )
+        for floor in group.noise_floors
+    ]
+    names = f"{group.noise_floors[0].arm} minus {group.noise_floors[0].baseline}" if group.noise_floors else ""
+    return TextTable(
+        name="noise_floor",
+        caption=f"{names}, which is the same attention twice. Floor: root mean square of the paired differences; p: "
+        "paired t-test, adjusted after Holm over the metrics.",
+        header=("metric", "noise floor", "largest", "mean", "p", "pairs"),
+        rows=tuple(rows),
+    )
+
+
+def described_table(group: Group) -> TextTable:
+    """Mean, SD, CV and range of every metric and arm."""
+    rows = []
+    for arm in group.arms:
+        for name, d in arm.described.items():
+            rows.append(
+                (
+                    arm.name,
+                    name,
+                    str(d.n),
+                    numbers.plain(d.mean, spread=d.sd),
+                    "-" if d.sd is None else numbers.plain(d.sd, spread=d.sd),
+                    "-" if d.cv is None else numbers.percent(d.cv, sign=False),
+                    f"{numbers.plain(d.low, spread=d.sd)} to {numbers.plain(d.high, spread=d.sd)}",
+                )
+            )
+    return TextTable(
+        name="described",
+        caption="Every metric, over finished runs. SD with n - 1; CV is SD over mean.",
+        header=("arm", "metric", "n", "mean", "SD", "CV", "range"),
+        rows=tuple(rows),
+        num_text=2,
+    )
+
+
+def to_markdown(table: TextTable) -> str:
+    """A Markdown table with its caption below."""
+    rule = ["---" if i < table.num_text else "---:" for i in range(len(table.header))]
+    lines = [table.header, tuple(rule), *table.rows]
+    body = "\n".join("| " + " | ".join(group.replace("|", "\\|") for group in line) + " |" for line in lines)
+    return f"{body}\n\n{table.caption}\n"
+
+
+def to_latex(table: TextTable) -> str:
+    """A table environment for booktabs."""
+    align = "".join("l" if i < table.num_text else "r" for i in range(len(table.header)))
+    head = " & ".join(map(_latex, table.header))
+    body = " \\\\\n".join(" & ".join(map(_latex, row)) for row in table.rows)
+    return (
+        "% needs \\usepackage{booktabs}\n"
+        f"\\begin{{table}}\n\\centering\n\\caption{{{_latex(table.caption)}}}\n\\label{{tab:{table.name}}}\n"
+        f"\\begin{{tabular}}{{{align}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body} \\\\\n\\bottomrule\n"
+        f"\\end{{tabular}}\n\\end{{table}}\n"
+    )
+
+
+def runs_csv(comparison: Comparison) -> str:
+    """One line a run, with every metric in full precision; empty where it was not measured."""
+    names = list(dict.fromkeys(name for run in comparison.runs for name in run.metrics))
+    rows = [
+        [run.arm, run.seed, run.group_id, run.status, *(run.metrics.get(name, "") for name in names)]
+        for run in comparison.runs
+    ]
+    return csv_text(["arm", "seed", "group", "status", *names], rows)
+
+
+def differences_csv(comparison: Comparison) -> str:
+    """One line a difference, in full precision."""
+    fields = ("n", "mean", "sd", "baseline_mean", "level", "low", "high", "d_z", "p", "p_equivalence", "p_permutation")
+    rows = [
+        [group.group_id, d.arm, d.metric, *(getattr(d.test, name) for name in fields)]
+        for group in comparison.groups
+        for d in group.differences
+    ]
+    return csv_text(["group", "arm", "metric", *fields], rows)
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Comma-separated lines below a header; None is empty."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(char, char) for char in text)

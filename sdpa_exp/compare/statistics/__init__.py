@@ -1,0 +1,1 @@
+"""Statistics: pure functions over arrays that know nothing of runs, arms or words."""

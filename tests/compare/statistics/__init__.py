@@ -1,0 +1,1 @@
+"""Tests of sdpa_exp/compare/statistics."""
