@@ -30,7 +30,7 @@ ARROWS = {
     "tracking": ("runs", "config"),
     "compare": ("runs", "config", "accuracy"),
     # telemetry: bench reads the energy counter at the edges of one arm's block, which sampling from outside can't.
-    "tasks": ("callbacks", "data", "compare", "config", "measure", "telemetry"),
+    "tasks": ("callbacks", "data", "compare", "config", "measure", "telemetry", "tracking"),
     "launch": ("tasks", "telemetry", "tracking"),
     "help": ("config",),
     "entry": ("launch",),

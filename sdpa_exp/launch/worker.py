@@ -19,9 +19,9 @@ from sdpa_exp.launch.process import (
     switch_off_trackers,
 )
 from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.runs.record import Record, Status, write_record
 from sdpa_exp.tasks.dispatch import get_task
-from sdpa_exp.tasks.outcome import Outcome
 
 logger = logging.getLogger(__name__)
 

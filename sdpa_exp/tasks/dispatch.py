@@ -37,22 +37,22 @@ class Task:
     in_parent: bool = False
 
     def load(self) -> Callable[..., Any]:
-        """Import the function: `task(plan, event log, outcome, *, started_perf_s)`, as in tasks/train.py."""
+        """Import the function: `task(plan, event log, outcome, *, started_perf_s)`, as in tasks/train/work.py."""
         module, _, name = self.entry.partition(":")
         function: Callable[..., Any] = getattr(importlib.import_module(module), name)
         return function
 
 
 TASKS: dict[str, Task] = {
-    "train": Task(entry="sdpa_exp.tasks.train:train", is_compared=True),
-    "bench": Task(entry="sdpa_exp.tasks.bench.task:bench", needs_arm=False),
-    "verify": Task(entry="sdpa_exp.tasks.verify:verify"),
-    "profile": Task(entry="sdpa_exp.tasks.profile.task:profile"),
-    "doctor": Task(entry="sdpa_exp.tasks.doctor.task:doctor", needs_arm=False, examines=True),
-    "setup_trial": Task(entry="sdpa_exp.tasks.setup_trial:setup_trial", needs_arm=False),
-    "predict": Task(entry="sdpa_exp.tasks.predict.task:predict", needs_arm=False),  # it has precisions of its own
-    "compare": Task(entry="sdpa_exp.launch.in_parent:compare", needs_arm=False, in_parent=True),
-    "sync": Task(entry="sdpa_exp.launch.in_parent:sync", needs_arm=False, in_parent=True),
+    "train": Task(entry="sdpa_exp.tasks.train.work:train", is_compared=True),
+    "bench": Task(entry="sdpa_exp.tasks.bench.work:bench", needs_arm=False),
+    "verify": Task(entry="sdpa_exp.tasks.verify.work:verify"),
+    "profile": Task(entry="sdpa_exp.tasks.profile.work:profile"),
+    "doctor": Task(entry="sdpa_exp.tasks.doctor.work:doctor", needs_arm=False, examines=True),
+    "setup_trial": Task(entry="sdpa_exp.tasks.setup_trial.work:setup_trial", needs_arm=False),
+    "predict": Task(entry="sdpa_exp.tasks.predict.work:predict", needs_arm=False),  # it has precisions of its own
+    "compare": Task(entry="sdpa_exp.tasks.compare.work:compare", needs_arm=False, in_parent=True),
+    "sync": Task(entry="sdpa_exp.tasks.sync.work:sync", needs_arm=False, in_parent=True),
 }
 
 

@@ -13,10 +13,10 @@ from sdpa_exp.data.prepare import prepare
 from sdpa_exp.injection.trainer import trainer_class
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import write_json_atomic
+from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.arguments import train_arguments
 from sdpa_exp.tasks.auto import resolve_auto
 from sdpa_exp.tasks.hardware import set_backends
-from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.preflight import require_backend
 
 AUTO_FILE = "auto_choice.json"

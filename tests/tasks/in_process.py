@@ -9,8 +9,8 @@ from typing import Protocol
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.hardware import resolve_hardware
-from sdpa_exp.tasks.outcome import Outcome
 from tests.tasks.planning import plan_of
 
 

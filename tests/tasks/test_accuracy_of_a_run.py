@@ -10,7 +10,7 @@ import pytest
 from ultralytics import YOLO
 
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.tasks.train import train
+from sdpa_exp.tasks.train.work import train
 from tests.tasks.in_process import run_task
 
 

@@ -14,7 +14,7 @@ from sdpa_exp.config.location import conf_dir
 from sdpa_exp.config.plan import read_plan, write_plan
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.tasks.dispatch import TASKS, get_task
-from sdpa_exp.tasks.setup_trial import IMPLEMENTATIONS
+from sdpa_exp.tasks.setup_trial.work import IMPLEMENTATIONS
 from tests.tasks.planning import plan_of
 
 
@@ -45,7 +45,7 @@ def test_the_parent_knows_all_tasks_without_importing_torch() -> None:
 
 
 def test_the_doctor_itself_imports_nothing_that_may_be_broken() -> None:
-    code = "import sys; import sdpa_exp.tasks.doctor.task as t; print({'torch', 'cv2', 'numpy'} & set(sys.modules))"
+    code = "import sys; import sdpa_exp.tasks.doctor.work as t; print({'torch', 'cv2', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -14,9 +14,9 @@ import pytest
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.tasks import setup_trial
-from sdpa_exp.tasks.outcome import Outcome
-from sdpa_exp.tasks.setup_trial import Implementation, Trial, attempt
+from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.tasks.setup_trial import work as setup_trial
+from sdpa_exp.tasks.setup_trial.work import Implementation, Trial, attempt
 from tests.tasks.planning import plan_of
 
 

@@ -11,9 +11,9 @@ import torch
 
 from sdpa_exp.errors import AttestationError, BackendUnavailable, EquivalenceError
 from sdpa_exp.injection.build import build_network
-from sdpa_exp.tasks.outcome import Outcome
-from sdpa_exp.tasks.verify import verify
-from sdpa_exp.tasks.verify_report import render_verify
+from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.tasks.verify.report import render_verify
+from sdpa_exp.tasks.verify.work import verify
 from tests.tasks.in_process import run_task
 
 PLANTED = "tests.evidence.test_equivalence"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.bench.arms import FLOOR
 from sdpa_exp.tasks.bench.floor import fastest
-from sdpa_exp.tasks.outcome import Outcome
 
 
 def fill_outcome(outcome: Outcome, event_log: EventLog, content: Mapping[str, Any]) -> None:

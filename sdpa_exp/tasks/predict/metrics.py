@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sdpa_exp.tasks.outcome import Outcome
+from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.predict.samples import PERCENTILES, samples_needed
 
 

@@ -15,9 +15,9 @@ from sdpa_exp.attention.eager import EAGER
 from sdpa_exp.attention.requirements import ANYWHERE
 from sdpa_exp.errors import BackendUnavailable, ConfigError, RunError
 from sdpa_exp.runs.metrics import TASK_METRICS
+from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.bench.report import render_bench
-from sdpa_exp.tasks.bench.task import bench
-from sdpa_exp.tasks.outcome import Outcome
+from sdpa_exp.tasks.bench.work import bench
 from tests.tasks.in_process import run_task
 from tests.tasks.planning import plan_of
 

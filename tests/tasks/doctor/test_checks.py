@@ -10,7 +10,7 @@ import pytest
 from sdpa_exp.tasks.doctor.faults import FAULTS
 from sdpa_exp.tasks.doctor.finding import Finding
 from sdpa_exp.tasks.doctor.machine import ImportTry, Machine, Toolkit
-from sdpa_exp.tasks.doctor.task import CHECKS, examine, obstacles_of
+from sdpa_exp.tasks.doctor.work import CHECKS, examine, obstacles_of
 from tests.tasks.doctor.machines import HEALTHY, NO_CUDA, TORCH, installed
 
 

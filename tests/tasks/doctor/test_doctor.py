@@ -19,7 +19,7 @@ from sdpa_exp.errors import InjectionError
 from sdpa_exp.runs.record import read_record
 from sdpa_exp.tasks.doctor.matrix import availability, step_for
 from sdpa_exp.tasks.doctor.report import render_doctor
-from sdpa_exp.tasks.doctor.task import examine
+from sdpa_exp.tasks.doctor.work import examine
 from tests.tasks.doctor.machines import HEALTHY
 from tests.tasks.planning import plan_of
 

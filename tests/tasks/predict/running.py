@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from sdpa_exp.injection.build import build_network
-from sdpa_exp.tasks.outcome import Outcome
-from sdpa_exp.tasks.predict.task import predict
+from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.tasks.predict.work import predict
 from tests.tasks.in_process import run_task
 
 TINY = (

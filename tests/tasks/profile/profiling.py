@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from sdpa_exp.tasks.outcome import Outcome
-from sdpa_exp.tasks.profile import task
+from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.tasks.profile import work as task
 from sdpa_exp.tasks.profile.attribution import Breakdown, attribute
 from tests.tasks.in_process import run_task
 

@@ -14,7 +14,7 @@ from sdpa_exp.injection.inject import inject
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.tasks.profile.peaks import CpuPeaks
 from sdpa_exp.tasks.profile.saved import SavedTensors, storage_bytes
-from sdpa_exp.tasks.profile.task import _memory_errors
+from sdpa_exp.tasks.profile.work import _memory_errors
 from tests.tasks.planning import plan_of
 
 _MIB = 2**20

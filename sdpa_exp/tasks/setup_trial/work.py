@@ -13,11 +13,11 @@ from typing import Any, Literal
 from sdpa_exp.config.plan import Plan, to_dict
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import write_json_atomic, write_text_atomic
+from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tasks.doctor.faults import FaultKind, fault_line, recognise
-from sdpa_exp.tasks.outcome import Outcome
-from sdpa_exp.tasks.setup_trial_report import render_setup_trial
-from sdpa_exp.tasks.trial_environment import Ended, make_environment, run_logged, trial_folder
+from sdpa_exp.tasks.setup_trial.environment import Ended, make_environment, run_logged, trial_folder
+from sdpa_exp.tasks.setup_trial.report import render_setup_trial
 
 SETUP_TRIAL_FILE = "setup_trial.json"
 LOG_FOLDER = "setup_trial"
@@ -136,7 +136,7 @@ def attempt(implementation: Implementation, plan: Plan) -> Trial:
                 if steps[step].returncode != 0:
                     return _trial(implementation, steps, "not installed", log)
         request = json.dumps({"plan": to_dict(plan), "backend": implementation.backend})
-        command = [str(python), "-m", "sdpa_exp.tasks.first_call"]
+        command = [str(python), "-m", "sdpa_exp.tasks.setup_trial.first_call"]
         steps["first_call"] = run_logged(command, log=log, time_limit_s=left_s(), folder=folder, stdin=request)
     return _trial(implementation, steps, "does not run", log)
 

@@ -1,4 +1,4 @@
-"""`python -m sdpa_exp.tasks.first_call`: the first attested training step with a backend, in this environment.
+"""`python -m sdpa_exp.tasks.setup_trial.first_call`: the first attested training step with a backend.
 
 Reads {"plan": ..., "backend": ...} on stdin and prints one JSON line: ok, kernels, and error (a sentence) if it failed.
 """

@@ -1,4 +1,4 @@
-"""Tasks that read runs and train nothing: they run in the parent, without a worker and without torch."""
+"""task=sync sends what the tracking store lacks: in the parent, without a worker and without torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.config.plan import PLAN_FILE
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking.tracker import make_tracker
@@ -19,41 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sdpa_exp.config.plan import Plan
-    from sdpa_exp.tracking.recall import Recalled
 
 _TELL_EVERY_S = 10.0
 _PLAN_NAME = re.compile(r"^name: ([\w.-]+)$", re.MULTILINE)  # without a YAML parser, which takes 10 ms a plan
-
-
-def compare(plan: Plan) -> int:
-    """Compare what `compare.runs` names, folders or runs in MLflow, write the answer into the run folder, and print it.
-
-    Raises:
-        ComparisonError: a folder is missing or holds nothing to compare, or the baseline is not among the arms.
-        TrackingError: an `mlflow:` source can't be found or read.
-    """
-    folders: list[Path] = []
-    baseline = plan.baseline
-    for source in plan.compare.runs:
-        if source.startswith(MLFLOW_SOURCE):
-            recalled = _recall(plan, source.removeprefix(MLFLOW_SOURCE))
-            folders.extend(recalled.folders)
-            baseline = baseline or recalled.baseline
-        else:
-            folders.append(Path(source))
-
-    from sdpa_exp.compare import compare_runs, render_terminal  # scipy and matplotlib are slow to import
-
-    name = ", ".join(s if s.startswith(MLFLOW_SOURCE) else Path(s).name or s for s in dict.fromkeys(plan.compare.runs))
-    comparison = compare_runs(folders, name=name, baseline=baseline, config=plan.compare, out_dir=plan.run_dir)
-    Console().print(render_terminal(comparison))
-    return 0
-
-
-def _recall(plan: Plan, name: str) -> Recalled:
-    from sdpa_exp.tracking.recall import recall  # MLflow is slow to import
-
-    return recall(plan.tracking, name, plan.run_dir / "mlflow")
 
 
 def sync(plan: Plan) -> int:

@@ -23,13 +23,13 @@ from sdpa_exp.evidence.training_step import attest_training_step
 from sdpa_exp.injection.layers import Layer, find_layers
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import write_json_atomic, write_text_atomic
+from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.auto import base_setting, resolve_auto
 from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tasks.hardware import DTYPES
 from sdpa_exp.tasks.network import build, with_backend
-from sdpa_exp.tasks.outcome import Outcome
 from sdpa_exp.tasks.val_accuracy import val_accuracy
-from sdpa_exp.tasks.verify_report import render_verify
+from sdpa_exp.tasks.verify.report import render_verify
 
 VERIFY_FILE = "verify.json"
 _DEFAULT_IMGSZ = 640  # Ultralytics' own, where the recipe says nothing

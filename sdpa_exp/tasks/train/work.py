@@ -16,7 +16,7 @@ from sdpa_exp.callbacks.settings import SettingsCheck
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import write_json_atomic
-from sdpa_exp.tasks.outcome import Outcome
+from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.training import set_up_training
 
 ATTESTATION_FILE = "attestation.json"

@@ -10,7 +10,7 @@ from sdpa_exp.runs.events import EventLog
 
 @dataclass(kw_only=True)
 class Outcome:
-    """Filled by a task while it runs; the fields are those of results.record.Record."""
+    """Filled by a task while it runs; the fields are those of runs.record.Record."""
 
     metrics: dict[str, float | None] = field(default_factory=dict)
     unmeasured: dict[str, str] = field(default_factory=dict)

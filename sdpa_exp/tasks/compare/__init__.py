@@ -1,0 +1,1 @@
+"""task=compare: compares runs that are there already."""

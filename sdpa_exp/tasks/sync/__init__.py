@@ -1,0 +1,1 @@
+"""task=sync: sends what the tracking store lacks of all runs below a folder."""

@@ -1,0 +1,1 @@
+"""task=train: one real training with an injected backend, watched and attested."""

@@ -1,0 +1,1 @@
+"""task=verify: does this arm compute what stock computes?"""
