@@ -35,6 +35,7 @@ class Backend:
         name: what users write in `attention=`.
         summary: one line for people.
         function: None means the module's own forward, untouched (stock).
+        around: with function=None: what the module's own forward becomes for this backend; None leaves it as it is.
         kernels: those that count as "what was asked for"; the attestation compares.
             Empty for a backend that computes no attention.
         requirements: when it can run.
@@ -47,6 +48,7 @@ class Backend:
     kernels: frozenset[Kernel]
     requirements: Requirements
     executed_on: frozenset[str] = frozenset()
+    around: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] | None = None
 
     def caveat(self, device_type: str) -> str | None:
         """What to say beside a "yes" on this device type; None where the authors have run the backend there."""

@@ -17,9 +17,10 @@ from sdpa_exp.attention.flash_attn import FLASH_ATTN
 from sdpa_exp.attention.flex import FLEX
 from sdpa_exp.attention.identity import IDENTITY
 from sdpa_exp.attention.sdpa import CUDNN, EFFICIENT, FLASH, MATH, SDPA
+from sdpa_exp.attention.stock_fixed import STOCK_FIXED
 from sdpa_exp.errors import BackendUnavailable
 
-_ALL = (STOCK, EAGER, SDPA, FLASH, EFFICIENT, CUDNN, MATH, FLASH_ATTN, FLEX, AUTO, IDENTITY)
+_ALL = (STOCK, STOCK_FIXED, EAGER, SDPA, FLASH, EFFICIENT, CUDNN, MATH, FLASH_ATTN, FLEX, AUTO, IDENTITY)
 BACKENDS: dict[str, Backend] = {backend.name: backend for backend in _ALL}
 
 

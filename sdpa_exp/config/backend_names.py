@@ -7,7 +7,8 @@ import re
 from sdpa_exp.config.refusing import nearest, refuse
 
 BACKENDS = (
-    "stock", "eager", "sdpa", "flash", "efficient", "cudnn", "math", "flash_attn", "flex", "auto", "identity",
+    "stock", "stock_fixed", "eager", "sdpa", "flash", "efficient", "cudnn", "math", "flash_attn", "flex", "auto",
+    "identity",
 )  # fmt: skip
 _OWN_BACKEND = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 

@@ -14,7 +14,7 @@ PRECISIONS = ("fp32", "fp16", "bf16")
 PREDICT_PRECISIONS = ("fp32", "fp16")  # Ultralytics' predictor has no bf16
 BENCH_LEVELS = ("op", "module", "inference", "step")
 BENCH_ARMS = (
-    "stock", "eager", "sdpa", "flash", "efficient", "cudnn", "math", "flash_attn", "flex", "identity",
+    "stock", "stock_fixed", "eager", "sdpa", "flash", "efficient", "cudnn", "math", "flash_attn", "flex", "identity",
 )  # fmt: skip
 IMPLEMENTATIONS = ("pytorch", "flash_attn")
 _MAX_PROFILED = 50

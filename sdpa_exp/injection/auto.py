@@ -33,6 +33,7 @@ from sdpa_exp.injection.layers import Layer, family_of, find_layers
 
 MIN_ROUNDS, MAX_ROUNDS = 3, 30
 BUDGET_S = 2.0
+_NOT_TIMED = (AUTO_NAME, "stock_fixed")  # the latter is stock and one more copy
 """Per kind of layer, all its backends together: decides the number of rounds."""
 
 
@@ -139,9 +140,9 @@ def _choose_one(key: str, layers: list[tuple[Layer, _Input]], setting: Setting, 
     refused = {
         name: reasons
         for name, backend in BACKENDS.items()
-        if name != AUTO_NAME and (reasons := refusal(backend, here, num_heads=layer.num_heads))
+        if name not in _NOT_TIMED and (reasons := refusal(backend, here, num_heads=layer.num_heads))
     }
-    able = [name for name in BACKENDS if name != AUTO_NAME and name not in refused]
+    able = [name for name in BACKENDS if name not in _NOT_TIMED and name not in refused]
     chosen_by_pytorch = expected_kernel(BACKENDS["sdpa"], here, num_heads=layer.num_heads)
     if "sdpa" in able and chosen_by_pytorch in able:
         able.remove("sdpa")

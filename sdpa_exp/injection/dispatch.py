@@ -41,9 +41,11 @@ def install_dispatcher(cls: type[nn.Module], layer_forward: LayerForward) -> Non
     @wraps(stock)
     def forward(self: nn.Module, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         name = getattr(self, ATTRIBUTE, "stock")
-        function = get_backend(name).function
+        backend = get_backend(name)
+        function = backend.function
         if function is None:
-            return stock(self, x, *args, **kwargs)
+            own = stock if backend.around is None else backend.around(stock)
+            return own(self, x, *args, **kwargs)
         if args or kwargs:
             _refuse_more_than_x(type(self).__name__, args, kwargs)
         observer = self.__dict__.get(OBSERVER)

@@ -17,7 +17,11 @@ from sdpa_exp.attention.requirements import Setting
 
 SHAPE_BHND = (3, 2, 100, 32)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-NAMES = [backend.name for backend in BACKENDS.values() if backend.kernels and backend.name not in ("stock", "auto")]
+NAMES = [
+    backend.name
+    for backend in BACKENDS.values()
+    if backend.kernels and backend.function is not None and backend.name != "auto"
+]
 
 
 def run(function: BackendFunction, inputs: list[Tensor], dtype: torch.dtype) -> list[Tensor]:

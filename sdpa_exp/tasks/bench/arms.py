@@ -20,6 +20,7 @@ FLOOR = "identity"
 NO_STOCK = "at the op level there is no stock: it is a whole module, and eager is the same mathematics"
 NO_FLOOR = "at the op level out = v is no computation at all"
 COMPILES = "it compiles for each shape, for up to a minute: name it in bench.arms to have it"
+AS_STOCK = "it is stock's own code and one more copy in backward: name it in bench.arms to have it"
 
 
 def arms_of(plan: Plan) -> tuple[Arms, dict[str, str]]:
@@ -29,7 +30,7 @@ def arms_of(plan: Plan) -> tuple[Arms, dict[str, str]]:
         BackendUnavailable: a name in bench.arms is no backend.
     """
     if plan.bench.arms is None:
-        left_out = {"flex": COMPILES}
+        left_out = {"flex": COMPILES, "stock_fixed": AS_STOCK}
         return {name: name for name in BACKENDS if name not in {AUTO_NAME, *left_out}}, left_out
     return {get_backend(name).name: name for name in plan.bench.arms}, {}
 
@@ -51,8 +52,8 @@ def refusals(arms: Arms, setting: Setting, *, level: str, num_heads: int, num_to
     """Label -> why the arm can't run in this setting, for those that can't."""
     refused = {}
     for label, name in arms.items():
-        if level == "op" and name in ("stock", FLOOR):
-            refused[label] = NO_STOCK if name == "stock" else NO_FLOOR
+        if level == "op" and (name == FLOOR or get_backend(name).function is None):
+            refused[label] = NO_FLOOR if name == FLOOR else NO_STOCK
             continue
         reasons = refusal(get_backend(name), setting, num_heads=num_heads, num_tokens=num_tokens)
         if reasons:
@@ -65,7 +66,7 @@ def baseline_of(asked: str | None, present: list[str], *, level: str) -> str | N
 
     None where none of these is present, or the one asked for is not.
     """
-    if asked is not None and not (level == "op" and asked == "stock"):
+    if asked is not None and not (level == "op" and asked in ("stock", "stock_fixed")):
         return asked if asked in present else None
     preferred = ("eager",) if level == "op" else ("stock", "eager")
     return next((name for name in (*preferred, "sdpa", *present) if name in present), None)
