@@ -9,8 +9,8 @@ driver and versions, and `judgement.md`, where `benchmarks/gpu_judge.py` asks of
 
 Each step is a process of its own with a time limit; the file is packed anew after every step, so that what is
 there comes back even if the machine goes away. Names after the group run those steps alone. `--cpu` rehearses without a
-GPU: two arms, small images. On a bare machine with torch and without our other packages, `benchmarks/gpu-wheels` makes a
-folder of the wheels that are missing, and says how to use it.
+GPU: two arms, small images, ten times the time. On a bare machine with torch and without our other packages,
+`benchmarks/gpu-wheels` makes a folder of the wheels that are missing, and says how to use it.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if left_s < 25:
             ended.append(Ended(name=step.name, exit_code=None, wall_s=0.0, last_lines="not started: no time was left"))
             continue
-        ended.append(run(step, min(step.limit_s, left_s - 10), work))
+        ended.append(run(step, min(step.limit_s * (10 if options.cpu else 1), left_s - 10), work))
         print(f"{step.name}: exit code {ended[-1].exit_code}, {ended[-1].wall_s:.0f} s", flush=True)
         content = {"group": options.group, "machine": machine(), "steps": [asdict(entry) for entry in ended]}
         (work / "steps.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

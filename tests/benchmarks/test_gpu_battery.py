@@ -83,7 +83,7 @@ def test_test_folders_of_the_battery_exist() -> None:
 def test_one_step_runs_here_and_leaves_one_file_with_a_judgement(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["smoke", "doctor", "--cpu", "--out", str(tmp_path)]) == 0
+    assert main(["smoke", "doctor", "--cpu", "--budget-s", "400", "--out", str(tmp_path)]) == 0
     with tarfile.open(tmp_path / "battery_smoke.tar.gz") as archive:
         names = archive.getnames()
         steps_file = archive.extractfile("steps.json")
