@@ -51,7 +51,7 @@ $(VENV)/.uv:
 	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-# --no-deps: the lock is complete, and swaps opencv-python for its headless build (pyproject.toml says why).
+# --no-deps: the lock is complete.
 $(VENV)/.locked: requirements.lock $(VENV)/.uv
 	$(UV) pip install --python $(PY) --no-deps --require-hashes -r requirements.lock
 	@touch $@
@@ -62,7 +62,7 @@ $(VENV)/.project: pyproject.toml $(VENV)/.locked
 
 # No header and no notes: the lock names neither hosts nor paths.
 lock: $(VENV)/.uv
-	$(UV) pip compile pyproject.toml --extra dev --group locked --universal --python-version 3.11 --generate-hashes \
+	$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --quiet $(if $(UPGRADE),--upgrade) -o requirements.lock
 	$(UV) pip compile docker/mlflow/requirements.in -c requirements.lock --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --quiet -o docker/mlflow/requirements.lock
