@@ -51,9 +51,9 @@ $(VENV)/.uv:
 	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-# --no-deps: the lock is complete.
+# sync: exactly what the lock holds; what an older lock brought goes.
 $(VENV)/.locked: requirements.lock $(VENV)/.uv
-	$(UV) pip install --python $(PY) --no-deps --require-hashes -r requirements.lock
+	$(UV) pip sync --python $(PY) --require-hashes requirements.lock
 	@touch $@
 
 $(VENV)/.project: pyproject.toml $(VENV)/.locked

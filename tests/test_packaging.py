@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -30,17 +31,49 @@ def test_every_requirement_of_the_lock_has_a_version_and_a_hash() -> None:
 
 
 def test_the_lock_has_opencv_without_a_display() -> None:
-    assert "opencv-python-headless==" in LOCK
-    assert re.findall(r"^opencv-python==\S+ ; (.*) \\$", LOCK, re.M) == ["sys_platform == 'never'"]
+    assert re.findall(r"^(opencv.*|ultralytics(?!-platform|-thop).*)==", LOCK, re.M) == [
+        "opencv-python-headless",
+        "ultralytics-opencv-headless",
+    ]
+
+
+# Commands that make an environment of its own below the folder; the last one is the start of sdpa-exp's command line.
+_UV_ENV = ("{uv}", "venv", "env")
+_PIP_ENV = ("{python}", "-m", "venv", "env")
+WAYS = {
+    "uv": (_UV_ENV, ("{uv}", "pip", "install", "--python", "env", "{root}"), ("env/bin/sdpa-exp",)),
+    "uv, editable": (_UV_ENV, ("{uv}", "pip", "install", "--python", "env", "-e", "{root}"), ("env/bin/sdpa-exp",)),
+    "uvx": (("{uv}", "tool", "run", "--from", "{wheel}", "sdpa-exp"),),
+    "pip": (_PIP_ENV, ("env/bin/python", "-m", "pip", "install", "{root}"), ("env/bin/sdpa-exp",)),
+    "pipx": (("{uv}", "tool", "run", "pipx", "install", "--python", "{python}", "{wheel}"), ("bin/sdpa-exp",)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="the paths are those of POSIX environments")
+@pytest.mark.parametrize("way", WAYS)
+def test_every_installer_makes_an_environment_that_trains(tmp_path: Path, way: str) -> None:
+    """Each brings Ultralytics and one OpenCV, the headless one: two would overwrite each other's files."""
+    python = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
+    values = {"uv": _uv(), "root": str(ROOT), "python": python, "wheel": str(_wheel(tmp_path))}
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    environment |= {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin"), "UV_PYTHON": python}
+    *preparing, start = [[part.format(**values) for part in command] for command in WAYS[way]]
+    for command in preparing:
+        subprocess.run(command, check=True, cwd=tmp_path, env=environment)
+
+    training = ("experiment=smoke", "hardware=cpu", "train.epochs=1", "hydra.run.dir=one")
+    assert subprocess.run([*start, *training], cwd=tmp_path, env=environment, check=False).returncode == 0
+    result = json.loads((tmp_path / "one" / "result.json").read_text(encoding="utf-8"))
+    assert result["status"] == "FINISHED"
+    assert result["environment"]["versions"]["ultralytics"]
+    packages = Path(result["environment"]["locations"]["python"]).parents[1] / "lib"
+    assert [file.name.split("-")[0] for file in packages.rglob("opencv*.dist-info")] == ["opencv_python_headless"]
 
 
 @pytest.mark.slow
 def test_an_installed_wheel_finds_its_configuration_from_any_folder(tmp_path: Path) -> None:
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if uv is None:
-        pytest.skip("uv is not installed")
-    subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", str(tmp_path / "dist"), str(ROOT)], check=True)
-    [wheel] = (tmp_path / "dist").glob("*.whl")
+    wheel = _wheel(tmp_path)
     names = zipfile.ZipFile(wheel).namelist()
     expected = {f"sdpa_exp/{file.relative_to(ROOT)}" for file in (ROOT / "conf").rglob("*.yaml")}
     assert expected <= set(names)
@@ -48,7 +81,7 @@ def test_an_installed_wheel_finds_its_configuration_from_any_folder(tmp_path: Pa
 
     layer = tmp_path / "layer"
     target = ["--python", sys.executable, "--target", str(layer)]
-    subprocess.run([uv, "pip", "install", "--quiet", "--no-deps", *target, str(wheel)], check=True)
+    subprocess.run([_uv(), "pip", "install", "--quiet", "--no-deps", *target, str(wheel)], check=True)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     script = "import sys; from sdpa_exp.__main__ import main; sys.exit(main())"
@@ -63,3 +96,14 @@ def test_an_installed_wheel_finds_its_configuration_from_any_folder(tmp_path: Pa
     assert (done.returncode, done.stderr) == (0, "")
     assert "backend: flash" in done.stdout
     assert (layer / "bin" / "sdpa-exp").exists() or (layer / "Scripts" / "sdpa-exp.exe").exists()
+
+
+def _uv() -> str:
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    return uv or pytest.skip("uv is not installed")
+
+
+def _wheel(folder: Path) -> Path:
+    subprocess.run([_uv(), "build", "--quiet", "--wheel", "--out-dir", str(folder / "dist"), str(ROOT)], check=True)
+    [wheel] = (folder / "dist").glob("*.whl")
+    return wheel

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+_HEADLESS = {"ultralytics": "ultralytics-opencv-headless"}  # the same files under a second name
 PACKAGES = (
     "torch",
     "torchvision",
@@ -37,7 +38,7 @@ def collect_environment(device: str = "cuda") -> dict[str, Any]:
         "host": platform.node(),
         "cpu": _cpu_name(),
         "num_cpus": os.cpu_count(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: _version(_HEADLESS.get(name, name)) or _version(name) for name in PACKAGES},
         "locations": {"sdpa_exp": str(code), "python": sys.executable},
         "git": git_state(code),
         **_torch_facts(device),

@@ -11,6 +11,13 @@ from sdpa_exp.tasks.doctor.finding import Finding
 from sdpa_exp.tasks.doctor.machine import Machine
 
 _NEEDED = ("numpy", "cv2", "torch", "torchvision", "ultralytics")
+# Packages that bring the same files under several names, by module.
+_SEVERAL_NAMES = {"cv2": r"opencv-.*python.*", "ultralytics": r"ultralytics(-opencv-headless)?"}
+_DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
+    "flash_attn": "flash-attn",
+    "ultralytics": "ultralytics-opencv-headless",
+}
 
 
 def versions(machine: Machine) -> Finding:
@@ -135,14 +142,15 @@ def clean_environment(machine: Machine) -> Finding:
 
 def _several_copies(machine: Machine) -> list[str]:
     said = []
-    for name in ("torch", "numpy", "ultralytics", "opencv-python"):
+    for name in ("torch", "numpy", "ultralytics", "ultralytics-opencv-headless", "opencv-python-headless"):
         copies = machine.installed.get(name, ())
         if len(copies) > 1:
             places = ", ".join(f"{copy.version} in {copy.location}" for copy in copies)
             said.append(f"{len(copies)} copies of {name} ({places})")
-    opencv = [name for name in machine.installed if name.startswith("opencv-") and "python" in name]
-    if len(opencv) > 1:
-        said.append(f"{' and '.join(sorted(opencv))} overwrite each other's cv2")
+    for module, pattern in _SEVERAL_NAMES.items():
+        names = sorted(name for name in machine.installed if re.fullmatch(pattern, name))
+        if len(names) > 1:
+            said.append(f"{' and '.join(names)} overwrite each other's {module}")
     return said
 
 
@@ -173,4 +181,4 @@ def _error(machine: Machine, name: str) -> str | None:
 
 
 def _distribution(module: str) -> str:
-    return {"cv2": "opencv-python", "flash_attn": "flash-attn"}.get(module, module)
+    return _DISTRIBUTIONS.get(module, module)

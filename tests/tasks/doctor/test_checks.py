@@ -125,6 +125,11 @@ PLANTED: dict[str, list[tuple[Machine, str, str]]] = {
             "environment",
             "overwrite each other's cv2",
         ),
+        (
+            replace(HEALTHY, installed={"ultralytics": (installed(),), "ultralytics-opencv-headless": (installed(),)}),
+            "environment",
+            "overwrite each other's ultralytics",
+        ),
     ],
     "network": [
         (
