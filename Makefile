@@ -51,9 +51,11 @@ $(VENV)/.uv:
 	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-# sync: exactly what the lock holds; what an older lock brought goes.
+# sync: exactly what the lock holds; what an older lock brought goes. Two packages share their files with others
+# (ultralytics, opencv-python), which are removed first where they are there.
 $(VENV)/.locked: requirements.lock $(VENV)/.uv
-	$(UV) pip sync --python $(PY) --require-hashes requirements.lock
+	$(UV) pip sync --python $(PY) --require-hashes --reinstall-package ultralytics-opencv-headless \
+	--reinstall-package opencv-python-headless requirements.lock
 	@touch $@
 
 $(VENV)/.project: pyproject.toml $(VENV)/.locked
