@@ -13,6 +13,9 @@ UV := $(VENV)/bin/uv
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
+# One test process more than cores: tests wait for servers and processes of their own. Each takes up to 2 GB.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))')
+
 # uv does not read pip's settings; a package index that pip was given by environment is passed on.
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
@@ -31,7 +34,7 @@ test slow: export YOLO_CONFIG_DIR ?= $(CURDIR)/$(VENV)/ultralytics
 
 test: lint
 	@mkdir -p $(YOLO_CONFIG_DIR)
-	$(PY) -m pytest -m "not slow" $(ARGS)
+	$(PY) -m pytest -m "not slow" -n $(WORKERS) --dist loadgroup $(ARGS)
 
 slow: setup
 	@mkdir -p $(YOLO_CONFIG_DIR)

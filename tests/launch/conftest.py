@@ -56,7 +56,7 @@ def sdpa_exp(*arguments: str, cwd: Path, **variables: str) -> Finished:
     return Finished(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr, cwd=cwd)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """stock and sdpa with two seeds, and an arm that can't run on a CPU."""
     cwd = tmp_path_factory.mktemp("sweep")
