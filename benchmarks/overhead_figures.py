@@ -83,7 +83,7 @@ def _verdict(low: float, high: float, aim: float | None) -> str:
         return ""
     if high <= aim:
         return "met"
-    return "missed" if low > aim else "can't tell"
+    return "missed" if low > aim else "inconclusive"
 
 
 def _percent(rounds: Rounds, arm: str, reference: str) -> list[float]:

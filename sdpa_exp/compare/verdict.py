@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.statistics.paired import PairedTest
 
 VerdictKind = Literal[
-    "different", "different but within the margin", "equivalent", "can't tell", "deterministic", "no test", "no pairs",
-    "within the noise floor", "same attention",
+    "different", "different but within the margin", "equivalent", "inconclusive", "deterministic", "no test",
+    "no pairs", "within the noise floor", "same attention",
 ]  # fmt: skip
 MarginKind = Literal["absolute", "relative"]
 _WORDS = {  # metric -> what an arm with a larger and with a smaller value is
@@ -60,7 +60,7 @@ class Verdict:
     Attributes:
         p, p_equivalence: adjusted after Holm over the `num_arms` arms of the question.
         detectable: smallest true difference these pairs would have shown with power 0.8.
-        seeds_needed: pairs that would settle a can't-tell, about; None: more than 1,000, or not asked.
+        seeds_needed: about how many pairs would settle what is inconclusive; None: more than 1,000, or not asked.
         noise_floor: of the metric, from an A/A control; None without one.
     """
 
@@ -82,7 +82,7 @@ def decide(p: float, p_equivalence: float, alpha: float) -> VerdictKind:
     """The rule: two tests, four outcomes."""
     if p < alpha:
         return "different but within the margin" if p_equivalence < alpha else "different"
-    return "equivalent" if p_equivalence < alpha else "can't tell"
+    return "equivalent" if p_equivalence < alpha else "inconclusive"
 
 
 def judge(
@@ -132,7 +132,7 @@ def _tested(
     kind = decide(p, p_tost, alpha)
     strict = alpha / num_arms
     detectable = detectable_effect(test.sd, test.n, alpha=strict)
-    needed = seeds_to_settle(test.mean, test.sd, test.margin, alpha=strict) if kind == "can't tell" else None
+    needed = seeds_to_settle(test.mean, test.sd, test.margin, alpha=strict) if kind == "inconclusive" else None
     margin = question.margin_text()
     size, p_text = _size(question.metric, test), _p_text(test, p)
     told = f"{size}, n = {test.n}, {p_text}"
@@ -148,7 +148,7 @@ def _tested(
         cure = f"about {needed} seeds would do" if needed else "more than 1,000 seeds would be needed"
         least = numbers.difference(question.metric, detectable, spread=detectable / 10).lstrip("+")
         text = (
-            f"can't tell {arm} from {baseline} (n = {test.n}; {cure}): {size}, {p_text}, "
+            f"inconclusive for {arm} against {baseline} (n = {test.n}; {cure}): {size}, {p_text}, "
             f"{equivalence} for {margin}; {test.n} pairs would show {least} or more."
         )
     return Verdict(

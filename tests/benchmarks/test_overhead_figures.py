@@ -50,7 +50,7 @@ def test_one_more_run_is_what_the_longer_sweep_spent_outside_its_workers() -> No
 
 
 @pytest.mark.parametrize(
-    ("ours_s", "verdict"), [((101.0, 101.9), "met"), ((102.1, 104.0), "missed"), ((101.0, 103.0), "can't tell")]
+    ("ours_s", "verdict"), [((101.0, 101.9), "met"), ((102.1, 104.0), "missed"), ((101.0, 103.0), "inconclusive")]
 )
 def test_an_aim_is_met_only_when_every_pair_meets_it(ours_s: tuple[float, ...], verdict: str) -> None:
     assert figures(content(ours_s))["framework"]["verdict"] == verdict

@@ -38,7 +38,7 @@ def test_a_speed_up_is_told_with_way_size_and_interval(tmp_path: Path) -> None:
 def test_two_seeds_that_cannot_tell_say_how_many_would(tmp_path: Path) -> None:
     comparison = compare_sweep(write_sweep(tmp_path, crossed(["stock", "sdpa"], [0, 1])))
     verdict = next(v for v in comparison.verdicts if v.question.name == "accuracy")
-    assert verdict.kind == "can't tell"
+    assert verdict.kind == "inconclusive"
     assert verdict.seeds_needed is not None
     assert f"(n = 2; about {verdict.seeds_needed} seeds would do)" in verdict.sentence
 
@@ -72,7 +72,7 @@ def test_comparison_json_holds_no_nan_and_counts_every_run(tmp_path: Path) -> No
     compare_sweep(write_sweep(tmp_path, specs))
     text = (tmp_path / "comparison.json").read_text(encoding="utf-8")
     content = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in comparison.json"))
-    assert content["schema_version"] == 2
+    assert content["schema_version"] == 3
     assert len(content["runs"]) == 6
     assert content["runs"][1]["folder"] == "1"
     arms = {arm["name"]: (arm["num_finished"], arm["num_planned"]) for arm in content["groups"][0]["arms"]}

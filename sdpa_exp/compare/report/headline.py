@@ -67,8 +67,8 @@ def _of_question(verdicts: Sequence[Verdict]) -> Iterator[str]:
         arms = listed((verdict.arm for verdict in group), 8)
         be = "is" if len(group) == 1 else "are"
         sizes = ", ".join(_size(verdict) for verdict in group)
-        if kind == "can't tell":
-            yield f"can't tell {arms} ({_seeds(group)})"
+        if kind == "inconclusive":
+            yield f"inconclusive for {arms} ({_seeds(group)})"
         elif kind == "equivalent":
             yield f"{arms} {be} equivalent within {group[0].question.margin_text()}"
         elif kind == "no pairs":

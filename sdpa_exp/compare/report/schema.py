@@ -6,7 +6,8 @@ to the folder of the file.
 
 | key            | content |
 |---             |---|
-| schema_version | 2 (1 had no A/A control, and called arms different that ran the same attention) |
+| schema_version | 3 (2 called inconclusive verdicts can't tell; 1 had no A/A control, and called arms different that
+|                | ran the same attention) |
 | name, command  | of the sweep |
 | headline       | the answer in a sentence |
 | baseline, alpha | the control arm; the level of all tests |
@@ -34,7 +35,7 @@ to the folder of the file.
 | .missing       | sentences: how many runs have no accuracy.json, and why |
 | verdicts       | [{question, arm, baseline, kind, sentence, test, p, p_equivalence, num_arms, detectable,
 |                | seeds_needed, noise_floor}]; an A/A copy gets none |
-| .kind          | different, different but within the margin, equivalent, can't tell,
+| .kind          | different, different but within the margin, equivalent, inconclusive,
 |                | deterministic, no test, no pairs;
 |                | within the noise floor: a test says different, the A/A copy differs as much;
 |                | same attention: tested, but both arms ran the same kernels, or have the same curves or
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.load.run import Run
 
 COMPARISON_FILE = "comparison.json"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def write_comparison(comparison: Comparison) -> Path:

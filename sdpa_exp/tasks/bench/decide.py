@@ -65,7 +65,7 @@ def _decide_row(row: Mapping[str, Any], margin: float) -> dict[str, Any]:
     if not shown:
         text = f"{baseline} is the fastest"
     elif any(verdicts.get(label) == "unclear" for label in (baseline, *shown)):
-        text = f"can't tell {baseline} from {', '.join(shown)}"
+        text = f"inconclusive between {baseline} and {', '.join(shown)}"
     else:
         text = f"no difference of {baseline} from {', '.join(shown)}"
     return {"choice": baseline, "equal": shown, "gain": gain, "reason": text}

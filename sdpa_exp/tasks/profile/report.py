@@ -102,8 +102,12 @@ def _agreement(times: dict[str, Any], low: float, high: float) -> str:
         return "They disagree: it saves less than the profiler saw, which slows small operations. Trust the check."
     if times["speedup_low"] > high:
         return "They disagree: it saves more than the profiler saw. Look at the trace; was the machine busy?"
-    can_tell = times["speedup_low"] > 1
-    return "The two agree." if can_tell else "The two agree, but so few pairs can't tell the check from 1 either."
+    is_clear = times["speedup_low"] > 1
+    return (
+        "The two agree."
+        if is_clear
+        else "The two agree, but with so few pairs the timed check is inconclusive: its interval holds 1."
+    )
 
 
 def _memory(content: dict[str, Any]) -> Table:

@@ -65,7 +65,7 @@ def test_three_equal_arms_give_a_false_difference_in_at_most_5_percent_of_sweeps
         (0.01, 0.6, "different"),
         (0.01, 0.01, "different but within the margin"),
         (0.6, 0.01, "equivalent"),
-        (0.6, 0.6, "can't tell"),
+        (0.6, 0.6, "inconclusive"),
     ],
 )
 def test_two_tests_give_four_verdicts(p: float, p_equivalence: float, kind: str) -> None:

@@ -57,7 +57,7 @@ def test_a_gain_inside_the_margin_is_no_difference_and_keeps_the_baseline() -> N
 
 def test_an_interval_that_spans_the_margin_is_not_called_equality() -> None:
     found = decision({"stock": 1.0, "sdpa": 0.97}, noise=0.2, rounds=6)
-    assert (found["choice"], found["reason"]) == ("stock", "can't tell stock from sdpa")
+    assert (found["choice"], found["reason"]) == ("stock", "inconclusive between stock and sdpa")
 
 
 def test_a_baseline_that_wins_is_said_to() -> None:

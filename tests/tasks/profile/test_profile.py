@@ -184,7 +184,7 @@ def test_the_report_fits_the_terminal(
     ("low", "high", "words"),
     [
         (1.02, 1.06, "The two agree."),
-        (0.97, 1.06, "so few pairs can't tell the check from 1"),
+        (0.97, 1.06, "with so few pairs the timed check is inconclusive"),
         (0.97, 1.01, "They disagree: it saves less"),
         (1.2, 1.3, "They disagree: it saves more"),
         (None, None, "can't be told"),
