@@ -13,7 +13,7 @@ from sdpa_exp.compare.findings.control import shifted
 from sdpa_exp.compare.findings.find import find
 from sdpa_exp.compare.findings.finding import Finding, by_severity, listed
 from sdpa_exp.compare.load.groups import GroupRuns, into_groups, pair_metric, usable
-from sdpa_exp.compare.load.ours import read_settings
+from sdpa_exp.compare.load.settings import in_one_place, with_settings
 from sdpa_exp.compare.noise_floor import noise_floors, with_floor
 from sdpa_exp.compare.questions import for_runs
 from sdpa_exp.compare.report.headline import headline
@@ -45,11 +45,12 @@ def assemble(
     Raises:
         ComparisonError: `baseline` is neither planned nor among the arms.
     """
+    runs = in_one_place(with_settings(runs))
     copies = {run.arm for run in runs if run.copy_of is not None}
     arms = [arm for arm in dict.fromkeys([*planned_arms, *(run.arm for run in runs)]) if arm not in copies]
     baseline = choose_baseline(baseline, arms)
     asked, swaps = for_runs(questions, runs)
-    groups = into_groups(runs, _settings(runs))
+    groups = into_groups(runs)
     warned = [
         Finding(code="preflight", severity="warning", sentence=str(warning))
         for warning in (preflight or {}).get("warnings") or []
@@ -84,15 +85,6 @@ def choose_baseline(baseline: str | None, arms: Sequence[str]) -> str:
     if baseline not in arms:
         raise ComparisonError(f"baseline={baseline} is not among the arms. Choose one of {', '.join(arms)}.")
     return baseline
-
-
-def _settings(runs: Sequence[Run]) -> dict[str, Mapping[str, Any]]:
-    """Comparison group id -> its settings. A plan is read once a group, not once a run: reading YAML is slow."""
-    settings: dict[str, Mapping[str, Any]] = {}
-    for run in runs:
-        if not settings.get(run.group_id):
-            settings[run.group_id] = run.settings or ({} if run.is_plain else read_settings(run.folder))
-    return settings
 
 
 def _compare_group(group: GroupRuns, baseline: str, questions: Sequence[Question], alpha: float) -> Group:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from sdpa_exp.compare.accuracy_facts import AccuracyFacts
     from sdpa_exp.compare.findings.finding import Finding
+    from sdpa_exp.compare.load.groups import Seed
     from sdpa_exp.compare.load.run import Run
     from sdpa_exp.compare.noise_floor import NoiseFloor
     from sdpa_exp.compare.statistics.paired import Description, PairedTest
@@ -48,7 +49,7 @@ class Difference:
 
     arm: str
     metric: str
-    seeds: tuple[int | None, ...]
+    seeds: tuple[Seed, ...]
     test: PairedTest
 
 

@@ -43,6 +43,15 @@ SCHEMA_VERSION = 1
 # What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
 _OUTSIDE_GROUP = ("attention", "seed", "baseline", "name", "tracking", "compare", "job")
 _PRICES = ("price_per_gpu_hour", "price_per_kwh", "currency")
+# What only names a choice whose every setting stands beside it, and how often telemetry looks (0.1 s or more apart).
+_LABELS = (
+    ("model", "name"),
+    ("dataset", "name"),
+    ("hardware", "name"),
+    ("train", "name"),
+    ("telemetry", "name"),
+    ("telemetry", "period_s"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +110,20 @@ class Plan:
         return Path(self.job.run_dir)
 
     def group(self) -> dict[str, Any]:
-        """All settings that must be equal for two arms to be compared."""
+        """All settings that must be equal for two arms to be compared; labels and prices are not among them.
+
+        A comparison goes further: it takes data sets in two places for one where their digests are equal.
+        """
         outside = {*_OUTSIDE_GROUP, *(block for block in TASK_BLOCKS if block != self.task.name)}
         group = {key: value for key, value in to_dict(self).items() if key not in outside}
         group["hardware"] = {key: value for key, value in group["hardware"].items() if key not in _PRICES}
+        for block, key in _LABELS:
+            del group[block][key]
         return group
+
+    def labels(self) -> dict[str, Any]:
+        """What may differ between runs of one comparison group without touching a figure: `hardware.name` and such."""
+        return {f"{block}.{key}": getattr(getattr(self, block), key) for block, key in _LABELS}
 
     def group_id(self) -> str:
         """A short digest of `group()`: runs with the same id differ in nothing but arm and seed."""

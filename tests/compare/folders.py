@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from sdpa_exp.config.schema import (
     TaskConfig,
     TelemetryConfig,
     TrackingConfig,
+    YoloDirDataset,
 )
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.runs.events import EventLog
@@ -40,6 +41,8 @@ class RunSpec:
     seed: int = 0
     copy_of: str | None = None
     batch: int = 16
+    labels: dict[str, Any] = field(default_factory=dict)  # "hardware.name" -> value, in the plan
+    data_path: str | None = None  # a folder of the user's in place of the synthetic field
     status: Status = "FINISHED"
     reason: str | None = None
     metrics: dict[str, float | None] | None = None
@@ -65,7 +68,7 @@ def make_plan(spec: RunSpec, folder: Path) -> Plan:
         "speed": PrimaryMetric(metric="train_s", margin=0.02, margin_kind="relative"),
         "memory": PrimaryMetric(metric="peak_memory_mib", margin=0.02, margin_kind="relative"),
     }
-    return Plan(
+    plan = Plan(
         name="field",
         seed=spec.seed,
         baseline=None,
@@ -80,6 +83,12 @@ def make_plan(spec: RunSpec, folder: Path) -> Plan:
         compare=CompareConfig(primary=primary),
         job=Job(run_dir=str(folder)),
     )
+    if spec.data_path is not None:
+        plan = replace(plan, dataset=YoloDirDataset(name="mine", path=spec.data_path))
+    for name, value in spec.labels.items():
+        block, _, key = name.partition(".")
+        plan = replace(plan, **{block: replace(getattr(plan, block), **{key: value})})
+    return plan
 
 
 def default_metrics(arm: str, seed: int) -> dict[str, float | None]:

@@ -84,6 +84,14 @@ def test_nan_metrics_are_left_out_and_the_rest_is_compared(tmp_path: Path) -> No
     run = comparison.runs[1]
     assert run.metrics["mAP50-95"] == 0.1
     assert run.unmeasured["last/mAP50-95"] == "not a finite number"
+    said = next(finding.sentence for finding in comparison.findings if finding.code == "not-finite")
+    assert said.startswith("b seed 0: mAP50 is not a finite number in epoch 2; best.pt is of another")
+
+
+def test_a_number_too_large_to_square_is_left_out(tmp_path: Path) -> None:
+    folders = [write_plain(tmp_path / name, curve=[0.1, 0.2], seconds=s) for name, s in (("a", 1.0), ("b", 1e307))]
+    comparison = compare(folders, tmp_path / "out")
+    assert comparison.runs[1].unmeasured["csv_time_s"] == "not a finite number"
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,39 @@ def test_prices_do_not_change_the_group_so_that_runs_are_still_compared() -> Non
     assert priced.group_id() == unpriced.group_id() != compose_plan("hardware.batch=3").group_id()
 
 
+@pytest.mark.parametrize(
+    "override",
+    [
+        "model.name=mine",
+        "dataset.name=mine",
+        "hardware.name=my_laptop",
+        "train.name=mine",
+        "telemetry.name=mine",
+        "telemetry.period_s=5",
+    ],
+)
+def test_labels_do_not_change_the_group_so_that_runs_are_still_compared(override: str) -> None:
+    plan, other = compose_plan(), compose_plan(override)
+    assert other.labels() != plan.labels()
+    assert other.group_id() == plan.group_id()
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "model.architecture=yolo12s.yaml",
+        "dataset.render_seed=1",
+        "hardware.num_threads=1",
+        "train.epochs=9",
+        "telemetry.enabled=false",
+        "telemetry.gpu=false",
+        "determinism=strict",
+    ],
+)
+def test_settings_that_can_touch_a_figure_change_the_group(override: str) -> None:
+    assert compose_plan(override).group_id() != compose_plan().group_id()
+
+
 def test_a_baseline_outside_the_sweep_is_refused_with_the_arms() -> None:
     plans: list[Plan] = [compose_plan(f"attention={arm}", "baseline=math") for arm in ("stock", "sdpa")]
     with pytest.raises(ConfigError, match="baseline=math is not among the arms: expected one of stock, sdpa"):

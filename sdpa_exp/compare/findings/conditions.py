@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.findings.finding import Finding, listed
-from sdpa_exp.compare.load.groups import GroupRuns, repeated_seeds, usable
+from sdpa_exp.compare.load.groups import GroupRuns, Seed, repeated_seeds, usable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ def unfinished(group: GroupRuns) -> Iterator[Finding]:
 
 def seed_counts(group: GroupRuns, baseline: str) -> Iterator[Finding]:
     """One seed only, seeds that stand twice, seeds without a partner."""
-    for (arm, seed), runs in repeated_seeds(group.runs).items():
+    for (arm, seed), runs in repeated_seeds(group).items():
         yield Finding(
             code="duplicate-seed",
             severity="error",
@@ -57,7 +57,7 @@ def seed_counts(group: GroupRuns, baseline: str) -> Iterator[Finding]:
     base = seeds.get(baseline, set())
     planned = {arm: {run.seed for run in group.of(arm)} for arm in group.arms}
     for arm, found in seeds.items():
-        single = (found ^ base) if base and found else set()
+        single = (found ^ base) if base and found else set[Seed]()
         if arm != baseline and single and planned[arm] != planned[baseline]:  # lost runs are told elsewhere
             yield Finding(
                 code="unpaired-seeds",

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.findings.finding import Finding, listed
-from sdpa_exp.compare.load.groups import GroupRuns, differing_settings
+from sdpa_exp.compare.load.groups import GroupRuns, differing_settings, usable
 from sdpa_exp.compare.load.ours import flatten
 from sdpa_exp.compare.load.run import UNKNOWN_GROUP, Run
 
@@ -41,6 +41,44 @@ def differing_groups(groups: Sequence[GroupRuns]) -> Iterator[Finding]:
         sentence=sentence,
         evidence={"groups": [group.group_id for group in groups], "arms": arms, "settings": settings},
     )
+
+
+def harmless_labels(group: GroupRuns) -> Iterator[Finding]:
+    """Names and places that are not the same in all runs of the group: no reason to keep the runs apart."""
+    values: dict[str, dict[str, None]] = defaultdict(dict)
+    for run in group.runs:
+        for name, value in run.labels.items():
+            values[name][str(value)] = None
+    differing = {name: list(found) for name, found in values.items() if len(found) > 1}
+    if differing:
+        shown = listed((f"{name} ({', '.join(found)})" for name, found in differing.items()), limit=6)
+        yield Finding(
+            code="labels-differ",
+            severity="info",
+            sentence=f"Runs of one comparison group carry different labels: {shown}. All settings that can change a "
+            f"figure are equal, so they are compared.",
+            evidence={"labels": differing},
+        )
+
+
+def differing_machines(group: GroupRuns, baseline: str) -> Iterator[Finding]:
+    """Pairs whose two runs had different processors: their times are the machines'."""
+    base = usable(group, baseline)
+    for arm in group.arms:
+        pairs = [(run, base[seed]) for seed, run in usable(group, arm).items() if seed in base and arm != baseline]
+        apart = [(_device(a), _device(b)) for a, b in pairs if _device(a) and _device(b) and _device(a) != _device(b)]
+        if apart:
+            yield Finding(
+                code="machines-differ",
+                severity="error",
+                sentence=f"In {len(apart)} of {len(pairs)} pairs {arm} ran on another machine than {baseline} "
+                f"({apart[0][0]}; {apart[0][1]}): differences in time and memory are the machines'.",
+                evidence={"arm": arm, "pairs": len(pairs), "machines": apart[:20]},
+            )
+
+
+def _device(run: Run) -> str | None:
+    return run.environment.get("gpu") or run.environment.get("cpu")
 
 
 def unknown_settings(group: GroupRuns) -> Iterator[Finding]:

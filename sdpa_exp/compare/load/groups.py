@@ -1,21 +1,21 @@
-"""Groups runs into groups and pairs them by seed: only runs that differ in nothing but the arm are ever subtracted."""
+"""Comparison groups, and pairs by seed: only runs that differ in nothing but the arm are ever subtracted."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdpa_exp.compare.load.run import UNKNOWN_GROUP, Run
+from sdpa_exp.compare.load.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sdpa_exp.compare.statistics.paired import FloatArray
 
+Seed = int | str | None  # a string where one seed ran on several machines
 _ABSENT = "(not set)"
 
 
@@ -46,41 +46,54 @@ class GroupRuns:
 class Paired:
     """One metric of an arm and of its baseline over the same seeds, in the same order."""
 
-    seeds: tuple[int | None, ...]
+    seeds: tuple[Seed, ...]
     arm: FloatArray
     baseline: FloatArray
 
 
-def into_groups(runs: Sequence[Run], settings: Mapping[str, Mapping[str, Any]]) -> list[GroupRuns]:
-    """Group runs by group. Runs of unknown group join the only known one, where there is just one.
-
-    `settings` maps a comparison group id to its settings, for naming what differs.
-    """
-    known = list(dict.fromkeys(run.group_id for run in runs if run.group_id != UNKNOWN_GROUP))
-    home = known[0] if len(known) == 1 else UNKNOWN_GROUP
-    placed = [dataclasses.replace(run, group_id=home) if run.group_id == UNKNOWN_GROUP else run for run in runs]
-    ids = dict.fromkeys(run.group_id for run in placed)
+def into_groups(runs: Sequence[Run]) -> list[GroupRuns]:
+    """Group runs by their group id, in order of appearance."""
+    by_id: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        by_id[run.group_id].append(run)
     return [
-        GroupRuns(group_id=i, runs=tuple(run for run in placed if run.group_id == i), settings=settings.get(i, {}))
-        for i in ids
+        GroupRuns(
+            group_id=group_id,
+            runs=tuple(found),
+            settings=next(({**run.settings, **run.labels} for run in found if run.settings), {}),
+        )
+        for group_id, found in by_id.items()
     ]
 
 
-def repeated_seeds(runs: Sequence[Run]) -> dict[tuple[str, int | None], tuple[Run, ...]]:
-    """(arm, seed) -> its finished runs, where there is more than one in a comparison group."""
-    finished = [run for run in runs if run.is_finished]
+def repeated_seeds(group: GroupRuns) -> dict[tuple[str, Seed], tuple[Run, ...]]:
+    """(arm, seed) -> its finished runs, where there is more than one on one machine."""
+    found = {(arm, seed): runs for arm in group.arms for seed, runs in _by_seed(group, arm).items()}
+    return {key: runs for key, runs in found.items() if len(runs) > 1}
+
+
+def usable(group: GroupRuns, arm: str) -> dict[Seed, Run]:
+    """Seed -> the finished run of an arm; a seed that stands twice is left out, because neither can be preferred.
+
+    Where an arm has a seed on two machines, each machine's runs are pairs of their own: `0 on laptop`.
+    """
+    return {seed: runs[0] for seed, runs in _by_seed(group, arm).items() if len(runs) == 1}
+
+
+def _by_seed(group: GroupRuns, arm: str) -> dict[Seed, tuple[Run, ...]]:
+    finished = [run for run in group.runs if run.is_finished]
     times = Counter((run.arm, run.seed) for run in finished)
-    return {key: tuple(r for r in finished if (r.arm, r.seed) == key) for key, count in times.items() if count > 1}
+    twice = {seed for (_, seed), count in times.items() if count > 1}
+    found: dict[Seed, tuple[Run, ...]] = {}
+    for run in finished:
+        if run.arm == arm:
+            host = run.environment.get("host")
+            seed = f"{run.seed} on {host}" if run.seed in twice and host else run.seed
+            found[seed] = (*found.get(seed, ()), run)
+    return found
 
 
-def usable(group: GroupRuns, arm: str) -> dict[int | None, Run]:
-    """Seed -> the finished run of an arm; a seed that stands twice is left out, because neither can be preferred."""
-    finished = [run for run in group.of(arm) if run.is_finished]
-    times = Counter(run.seed for run in finished)
-    return {run.seed: run for run in finished if times[run.seed] == 1}
-
-
-def pair_metric(arm: Mapping[int | None, Run], baseline: Mapping[int | None, Run], metric: str) -> Paired:
+def pair_metric(arm: Mapping[Seed, Run], baseline: Mapping[Seed, Run], metric: str) -> Paired:
     """Pair a metric by seed, over the seeds where both runs measured it."""
     seeds = tuple(
         seed

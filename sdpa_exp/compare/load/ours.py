@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import yaml
 
 from sdpa_exp.accuracy.summary import read_accuracy
 from sdpa_exp.compare.load.curves import curves_from_epochs, read_results_csv
-from sdpa_exp.compare.load.run import ENERGY, UNKNOWN_GROUP, Curves, Run
+from sdpa_exp.compare.load.run import ENERGY, UNKNOWN_GROUP, Curves, Run, is_number
 from sdpa_exp.config.plan import PLAN_FILE, Plan, read_plan
 from sdpa_exp.errors import ComparisonError, ConfigError
 from sdpa_exp.runs.events import EVENTS_FILE, read_events
@@ -96,12 +95,12 @@ def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, n
     except ComparisonError as error:
         return _missing(folder, str(error), arm=arm, seed=seed, num=num)
     notes: list[tuple[str, str]] = []
-    finite = {k: float(v) for k, v in record.metrics.items() if v is not None and math.isfinite(v)}
+    finite = {k: float(v) for k, v in record.metrics.items() if v is not None and is_number(v)}
     # Records of older versions have the energy in the telemetry's summary alone.
     energy_j = (((record.telemetry or {}).get("phases") or {}).get("train") or {}).get("energy_j")
     if energy_j is not None and ENERGY not in record.metrics:
         finite.setdefault(ENERGY, float(energy_j))
-    broken = [k for k, v in record.metrics.items() if v is not None and not math.isfinite(v)]
+    broken = [k for k, v in record.metrics.items() if v is not None and not is_number(v)]
     if broken:
         notes.append(("not-finite", f"{', '.join(broken)} is not a finite number, and left out."))
     curves, curve_notes = _curves(folder)
@@ -138,12 +137,6 @@ def read_plan_if_any(folder: Path) -> Plan | None:
         return read_plan(folder)
     except ConfigError:
         return None
-
-
-def read_settings(folder: Path) -> dict[str, Any]:
-    """The settings that define the group of one of our runs, flattened; empty where the plan can't be read."""
-    plan = read_plan_if_any(folder)
-    return {} if plan is None else flatten(plan.group())
 
 
 def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

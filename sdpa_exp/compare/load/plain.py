@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from sdpa_exp.compare.findings.finding import listed
 from sdpa_exp.compare.load.curves import read_results_csv
-from sdpa_exp.compare.load.run import CSV_TIME, UNKNOWN_GROUP, Curves, Run
+from sdpa_exp.compare.load.run import CSV_TIME, UNKNOWN_GROUP, Curves, Run, is_number
 from sdpa_exp.errors import ComparisonError
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ def read_plain_run(results_csv: Path, *, arm: str | None = None) -> Run:
     last = int(curves.epochs[-1])
     if isinstance(planned, int) and last < planned:
         notes.append(("fewer-epochs", f"results.csv ends at epoch {last} of {planned}: stopped early, or unfinished."))
+    for name in (name for name in _AT_BEST_EPOCH if name in curves.columns):
+        lost = curves.epochs[~np.isfinite(curves.columns[name])].tolist()
+        if lost:
+            text = f"{name} is not a finite number in epoch {listed(lost)}; best.pt is of another."
+            notes.append(("not-finite", text))
     metrics, unmeasured = _metrics(curves)
     return Run(
         **common, status="FINISHED", curves=curves, metrics=metrics, unmeasured=unmeasured, notes=tuple(notes)
@@ -92,8 +98,8 @@ def _metrics(curves: Curves) -> tuple[dict[str, float], dict[str, str]]:
     if "time" in columns:
         measured[CSV_TIME] = float(columns["time"][-1])
     unmeasured = dict.fromkeys(("train_s", "images_per_s", "peak_memory_mib"), "a results.csv does not hold it")
-    unmeasured.update({name: "not a finite number" for name, value in measured.items() if not np.isfinite(value)})
-    return {name: value for name, value in measured.items() if np.isfinite(value)}, unmeasured
+    unmeasured.update({name: "not a finite number" for name, value in measured.items() if not is_number(value)})
+    return {name: value for name, value in measured.items() if is_number(value)}, unmeasured
 
 
 def _read_args(folder: Path) -> dict[str, Any]:

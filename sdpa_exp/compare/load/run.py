@@ -17,7 +17,13 @@ Precision = Literal["bits", "printed digits"]
 UNKNOWN_GROUP = "unknown"
 ENERGY = "energy_j"
 COST = "cost"
+LARGEST = 1e100  # beyond, squares overflow; nothing that we measure comes near
 CSV_TIME = "csv_time_s"  # Ultralytics' own `time` column at the last epoch: every epoch, validation included
+
+
+def is_number(value: float) -> bool:
+    """Whether a value can be calculated with: finite, and not so large that its square is not."""
+    return abs(value) < LARGEST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +52,7 @@ class Run:
         metrics: measured and finite values only.
         unmeasured: metric -> why it has no value.
         settings: flattened settings that define the comparison group; empty if unknown.
+        labels: flattened settings that can't touch a figure, as names and places are.
         accuracy: the content of accuracy.json, see accuracy/summary.py.
         notes: [code, sentence] of what reading the folder brought up.
     """
@@ -69,6 +76,7 @@ class Run:
     digests: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, Any] = field(default_factory=dict)
     settings_changed: dict[str, list[Any]] = field(default_factory=dict)
     warnings: list[dict[str, str]] = field(default_factory=list)
     telemetry: dict[str, Any] | None = None

@@ -47,8 +47,7 @@ def _sections(comparison: Comparison) -> Iterator[str]:
     others = [f for f in comparison.findings if f.severity != "error"]
     if others:
         yield f'<h2 id="findings">Findings</h2>{html.findings(others)}'
-    settings = {group.group_id: group.settings for group in comparison.groups}
-    by_id = {group.group_id: group for group in into_groups(comparison.runs, settings)}
+    by_id = {group.group_id: group for group in into_groups(comparison.runs)}
     for number, group in enumerate(comparison.groups):
         yield from _group(comparison, group, by_id[group.group_id], is_short=number >= _MAX_DRAWN_GROUPS)
     yield "<h2>Runs</h2>" + _runs(comparison)

@@ -105,14 +105,20 @@ def permutation_p(difference_N: FloatArray) -> float:
 
 def has_spread(difference_N: FloatArray, scale: float) -> bool:
     """Whether differences vary by more than the rounding of subtracting numbers of size `scale`."""
-    return bool(np.ptp(difference_N) > ROUNDING * max(scale, float(np.abs(difference_N).max())))
+    return bool(np.ptp(difference_N) > ROUNDING * np.maximum(scale, np.abs(difference_N).max()))
 
 
 def paired_test(
     arm_N: FloatArray, baseline_N: FloatArray, *, margin: float | None = None, alpha: float = 0.05
 ) -> PairedTest:
-    """Compare an arm with its baseline over N >= 1 pairs in the same order; `margin` is absolute."""
+    """Compare an arm with its baseline over N >= 1 pairs in the same order; `margin` is absolute.
+
+    Raises:
+        ValueError: a difference is not finite. NaN would otherwise pass for "no spread".
+    """
     difference_N = arm_N - baseline_N
+    if not np.isfinite(difference_N).all():
+        raise ValueError(f"paired_test needs finite differences, and got {difference_N.tolist()}.")
     n = int(difference_N.size)
     mean = float(difference_N.mean())
     baseline_mean = float(baseline_N.mean())

@@ -118,6 +118,15 @@ def test_rounding_of_the_subtraction_is_not_spread() -> None:
     assert paired_test(base + 0.1, base).is_deterministic
 
 
+@pytest.mark.parametrize("lost", [float("nan"), float("inf")])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_difference_that_is_no_number_never_passes_for_no_spread(lost: float, place: int) -> None:
+    values = np.array([0.5, 0.6, 0.7])
+    values[place] = lost
+    with pytest.raises(ValueError, match="needs finite differences"):
+        paired_test(values, np.zeros(3), margin=0.01)
+
+
 def test_one_pair_is_described_and_not_tested() -> None:
     test = paired_test(np.array([2.0]), np.array([1.0]), margin=0.1)
     assert (test.n, test.mean, test.sd, test.p, test.is_deterministic) == (1, 1.0, None, None, False)
