@@ -19,7 +19,8 @@ from sdpa_exp.runs.record import RESULT_FILE, read_record
 from sdpa_exp.tracking.abandoned import is_abandoned, last_sign_unix_ms
 from sdpa_exp.tracking.follow import Follower
 from sdpa_exp.tracking.metrics import unix_ms
-from sdpa_exp.tracking.mlflow_check import check_database, check_server
+from sdpa_exp.tracking.mlflow_check import check_database
+from sdpa_exp.tracking.mlflow_server_check import check_server
 from sdpa_exp.tracking.mlflow_store import MlflowStore, RunDeleted, Status, StoreRefuses
 from sdpa_exp.tracking.progress import LOCK_FILE, TRACKING_FILE, ProgressFile
 from sdpa_exp.tracking.run_sender import RunSender, is_all_sent

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,8 @@ from filelock import FileLock
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking import mlflow_environment
 from sdpa_exp.tracking.location import Location, redact
-from sdpa_exp.tracking.tags import KEY_TAG
+from sdpa_exp.tracking.mlflow_answers import brief
+from sdpa_exp.tracking.tags import KEY_TAG, STRAY_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_METRICS = 1000
 MAX_PARAMS = 100
 MAX_TAGS = 100
+_MAX_NAME = 256  # of an experiment: a column of its database
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 # What another attempt can't change: MLflow's error codes for a request that is wrong or not allowed.
@@ -40,7 +41,7 @@ _REFUSALS = frozenset(
 )
 
 
-_SERVER_ERRORS = re.compile(r"too many (5\d\d) error responses")
+_FORBIDDEN = ("PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
 
 
 class StoreRefuses(TrackingError):  # noqa: N818 - a state of the store
@@ -63,6 +64,11 @@ class MlflowStore:
 
     def experiment_id(self, name: str) -> str:
         """The experiment of this name, created at first use with its artifacts beside a local database."""
+        if len(name) > _MAX_NAME and self.location.is_server:
+            raise StoreRefuses(
+                f"the name of the experiment has {len(name)} characters, and an MLflow server takes {_MAX_NAME}: "
+                f"shorten name={name[:20]}..."
+            )
         if name not in self._experiments:
             with self.request("open the experiment") as client:
                 found = client.get_experiment_by_name(name)
@@ -117,10 +123,21 @@ class MlflowStore:
             )
         return True
 
-    def delete_run(self, run_id: str) -> None:
-        """Delete a run that a creation with a late answer left behind."""
+    def remove_stray(self, run_id: str, *, of: str) -> None:
+        """Delete a run that a creation with a late answer left behind, or disown it where only others may delete.
+
+        On a server with users that is the experiment's creator and admins. The key goes last: before that the run
+        would be found again.
+        """
         with self.request("delete a duplicate run") as client:
-            client.delete_run(run_id)
+            try:
+                client.delete_run(run_id)
+            except Exception as error:
+                if getattr(error, "error_code", None) not in _FORBIDDEN:
+                    raise
+                client.set_tag(run_id, STRAY_TAG, f"of run {of}: its creation was answered too late")
+                client.set_terminated(run_id, status="KILLED")
+                client.delete_tag(run_id, KEY_TAG)
 
     def log(
         self,
@@ -221,17 +238,5 @@ class MlflowStore:
         except Exception as error:  # MLflow, SQLAlchemy, requests and the disk all have their own
             code = getattr(error, "error_code", None)
             password = self.location.password or os.environ.get("MLFLOW_TRACKING_PASSWORD")
-            sentence = redact(f"MLflow at {self.location.uri} {_brief(what, str(error))}", password)
+            sentence = redact(f"MLflow at {self.location.uri} {brief(what, str(error))}", password)
             raise (StoreRefuses if code in _REFUSALS else TrackingError)(sentence[:1000]) from error
-
-
-def _brief(what: str, message: str) -> str:
-    """What went wrong; requests' words for a server that is not there are long and say no more."""
-    if "timed out" in message or "timeout" in message.lower():
-        return f"did not {what}: no answer in time"
-    errors = _SERVER_ERRORS.search(message)
-    if errors is not None:
-        return f"did not {what}: it answers HTTP {errors[1]}, and only its own log says why"
-    if "Max retries exceeded" in message or "Connection aborted" in message:
-        return f"did not {what}: it can't be reached"
-    return f"did not {what}: {message}"

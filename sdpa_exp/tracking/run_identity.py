@@ -30,7 +30,7 @@ def ensure_run(
     """
     if progress.run_id is not None:
         if store.has_run(progress.run_id):
-            _delete_strays(store, experiment_id, key, progress, file)
+            _remove_strays(store, experiment_id, key, progress, file)
             return 0
         _forget(progress)
     found = store.find_runs(experiment_id, key)
@@ -38,7 +38,7 @@ def ensure_run(
         progress.run_id = found[0]
         progress.page = store.location.run_page(experiment_id, found[0])
         file.write(progress)
-        _delete_strays(store, experiment_id, key, progress, file)
+        _remove_strays(store, experiment_id, key, progress, file)
         return 0
     progress.num_creations += 1
     file.write(progress)  # before the request: its answer may never come
@@ -50,13 +50,14 @@ def ensure_run(
     return 1
 
 
-def _delete_strays(store: MlflowStore, experiment_id: str, key: str, progress: Progress, file: ProgressFile) -> None:
-    if progress.num_creations > 1:
-        for run_id in store.find_runs(experiment_id, key):
-            if run_id != progress.run_id:
-                store.delete_run(run_id)
-        progress.num_creations = 1
-        file.write(progress)
+def _remove_strays(store: MlflowStore, experiment_id: str, key: str, progress: Progress, file: ProgressFile) -> None:
+    """As often as it takes: a creation that timed out may still land later than this."""
+    if progress.num_creations > 1 and progress.run_id is not None:
+        strays = [run_id for run_id in store.find_runs(experiment_id, key) if run_id != progress.run_id]
+        for run_id in strays:
+            store.remove_stray(run_id, of=progress.run_id)
+            progress.num_creations -= 1
+            file.write(progress)
 
 
 def _forget(progress: Progress) -> None:

@@ -85,7 +85,7 @@ class RunSender:
         return num + self._send_artifacts(run_id)
 
     def _ensure_run(self, plan: Plan, *, has_ended: bool) -> int:
-        if self._is_checked:
+        if self._is_checked and not (has_ended and self._progress.num_creations > 1):
             return 0
         experiment_id = self._store.experiment_id(plan.name)
         tags = plan_tags(plan)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MAX_VALUE_LENGTH = 5000
 KEY_TAG = "sdpa_exp.key"
+STRAY_TAG = "sdpa_exp.stray"  # instead of the key, on a run that belongs to no folder
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
 _SOURCE = {"mlflow.source.name": "sdpa_exp", "mlflow.source.type": "LOCAL"}

@@ -1,4 +1,4 @@
-"""A proxy on loopback that holds every request back for some seconds, and remembers when each came and was answered."""
+"""A proxy on loopback that holds requests back for some seconds or forbids them, and remembers when each came."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,15 +24,28 @@ class Passed:
 
 
 @contextmanager
-def slow_proxy(port: int, delay_s: float) -> Iterator[tuple[str, list[Passed]]]:
-    """Its address, and the requests answered so far."""
+def slow_proxy(
+    port: int, delay_s: float | Callable[[str], float], *, forbidden: str | None = None
+) -> Iterator[tuple[str, list[Passed]]]:
+    """Its address, and the requests answered so far.
+
+    Args:
+        port: of the server behind it.
+        delay_s: how long a request is held back before it goes on; one number, or by its "METHOD /path".
+        forbidden: the end of a path that is answered 403, as MLflow does where the user lacks the right.
+    """
     passed: list[Passed] = []
 
     class Handler(BaseHTTPRequestHandler):
         def forward(self) -> None:
             came_unix_s = time.time()
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            time.sleep(delay_s)
+            time.sleep(delay_s(f"{self.command} {self.path}") if callable(delay_s) else delay_s)
+            if forbidden is not None and self.path.endswith(forbidden):
+                self.send_response(403)
+                self.end_headers()
+                self.wfile.write(b"Permission denied")
+                return
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             connection.request(self.command, self.path, body, headers)

@@ -54,7 +54,22 @@ def test_a_server_that_answers_with_errors_is_not_called_absent() -> None:
     store = MlflowStore(locate("http://127.0.0.1:9", environment={}, cwd=Path()), timeout_s=1)
     pool = "HTTPConnectionPool(host='127.0.0.1', port=9): Max retries exceeded with url: /api"
     for cause, told in (
-        ("(Caused by ResponseError('too many 500 error responses'))", "it answers HTTP 500, and only its own log says"),
+        (
+            "(Caused by ResponseError('too many 500 error responses'))",
+            "HTTP 500: an error of its own, and only",
+        ),
+        (
+            "(Caused by ResponseError('too many 429 error responses'))",
+            "HTTP 429: too many requests or failed",
+        ),
+        (
+            "(Caused by ProxyError('Unable to connect to proxy'))",
+            "the proxy in HTTP_PROXY or",
+        ),
+        (
+            "failed with error code 401 != 200. Response body: ''",
+            "HTTP 401: the user or password is no lon",
+        ),
         ("(Caused by NewConnectionError(': [Errno 111] Connection refused'))", "it can't be reached"),
     ):
         with pytest.raises(TrackingError, match=told), store.request("send a.txt"):
