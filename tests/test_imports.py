@@ -23,7 +23,7 @@ ARROWS = {
     "evidence": ("injection",),
     "runs": (),
     "config": ("runs",),
-    "accuracy": (),
+    "accuracy": ("runs",),
     "callbacks": ("evidence", "runs", "accuracy"),
     "data": ("runs", "config"),
     "telemetry": ("runs", "config"),

@@ -20,7 +20,6 @@ Readers refuse a `schema_version` they don't know. What is null has its reason b
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from sdpa_exp.accuracy.at_confidence import Counts, count_by_class
 from sdpa_exp.accuracy.bootstrap import LEVEL, SEED, Intervals, intervals
 from sdpa_exp.accuracy.by_size import AREAS_PX2, SizeAp, ap_by_size
 from sdpa_exp.accuracy.learning import Learning, learning_facts
+from sdpa_exp.runs.files import ACCURACY_FILE, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from sdpa_exp.accuracy.predictions import Predictions
 
-ACCURACY_FILE = "accuracy.json"
 SCHEMA_VERSION = 1
 _NO_BOXES = "the val images have no labelled boxes"
 _NO_PREDICTIONS = "the network predicts nothing"
@@ -110,12 +109,8 @@ def summarise(
 
 def read_accuracy(run_dir: Path) -> dict[str, Any] | None:
     """The content of accuracy.json; None where there is none that this version reads."""
-    try:
-        content = json.loads((run_dir / ACCURACY_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    is_known = isinstance(content, dict) and content.get("schema_version") == SCHEMA_VERSION
-    return content if is_known else None
+    content = read_json(run_dir / ACCURACY_FILE)
+    return content if content is not None and content.get("schema_version") == SCHEMA_VERSION else None
 
 
 def _evaluated(

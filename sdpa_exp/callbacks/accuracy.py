@@ -20,10 +20,10 @@ from ultralytics.utils import ops
 from ultralytics.utils.metrics import smooth
 
 from sdpa_exp.accuracy.predictions import Predictions
-from sdpa_exp.accuracy.summary import ACCURACY_FILE, BestConfidence, ClassFigures, Summary, summarise
+from sdpa_exp.accuracy.summary import BestConfidence, ClassFigures, Summary, summarise
 from sdpa_exp.callbacks.attach import Callbacks
 from sdpa_exp.callbacks.event_log import EpochEventLog
-from sdpa_exp.runs.files import write_json_atomic
+from sdpa_exp.runs.files import ACCURACY_FILE, write_json_atomic
 
 logger = logging.getLogger(__name__)
 

@@ -10,21 +10,10 @@ from typing import Any
 from sdpa_exp.callbacks.attach import Callbacks
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.files import PROGRESS_FILE
+from sdpa_exp.runs.metrics import ULTRALYTICS_NAMES, our_names
 
-PROGRESS_FILE = "progress.json"
 _PROGRESS_PERIOD_S = 1.0
-
-_NAMES = {
-    "metrics/precision(B)": "precision",
-    "metrics/recall(B)": "recall",
-    "metrics/mAP50(B)": "mAP50",
-    "metrics/mAP50-95(B)": "mAP50-95",
-}
-
-
-def field_names(metrics: dict[str, Any]) -> dict[str, float]:
-    """Ultralytics' metric names in the field's words; the others (losses, learning rates) stay as they are."""
-    return {_NAMES.get(name, name): float(value) for name, value in metrics.items()}
 
 
 class EpochEventLog:
@@ -84,7 +73,7 @@ class EpochEventLog:
         epoch = {
             "epoch": trainer.epoch + 1,
             "epochs": trainer.epochs,
-            "metrics": field_names({**trainer.label_loss_items(trainer.tloss), **trainer.metrics, **trainer.lr}),
+            "metrics": our_names({**trainer.label_loss_items(trainer.tloss), **trainer.metrics, **trainer.lr}),
             "train_s": self._clock.last_s.get(train_phase),
             "val_s": self._clock.last_s.get("validation"),
             "num_images": len(trainer.train_loader.dataset),
@@ -96,4 +85,4 @@ class EpochEventLog:
         self._in_final_eval = True
 
     def _keep_best(self, trainer: Any) -> None:
-        self.best = field_names({k: v for k, v in trainer.metrics.items() if k in _NAMES})
+        self.best = our_names({k: v for k, v in trainer.metrics.items() if k in ULTRALYTICS_NAMES})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+import os
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,8 @@ from sdpa_exp.config.task_schema import (
 )
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import ConfigError
-from sdpa_exp.runs.files import write_text_atomic
+from sdpa_exp.runs.files import PLAN_FILE, SWEEP_FILE, write_text_atomic
 
-PLAN_FILE = "plan.yaml"
 SCHEMA_VERSION = 1
 
 # What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
@@ -146,7 +146,7 @@ def write_plan(plan: Plan) -> Path:
 
 
 def read_plan(run_dir: Path) -> Plan:
-    """Read `plan.yaml` of a run folder.
+    """Read `plan.yaml` of a run folder; the folders in the plan are those it is in now.
 
     Raises:
         ConfigError: the file is missing, of another schema version, or has wrong keys.
@@ -161,7 +161,17 @@ def read_plan(run_dir: Path) -> Plan:
     if not isinstance(content, dict) or content.pop("schema_version", None) != SCHEMA_VERSION:
         raise ConfigError(f"{path} has another schema version than {SCHEMA_VERSION}: run it with the version it names.")
     content.pop("group_id", None)
-    return from_dict(content)
+    return _at_home(from_dict(content), Path(os.path.abspath(run_dir)))
+
+
+def _at_home(plan: Plan, run_dir: Path) -> Plan:
+    """The plan with the folders it is in now: it may have been moved or copied, alone or with its sweep."""
+    job = plan.job
+    if job.sweep_dir is not None:
+        way_up = os.path.relpath(job.sweep_dir, job.run_dir)
+        above = Path(os.path.normpath(run_dir / way_up))
+        job = replace(job, sweep_dir=str(above) if (above / SWEEP_FILE).exists() else job.sweep_dir)
+    return replace(plan, job=replace(job, run_dir=str(run_dir)))
 
 
 def from_dict(content: dict[str, Any]) -> Plan:

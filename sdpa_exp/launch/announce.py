@@ -11,8 +11,9 @@ from rich.console import Console
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.launch.progress import closing_line
+from sdpa_exp.runs.files import REPORT_FILE
 from sdpa_exp.runs.record import Record
-from sdpa_exp.tasks.dispatch import REPORT_FILE
+from sdpa_exp.runs.sweep import Sweep
 from sdpa_exp.tracking.tracker import Tracker
 
 COMMAND_VARIABLE = "SDPA_EXP_COMMAND"
@@ -62,12 +63,12 @@ def say_report(console: Console, run_dir: Path) -> None:
         say(console, report.read_text(encoding="utf-8").rstrip("\n"))
 
 
-def say_outcomes(console: Console, sweep: dict[str, Any], records: list[Record | None]) -> None:
+def say_outcomes(console: Console, sweep: Sweep, records: list[Record | None]) -> None:
     """One line a job, where there is no comparison: how it ended."""
     say(console, "")
-    for job, record in zip(sweep["jobs"], records, strict=True):
+    for job, record in zip(sweep.jobs, records, strict=True):
         state = "no result" if record is None else closing_line(record)
-        say(console, f"{job['title']}: {state}")
+        say(console, f"{job.title}: {state}")
 
 
 def say_owed(console: Console, plan: Plan, folder: Path, num_owed: int) -> None:

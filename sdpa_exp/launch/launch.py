@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import logging
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from sdpa_exp import errors
 from sdpa_exp.config.baseline import resolve_baseline
-from sdpa_exp.config.plan import Plan, read_plan, to_dict
+from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import BackendUnavailable, RunError, SdpaExpError
 from sdpa_exp.launch.announce import (
@@ -29,28 +24,17 @@ from sdpa_exp.launch.announce import (
     say_where,
     short,
 )
-from sdpa_exp.launch.ended import record_unstarted
-from sdpa_exp.launch.preflight import ANSWER_FILE, REQUEST_FILE
+from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, frozen_hardware, refusal_of
+from sdpa_exp.launch.make_record import record_unstarted
 from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.launch.supervise import show_end, supervise
-from sdpa_exp.launch.sweep import (
-    describe_sweep,
-    frozen_hardware,
-    hardware_entries,
-    read_sweep,
-    refusal_of,
-    write_sweep,
-)
-from sdpa_exp.runs.files import write_json_atomic
 from sdpa_exp.runs.record import Record, read_record
+from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
 from sdpa_exp.tasks.dispatch import get_task
-from sdpa_exp.tracking.mlflow_environment import without_credentials
 from sdpa_exp.tracking.none import NoTracker
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
 
 logger = logging.getLogger(__name__)
-
-PREFLIGHT_LOG = "preflight.log"
 
 
 def run_single(plan: Plan) -> int:
@@ -97,26 +81,27 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
     baseline = resolve_baseline(arms, plans[0].baseline) if plans else None
     sweep = describe_sweep(plans, sweep_dir, command, baseline)
     if not plans:
-        write_sweep(sweep_dir, sweep)
+        write_sweep(sweep)
         return
     tracker = _checked_tracker(plans[0])
     say_ignored_server(console, plans[0])
     say(
         console,
-        f"{len(plans)} runs: {', '.join(arms)} x seeds {', '.join(str(seed) for seed in sweep['seeds'])}, "
+        f"{len(plans)} runs: {', '.join(arms)} x seeds {', '.join(str(seed) for seed in sweep.seeds)}, "
         f"baseline {baseline}, in {short(sweep_dir)}",
     )
-    for copy, original in sweep["copies"].items():
+    for copy, original in sweep.copies.items():
         say(
             console,
             f"A/A control: {copy} is {original} again, from weights 1 ulp apart; their spread is the noise floor",
         )
     with_arms = [plan for plan in plans if get_task(plan.task.name).needs_arm]
-    sweep["preflight"] = _preflight(with_arms, sweep_dir) if with_arms else {}
-    write_sweep(sweep_dir, sweep)
+    if with_arms:
+        sweep = dataclasses.replace(sweep, preflight=ask_preflight(with_arms, sweep_dir))
+    write_sweep(sweep)
     tracker.open_sweep(sweep_dir)
     if with_arms:
-        say_preflight(console, sweep["preflight"])
+        say_preflight(console, sweep.preflight)
 
 
 def run_job(plan: Plan) -> None:
@@ -150,7 +135,7 @@ def end_sweep(sweep_dir: Path) -> int:
     """Compare trainings, show the result, and return the sweep's exit code: 0 when every run finished."""
     console = Console()
     sweep = read_sweep(sweep_dir)
-    records = [_record_of(Path(job["run_dir"])) for job in sweep["jobs"]]
+    records = [_record_of(job.run_dir) for job in sweep.jobs]
     exit_code = next((record.exit_code for record in records if record and record.exit_code), 0)
     if any(record is None for record in records):
         exit_code = exit_code or RunError.exit_code
@@ -199,26 +184,6 @@ def _shared_tracker(tracking: tuple[Any, ...], name: str) -> Tracker:
     return make_tracker(TrackingConfig(*tracking), experiment=name)
 
 
-def _preflight(plans: list[Plan], sweep_dir: Path) -> dict[str, Any]:
-    """Ask a process of its own, so that this one stays free of torch."""
-    write_json_atomic(sweep_dir / REQUEST_FILE, [to_dict(plan) for plan in plans])
-    log_path = sweep_dir / PREFLIGHT_LOG
-    with log_path.open("wb") as log:
-        command = [sys.executable, "-m", "sdpa_exp.launch.preflight", str(sweep_dir)]
-        environment = without_credentials(os.environ)
-        done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment, check=False)
-    try:
-        answer = json.loads((sweep_dir / ANSWER_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"the preflight process ended with exit code {done.returncode}; its log: {log_path}") from error
-    if answer["error"] is not None:
-        raise getattr(errors, answer["error"]["class"])(answer["error"]["message"])
-    answer["hardware"] = hardware_entries(plans, answer["hardware"])
-    (sweep_dir / REQUEST_FILE).unlink()
-    (sweep_dir / ANSWER_FILE).unlink()
-    return answer  # type: ignore[no-any-return]
-
-
 def _record_of(run_dir: Path) -> Record | None:
     try:
         return read_record(run_dir)
@@ -226,10 +191,10 @@ def _record_of(run_dir: Path) -> Record | None:
         return None
 
 
-def _any_plan(sweep: dict[str, Any]) -> Plan | None:
-    for job in sweep["jobs"]:
+def _any_plan(sweep: Sweep) -> Plan | None:
+    for job in sweep.jobs:
         try:
-            return read_plan(Path(job["run_dir"]))
+            return read_plan(job.run_dir)
         except SdpaExpError:
             continue
     return None

@@ -7,8 +7,9 @@ from typing import Any
 
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.runs.events import read_events
+from sdpa_exp.runs.files import TELEMETRY_FILE
 from sdpa_exp.runs.record import Record
-from sdpa_exp.runs.samples import TELEMETRY_FILE, read_samples
+from sdpa_exp.runs.samples import read_samples
 from sdpa_exp.telemetry.metrics import cost_metric, energy_metrics
 from sdpa_exp.telemetry.summary import Phase, summarize
 

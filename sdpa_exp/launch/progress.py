@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from sdpa_exp.runs.files import PROGRESS_FILE, read_json
 from sdpa_exp.runs.record import Record
 
 
@@ -45,10 +45,7 @@ class RunProgress:
         """Show the live state that the worker writes about once a second."""
         if self._live is None:
             return
-        try:
-            progress = json.loads((run_dir / "progress.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            progress = None
+        progress = read_json(run_dir / PROGRESS_FILE)
         state = f"  {live_line(progress, time.monotonic() - self._started_s)}" if progress else ""
         text = Text.assemble((self._title, "bold"), f"  {self._epoch_line}{state}", overflow="ellipsis", no_wrap=True)
         self._live.update(text)

@@ -14,19 +14,18 @@ from filelock import FileLock, Timeout
 
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
 from sdpa_exp.errors import RunError
-from sdpa_exp.launch.ended import now, record_of
+from sdpa_exp.launch.make_record import now, record_of
 from sdpa_exp.launch.measured import with_telemetry
 from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.runs.events import EventTail
-from sdpa_exp.runs.record import RESULT_FILE, Record, read_record, write_record
+from sdpa_exp.runs.files import LOG_FILE, OWNER_LOCK_FILE, RESULT_FILE
+from sdpa_exp.runs.record import Record, read_record, write_record
 from sdpa_exp.telemetry.of_run import RunTelemetry
 from sdpa_exp.tracking.mlflow_environment import without_credentials
 from sdpa_exp.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 
-LOG_FILE = "worker.log"
-LOCK_FILE = ".owner.lock"
 _POLL_S = 0.2
 _BETWEEN_RUNS_S = 5.0  # a healthy store takes a second or two, and the next training should not wait for another
 _GRACE_S = 30.0  # a training step on a slow CPU must end before the worker sees the signal
@@ -40,7 +39,7 @@ def supervise(plan: Plan, tracker: Tracker, progress: RunProgress) -> Record:
         KeyboardInterrupt: Ctrl-C, after the worker has ended and its record is written.
     """
     plan.run_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(plan.run_dir / LOCK_FILE)
+    lock = FileLock(plan.run_dir / OWNER_LOCK_FILE)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:

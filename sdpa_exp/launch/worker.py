@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
 from sdpa_exp.errors import RunError, SdpaExpError
-from sdpa_exp.launch.ended import now, record_of
+from sdpa_exp.launch.make_record import now, record_of
 from sdpa_exp.launch.process import (
     Killed,
     end_on_signal,

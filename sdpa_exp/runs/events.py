@@ -19,21 +19,19 @@ Every line has `seq` (from 0), `time_unix_s`, `mono_s` (monotonic clock of the w
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-EVENTS_FILE = "events.jsonl"
+from sdpa_exp.runs.files import EVENTS_FILE
+from sdpa_exp.runs.json_lines import LineWriter, read_lines
 
 
 class EventLog:
     """Appends events; each line is on disk when `write` returns, so that a killed run keeps what it measured."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._file = (run_dir / EVENTS_FILE).open("a", encoding="utf-8")
+        self._writer = LineWriter(run_dir / EVENTS_FILE, sync=True)
         self._seq = 0
 
     def write(self, event: str, **values: Any) -> None:
@@ -42,30 +40,22 @@ class EventLog:
         Raises:
             OSError: the disk is full or gone; the lines before stay readable.
         """
-        line = {"seq": self._seq, "time_unix_s": time.time(), "mono_s": time.monotonic(), "event": event, **values}
-        self._file.write(json.dumps(line, allow_nan=True) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        now = {"time_unix_s": time.time(), "mono_s": time.monotonic()}
+        self._writer.write({"seq": self._seq, **now, "event": event, **values})
         self._seq += 1
 
     def close(self) -> None:
         """Close the file; further writes are an error."""
-        self._file.close()
+        self._writer.close()
 
 
-def read_events(run_dir: Path) -> Iterator[dict[str, Any]]:
-    """All complete events of a run folder; a half-written last line, as a kill leaves it, is left out."""
-    path = run_dir / EVENTS_FILE
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                yield json.loads(line)
+def read_events(run_dir: Path) -> list[dict[str, Any]]:
+    """All complete events of a run folder, oldest first; a half-written last line, as a kill leaves it, is left out."""
+    return [line.content for line in read_lines(run_dir / EVENTS_FILE)]
 
 
 class EventTail:
-    """Follows a event log that another process writes: each `poll` returns the complete events since the last."""
+    """Follows an event log that another process writes: each `poll` returns the complete events since the last."""
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / EVENTS_FILE
@@ -73,11 +63,7 @@ class EventTail:
 
     def poll(self) -> list[dict[str, Any]]:
         """New complete events, oldest first; empty while there is no event log yet."""
-        if not self._path.exists():
-            return []
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            data = file.read()
-        end = data.rfind(b"\n") + 1
-        self._offset += end
-        return [json.loads(line) for line in data[:end].splitlines()]
+        lines = read_lines(self._path, self._offset)
+        if lines:
+            self._offset = lines[-1].end_offset
+        return [line.content for line in lines]

@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Every file of a run or sweep folder by its name, and how one is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,63 @@ import os
 import threading
 from pathlib import Path
 from typing import Any
+
+# Of every run.
+PLAN_FILE = "plan.yaml"
+EVENTS_FILE = "events.jsonl"
+RESULT_FILE = "result.json"
+TELEMETRY_FILE = "telemetry.jsonl"
+LOG_FILE = "worker.log"
+PROGRESS_FILE = "progress.json"  # the live state, about once a second; see callbacks/event_log.py
+REPORT_FILE = "report.txt"  # what a task wants people to read; the parent prints it when the run has ended
+
+# Of a training. What only one task writes and reads has its name in that task.
+ATTESTATION_FILE = "attestation.json"
+ACCURACY_FILE = "accuracy.json"
+
+# Of a sweep, and of any comparison.
+SWEEP_FILE = "sweep.json"
+COMPARISON_FILE = "comparison.json"
+HEADLINE_FILE = "headline.json"  # {time_unix_ms, metrics, tags, note}: the answer as a tracker shows it
+COMPARISON_TEXT_FILE = "comparison.txt"
+REPORT_HTML_FILE = "report.html"
+REPORT_MARKDOWN_FILE = "report.md"
+TABLES_FOLDER = "tables"
+PREFLIGHT_REQUEST_FILE = "preflight_request.json"
+PREFLIGHT_FILE = "preflight.json"
+PREFLIGHT_LOG_FILE = "preflight.log"
+
+# Of both.
+TRACKING_FILE = "tracking.json"
+OWNER_LOCK_FILE = ".owner.lock"  # held by the process that runs the run
+SWEEP_LOCK_FILE = ".sweep.lock"  # held by the process that runs the sweep
+TRACKING_LOCK_FILE = ".tracking.lock"  # held by the process that sends the folder to a store
+
+
+def ultralytics_folder(run_dir: Path) -> Path:
+    """Where Ultralytics writes a training's own files."""
+    return run_dir / "train"
+
+
+def results_csv(run_dir: Path) -> Path:
+    """Ultralytics' curves of a training."""
+    return ultralytics_folder(run_dir) / "results.csv"
+
+
+def best_checkpoint(run_dir: Path) -> Path:
+    """The weights of a training's best epoch."""
+    return ultralytics_folder(run_dir) / "weights" / "best.pt"
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Whether sdpa_exp wrote a run here."""
+    return (folder / RESULT_FILE).is_file() or (folder / PLAN_FILE).is_file()
+
+
+def folders_with(name: str, folder: Path) -> list[Path]:
+    """Folders at or below `folder` that hold the file, but for copies in MLflow's artifacts (`RUN_ID/artifacts/`)."""
+    found = sorted(path.parent for path in folder.rglob(name))
+    return [path for path in found if path.name != "artifacts"]
 
 
 def write_text_atomic(path: Path, text: str) -> None:
@@ -32,3 +89,12 @@ def write_text_atomic(path: Path, text: str) -> None:
 def write_json_atomic(path: Path, content: Any) -> None:
     """Write JSON atomically, indented, with a newline at the end."""
     write_text_atomic(path, json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None where the file is missing, damaged or holds something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -1,8 +1,9 @@
-"""Reading a JSON-lines file that another process appends to, from a byte offset that survives us."""
+"""Files of one JSON object a line: appended by one process, read by others meanwhile, from any byte offset."""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,34 @@ class Line:
     end_offset: int
 
 
-def read_from(path: Path, offset: int) -> list[Line]:
-    """The complete lines behind `offset`; from the start if the file is now shorter (it was written anew)."""
+class LineWriter:
+    """Appends lines. Each is with the system when `write` returns; with `sync` it is on the disk."""
+
+    def __init__(self, path: Path, *, sync: bool) -> None:
+        self._file = path.open("a", encoding="utf-8")
+        self._sync = sync
+
+    def write(self, content: dict[str, Any]) -> None:
+        """Append one line.
+
+        Raises:
+            OSError: the disk is full or gone; the lines before stay readable.
+        """
+        self._file.write(json.dumps(content, allow_nan=True) + "\n")
+        self._file.flush()
+        if self._sync:
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file; further writes are an error."""
+        self._file.close()
+
+
+def read_lines(path: Path, offset: int = 0) -> list[Line]:
+    """The complete lines behind `offset`; from the start if the file is now shorter (it was written anew).
+
+    A half-written last line, as a kill leaves it, is left out; a file that is not there has no lines.
+    """
     if not path.exists():
         return []
     with path.open("rb") as file:

@@ -5,6 +5,7 @@ Run folder, MLflow, tables and docs use these names. A metric that was not measu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -222,6 +223,14 @@ _OF_OTHER_TASKS = (
     ),
 )
 
+ULTRALYTICS_NAMES = {
+    "metrics/precision(B)": "precision",
+    "metrics/recall(B)": "recall",
+    "metrics/mAP50(B)": "mAP50",
+    "metrics/mAP50-95(B)": "mAP50-95",
+}
+"""Ultralytics' names of metrics, in results.csv and in its callbacks, and ours; losses and rates keep theirs."""
+
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 TASK_METRICS: dict[str, Metric] = {metric.name: metric for metric in _OF_OTHER_TASKS}
 """What tasks other than train measure.
@@ -229,3 +238,8 @@ TASK_METRICS: dict[str, Metric] = {metric.name: metric for metric in _OF_OTHER_T
 `setup_trial` adds `<implementation>/setup_s` for each implementation; `predict` adds `<variant>/fps` for every further
 precision, memory format and batch size.
 """
+
+
+def our_names(values: Mapping[str, float]) -> dict[str, float]:
+    """Values with Ultralytics' metric names in the field's words."""
+    return {ULTRALYTICS_NAMES.get(name, name): float(value) for name, value in values.items()}

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sdpa_exp.errors import ComparisonError
-from sdpa_exp.runs.files import write_json_atomic
+from sdpa_exp.runs.files import RESULT_FILE, write_json_atomic
 
-RESULT_FILE = "result.json"
 SCHEMA_VERSION = 1
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]

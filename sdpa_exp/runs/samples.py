@@ -8,19 +8,24 @@ flushed, not synced: a power cut may cost the last seconds.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
+
+from sdpa_exp.runs.files import TELEMETRY_FILE
+from sdpa_exp.runs.json_lines import LineWriter, read_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-TELEMETRY_FILE = "telemetry.jsonl"
+
+def open_samples(run_dir: Path) -> LineWriter:
+    """The file to append samples to.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    return LineWriter(run_dir / TELEMETRY_FILE, sync=False)
 
 
 def read_samples(run_dir: Path) -> list[dict[str, Any]]:
     """All complete samples of a run folder, oldest first; empty when nothing was sampled."""
-    path = run_dir / TELEMETRY_FILE
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.endswith("\n")]
+    return [line.content for line in read_lines(run_dir / TELEMETRY_FILE)]

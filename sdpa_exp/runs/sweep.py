@@ -1,86 +1,107 @@
-"""`sweep.json`: what a sweep is made of, written before its first job starts."""
+"""`sweep.json`: what a sweep is made of, written before its first job starts.
+
+Paths in it are relative to its folder, so that a copied or moved sweep is read as itself.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import os
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sdpa_exp.config.plan import Plan, to_dict
-from sdpa_exp.config.schema import HardwareConfig
-from sdpa_exp.errors import RunError
-from sdpa_exp.runs.files import write_json_atomic
+from sdpa_exp.errors import ComparisonError
+from sdpa_exp.runs.files import SWEEP_FILE, write_json_atomic
 
-SWEEP_FILE = "sweep.json"
 SCHEMA_VERSION = 1
 
 
-def describe_sweep(plans: list[Plan], sweep_dir: Path, command: str, baseline: str | None) -> dict[str, Any]:
-    """The sweep as plain values; `preflight` is added when it is known."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "name": plans[0].name if plans else sweep_dir.parent.name,
-        "command": command,
-        "arms": list(dict.fromkeys(plan.arm for plan in plans)),
-        "seeds": list(dict.fromkeys(plan.seed for plan in plans)),
-        "baseline": baseline,
-        "copies": {plan.arm: plan.attention.copy_of for plan in plans if plan.attention.copy_of is not None},
-        "jobs": [
-            {
-                "num": plan.job.num,
-                "run_dir": str(plan.run_dir),
-                "arm": plan.arm,
-                "seed": plan.seed,
-                "title": plan.title,
-            }
-            for plan in plans
-        ],
-        "preflight": {},
-    }
+@dataclass(frozen=True, kw_only=True)
+class SweepJob:
+    """One run of a sweep: its folder, which may not be made yet, and what is known of it beforehand."""
+
+    num: int
+    run_dir: Path
+    arm: str
+    seed: int | None
+    title: str
 
 
-def write_sweep(sweep_dir: Path, sweep: dict[str, Any]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A sweep folder's content.
+
+    Attributes:
+        folder: where sweep.json is.
+        baseline: the control arm; None where nothing is compared or the sweeper can't say beforehand.
+        copies: A/A copy -> the arm that it repeats.
+        preflight: what launch/preflight.py found out before the first job; empty where it was not asked.
+    """
+
+    folder: Path
+    name: str
+    command: str = ""
+    arms: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    baseline: str | None = None
+    copies: dict[str, str] = field(default_factory=dict)
+    jobs: tuple[SweepJob, ...] = ()
+    preflight: dict[str, Any] = field(default_factory=dict)
+
+
+def write_sweep(sweep: Sweep) -> None:
     """Write `sweep.json` atomically."""
-    write_json_atomic(sweep_dir / SWEEP_FILE, sweep)
+    content = {key: value for key, value in asdict(sweep).items() if key != "folder"}
+    jobs = [{**asdict(job), "run_dir": os.path.relpath(job.run_dir, sweep.folder)} for job in sweep.jobs]
+    write_json_atomic(sweep.folder / SWEEP_FILE, {"schema_version": SCHEMA_VERSION, **content, "jobs": jobs})
 
 
-def read_sweep(sweep_dir: Path) -> dict[str, Any]:
-    """Read `sweep.json`.
+def read_sweep(folder: Path) -> Sweep:
+    """Read `sweep.json` of a sweep folder.
 
     Raises:
-        RunError: it is missing or not JSON.
+        ComparisonError: it is missing, not JSON, of another schema version or without its keys.
     """
-    path = sweep_dir / SWEEP_FILE
+    path = folder / SWEEP_FILE
     try:
-        return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"{path} can't be read ({error}); expected the folder of a sweep that sdpa_exp began."
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ComparisonError(
+            f"{path} is missing: expected the folder of a sweep that sdpa_exp began. "
+            f"Name run folders with compare.runs=[a,b] to compare those."
         ) from error
+    except (OSError, ValueError) as error:
+        raise ComparisonError(f"{path} is not JSON: {error}.") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise ComparisonError(
+            f"{path} has schema version {version}, and this version reads {SCHEMA_VERSION}: "
+            f"read it with the sdpa_exp that wrote it."
+        )
+    return Sweep(
+        folder=folder,
+        name=str(content.get("name") or folder.parent.name),
+        command=content.get("command") or "",
+        arms=tuple(content.get("arms") or ()),
+        seeds=tuple(content.get("seeds") or ()),
+        baseline=content.get("baseline"),
+        copies=content.get("copies") or {},
+        jobs=tuple(_job(folder, job) for job in content.get("jobs") or ()),
+        preflight=content.get("preflight") or {},
+    )
 
 
-def frozen_hardware(sweep: dict[str, Any], asked: HardwareConfig) -> HardwareConfig:
-    """What `asked` was resolved to at the start of the sweep; `asked` itself where preflight did not see it."""
-    for entry in sweep["preflight"].get("hardware", []):
-        if entry["asked"] == asdict(asked):
-            return HardwareConfig(**entry["resolved"])
-    return asked
-
-
-def refusal_of(sweep: dict[str, Any], plan: Plan) -> str | None:
-    """The sentence that says why this plan's arm can't run here; None when it can, or was not looked at."""
-    for entry in sweep["preflight"].get("arms", []):
-        if entry["arm"] == plan.arm and entry["group_id"] == plan.group_id():
-            return entry["sentence"]  # type: ignore[no-any-return]
-    return None
-
-
-def hardware_entries(plans: list[Plan], resolved: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Pairs of asked and resolved hardware, each once."""
-    entries: list[dict[str, Any]] = []
-    for plan, answer in zip(plans, resolved, strict=True):
-        entry = {"asked": to_dict(plan)["hardware"], "resolved": answer}
-        if entry not in entries:
-            entries.append(entry)
-    return entries
+def _job(folder: Path, job: dict[str, Any]) -> SweepJob:
+    """One job; older sweeps have absolute paths, and what was moved with sweep.json wins over what stands there."""
+    recorded = folder / str(job.get("run_dir"))
+    moved = folder / recorded.name
+    run_dir = moved if Path(str(job.get("run_dir"))).is_absolute() and moved.exists() else recorded
+    arm, seed = str(job.get("arm")), job.get("seed")
+    return SweepJob(
+        num=int(job.get("num") or 0),
+        run_dir=run_dir,
+        arm=arm,
+        seed=seed,
+        title=str(job.get("title") or f"{arm} seed {seed}"),
+    )

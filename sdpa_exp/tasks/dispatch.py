@@ -12,9 +12,6 @@ from typing import Any
 
 from sdpa_exp.errors import ConfigError
 
-REPORT_FILE = "report.txt"
-"""What a task wants people to read, in its run folder; the parent prints it when the run has ended."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Task:

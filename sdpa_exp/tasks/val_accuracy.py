@@ -7,14 +7,9 @@ from pathlib import Path
 from torch import nn
 
 from sdpa_exp.config.plan import Plan
+from sdpa_exp.runs.metrics import ULTRALYTICS_NAMES
 
 OUTPUT_FOLDER = "val"
-_NAMES = {
-    "metrics/mAP50(B)": "mAP50",
-    "metrics/mAP50-95(B)": "mAP50-95",
-    "metrics/precision(B)": "precision",
-    "metrics/recall(B)": "recall",
-}
 
 
 def val_accuracy(network: nn.Module, plan: Plan, data_yaml: Path, *, imgsz: int) -> dict[str, float]:
@@ -49,4 +44,4 @@ def val_accuracy(network: nn.Module, plan: Plan, data_yaml: Path, *, imgsz: int)
         }
     )
     stats = validator(model=network.eval())
-    return {name: float(stats[key]) for key, name in _NAMES.items()}
+    return {name: float(stats[key]) for key, name in ULTRALYTICS_NAMES.items()}

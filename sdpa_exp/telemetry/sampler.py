@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.runs.samples import TELEMETRY_FILE
+from sdpa_exp.runs.samples import open_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ class Sampler:
     """
 
     def __init__(self, run_dir: Path, *, period_s: float, probes: Iterable[Probe] = ()) -> None:
-        self._path = run_dir / TELEMETRY_FILE
+        self._run_dir = run_dir
         self._period_s = period_s
         self._probes: list[Probe] = list(probes)
         self._retired: list[Probe] = []
@@ -64,19 +64,18 @@ class Sampler:
 
     def _run(self) -> None:
         try:
-            with self._path.open("a", encoding="utf-8") as file:
+            with contextlib.closing(open_samples(self._run_dir)) as file:
                 start_s = time.monotonic()
                 num_due = 0
                 while True:
                     is_last = self._stopping.is_set()
-                    file.write(json.dumps(self._sample()) + "\n")
-                    file.flush()
+                    file.write(self._sample())
                     if is_last:
                         return
                     num_due = max(num_due + 1, int((time.monotonic() - start_s) / self._period_s) + 1)
                     self._stopping.wait(max(0.0, start_s + num_due * self._period_s - time.monotonic()))
         except OSError as error:  # a full disk costs the telemetry, not the run
-            logger.warning("telemetry ends: %s can't be written: %s", self._path, error)
+            logger.warning("telemetry of %s ends: %s", self._run_dir, error)
         finally:
             for probe in (*self._probes, *self._retired):
                 probe.close()

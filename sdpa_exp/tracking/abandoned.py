@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from sdpa_exp.runs.events import EVENTS_FILE, read_events
-from sdpa_exp.runs.record import RESULT_FILE
-from sdpa_exp.runs.samples import TELEMETRY_FILE
-from sdpa_exp.tracking.progress import TRACKING_FILE
+from sdpa_exp.runs.events import read_events
+from sdpa_exp.runs.files import EVENTS_FILE, RESULT_FILE, TELEMETRY_FILE, TRACKING_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path

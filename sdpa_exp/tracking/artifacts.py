@@ -6,6 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sdpa_exp.runs.files import (
+    PREFLIGHT_LOG_FILE,
+    PROGRESS_FILE,
+    TABLES_FOLDER,
+    TELEMETRY_FILE,
+    TRACKING_FILE,
+    best_checkpoint,
+    results_csv,
+    ultralytics_folder,
+)
 from sdpa_exp.tracking.location import redact
 
 if TYPE_CHECKING:
@@ -14,12 +24,9 @@ if TYPE_CHECKING:
 
 _PICTURES = (".png", ".jpg", ".jpeg")
 _TEXTS = (".tex", ".yaml", ".json", ".log", ".txt", ".csv", ".html", ".md")
-_RUN_FILES = ("plan.yaml", "result.json", "attestation.json", "accuracy.json", "worker.log", "events.jsonl")
-_TASK_FILES = (
-    "report.txt", "verify.json", "bench.json", "decision.md", "predict.json", "predict_samples.csv",
-    "profile.json", "trace.json.gz", "doctor.json", "setup_trial.json",
-)  # fmt: skip
-_SWEEP_FILES = ("sweep.json", "comparison.json", "comparison.txt", "headline.json", "report.html", "report.md")
+_DATA = (".jsonl", ".gz")
+# Shown as metrics, gone when the run ends, the sender's own, or Hydra's.
+_NOT_SENT = (TELEMETRY_FILE, PROGRESS_FILE, TRACKING_FILE, PREFLIGHT_LOG_FILE, "multirun.yaml")
 _HAS_CREDENTIALS = re.compile(r"://[^/\s@'\"]+@")
 
 
@@ -50,21 +57,30 @@ class Artifact:
 
 def run_artifacts(run_dir: Path, *, with_checkpoint: bool) -> list[Artifact]:
     """Files of a run, small ones first, so that an impatient end loses the least. Ultralytics writes below train/."""
-    found = [Artifact(path=run_dir / name, folder="") for name in (*_RUN_FILES, *_TASK_FILES)]
+    found = _own_files(run_dir)
     found += [Artifact(path=path, folder="setup_trial") for path in sorted((run_dir / "setup_trial").glob("*.log"))]
-    found.append(Artifact(path=run_dir / "train" / "results.csv", folder=""))
-    found += [Artifact(path=path, folder="pictures") for path in _pictures(run_dir, run_dir / "train")]
+    found.append(Artifact(path=results_csv(run_dir), folder=""))
+    found += [Artifact(path=path, folder="pictures") for path in _pictures(run_dir, ultralytics_folder(run_dir))]
     if with_checkpoint:
-        found.append(Artifact(path=run_dir / "train" / "weights" / "best.pt", folder="weights"))
+        found.append(Artifact(path=best_checkpoint(run_dir), folder="weights"))
     return _existing(found)
 
 
 def sweep_artifacts(sweep_dir: Path) -> list[Artifact]:
     """The comparison, its report and the tables for papers."""
-    found = [Artifact(path=sweep_dir / name, folder="") for name in _SWEEP_FILES]
-    found += [Artifact(path=path, folder="tables") for path in sorted((sweep_dir / "tables").glob("*.*"))]
+    found = _own_files(sweep_dir)
+    found += [Artifact(path=path, folder="tables") for path in sorted((sweep_dir / TABLES_FOLDER).glob("*.*"))]
     found += [Artifact(path=path, folder="pictures") for path in _pictures(sweep_dir)]
     return _existing(found)
+
+
+def _own_files(folder: Path) -> list[Artifact]:
+    """What we and the tasks wrote at the top of a folder; hidden files are locks and files half written."""
+    if not folder.is_dir():
+        return []
+    names = sorted(path.name for path in folder.iterdir() if path.suffix in (*_TEXTS, *_DATA))
+    wanted = [name for name in names if name not in _NOT_SENT and not name.startswith(".")]
+    return [Artifact(path=folder / name, folder="") for name in wanted]
 
 
 def _pictures(*folders: Path) -> Iterator[Path]:

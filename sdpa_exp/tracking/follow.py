@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from sdpa_exp.errors import TrackingError
+from sdpa_exp.runs.files import TRACKING_LOCK_FILE
 from sdpa_exp.tracking.mlflow_store import StoreRefuses
-from sdpa_exp.tracking.progress import LOCK_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ class _Followed:
     """A run folder, and what is known about it."""
 
     def __init__(self, run_dir: Path) -> None:
-        self.lock = FileLock(run_dir / LOCK_FILE)
+        self.lock = FileLock(run_dir / TRACKING_LOCK_FILE)
         self.sender: RunSender | None = None
         self.has_ended = False
         self.settled = threading.Event()  # sent completely, or one attempt after the end has failed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
 import sys
@@ -12,19 +11,28 @@ from typing import TYPE_CHECKING, cast
 
 from filelock import FileLock, Timeout
 
-from sdpa_exp.config.plan import PLAN_FILE
 from sdpa_exp.errors import ComparisonError, ConfigError, TrackingError
-from sdpa_exp.runs.events import EVENTS_FILE
-from sdpa_exp.runs.record import RESULT_FILE, read_record
+from sdpa_exp.runs.files import (
+    EVENTS_FILE,
+    PLAN_FILE,
+    RESULT_FILE,
+    SWEEP_FILE,
+    SWEEP_LOCK_FILE,
+    TRACKING_FILE,
+    TRACKING_LOCK_FILE,
+    folders_with,
+)
+from sdpa_exp.runs.record import read_record
+from sdpa_exp.runs.sweep import read_sweep
 from sdpa_exp.tracking.abandoned import is_abandoned, last_sign_unix_ms
 from sdpa_exp.tracking.follow import Follower
 from sdpa_exp.tracking.metrics import unix_ms
 from sdpa_exp.tracking.mlflow_check import check_database
 from sdpa_exp.tracking.mlflow_server_check import check_server
 from sdpa_exp.tracking.mlflow_store import MlflowStore, RunDeleted, Status, StoreRefuses
-from sdpa_exp.tracking.progress import LOCK_FILE, TRACKING_FILE, ProgressFile
+from sdpa_exp.tracking.progress import ProgressFile
 from sdpa_exp.tracking.run_sender import RunSender, is_all_sent
-from sdpa_exp.tracking.sweep_sender import OWNER_LOCK_FILE, SWEEP_FILE, SweepSender, job_folders
+from sdpa_exp.tracking.sweep_sender import SweepSender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +71,7 @@ class MlflowTracker:
 
     def open_sweep(self, sweep_dir: Path) -> None:
         """Let the thread create the parent run."""
-        lock = FileLock(sweep_dir / OWNER_LOCK_FILE, thread_local=False)
+        lock = FileLock(sweep_dir / SWEEP_LOCK_FILE, thread_local=False)
         lock.acquire(timeout=0)
         with self._sweeps_mutex:
             self._sweeps[sweep_dir] = None
@@ -85,7 +93,7 @@ class MlflowTracker:
         ended_unix_ms = round(time.time() * 1000)
         sender.want_status(status, ended_unix_ms)
         deadline_s = time.monotonic() + self._timeout_s
-        known = dict.fromkeys((*job_folders(sweep_dir), *self._follower.ended()))
+        known = dict.fromkeys((*(job.run_dir for job in read_sweep(sweep_dir).jobs), *self._follower.ended()))
         run_dirs = [run_dir for run_dir in known if (run_dir / RESULT_FILE).exists()]
         for run_dir in run_dirs:
             if not self._has_all(run_dir):
@@ -181,7 +189,7 @@ class MlflowTracker:
         if self._follower.is_following(run_dir):
             self._follower.finish(run_dir, self._timeout_s)
             return 0
-        lock = FileLock(run_dir / LOCK_FILE)
+        lock = FileLock(run_dir / TRACKING_LOCK_FILE)
         try:
             lock.acquire(timeout=0)
         except Timeout:  # it is running, and another process follows it
@@ -197,28 +205,19 @@ class MlflowTracker:
             lock.release()
 
     def _sync_sweep(self, sweep_dir: Path, *, resend: bool) -> int:
-        sender = SweepSender(sweep_dir, store=self._store, experiment=self._sweep_experiment(sweep_dir))
-        folders = job_folders(sweep_dir)
+        sweep = read_sweep(sweep_dir)
+        sender = SweepSender(sweep_dir, store=self._store, experiment=sweep.name)
+        folders = [job.run_dir for job in sweep.jobs]
         wanted_status, end_ms = sender.wanted()
         status = wanted_status or _status_of_left_sweep(sweep_dir, folders)
         if status is None:
             return 0
         if resend:
-            with FileLock(sweep_dir / LOCK_FILE):
+            with FileLock(sweep_dir / TRACKING_LOCK_FILE):
                 ProgressFile(sweep_dir, self._location.uri).restart()
         if end_ms is None:
             end_ms = max((_end_unix_ms(d) for d in folders if d.exists()), default=last_sign_unix_ms(sweep_dir))
         return sender.close(cast("Status", status), end_ms)
-
-    def _sweep_experiment(self, sweep_dir: Path) -> str:
-        content = json.loads((sweep_dir / SWEEP_FILE).read_text(encoding="utf-8"))
-        return str(content.get("name") or self._experiment)
-
-
-def folders_with(name: str, folder: Path) -> list[Path]:
-    """Folders at or below `folder` that hold the file, but for copies in MLflow's artifacts (`RUN_ID/artifacts/`)."""
-    found = sorted(path.parent for path in folder.rglob(name))
-    return [path for path in found if path.name != "artifacts"]
 
 
 def _end_unix_ms(run_dir: Path) -> int:
@@ -229,7 +228,7 @@ def _end_unix_ms(run_dir: Path) -> int:
 
 def _status_of_left_sweep(sweep_dir: Path, folders: list[Path]) -> Status | None:
     """How a sweep ended whose process didn't say; None while that process or one of its runs lives."""
-    lock = FileLock(sweep_dir / OWNER_LOCK_FILE)
+    lock = FileLock(sweep_dir / SWEEP_LOCK_FILE)
     try:
         lock.acquire(timeout=0)
     except Timeout:

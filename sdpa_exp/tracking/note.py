@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sdpa_exp.runs.files import REPORT_HTML_FILE
 from sdpa_exp.runs.metrics import METRICS
 from sdpa_exp.tracking.location import redact
 from sdpa_exp.tracking.tags import MAX_VALUE_LENGTH
@@ -12,6 +13,7 @@ from sdpa_exp.tracking.tags import MAX_VALUE_LENGTH
 if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan
     from sdpa_exp.runs.record import Record
+    from sdpa_exp.runs.sweep import Sweep
 
 
 def run_note(plan: Plan, record: Record) -> str:
@@ -33,43 +35,33 @@ def run_note(plan: Plan, record: Record) -> str:
         lines += ["", "| stage | kernels that ran (layers) |", "|---|---|"]
         lines += [f"| {stage} | {', '.join(f'{k} ({n})' for k, n in ks.items())} |" for stage, ks in executed.items()]
     lines += [f"\nWarning `{warning.get('code')}`: {warning.get('message')}" for warning in record.warnings]
-    lines.append(f"\nRun folder: `{plan.job.run_dir}`")
+    lines.append(f"\nRun folder: `{plan.run_dir}`")
     return redact("\n".join(lines))
 
 
-def sweep_title(sweep: Mapping[str, Any], folder_name: str) -> str:
+def sweep_title(sweep: Sweep) -> str:
     """Names a sweep in a list: `sweep stock, sdpa x 2 seeds`; by its folder if neither arms nor seeds were swept."""
-    arms, num_seeds = sweep.get("arms") or (), len(sweep.get("seeds") or ())
-    if len(arms) * num_seeds < 2:
-        return f"sweep {folder_name}"
-    return f"sweep {', '.join(map(str, arms))} x {num_seeds} seed" + ("s" if num_seeds > 1 else "")
+    num_seeds = len(sweep.seeds)
+    if len(sweep.arms) * num_seeds < 2:
+        return f"sweep {sweep.folder.name}"
+    return f"sweep {', '.join(sweep.arms)} x {num_seeds} seed" + ("s" if num_seeds > 1 else "")
 
 
-def sweep_note(
-    sweep: Mapping[str, Any],
-    comparison: Mapping[str, Any] | None,
-    *,
-    answer: str | None = None,
-    sweep_dir: str | None = None,
-) -> str:
+def sweep_note(sweep: Sweep, comparison: Mapping[str, Any] | None, *, answer: str | None = None) -> str:
     """The answer of a sweep, or what it asks while it runs.
 
     Args:
-        sweep: content of sweep.json.
+        sweep: its folder has the report.
         comparison: content of comparison.json, if there is one.
         answer: Markdown that tells the comparison; without it, headline and findings are taken from `comparison`.
-        sweep_dir: the folder with the report.
     """
-    arms = ", ".join(str(arm) for arm in sweep.get("arms", ()))
-    seeds = ", ".join(str(seed) for seed in sweep.get("seeds", ()))
-    about = [
-        "",
-        f"Arms: {arms}; seeds: {seeds}; baseline: {sweep.get('baseline')}; runs: {len(sweep.get('jobs', ()))}",
-    ]
-    if sweep.get("command"):
-        about.append(f"\n`{sweep['command']}`")
-    if sweep_dir:
-        about.append(f"\nSweep folder: `{sweep_dir}`" + ("; report.html is among the artifacts" if comparison else ""))
+    arms, seeds = ", ".join(sweep.arms), ", ".join(map(str, sweep.seeds))
+    about = ["", f"Arms: {arms}; seeds: {seeds}; baseline: {sweep.baseline}; runs: {len(sweep.jobs)}"]
+    if sweep.command:
+        about.append(f"\n`{sweep.command}`")
+    about.append(
+        f"\nSweep folder: `{sweep.folder}`" + (f"; {REPORT_HTML_FILE} is among the artifacts" if comparison else "")
+    )
     tail = redact("\n".join(about))
     told = redact(answer or "\n".join(_told(comparison or {})))
     room = MAX_VALUE_LENGTH - len(tail)

@@ -14,13 +14,11 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.errors import TrackingError
-from sdpa_exp.runs.files import write_json_atomic
+from sdpa_exp.runs.files import TRACKING_FILE, write_json_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-TRACKING_FILE = "tracking.json"
-LOCK_FILE = ".tracking.lock"
 SCHEMA_VERSION = 1
 
 

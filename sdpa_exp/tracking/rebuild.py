@@ -9,7 +9,8 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.runs.events import EVENTS_FILE, EventLog
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.files import EVENTS_FILE
 from sdpa_exp.runs.metrics import METRICS
 from sdpa_exp.runs.record import Record, write_record
 from sdpa_exp.tracking.metrics import metric_name

@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.config.location import MLFLOW_SOURCE
-from sdpa_exp.config.plan import PLAN_FILE
 from sdpa_exp.errors import TrackingError
-from sdpa_exp.runs.events import EVENTS_FILE
-from sdpa_exp.runs.record import RESULT_FILE
+from sdpa_exp.runs.files import EVENTS_FILE, PLAN_FILE, RESULT_FILE, TRACKING_FILE
 from sdpa_exp.tracking.location import locate
 from sdpa_exp.tracking.mlflow_check import check_database
 from sdpa_exp.tracking.mlflow_store import MlflowStore
-from sdpa_exp.tracking.progress import TRACKING_FILE
 from sdpa_exp.tracking.rebuild import rebuild_from_metrics
 from sdpa_exp.tracking.tags import KEY_TAG, PARENT_TAG
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.config.plan import PLAN_FILE, Plan, read_plan
-from sdpa_exp.runs.events import EVENTS_FILE
-from sdpa_exp.runs.record import RESULT_FILE, Record, read_record
-from sdpa_exp.runs.samples import TELEMETRY_FILE
+from sdpa_exp.config.plan import Plan, read_plan
+from sdpa_exp.runs.files import EVENTS_FILE, PLAN_FILE, RESULT_FILE, TELEMETRY_FILE
+from sdpa_exp.runs.json_lines import Line, read_lines
+from sdpa_exp.runs.record import Record, read_record
 from sdpa_exp.tracking.abandoned import last_sign_unix_ms
 from sdpa_exp.tracking.artifacts import Artifact, run_artifacts
-from sdpa_exp.tracking.lines import Line, read_from
 from sdpa_exp.tracking.metrics import Point, event_points, record_points, sample_points, unix_ms
 from sdpa_exp.tracking.mlflow_store import MAX_METRICS, MlflowStore
 from sdpa_exp.tracking.note import run_note
@@ -114,7 +113,7 @@ class RunSender:
     def _start_unix_ms(self) -> int:
         if (self._run_dir / RESULT_FILE).exists():
             return unix_ms(read_record(self._run_dir).started_at)
-        first = read_from(self._run_dir / EVENTS_FILE, 0)[:1]
+        first = read_lines(self._run_dir / EVENTS_FILE, 0)[:1]
         if first:
             return int(first[0].content["time_unix_s"] * 1000)
         return round((self._run_dir / PLAN_FILE).stat().st_mtime * 1000)
@@ -135,7 +134,7 @@ class RunSender:
         points: list[Point] = []
         tags: dict[str, str] = {}
         num, behind = 0, self._progress.events_offset
-        for line in read_from(self._run_dir / EVENTS_FILE, self._progress.events_offset):
+        for line in read_lines(self._run_dir / EVENTS_FILE, self._progress.events_offset):
             new = event_points(line.content)
             if len(points) + len(new) > MAX_METRICS - 100:
                 num += self._send_batch(points, tags, events_offset=behind)
@@ -147,7 +146,7 @@ class RunSender:
         return num + self._send_batch(points, tags, events_offset=behind)
 
     def _send_samples(self, *, is_worth_it: bool) -> int:
-        lines = read_from(self._run_dir / TELEMETRY_FILE, self._progress.samples_offset)
+        lines = read_lines(self._run_dir / TELEMETRY_FILE, self._progress.samples_offset)
         if not lines or (not is_worth_it and len(lines) < _SAMPLES_WORTH_A_REQUEST):
             return 0
         num = 0

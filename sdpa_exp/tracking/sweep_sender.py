@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from sdpa_exp.runs.events import EVENTS_FILE
+from sdpa_exp.errors import ComparisonError
+from sdpa_exp.runs.files import COMPARISON_FILE, EVENTS_FILE, HEADLINE_FILE, SWEEP_FILE, TRACKING_LOCK_FILE, read_json
+from sdpa_exp.runs.json_lines import read_lines
+from sdpa_exp.runs.sweep import Sweep, read_sweep
 from sdpa_exp.tracking.artifacts import sweep_artifacts
-from sdpa_exp.tracking.lines import read_from
 from sdpa_exp.tracking.metrics import headline_points
 from sdpa_exp.tracking.note import sweep_note, sweep_title
-from sdpa_exp.tracking.progress import LOCK_FILE, ProgressFile
+from sdpa_exp.tracking.progress import ProgressFile
 from sdpa_exp.tracking.run_identity import ensure_run
 from sdpa_exp.tracking.tags import NOTE_TAG, clean, sweep_tags
 
 if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan
     from sdpa_exp.tracking.mlflow_store import MlflowStore, Status
-
-SWEEP_FILE = "sweep.json"
-OWNER_LOCK_FILE = ".sweep.lock"  # held while the process that runs the sweep lives
-COMPARISON_FILE = "comparison.json"
-HEADLINE_FILE = "headline.json"  # {time_unix_ms, metrics, tags, note}: the answer as a tracker shows it
-
-
-def job_folders(sweep_dir: Path) -> list[Path]:
-    """The run folders of a sweep's jobs, in order, those not made yet too; in the folder itself, if it was moved."""
-    jobs = json.loads((sweep_dir / SWEEP_FILE).read_text(encoding="utf-8")).get("jobs", [])
-    recorded = [sweep_dir / job["run_dir"] for job in jobs]  # an absolute path wins over what is before it
-    return [moved if (moved := sweep_dir / folder.name).exists() else folder for folder in recorded]
 
 
 class SweepSender:
@@ -57,18 +46,18 @@ class SweepSender:
         Raises:
             TrackingError: the store didn't answer or refused.
         """
-        with FileLock(self._dir / LOCK_FILE):
+        with FileLock(self._dir / TRACKING_LOCK_FILE):
             key, progress = self._file.read()
-            sweep = self._read(SWEEP_FILE) or {}
+            sweep = self._sweep()
             ensure_run(
                 self._store,
                 experiment_id=self._store.experiment_id(self._experiment),
-                name=sweep_title(sweep, self._dir.name),
+                name=sweep_title(sweep),
                 key=key,
                 progress=progress,
                 file=self._file,
                 start_unix_ms=self._start_unix_ms(),
-                tags={**sweep_tags(sweep), NOTE_TAG: sweep_note(sweep, None, sweep_dir=str(self._dir))},
+                tags={**sweep_tags(sweep), NOTE_TAG: sweep_note(sweep, None)},
             )
             assert progress.run_id is not None
             return progress.run_id
@@ -76,7 +65,7 @@ class SweepSender:
     def close(self, status: Status, end_unix_ms: int) -> int:
         """Send the comparison and its report, and end the parent; returns the number of requests."""
         run_id = self.ensure()
-        with FileLock(self._dir / LOCK_FILE):
+        with FileLock(self._dir / TRACKING_LOCK_FILE):
             _, progress = self._file.read()
             num = 0
             answer_file = HEADLINE_FILE if (self._dir / HEADLINE_FILE).exists() else COMPARISON_FILE
@@ -84,7 +73,7 @@ class SweepSender:
                 version = artifact.version()
                 if progress.artifacts.get(artifact.name) != version:
                     if artifact.name == answer_file:
-                        points = headline_points(self._read(HEADLINE_FILE) or {})
+                        points = headline_points(read_json(self._dir / HEADLINE_FILE) or {})
                         num += self._store.log(run_id, points=points, tags=self._answer_tags())
                     self._store.log_artifact(run_id, artifact)
                     progress.artifacts[artifact.name] = version
@@ -99,7 +88,7 @@ class SweepSender:
 
     def want_status(self, status: str, ended_unix_ms: int) -> None:
         """Record how and when the sweep ended, so that a later sync knows although nothing could be sent."""
-        with FileLock(self._dir / LOCK_FILE):
+        with FileLock(self._dir / TRACKING_LOCK_FILE):
             _, progress = self._file.read()
             progress.wanted_status, progress.ended_unix_ms = status, ended_unix_ms
             self._file.write(progress)
@@ -114,31 +103,29 @@ class SweepSender:
         return progress.wanted_status, progress.ended_unix_ms
 
     def _answer_tags(self) -> dict[str, str]:
-        comparison, headline = self._read(COMPARISON_FILE) or {}, self._read(HEADLINE_FILE) or {}
+        comparison, headline = (read_json(self._dir / name) or {} for name in (COMPARISON_FILE, HEADLINE_FILE))
         findings = [f.get("code", "") for f in comparison.get("findings") or () if isinstance(f, dict)]
         return clean(
             {
                 "headline": comparison.get("headline"),
                 "findings": ", ".join(findings),
                 **(headline.get("tags") or {}),
-                NOTE_TAG: sweep_note(
-                    self._read(SWEEP_FILE) or {}, comparison, answer=headline.get("note"), sweep_dir=str(self._dir)
-                ),
+                NOTE_TAG: sweep_note(self._sweep(), comparison, answer=headline.get("note")),
             }
         )
 
-    def _read(self, name: str) -> dict[str, Any] | None:
-        path = self._dir / name
-        if not path.exists():
-            return None
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return content if isinstance(content, dict) else None
+    def _sweep(self) -> Sweep:
+        """What sweep.json says; nothing but the folder where it is gone or of another version."""
+        try:
+            return read_sweep(self._dir)
+        except ComparisonError:
+            return Sweep(folder=self._dir, name=self._experiment)
 
     def _start_unix_ms(self) -> int:
         """When sweep.json was written; a copy of the folder may have lost that, but not the first event log's time."""
         path = self._dir / SWEEP_FILE
         if not path.exists():
             return round(self._dir.stat().st_mtime * 1000)
-        first = [line for folder in job_folders(self._dir)[:1] for line in read_from(folder / EVENTS_FILE, 0)[:1]]
+        first = [line for job in self._sweep().jobs[:1] for line in read_lines(job.run_dir / EVENTS_FILE)[:1]]
         times_s = [path.stat().st_mtime, *(float(line.content["time_unix_s"]) for line in first)]
         return round(min(times_s) * 1000)

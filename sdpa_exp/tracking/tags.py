@@ -11,6 +11,7 @@ from sdpa_exp.tracking.location import redact
 if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan
     from sdpa_exp.runs.record import Record
+    from sdpa_exp.runs.sweep import Sweep
 
 MAX_VALUE_LENGTH = 5000
 KEY_TAG = "sdpa_exp.key"
@@ -41,17 +42,17 @@ def plan_tags(plan: Plan) -> dict[str, str]:
     )
 
 
-def sweep_tags(sweep: Mapping[str, Any]) -> dict[str, str]:
+def sweep_tags(sweep: Sweep) -> dict[str, str]:
     """What `sweep.json` says of the whole."""
     return clean(
         {
             **_SOURCE,
             "mlflow.user": _user(),
-            "arms": ", ".join(str(arm) for arm in sweep.get("arms", ())),
-            "seeds": ", ".join(str(seed) for seed in sweep.get("seeds", ())),
-            "baseline": sweep.get("baseline"),
-            "command": sweep.get("command"),
-            "num_jobs": len(sweep.get("jobs", ())) or None,
+            "arms": ", ".join(sweep.arms),
+            "seeds": ", ".join(map(str, sweep.seeds)),
+            "baseline": sweep.baseline,
+            "command": sweep.command,
+            "num_jobs": len(sweep.jobs) or None,
         }
     )
 

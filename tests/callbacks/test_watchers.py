@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from sdpa_exp.callbacks.data_stream import NUM_BATCHES, DataStream, weights_digest
-from sdpa_exp.callbacks.event_log import field_names
 from sdpa_exp.callbacks.memory import PeakMemory
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.callbacks.settings import SettingsCheck
 from sdpa_exp.runs.events import EventLog, read_events
+from sdpa_exp.runs.metrics import our_names
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_phase_is_in_the_event_log_as_soon_as_it_ends(event_log: EventLog, tmp
 
 def test_metric_names_are_the_fields() -> None:
     given = {"metrics/precision(B)": 1, "metrics/recall(B)": 2, "metrics/mAP50(B)": 3, "metrics/mAP50-95(B)": 4}
-    assert field_names({**given, "train/box_loss": 5}) == {
+    assert our_names({**given, "train/box_loss": 5}) == {
         "precision": 1,
         "recall": 2,
         "mAP50": 3,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from sdpa_exp.accuracy.summary import ACCURACY_FILE, BestConfidence, ClassFigures, summarise
-from sdpa_exp.runs.files import write_json_atomic
+from sdpa_exp.accuracy.summary import BestConfidence, ClassFigures, summarise
+from sdpa_exp.runs.files import ACCURACY_FILE, write_json_atomic
 from tests.accuracy.made import at_random
 
 CLASSES = ("crop", "weed", "never <seen>")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from sdpa_exp.errors import ComparisonError
-from sdpa_exp.runs.events import EVENTS_FILE, EventLog, EventTail, read_events
-from sdpa_exp.runs.files import write_text_atomic
+from sdpa_exp.runs.events import EventLog, EventTail, read_events
+from sdpa_exp.runs.files import EVENTS_FILE, RESULT_FILE, write_text_atomic
 from sdpa_exp.runs.metrics import METRICS
-from sdpa_exp.runs.record import RESULT_FILE, Record, read_record, write_record
+from sdpa_exp.runs.record import Record, read_record, write_record
 
 
 def record(**changes: object) -> Record:
@@ -50,7 +50,7 @@ def test_a_tail_gives_each_event_once(tmp_path: Path) -> None:
 
 def test_nan_metrics_survive_the_event_log(tmp_path: Path) -> None:
     EventLog(tmp_path).write("epoch", metrics={"mAP50": math.nan})
-    assert math.isnan(next(read_events(tmp_path))["metrics"]["mAP50"])
+    assert math.isnan(read_events(tmp_path)[0]["metrics"]["mAP50"])
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:

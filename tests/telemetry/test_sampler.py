@@ -7,7 +7,8 @@ import os
 import threading
 from pathlib import Path
 
-from sdpa_exp.runs.samples import TELEMETRY_FILE, read_samples
+from sdpa_exp.runs.files import TELEMETRY_FILE
+from sdpa_exp.runs.samples import read_samples
 from sdpa_exp.telemetry.make import host_probe
 from sdpa_exp.telemetry.replay import ReplayProbe
 from sdpa_exp.telemetry.sampler import Sampler

@@ -19,9 +19,8 @@ from sdpa_exp.config.schema import (
     TrackingConfig,
 )
 from sdpa_exp.config.train_schema import TrainConfig
-from sdpa_exp.runs.events import EVENTS_FILE
+from sdpa_exp.runs.files import EVENTS_FILE, TELEMETRY_FILE
 from sdpa_exp.runs.record import Record, Status, write_record
-from sdpa_exp.runs.samples import TELEMETRY_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,10 +12,11 @@ import yaml
 from sdpa_exp.accuracy.summary import read_accuracy
 from sdpa_exp.compare.load.curves import curves_from_epochs, read_results_csv
 from sdpa_exp.compare.load.run import ENERGY, UNKNOWN_GROUP, Curves, Run, is_number
-from sdpa_exp.config.plan import PLAN_FILE, Plan, read_plan
+from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.errors import ComparisonError, ConfigError
-from sdpa_exp.runs.events import EVENTS_FILE, read_events
-from sdpa_exp.runs.record import RESULT_FILE, read_record
+from sdpa_exp.runs.events import read_events
+from sdpa_exp.runs.files import EVENTS_FILE, PLAN_FILE, RESULT_FILE
+from sdpa_exp.runs.record import read_record
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from sdpa_exp.errors import RunError
 from sdpa_exp.measure.clock import DeviceClock
 from sdpa_exp.measure.drift import ReferenceOperation
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.bench.arms import arms_of, check_baseline
 from sdpa_exp.tasks.bench.budget import Budget, CaseDropped, refuse_too_long
@@ -28,7 +28,6 @@ from sdpa_exp.tasks.bench.plots import draw_plots
 from sdpa_exp.tasks.bench.prove import prove_case
 from sdpa_exp.tasks.bench.report import render_bench
 from sdpa_exp.tasks.bench.scaling import fit_scaling
-from sdpa_exp.tasks.dispatch import REPORT_FILE
 
 BENCH_FILE = "bench.json"
 SCHEMA_VERSION = 1

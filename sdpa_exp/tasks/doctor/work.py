@@ -10,9 +10,8 @@ from typing import Any
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import UnfitMachine
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tasks.doctor import checks_cuda, checks_packages, checks_system
 from sdpa_exp.tasks.doctor.finding import Finding
 from sdpa_exp.tasks.doctor.look import look

@@ -18,9 +18,8 @@ from sdpa_exp.data.real_batch import val_images
 from sdpa_exp.errors import BackendUnavailable, RunError
 from sdpa_exp.evidence.attest import Attestation
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tasks.hardware import set_backends
 from sdpa_exp.tasks.predict.agreement import compare_outputs
 from sdpa_exp.tasks.predict.arm import OUTPUT_FOLDER, Arm

@@ -20,9 +20,8 @@ from sdpa_exp.evidence.attest import Attestation, judge
 from sdpa_exp.injection.inject import layer_backend
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tasks.profile.attribution import Breakdown, attribute
 from sdpa_exp.tasks.profile.figures import draw_memory, draw_step
 from sdpa_exp.tasks.profile.memory import MemorySteps, StepMemory

@@ -12,9 +12,8 @@ from typing import Any, Literal
 
 from sdpa_exp.config.plan import Plan, to_dict
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tasks.doctor.faults import FaultKind, fault_line, recognise
 from sdpa_exp.tasks.setup_trial.environment import Ended, make_environment, run_logged, trial_folder
 from sdpa_exp.tasks.setup_trial.report import render_setup_trial

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from sdpa_exp.config.plan import PLAN_FILE
 from sdpa_exp.errors import TrackingError
+from sdpa_exp.runs.files import PLAN_FILE, folders_with
 from sdpa_exp.tracking.tracker import make_tracker
 
 if TYPE_CHECKING:
@@ -51,8 +51,6 @@ def sync(plan: Plan) -> int:
 
 def _experiments_below(folder: Path) -> dict[str, None]:
     """The names of all runs below the folder: those of their experiments. Plans without one are left out."""
-    from sdpa_exp.tracking.mlflow import folders_with
-
     plans = (run_dir / PLAN_FILE for run_dir in folders_with(PLAN_FILE, folder))
     found = (_PLAN_NAME.search(path.read_text(encoding="utf-8", errors="replace")) for path in plans)
     return {str(name[1]): None for name in found if name is not None}

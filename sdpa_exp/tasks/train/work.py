@@ -15,11 +15,9 @@ from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.callbacks.settings import SettingsCheck
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import write_json_atomic
+from sdpa_exp.runs.files import ATTESTATION_FILE, write_json_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.training import set_up_training
-
-ATTESTATION_FILE = "attestation.json"
 
 
 def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:

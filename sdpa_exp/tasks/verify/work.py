@@ -22,10 +22,9 @@ from sdpa_exp.evidence.rule import Equivalence, LayerEquivalence
 from sdpa_exp.evidence.training_step import attest_training_step
 from sdpa_exp.injection.layers import Layer, find_layers
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.auto import base_setting, resolve_auto
-from sdpa_exp.tasks.dispatch import REPORT_FILE
 from sdpa_exp.tasks.hardware import DTYPES
 from sdpa_exp.tasks.network import build, with_backend
 from sdpa_exp.tasks.val_accuracy import val_accuracy

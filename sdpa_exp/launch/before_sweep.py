@@ -1,0 +1,134 @@
+"""What is found out and frozen once, before a sweep's first job.
+
+The parent stays free of torch, so that it asks a process of its own: `python -m sdpa_exp.launch.before_sweep <folder>`
+reads a list of plans and answers with the hardware resolved for each, the data sets made ready, each arm's kernel or
+the reasons why it can't run, and groups of arms with the same kernel.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from sdpa_exp import errors
+from sdpa_exp.config.plan import Plan, from_dict, to_dict
+from sdpa_exp.config.schema import HardwareConfig
+from sdpa_exp.errors import RunError, SdpaExpError
+from sdpa_exp.launch.process import end_on_signal, end_with_parent, prepare_environment
+from sdpa_exp.runs.files import PREFLIGHT_FILE, PREFLIGHT_LOG_FILE, PREFLIGHT_REQUEST_FILE, read_json, write_json_atomic
+from sdpa_exp.runs.sweep import Sweep, SweepJob
+from sdpa_exp.tracking.mlflow_environment import without_credentials
+
+
+def describe_sweep(plans: list[Plan], sweep_dir: Path, command: str, baseline: str | None) -> Sweep:
+    """The sweep of these jobs; `preflight` is added when it is known."""
+    return Sweep(
+        folder=sweep_dir,
+        name=plans[0].name if plans else sweep_dir.parent.name,
+        command=command,
+        arms=tuple(dict.fromkeys(plan.arm for plan in plans)),
+        seeds=tuple(dict.fromkeys(plan.seed for plan in plans)),
+        baseline=baseline,
+        copies={plan.arm: plan.attention.copy_of for plan in plans if plan.attention.copy_of is not None},
+        jobs=tuple(
+            SweepJob(num=plan.job.num, run_dir=plan.run_dir, arm=plan.arm, seed=plan.seed, title=plan.title)
+            for plan in plans
+        ),
+    )
+
+
+def ask_preflight(plans: list[Plan], sweep_dir: Path) -> dict[str, Any]:
+    """What the process of its own answers; hardware as pairs of asked and resolved, each once.
+
+    Raises:
+        SdpaExpError: as the process raised it, or it gave no answer.
+    """
+    write_json_atomic(sweep_dir / PREFLIGHT_REQUEST_FILE, [to_dict(plan) for plan in plans])
+    log_path = sweep_dir / PREFLIGHT_LOG_FILE
+    with log_path.open("wb") as log:
+        command = [sys.executable, "-m", "sdpa_exp.launch.before_sweep", str(sweep_dir)]
+        environment = without_credentials(os.environ)
+        done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment, check=False)
+    answer = read_json(sweep_dir / PREFLIGHT_FILE)
+    if answer is None:
+        raise RunError(f"the preflight process ended with exit code {done.returncode}; its log: {log_path}")
+    if answer["error"] is not None:
+        raise getattr(errors, answer["error"]["class"])(answer["error"]["message"])
+    entries: list[dict[str, Any]] = []
+    for plan, resolved in zip(plans, answer["hardware"], strict=True):
+        entry = {"asked": to_dict(plan)["hardware"], "resolved": resolved}
+        if entry not in entries:
+            entries.append(entry)
+    (sweep_dir / PREFLIGHT_REQUEST_FILE).unlink()
+    (sweep_dir / PREFLIGHT_FILE).unlink()
+    return {**answer, "hardware": entries}
+
+
+def frozen_hardware(sweep: Sweep, asked: HardwareConfig) -> HardwareConfig:
+    """What `asked` was resolved to at the start of the sweep; `asked` itself where preflight did not see it."""
+    for entry in sweep.preflight.get("hardware", []):
+        if entry["asked"] == dataclasses.asdict(asked):
+            return HardwareConfig(**entry["resolved"])
+    return asked
+
+
+def refusal_of(sweep: Sweep, plan: Plan) -> str | None:
+    """The sentence that says why this plan's arm can't run here; None when it can, or was not looked at."""
+    for entry in sweep.preflight.get("arms", []):
+        if entry["arm"] == plan.arm and entry["group_id"] == plan.group_id():
+            return entry["sentence"]  # type: ignore[no-any-return]
+    return None
+
+
+def main() -> int:
+    """Answer the request in the folder given on the command line."""
+    sweep_dir = Path(sys.argv[1])
+    request = json.loads((sweep_dir / PREFLIGHT_REQUEST_FILE).read_text(encoding="utf-8"))
+    plans = [from_dict(content) for content in request]
+    end_on_signal()
+    end_with_parent()
+    prepare_environment(plans[0])
+    try:
+        answer = _look(plans)
+    except SdpaExpError as error:
+        answer = {"error": {"class": type(error).__name__, "message": str(error)}}
+    write_json_atomic(sweep_dir / PREFLIGHT_FILE, answer)
+    return 0
+
+
+def _look(plans: list[Plan]) -> dict[str, Any]:
+    from sdpa_exp.data.prepare import prepare
+    from sdpa_exp.tasks.hardware import resolve_hardware
+    from sdpa_exp.tasks.preflight import check_arm, same_kernel
+    from sdpa_exp.tasks.preflight import to_dict as check_to_dict
+
+    resolved = [dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware)) for plan in plans]
+    warnings: dict[str, None] = {}
+    datasets = {json.dumps(to_dict(plan)["dataset"], sort_keys=True): plan.dataset for plan in plans}
+    for dataset in datasets.values():
+        warnings.update(dict.fromkeys(prepare(dataset).warnings))
+    checks: dict[tuple[str, str], Any] = {}
+    groups: dict[str, list[Any]] = {}
+    for plan in resolved:
+        key = (plan.group_id(), plan.arm)
+        if key not in checks:
+            checks[key] = check_arm(plan)
+            groups.setdefault(plan.group_id(), []).append(checks[key])
+    return {
+        "error": None,
+        "hardware": [dataclasses.asdict(plan.hardware) for plan in resolved],
+        "arms": [{"group_id": group, **check_to_dict(check)} for (group, _), check in checks.items()],
+        "same_kernel": [
+            {"group_id": group, "arms": arms} for group, found in groups.items() for arms in same_kernel(found)
+        ],
+        "warnings": list(warnings),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
