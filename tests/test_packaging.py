@@ -76,6 +76,8 @@ def test_an_installed_wheel_finds_its_configuration_from_any_folder(tmp_path: Pa
     wheel = _wheel(tmp_path)
     names = zipfile.ZipFile(wheel).namelist()
     expected = {f"sdpa_exp/{file.relative_to(ROOT)}" for file in (ROOT / "conf").rglob("*.yaml")}
+    templates = ROOT / "sdpa_exp" / "compare" / "report" / "templates"
+    expected |= {str(file.relative_to(ROOT)) for file in templates.iterdir()}
     assert expected <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "conf/"))]
 

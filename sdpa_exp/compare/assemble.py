@@ -118,8 +118,7 @@ def _compare_group(group: GroupRuns, baseline: str, questions: Sequence[Question
             judged = judge(question, baseline, of_arms, reasons, alpha)
             verdicts.extend(with_floor(verdict, floors) for verdict in judged)
     return Group(
-        group_id=group.group_id,
-        settings=group.settings,
+        runs=group,
         arms=tuple(_summarise(group, arm, baseline, metrics) for arm in group.arms),
         differences=tuple(differences),
         verdicts=tuple(verdicts),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from sdpa_exp.compare.accuracy_facts import AccuracyFacts
     from sdpa_exp.compare.findings.finding import Finding
-    from sdpa_exp.compare.load.groups import Seed
+    from sdpa_exp.compare.load.groups import GroupRuns, Seed
     from sdpa_exp.compare.load.run import Run
     from sdpa_exp.compare.noise_floor import NoiseFloor
     from sdpa_exp.compare.statistics.paired import Description, PairedTest
@@ -57,13 +57,22 @@ class Difference:
 class Group:
     """Arms that differ in nothing else, compared."""
 
-    group_id: str
-    settings: Mapping[str, Any]
+    runs: GroupRuns
     arms: tuple[ArmSummary, ...]
     differences: tuple[Difference, ...]
     verdicts: tuple[Verdict, ...]
     accuracy: AccuracyFacts
     noise_floors: tuple[NoiseFloor, ...] = ()
+
+    @property
+    def group_id(self) -> str:
+        """The digest of the settings that all runs share."""
+        return self.runs.group_id
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Those settings, with the labels of the first run."""
+        return self.runs.settings
 
     def arm(self, name: str) -> ArmSummary | None:
         """An arm by name."""

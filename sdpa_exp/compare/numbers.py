@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from sdpa_exp.compare.load.run import CSV_TIME, ENERGY
+from sdpa_exp.compare.load.run import COST, CSV_TIME, ENERGY
 from sdpa_exp.runs.metrics import METRICS, Metric
 
+MAIN_METRICS = ("mAP50", "mAP50-95", "train_s", CSV_TIME, "images_per_s", "peak_memory_mib", ENERGY, COST)
 _CSV_TIME = Metric(
     name=CSV_TIME,
     unit="s",

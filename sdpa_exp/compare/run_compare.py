@@ -8,34 +8,15 @@ from sdpa_exp.compare.assemble import assemble
 from sdpa_exp.compare.load.ours import read_plan_if_any, read_sweep
 from sdpa_exp.compare.load.sources import read_sources
 from sdpa_exp.compare.questions import from_config
-from sdpa_exp.compare.report.accuracy_tables import accuracy_csvs, accuracy_tables
-from sdpa_exp.compare.report.html import report_html
-from sdpa_exp.compare.report.markdown import report_markdown
-from sdpa_exp.compare.report.schema import write_comparison
-from sdpa_exp.compare.report.tables import (
-    arms_table,
-    differences_csv,
-    differences_table,
-    noise_table,
-    runs_csv,
-    to_latex,
-)
-from sdpa_exp.compare.report.terminal import render_text
+from sdpa_exp.compare.report.files import write_views
 from sdpa_exp.compare.report.tracking import write_headline
 from sdpa_exp.config.schema import CompareConfig
-from sdpa_exp.runs.files import write_text_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sdpa_exp.compare.comparison import Comparison
     from sdpa_exp.compare.load.run import Run
-
-TEXT_FILE = "comparison.txt"
-HTML_FILE = "report.html"
-MARKDOWN_FILE = "report.md"
-TABLES_DIR = "tables"
-MAX_LATEX_GROUPS = 20
 
 
 def compare_sweep(sweep_dir: Path) -> Comparison:
@@ -44,7 +25,7 @@ def compare_sweep(sweep_dir: Path) -> Comparison:
     Raises:
         ComparisonError: the folder has no readable sweep.json, or a declared margin makes no sense.
     """
-    comparison = _write(read_and_compare(sweep_dir))
+    comparison = write_views(read_and_compare(sweep_dir))
     write_headline(comparison)
     return comparison
 
@@ -95,7 +76,7 @@ def compare_runs(
         alpha=config.alpha,
         baseline=baseline,
     )
-    return _write(comparison)
+    return write_views(comparison)
 
 
 def declared_config(runs: tuple[Run, ...]) -> CompareConfig:
@@ -105,28 +86,3 @@ def declared_config(runs: tuple[Run, ...]) -> CompareConfig:
         if plan is not None:
             return plan.compare
     return CompareConfig()
-
-
-def _write(comparison: Comparison) -> Comparison:
-    """Write everything a comparison leaves behind, the plain answer first."""
-    folder = comparison.folder
-    write_comparison(comparison)
-    write_text_atomic(folder / TEXT_FILE, render_text(comparison))
-    write_text_atomic(folder / MARKDOWN_FILE, report_markdown(comparison))
-    write_text_atomic(folder / HTML_FILE, report_html(comparison))
-    tables = folder / TABLES_DIR
-    tables.mkdir(exist_ok=True)
-    write_text_atomic(tables / "runs.csv", runs_csv(comparison))
-    write_text_atomic(tables / "differences.csv", differences_csv(comparison))
-    for name, text in accuracy_csvs(comparison.groups).items():
-        write_text_atomic(tables / name, text)
-    for number, group in enumerate(comparison.groups[:MAX_LATEX_GROUPS]):
-        suffix = f"_{number}" if len(comparison.groups) > 1 else ""
-        found = [
-            arms_table(group),
-            differences_table(group, comparison.baseline, comparison.alpha),
-            *accuracy_tables(group),
-        ]
-        for table in [*found, noise_table(group)] if group.noise_floors else found:
-            write_text_atomic(tables / f"{table.name}{suffix}.tex", to_latex(table))
-    return comparison

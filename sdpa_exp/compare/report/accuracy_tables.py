@@ -9,7 +9,7 @@ import numpy as np
 from sdpa_exp.accuracy.by_size import size_limits
 from sdpa_exp.accuracy.learning import PLATEAU_BAND, SHARES_PERCENT
 from sdpa_exp.compare import numbers
-from sdpa_exp.compare.report.tables import TextTable, csv_text
+from sdpa_exp.compare.report.table import TextTable, csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Rows for what ran where: kernels layer by layer, and the environment."""
+"""Tables of what ran where: kernels layer by layer, the environment, the settings."""
 
 from __future__ import annotations
 
@@ -7,34 +7,37 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.load.ours import flatten
+from sdpa_exp.compare.report.table import TextTable, words_table
 
 if TYPE_CHECKING:
+    from sdpa_exp.compare.comparison import Group
     from sdpa_exp.compare.load.groups import GroupRuns
     from sdpa_exp.compare.load.run import Run
 
 ATTESTATION_FILE = "attestation.json"
 
 
-def kernel_rows(group: GroupRuns) -> list[tuple[str, ...]]:
-    """(arm, stage, kernel, layers, dtype, q shape, device kernels) of the first attested run of each arm.
-
-    Layers that agree in all of it share a row.
-    """
-    rows: list[tuple[str, ...]] = []
-    for arm in group.arms:
-        run = next((run for run in group.of(arm) if run.attestation), None)
-        if run is not None:
-            rows.extend(_rows_of(run))
-    return rows
+def layers_table(group: GroupRuns) -> TextTable:
+    """The kernels of the first attested run of each arm; layers that agree in all of it share a row."""
+    runs = [next((run for run in group.of(arm) if run.attestation), None) for arm in group.arms]
+    rows = [row for run in runs if run is not None for row in _rows_of(run)]
+    return words_table("layers", ("arm", "stage", "kernel", "layers", "dtype", "q shape", "device kernels"), rows)
 
 
-def environment_rows(group: GroupRuns) -> list[tuple[str, str]]:
-    """(key, value) of the environment of all runs; values that differ stand side by side."""
+def environment_table(group: GroupRuns) -> TextTable:
+    """The environment of all runs; values that differ stand side by side."""
     values: dict[str, dict[str, None]] = defaultdict(dict)
     for run in group.runs:
         for key, value in flatten(run.environment).items():
             values[key][str(value)] = None
-    return [(key, " / ".join(found)) for key, found in sorted(values.items()) if list(found) != ["None"]]
+    rows = [(key, " / ".join(found)) for key, found in sorted(values.items()) if list(found) != ["None"]]
+    return words_table("environment", ("what", "value"), rows)
+
+
+def settings_table(group: Group) -> TextTable:
+    """The settings that all runs of the group share."""
+    rows = [(key, str(value)) for key, value in sorted(group.settings.items()) if value is not None]
+    return words_table("settings", ("setting", "value"), rows)
 
 
 def _rows_of(run: Run) -> list[tuple[str, ...]]:
@@ -51,11 +54,11 @@ def _rows_of(run: Run) -> list[tuple[str, ...]]:
             shape,
             ", ".join(item.get("device_kernels") or ()),
         )
-        groups[key].append(str(item.get("layer", "")))
+        groups[key].append(str(item.get("layer", "")).removesuffix(".attn"))
     if groups:
         order = list(dict.fromkeys(key[0] for key in groups))
         return [
-            (run.arm, stage, kernel, f"{len(layers)}: {_common(layers)}", dtype, shape, device)
+            (run.arm, stage, kernel, f"{len(layers)}: {', '.join(layers)}", dtype, shape, device)
             for (stage, kernel, dtype, shape, device), layers in sorted(
                 groups.items(), key=lambda group: order.index(group[0][0])
             )
@@ -75,9 +78,3 @@ def _evidence(run: Run) -> list[dict[str, Any]]:
         return []
     evidence = content.get("evidence") if isinstance(content, dict) else None
     return [item for item in evidence if isinstance(item, dict)] if isinstance(evidence, list) else []
-
-
-def _common(layers: list[str]) -> str:
-    """Layer names without the ends that all of them share."""
-    names = [layer.removesuffix(".attn") for layer in layers]
-    return ", ".join(names)

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 def methods(comparison: Comparison, group: Group) -> str:
     """The paragraph for one comparison group."""
-    runs = [run for run in comparison.runs if run.group_id == group.group_id] or list(comparison.runs)
-    return " ".join(_sentences(comparison, group, runs))
+    return " ".join(_sentences(comparison, group, list(group.runs.runs)))
 
 
 def question(comparison: Comparison, group: Group) -> str:

@@ -55,7 +55,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.compare.report.terminal import relative_path
+from sdpa_exp.compare.report.links import relative_path
 from sdpa_exp.runs.files import write_json_atomic
 
 if TYPE_CHECKING:

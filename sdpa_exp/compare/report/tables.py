@@ -1,35 +1,19 @@
-"""The tables of a report, built once as text, and written as Markdown, LaTeX or (with raw figures) CSV."""
+"""The tables of a comparison: arms, differences, noise, kernels, and everything that was measured."""
 
 from __future__ import annotations
 
-import csv
-import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare import numbers
-from sdpa_exp.compare.report.terminal import MAIN_METRICS
+from sdpa_exp.compare.comparison import STAGES
+from sdpa_exp.compare.report.table import TextTable, csv_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping
 
     from sdpa_exp.compare.comparison import ArmSummary, Comparison, Group
 
-_LATEX = {
-    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextTable:
-    """A table of finished text. The first `num_text` columns are left-aligned, the others right-aligned."""
-
-    name: str
-    caption: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    num_text: int = 1
+_STAGE_NAMES = ("train forward", "train backward", "validation", "best.pt")
 
 
 def arm_label(arm: ArmSummary) -> str:
@@ -41,7 +25,7 @@ def arm_label(arm: ArmSummary) -> str:
 
 def arms_table(group: Group) -> TextTable:
     """Mean and SD of the main metrics by arm."""
-    shown = [name for name in MAIN_METRICS if any(name in arm.described for arm in group.arms)]
+    shown = [name for name in numbers.MAIN_METRICS if any(name in arm.described for arm in group.arms)]
     rows = []
     for arm in group.arms:
         values = []
@@ -110,6 +94,21 @@ def noise_table(group: Group) -> TextTable:
     )
 
 
+def kernels_table(group: Group) -> TextTable:
+    """Which kernels ran at how many layers, by arm and stage; no rows where nothing was attested."""
+    rows = [
+        (arm.name, *(_kernels((arm.kernels or {}).get(stage) or {}) for stage in STAGES))
+        for arm in group.arms
+        if any(a.kernels for a in group.arms)
+    ]
+    return TextTable(name="kernels", header=("arm", *_STAGE_NAMES), rows=tuple(rows), num_text=1 + len(STAGES))
+
+
+def _kernels(kernels: Mapping[str, int]) -> str:
+    """`flash (8)`, or words for what was not attested."""
+    return ", ".join(f"{kernel} ({count})" for kernel, count in kernels.items()) or "not attested"
+
+
 def described_table(group: Group) -> TextTable:
     """Mean, SD, CV and range of every metric and arm."""
     rows = []
@@ -135,27 +134,6 @@ def described_table(group: Group) -> TextTable:
     )
 
 
-def to_markdown(table: TextTable) -> str:
-    """A Markdown table with its caption below."""
-    rule = ["---" if i < table.num_text else "---:" for i in range(len(table.header))]
-    lines = [table.header, tuple(rule), *table.rows]
-    body = "\n".join("| " + " | ".join(group.replace("|", "\\|") for group in line) + " |" for line in lines)
-    return f"{body}\n\n{table.caption}\n"
-
-
-def to_latex(table: TextTable) -> str:
-    """A table environment for booktabs."""
-    align = "".join("l" if i < table.num_text else "r" for i in range(len(table.header)))
-    head = " & ".join(map(_latex, table.header))
-    body = " \\\\\n".join(" & ".join(map(_latex, row)) for row in table.rows)
-    return (
-        "% needs \\usepackage{booktabs}\n"
-        f"\\begin{{table}}\n\\centering\n\\caption{{{_latex(table.caption)}}}\n\\label{{tab:{table.name}}}\n"
-        f"\\begin{{tabular}}{{{align}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body} \\\\\n\\bottomrule\n"
-        f"\\end{{tabular}}\n\\end{{table}}\n"
-    )
-
-
 def runs_csv(comparison: Comparison) -> str:
     """One line a run, with every metric in full precision; empty where it was not measured."""
     names = list(dict.fromkeys(name for run in comparison.runs for name in run.metrics))
@@ -175,16 +153,3 @@ def differences_csv(comparison: Comparison) -> str:
         for d in group.differences
     ]
     return csv_text(["group", "arm", "metric", *fields], rows)
-
-
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Comma-separated lines below a header; None is empty."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(char, char) for char in text)

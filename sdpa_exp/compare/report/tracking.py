@@ -11,7 +11,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.compare.report.tables import arms_table, to_markdown
+from sdpa_exp.compare.report.render import note
 from sdpa_exp.runs.files import write_json_atomic
 
 if TYPE_CHECKING:
@@ -82,12 +82,8 @@ def parent_tags(comparison: Comparison) -> dict[str, str]:
 
 
 def parent_note(comparison: Comparison) -> str:
-    """Markdown for `mlflow.note.content`: headline, findings, the table."""
-    lines = [f"**{comparison.headline}**", ""]
-    lines += [f"- {finding.severity} `{finding.code}`: {finding.sentence}" for finding in comparison.findings]
-    for group in comparison.groups[:3]:
-        lines += ["", to_markdown(arms_table(group)), *(f"- {verdict.sentence}" for verdict in group.verdicts)]
-    return "\n".join(lines)[:MAX_TAG]
+    """Markdown for `mlflow.note.content`: headline, findings, the tables, the verdicts."""
+    return note(comparison)[:MAX_TAG]
 
 
 def _name(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sdpa_exp.compare import compare_runs, compare_sweep
-from sdpa_exp.compare.report import html as report
+from sdpa_exp.compare.report import render
 from sdpa_exp.compare.report.methods import methods
 from sdpa_exp.config.schema import CompareConfig
 from tests.compare.folders import crossed, write_plain, write_sweep
@@ -185,7 +185,7 @@ def test_methods_claim_nothing_that_plain_folders_do_not_show(tmp_path: Path) ->
 
 
 def test_of_many_groups_only_the_first_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "_MAX_DRAWN_GROUPS", 1)
+    monkeypatch.setattr(render, "MAX_DRAWN_GROUPS", 1)
     specs = [spec for batch in (8, 16, 32) for spec in crossed(["stock", "sdpa"], [0], batch=batch)]
     comparison = compare_sweep(write_sweep(tmp_path, specs))
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))

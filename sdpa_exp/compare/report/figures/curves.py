@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, new_axes, to_svg
+from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, counted, new_axes, picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,7 +25,6 @@ def learning_curves(group: GroupRuns, styles: Mapping[str, ArmStyle]) -> Iterato
         if not used:
             continue
         figure, axes = new_axes()
-        counts = []
         for arm in group.arms:
             curves = [run.curves for run in used if run.arm == arm and run.curves is not None]
             if not curves:
@@ -35,31 +34,20 @@ def learning_curves(group: GroupRuns, styles: Mapping[str, ArmStyle]) -> Iterato
             table_SE = np.array([curve.columns[metric][:num_epochs] for curve in curves])
             style = styles[arm]
             marker = style.marker if num_epochs <= 12 else None
-            axes.plot(
-                epochs,
-                table_SE.mean(axis=0),
-                style.line,
-                color=style.colour,
-                marker=marker,
-                markersize=3.5,
-                linewidth=1.5,
-                label=arm,
-            )
+            look: dict[str, Any] = {"color": style.colour, "marker": marker, "markersize": 3.5, "linewidth": 1.5}
+            axes.plot(epochs, table_SE.mean(axis=0), style.line, label=arm, **look)
             if len(curves) > 1:
-                axes.fill_between(
-                    epochs, table_SE.min(axis=0), table_SE.max(axis=0), color=style.colour, alpha=0.18, linewidth=0
-                )
-            counts.append(f"{arm} n = {len(curves)}")
+                band = (table_SE.min(axis=0), table_SE.max(axis=0))
+                axes.fill_between(epochs, *band, color=style.colour, alpha=0.18, linewidth=0)
         axes.set_xlabel("epoch")
         axes.set_ylabel(metric)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axes.legend()
-        title = f"{metric} by epoch"
-        yield Picture(
-            name=f"curve-{metric.replace('/', '-')}-{group.group_id}",
-            title=title,
-            svg=to_svg(figure, title + group.group_id, title),
-            caption=f"Mean over seeds; the band is the range over seeds, where there are two or more. "
-            f"{', '.join(counts)}.",
-            runs=tuple(used),
+        yield picture(
+            figure,
+            name=f"curve-{metric}-{group.group_id}",
+            title=f"{metric} by epoch",
+            caption="Mean over seeds; the band is the range over seeds, where there are two or more. "
+            f"{counted(group.arms, used)}.",
+            runs=used,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, new_axes, to_svg
+from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, counted, new_axes, picture
 from sdpa_exp.runs.samples import read_samples
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ def phase_times(group: GroupRuns) -> Iterator[Picture]:
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("wall time (s)")
     axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.45, -0.28 - 0.1 / len(arms)))
-    told = ", ".join(f"{arm} n = {sum(run.arm == arm for run in used)}" for arm in arms)
-    yield Picture(
+    yield picture(
+        figure,
         name=f"phases-{group.group_id}",
         title="Where the time goes",
-        svg=to_svg(figure, f"phases{group.group_id}", "Wall time of the phases of a run, by arm"),
-        caption=f"Mean wall time of each phase over finished runs. {told}.",
-        runs=tuple(used),
+        label="Wall time of the phases of a run, by arm",
+        caption=f"Mean wall time of each phase over finished runs. {counted(arms, used)}.",
+        runs=used,
     )
 
 
@@ -81,13 +81,8 @@ def telemetry_strips(group: GroupRuns, styles: Mapping[str, ArmStyle]) -> Iterat
         axes.set_xlabel("time since the first sample (s)")
         axes.set_ylim(bottom=0)
         axes.legend(ncols=4, loc="lower right")
-        yield Picture(
-            name=f"strip-{metric}-{group.group_id}",
-            title=label,
-            svg=to_svg(figure, f"{metric}{group.group_id}", label),
-            caption=f"One run an arm: {', '.join(run.label for run in used)}.",
-            runs=tuple(used),
-        )
+        caption = f"One run an arm: {', '.join(run.label for run in used)}."
+        yield picture(figure, name=f"strip-{metric}-{group.group_id}", title=label, caption=caption, runs=used)
 
 
 def _samples(run: Run) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from sdpa_exp.compare import numbers
 from sdpa_exp.compare.findings.prices import cost_sentence
 from sdpa_exp.compare.load.groups import usable
 from sdpa_exp.compare.load.run import COST, CSV_TIME, ENERGY
-from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, new_axes, to_svg
+from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, counted, new_axes, picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,15 +49,14 @@ def paired_dots(group: GroupRuns, styles: Mapping[str, ArmStyle]) -> Iterator[Pi
         axes.set_xlim(-0.5, len(arms) - 0.5)
         axes.grid(visible=False, axis="x")
         axes.set_ylabel(_label(metric))
-        title = f"{metric} by arm"
-        told = ", ".join(f"{arm} n = {sum(run.arm == arm for run in used)}" for arm in arms)
-        yield Picture(
-            name=f"dots-{metric.replace('/', '-')}-{group.group_id}",
-            title=title,
-            svg=to_svg(figure, title + group.group_id, title),
-            caption=f"One dot a run, lines join runs of one seed, the bar is the mean. {told}. "
-            f"{metric}: {numbers.meaning(metric, is_plain=any(run.is_plain for run in used))}.",
-            runs=tuple(used),
+        meaning = numbers.meaning(metric, is_plain=any(run.is_plain for run in used))
+        yield picture(
+            figure,
+            name=f"dots-{metric}-{group.group_id}",
+            title=f"{metric} by arm",
+            caption="One dot a run, lines join runs of one seed, the bar is the mean. "
+            f"{counted(arms, used)}. {metric}: {meaning}.",
+            runs=used,
         )
 
 
@@ -80,14 +79,14 @@ def accuracy_against_cost(group: GroupRuns, styles: Mapping[str, ArmStyle]) -> I
         axes.set_xlabel(_label(cost))
         axes.set_ylabel("mAP50-95")
         axes.legend()
-        title = f"mAP50-95 against {cost}"
-        yield Picture(
+        price = f" {cost_sentence(used)}" if cost == COST and cost_sentence(used) else ""
+        yield picture(
+            figure,
             name=f"cost-{cost}-{group.group_id}",
-            title=title,
-            svg=to_svg(figure, title + group.group_id, title),
-            caption=f"Small: one run; large: the mean of the arm. n = {len(used)} runs. The axes don't begin at 0."
-            + (f" {cost_sentence(used)}" if cost == COST and cost_sentence(used) else ""),
-            runs=tuple(used),
+            title=f"mAP50-95 against {cost}",
+            caption="Small: one run; large: the mean of the arm. "
+            f"n = {len(used)} runs. The axes don't begin at 0.{price}",
+            runs=used,
         )
 
 

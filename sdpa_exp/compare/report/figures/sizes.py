@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, new_axes, to_svg
+from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, counted, new_axes, picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,32 +36,23 @@ def ap_by_size_dots(group: Group, styles: Mapping[str, ArmStyle]) -> Iterator[Pi
             ]
             if not found:
                 continue
-            axes.plot(
-                [x + shift] * len(found),
-                found,
-                style.marker,
-                color=style.colour,
-                markersize=4.5,
-                alpha=0.8,
-                zorder=3,
-                label=arm if x == 0 else None,
-            )
-            axes.hlines(
-                float(np.mean(found)), x + shift - 0.35 * step, x + shift + 0.35 * step, color=style.colour, linewidth=2
-            )
+            look: dict[str, Any] = {"color": style.colour, "markersize": 4.5, "alpha": 0.8, "zorder": 3}
+            axes.plot([x + shift] * len(found), found, style.marker, label=arm if x == 0 else None, **look)
+            ends = (x + shift - 0.35 * step, x + shift + 0.35 * step)
+            axes.hlines(float(np.mean(found)), *ends, color=style.colour, linewidth=2)
     labels = [f"{part.name}\n{_boxes(part.num_boxes)}" for part in sizes]
     axes.set_xticks(range(len(sizes)), labels)
     axes.set_xlim(-0.5, len(sizes) - 0.5)
     axes.grid(visible=False, axis="x")
     axes.set_ylabel("COCO mAP50-95")
     axes.legend()
-    told = ", ".join(f"{arm} n = {sum(run.arm == arm for run in facts.measured)}" for arm in arms)
-    yield Picture(
+    yield picture(
+        figure,
         name=f"sizes-{group.group_id}",
         title="mAP50-95 by object size",
-        svg=to_svg(figure, f"sizes{group.group_id}", "mAP50-95 by object size and arm"),
-        caption=f"One dot a run, the bar is the mean. {told}. Few boxes make a loose figure: their number stands below "
-        "each size.",
+        label="mAP50-95 by object size and arm",
+        caption=f"One dot a run, the bar is the mean. {counted(arms, facts.measured)}. Few boxes make a loose figure: "
+        "their number stands below each size.",
         runs=facts.measured,
     )
 

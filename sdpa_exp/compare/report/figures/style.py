@@ -15,7 +15,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable, Sequence
 
     from matplotlib.axes import Axes
 
@@ -92,6 +92,18 @@ def new_axes(*, height_in: float = 2.7) -> tuple[Figure, Axes]:
     """A figure of the common width with one pair of axes."""
     figure = Figure(figsize=(4.4, height_in), layout="constrained")
     return figure, figure.subplots()
+
+
+def picture(figure: Figure, *, name: str, title: str, caption: str, runs: Iterable[Run], label: str = "") -> Picture:
+    """A figure made ready; `label` says what it shows to who can't see it, and is the title where none is given."""
+    svg = to_svg(figure, name, label or title)
+    return Picture(name=name.replace("/", "-"), title=title, svg=svg, caption=caption, runs=tuple(runs))
+
+
+def counted(arms: Iterable[str], runs: Sequence[Run]) -> str:
+    """`stock n = 3, sdpa n = 2`: the runs that a figure shows."""
+    counts = {arm: sum(run.arm == arm for run in runs) for arm in arms}
+    return ", ".join(f"{arm} n = {count}" for arm, count in counts.items() if count)
 
 
 def to_svg(figure: Figure, name: str, label: str) -> str:

@@ -1,0 +1,81 @@
+"""Fills the templates: report.html (one file, no network), report.md, and the note that MLflow shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from sdpa_exp.compare.report.figures.figures import with_figures
+from sdpa_exp.compare.report.links import mlflow_page, relative_path
+from sdpa_exp.compare.report.methods import question
+from sdpa_exp.compare.report.model import Section, sections, where
+from sdpa_exp.compare.report.tables import arms_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sdpa_exp.compare.comparison import Comparison, Group
+
+MAX_DRAWN_GROUPS = 8
+_ONLY_ON_A_PAGE = frozenset({"kernels", "layers", "environment", "settings"})
+_SHORT = frozenset({"arms", "verdicts", "noise_floor"})
+
+
+def report_html(comparison: Comparison) -> str:
+    """The whole page. Beyond some groups there are tables and verdicts only, so that it stays readable."""
+    shown = []
+    for number, group in enumerate(comparison.groups):
+        found = sections(comparison, group)
+        if number < MAX_DRAWN_GROUPS:  # the first screen has the arms, and layers tell more than the sum of kernels
+            drawn = with_figures(found, comparison, group)
+            shown.append((group, [s for s in drawn if s.key not in {"arms", "kernels"}]))
+        else:
+            shown.append((group, [s for s in found if s.key in _SHORT]))
+    return _fill("report.html.jinja", comparison, shown)
+
+
+def report_markdown(comparison: Comparison) -> str:
+    """The report without pictures, for issues and notes."""
+    shown = [(g, [s for s in sections(comparison, g) if s.key not in _ONLY_ON_A_PAGE]) for g in comparison.groups]
+    return _fill("report.md.jinja", comparison, shown).rstrip() + "\n"
+
+
+def note(comparison: Comparison) -> str:
+    """Headline, findings, the table of arms and the verdicts, in Markdown."""
+    shown = [(g, [s for s in sections(comparison, g) if s.key in _SHORT]) for g in comparison.groups[:3]]
+    return _fill("note.md.jinja", comparison, shown).strip()
+
+
+def _fill(template: str, comparison: Comparison, shown: Iterable[tuple[Group, list[Section]]]) -> str:
+    environment = Environment(
+        loader=PackageLoader("sdpa_exp.compare.report"),
+        autoescape=template.endswith(".html.jinja"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    base = comparison.folder
+    environment.filters["path"] = lambda run: relative_path(run.folder, base)
+    environment.filters["folder"] = lambda run: quote(relative_path(run.folder, base))
+    environment.filters["mlflow_page"] = mlflow_page
+    environment.filters["cell"] = lambda text: text.replace("|", "\\|")
+    others = [f for f in comparison.findings if f.severity != "error"]
+    counts = [
+        f"{number} {severity}{'s' if number > 1 and severity == 'warning' else ''}"
+        for severity in ("warning", "info")
+        if (number := sum(f.severity == severity for f in others))
+    ]
+    return environment.get_template(template).render(
+        comparison=comparison,
+        question=question(comparison, comparison.groups[0]) if comparison.groups else "",
+        errors=[f for f in comparison.findings if f.severity == "error"],
+        others=others,
+        counts=" and ".join(counts),
+        groups=[
+            {"id": group.group_id, "where": where(comparison, group), "arms": arms_table(group), "sections": found}
+            for group, found in shown
+        ],
+    )
