@@ -141,7 +141,7 @@ def _check_hardware(plan: Plan) -> None:
     if hardware.workers is not None:
         at_least("hardware.workers", hardware.workers, 0, "Set hardware.workers=0 to load images in the main process.")
     if hardware.num_threads is not None:
-        at_least("hardware.num_threads", hardware.num_threads, 1, "Set it to null for the physical cores.")
+        at_least("hardware.num_threads", hardware.num_threads, 1, "Set it to null for all usable cores but one.")
     if hardware.precision is not None:
         one_of("hardware.precision", hardware.precision, PRECISIONS)
     if hardware.cache is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -93,6 +94,7 @@ def main() -> int:
     end_on_signal()
     end_with_parent()
     prepare_environment(plans[0])
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     try:
         answer = _look(plans)
     except SdpaExpError as error:
@@ -103,11 +105,12 @@ def main() -> int:
 
 def _look(plans: list[Plan]) -> dict[str, Any]:
     from sdpa_exp.data.prepare import prepare
-    from sdpa_exp.tasks.hardware import resolve_hardware
+    from sdpa_exp.tasks.hardware import choose_for_sweep
     from sdpa_exp.tasks.preflight import check_arm, same_kernel
     from sdpa_exp.tasks.preflight import to_dict as check_to_dict
 
-    resolved = [dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware)) for plan in plans]
+    chosen = choose_for_sweep(plans)
+    resolved = [dataclasses.replace(plan, hardware=each.hardware) for plan, each in zip(plans, chosen, strict=True)]
     warnings: dict[str, None] = {}
     datasets = {json.dumps(to_dict(plan)["dataset"], sort_keys=True): plan.dataset for plan in plans}
     for dataset in datasets.values():
@@ -122,6 +125,7 @@ def _look(plans: list[Plan]) -> dict[str, Any]:
     return {
         "error": None,
         "hardware": [dataclasses.asdict(plan.hardware) for plan in resolved],
+        "hardware_reasons": list({id(each): each.reasons for each in chosen}.values()),
         "arms": [{"group_id": group, **check_to_dict(check)} for (group, _), check in checks.items()],
         "same_kernel": [
             {"group_id": group, "arms": arms} for group, found in groups.items() for arms in same_kernel(found)

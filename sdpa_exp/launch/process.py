@@ -14,6 +14,7 @@ import psutil
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.cache import cache_root
+from sdpa_exp.tasks.allocator import default_allocator
 
 _CHECK_PERIOD_S = 1.0
 # Trackers that Ultralytics would start by itself, and its analytics; the run is ours to log.
@@ -36,8 +37,9 @@ def prepare_environment(plan: Plan) -> None:
     os.environ["YOLO_AUTOINSTALL"] = "false"
     if plan.model.weights is None or Path(plan.model.weights).exists():
         os.environ["YOLO_OFFLINE"] = "true"
-    if plan.hardware.allocator:
-        os.environ["PYTORCH_ALLOC_CONF"] = plan.hardware.allocator
+    allocator = plan.hardware.allocator or default_allocator(plan.hardware.device)
+    if allocator:
+        os.environ["PYTORCH_ALLOC_CONF"] = allocator
     if plan.hardware.num_threads:
         os.environ["OMP_NUM_THREADS"] = str(plan.hardware.num_threads)
     _provide_font(settings_dir / "Ultralytics" / "Arial.ttf")

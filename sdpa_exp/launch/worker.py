@@ -72,15 +72,16 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
 
     from sdpa_exp.launch.gpu_lock import gpu_lock
     from sdpa_exp.runs.environment import collect_environment
-    from sdpa_exp.tasks.hardware import resolve_hardware
+    from sdpa_exp.tasks.hardware import choose_hardware, image_mib
 
     switch_off_trackers()
     untouched_until_unix_s = time.time()  # the libraries are imported, and no GPU was touched so far
-    plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
+    chosen = choose_hardware(plan.hardware, images_mib=[image_mib(plan)])
+    plan = dataclasses.replace(plan, hardware=chosen.hardware)
     write_plan(plan)
     event_log.write("run_started", plan_group_id=plan.group_id(), gpu_untouched_until_unix_s=untouched_until_unix_s)
     outcome.environment = collect_environment(plan.hardware.device)
-    event_log.write("environment", environment=outcome.environment)
+    event_log.write("environment", environment=outcome.environment, hardware_reasons=chosen.reasons)
     with gpu_lock(outcome.environment["gpu_uuid"] if plan.hardware.device.startswith("cuda") else None):
         task.load()(plan, event_log, outcome, started_perf_s=started_perf_s)
     return plan

@@ -3,51 +3,141 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.errors import ConfigError
+from sdpa_exp.tasks.allocator import default_allocator
+from sdpa_exp.tasks.limits import free_memory_bytes, usable_cores
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+_MIB = 2**20
+# What autograd keeps of one image of 640 px in a training step in fp32, by the letter of the scale: measured on a CPU
+# with yolo12 and 8.4.190 at 160 px, times 16 (it grows with the area: 242 by 160 px, 247 by 320 px). yolo11n,
+# yolo26n and yolov10n keep 208 to 259.
+_KEPT_MIB = {"n": 242.0, "s": 470.0, "m": 930.0, "l": 1270.0, "x": 1900.0}
+# A step's peak over what autograd keeps. With it yolo12n at 640 px in half precision gets 20 from 5 GiB free on and 24
+# from 7 GiB on, the tiers that users ask for. A GPU has not measured it.
+_PEAK_FACTOR = 2.0
+_BATCHES = (1, 2, 4, 8, 12, 16, 20, 24, 32, 48, 64)
+_CPU_BATCH = 16  # a larger one is no faster on a CPU, and changes the recipe
+_log = logging.getLogger(__name__)
 
 
-def resolve_hardware(asked: HardwareConfig) -> HardwareConfig:
-    """Fill every `None` and `device=auto`; what was set stays.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """Hardware with nothing left open, and why each value that was chosen here is what it is."""
+
+    hardware: HardwareConfig
+    reasons: dict[str, str]
+
+
+def image_mib(plan: Plan) -> float:
+    """What a training step in fp32 keeps of one image, in MiB: by the model's scale, and by the area of an image."""
+    found = re.search(r"\d+([nsmlx])\b|[-_]([nsmlx])\b", plan.model.architecture.removesuffix(".yaml"))
+    kept = _KEPT_MIB[next(filter(None, found.groups()))] if found else _KEPT_MIB["l"]
+    return kept * ((plan.train.imgsz or 640) / 640) ** 2
+
+
+def resolve_hardware(asked: HardwareConfig, *, images_mib: Iterable[float] = ()) -> HardwareConfig:
+    """`choose_hardware` without its reasons."""
+    return choose_hardware(asked, images_mib=images_mib).hardware
+
+
+def choose_for_sweep(plans: Sequence[Plan]) -> list[Chosen]:
+    """One choice for all plans that ask for the same: arms never differ by what was free a moment later."""
+    sharing: dict[str, list[Plan]] = {}
+    for plan in plans:
+        sharing.setdefault(repr(plan.hardware), []).append(plan)
+    chosen = {
+        asked: choose_hardware(those[0].hardware, images_mib=[image_mib(plan) for plan in those])
+        for asked, those in sharing.items()
+    }
+    return [chosen[repr(plan.hardware)] for plan in plans]
+
+
+def choose_hardware(asked: HardwareConfig, *, images_mib: Iterable[float] = ()) -> Chosen:
+    """Fill every `None` and `device=auto`; what was set stays. Each choice is one line of the log.
 
     Precision: bf16 from compute capability 8.0 on, fp16 on older GPUs, fp32 elsewhere: the fastest that the device
     computes natively, and the one that fused kernels take.
+
+    Args:
+        asked: what the plan says.
+        images_mib: `image_mib` of every plan that shares the choice; the batch fits the hungriest of them.
 
     Raises:
         ConfigError: the device asked for isn't there, or doesn't have the precision asked for.
     """
     device = find_device(asked.device)
     is_cuda = device.type == "cuda"
-    defaults = {
-        "batch": 16,
-        "workers": min(8, os.cpu_count() or 1) if is_cuda else 0,
-        "cache": "none",
-        "precision": _best_precision(device),
-        "tf32": is_cuda and torch.cuda.get_device_capability(device) >= (8, 0),
-        "cudnn_benchmark": False,
-        "channels_last": is_cuda and os.name != "nt",
-        "num_threads": min(8, max(1, (os.cpu_count() or 1) - 1)),  # as Ultralytics: a core stays free for the rest
+    precision, why_precision = (asked.precision, "set") if asked.precision else _best_precision(device)
+    cores = usable_cores()
+    found: dict[str, tuple[Any, str]] = {
+        "batch": _batch(device, precision, max(images_mib, default=_KEPT_MIB["n"])),
+        "workers": (
+            (min(8, cores), f"one per usable core ({cores}), at most 8")
+            if is_cuda
+            else (0, "Ultralytics loads images in the training process where there is no CUDA device")
+        ),
+        "cache": ("none", "in RAM it makes training non-deterministic, on disk it writes beside the images"),
+        "precision": (precision, why_precision),
+        "tf32": (
+            is_cuda and torch.cuda.get_device_capability(device) >= (8, 0),
+            "compute capability 8.0 and newer have it",
+        ),
+        "cudnn_benchmark": (False, "autotuning differs from run to run"),
+        "channels_last": (is_cuda and os.name != "nt", "Ultralytics' own choice: on CUDA, but not under Windows"),
+        "allocator": (default_allocator(device.type), "less fragmentation on CUDA, so that peaks compare"),
+        "num_threads": (
+            min(8, max(1, cores - 1)),
+            f"as Ultralytics: all usable cores ({cores}) but one, at most 8",
+        ),
     }
-    filled = {key: value for key, value in defaults.items() if getattr(asked, key) is None}
-    resolved = dataclasses.replace(asked, device=str(device), **filled)  # type: ignore[arg-type]
+    filled = {key: pair for key, pair in found.items() if getattr(asked, key) is None and pair[0] is not None}
+    reasons = {key: why for key, (_, why) in filled.items()}
+    if asked.device == "auto":
+        reasons = {"device": "the first CUDA device, else Apple's MPS, else the CPU", **reasons}
+    resolved = dataclasses.replace(asked, device=str(device), **{key: value for key, (value, _) in filled.items()})
     _check(resolved, device)
-    return resolved
+    for key, why in reasons.items():
+        _log.info("hardware.%s=%s: %s", key, getattr(resolved, key), why)
+    return Chosen(hardware=resolved, reasons=reasons)
+
+
+def _batch(device: torch.device, precision: str, kept_mib: float) -> tuple[int, str]:
+    """The largest batch of the ladder whose training step fits into the memory that is free."""
+    if device.type == "cuda":
+        free_mib, share, most = torch.cuda.mem_get_info(device)[0] / _MIB, 0.95, _BATCHES[-1]
+        where = "free on the GPU"
+    else:
+        free_mib, share, most = free_memory_bytes() / _MIB, 0.5, _CPU_BATCH  # the rest is for files and other programs
+        where = "free memory that this process may use"
+    step_mib = kept_mib * _PEAK_FACTOR * (1.0 if precision == "fp32" else 0.5)
+    batch = max((each for each in _BATCHES if each <= most and each * step_mib <= share * free_mib), default=1)
+    why = (
+        f"a step takes about {step_mib:.0f} MiB an image, and {share:.0%} of {free_mib / 1024:.1f} GiB {where} is used"
+    )
+    return batch, f"{why}; at most {most}"
 
 
 def find_device(name: str) -> torch.device:
-    """The torch device for `hardware.device`: auto takes the first CUDA device, then the CPU.
+    """The torch device for `hardware.device`: auto takes the first CUDA device, then Apple's MPS, then the CPU.
 
     Raises:
         ConfigError: CUDA or MPS was asked for and is not available, or has no such index.
     """
     if name == "auto":
-        return torch.device("cuda:0") if torch.cuda.is_available() else torch.device("cpu")
+        if torch.cuda.is_available():
+            return torch.device("cuda:0")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")  # never run on MPS so far
     device = torch.device(name)
     if device.type == "cuda":
         count = torch.cuda.device_count()
@@ -73,10 +163,12 @@ def capability_of(device: torch.device) -> tuple[int, int] | None:
     return torch.cuda.get_device_capability(device) if device.type == "cuda" else None
 
 
-def _best_precision(device: torch.device) -> str:
+def _best_precision(device: torch.device) -> tuple[str, str]:
     if device.type != "cuda":
-        return "fp32"
-    return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
+        return "fp32", "half precision is slow or unsupported in training without CUDA"
+    major, minor = torch.cuda.get_device_capability(device)
+    best = "bf16" if (major, minor) >= (8, 0) else "fp16"
+    return best, f"the fastest that compute capability {major}.{minor} computes natively"
 
 
 def _check(hardware: HardwareConfig, device: torch.device) -> None:

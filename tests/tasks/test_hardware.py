@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 
 from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.errors import ConfigError
-from sdpa_exp.tasks.hardware import resolve_hardware
+from sdpa_exp.tasks.allocator import default_allocator
+from sdpa_exp.tasks.hardware import choose_for_sweep, choose_hardware, image_mib, resolve_hardware
+from tests.tasks.planning import plan_of
 
 CPU = HardwareConfig(name="cpu", device="cpu")
 
@@ -36,3 +39,58 @@ def test_a_cuda_device_that_is_not_there_is_refused_with_the_next_step() -> None
 def test_fp16_training_on_a_cpu_is_refused() -> None:
     with pytest.raises(ConfigError, match="precision=fp16 can't train on a CPU"):
         resolve_hardware(dataclasses.replace(CPU, precision="fp16"))
+
+
+@pytest.mark.parametrize(("free_gib", "imgsz", "batch"), [(20, 160, 16), (0.3, 160, 4), (4, 640, 4), (0.01, 640, 1)])
+def test_the_batch_on_a_cpu_is_the_largest_that_free_memory_takes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, free_gib: float, imgsz: int, batch: int
+) -> None:
+    monkeypatch.setattr("sdpa_exp.tasks.hardware.free_memory_bytes", lambda: free_gib * 2**30)
+    size = image_mib_of(f"train.imgsz={imgsz}")
+    with caplog.at_level("INFO"):
+        chosen = choose_hardware(dataclasses.replace(CPU, num_threads=3), images_mib=[size])
+    assert chosen.hardware.batch == batch
+    assert f"{free_gib:.1f} GiB free memory" in chosen.reasons["batch"]
+    assert "num_threads" not in chosen.reasons  # it was set
+    assert f"hardware.batch={batch}: a step takes about" in caplog.text
+
+
+def test_the_batch_fits_the_hungriest_of_the_plans_that_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sdpa_exp.tasks.hardware.free_memory_bytes", lambda: 2 * 2**30)
+    base = plan_of("hardware=auto", "train.imgsz=320", run_dir=Path("/nowhere"))
+    small, large = (
+        dataclasses.replace(plan_of(f"model={model}", "train.imgsz=320", run_dir=Path("/nowhere")), hardware=CPU)
+        for model in ("yolo12n", "yolo12x")
+    )
+    batches = [[each.hardware.batch for each in choose_for_sweep(plans)] for plans in ([small], [small, large], [base])]
+    assert batches == [[8], [1, 1], [8]]
+
+
+@pytest.mark.parametrize(("free_gib", "batch"), [(5, 20), (7, 24), (30, 64)])
+def test_the_batch_on_a_gpu_follows_its_free_memory(monkeypatch: pytest.MonkeyPatch, free_gib: int, batch: int) -> None:
+    plant_gpu(monkeypatch, free_gib)
+    resolved = resolve_hardware(HardwareConfig(name="auto"), images_mib=[image_mib_of("train.imgsz=640")])
+    assert (resolved.device, resolved.precision, resolved.batch) == ("cuda:0", "bf16", batch)
+
+
+def test_a_gpu_has_the_allocator_that_the_worker_was_started_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant_gpu(monkeypatch, 8)
+    resolved = resolve_hardware(HardwareConfig(name="auto"))
+    assert resolved.allocator == default_allocator("auto") == default_allocator("cuda:1") == "expandable_segments:True"
+    assert default_allocator("cpu") is None
+
+
+def test_auto_takes_apples_gpu_before_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert resolve_hardware(HardwareConfig(name="auto")).device == "mps"
+
+
+def plant_gpu(monkeypatch: pytest.MonkeyPatch, free_gib: int) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 9))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_gib * 2**30, 80 * 2**30))
+
+
+def image_mib_of(*overrides: str) -> float:
+    return image_mib(plan_of(*overrides, run_dir=Path("/nowhere")))

@@ -19,13 +19,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from sdpa_exp.config.plan import Plan, to_dict
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.data.cache import cache_root
 from sdpa_exp.tasks.doctor.machine import ImportTry, Installed, Machine, Toolkit
 from sdpa_exp.tasks.doctor.probe import MARK
+from sdpa_exp.tasks.limits import free_memory_bytes
 
 MODULES = ("numpy", "cv2", "torch", "torchvision", "ultralytics")
 _OPTIONAL = {"flash_attn": "flash-attn", "xformers": "xformers"}
@@ -57,7 +56,7 @@ def look(plan: Plan) -> tuple[Machine, dict[str, Any]]:
         wsl_libcuda=_WSL_LIBCUDA.exists(),
         unwritable=unwritable([plan.run_dir, cache_root()]),
         disk_free_gib=shutil.disk_usage(plan.run_dir).free / 2**30,
-        memory_free_gib=psutil.virtual_memory().available / 2**30,
+        memory_free_gib=free_memory_bytes() / 2**30,
         store=ask_store(plan.tracking),
         index_error=index_error(index) if index else "",
         asked_device=plan.hardware.device,

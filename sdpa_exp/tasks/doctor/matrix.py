@@ -16,7 +16,7 @@ from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.tasks.auto import base_setting
-from sdpa_exp.tasks.hardware import DTYPES, capability_of, resolve_hardware
+from sdpa_exp.tasks.hardware import DTYPES, capability_of, image_mib, resolve_hardware
 
 # GPUs in the order of how likely someone has one: the first whose capability suffices is the answer.
 _GPUS = (((7, 5), "a T4 or RTX 20"), ((8, 0), "an A100, RTX 30 or newer"), ((9, 0), "an H100 or newer"))
@@ -34,7 +34,7 @@ def availability(plan: Plan) -> dict[str, Any]:
         InjectionError: the model has no layers.
         BackendUnavailable: there is no such backend.
     """
-    hardware = resolve_hardware(plan.hardware)
+    hardware = resolve_hardware(plan.hardware, images_mib=[image_mib(plan)])
     device = torch.device(hardware.device)
     layers = find_layers(build_network(plan.model.architecture))
     if not layers:
