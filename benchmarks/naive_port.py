@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sdpa_exp.attention.sdpa import sdpa
+from sdpa_exp.attention.backends.sdpa import sdpa
 from sdpa_exp.injection.area_attention import area_attention
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.dispatch import stock_forward

@@ -21,10 +21,10 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
+from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.arguments import check_arguments
 from sdpa_exp.config.compose import plan_from_config, register_schemas
 from sdpa_exp.config.control import add_control, refuse_control
-from sdpa_exp.config.location import conf_dir
 from sdpa_exp.config.plan import Job, Plan
 from sdpa_exp.config.sweep import expand_sweep, is_enumerable, sweep_dir
 from sdpa_exp.config.translate import translate

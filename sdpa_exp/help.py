@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 from sdpa_exp import errors
-from sdpa_exp.config.location import conf_dir
+from sdpa_exp.conf_dir import conf_dir
 
 _WIDTH = 118
 _GROUPS = {

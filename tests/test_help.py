@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sdpa_exp.config.location import conf_dir
+from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.help import help_text, when_to_choose
 
 

@@ -15,12 +15,13 @@ MAX_LINES = 300
 # The arrows of the layout; what a package may import is what can be reached along them. Everyone may import errors.
 ARROWS = {
     "errors": (),
-    "attention": (),
+    "conf_dir": (),  # standard library only
+    "attention": ("conf_dir",),
     "injection": ("attention",),
     "measure": (),
     "evidence": ("injection",),
     "runs": (),
-    "config": ("runs",),
+    "config": ("runs", "conf_dir"),
     "accuracy": ("runs",),
     "callbacks": ("evidence", "runs", "accuracy"),
     "data": ("runs", "config"),
@@ -30,7 +31,7 @@ ARROWS = {
     # telemetry: bench reads the energy counter at the edges of one arm's block, which sampling from outside can't.
     "tasks": ("callbacks", "data", "compare", "config", "measure", "telemetry", "tracking"),
     "launch": ("tasks", "telemetry", "tracking"),
-    "help": ("config",),
+    "help": ("conf_dir",),
     "entry": ("launch",),
     "__main__": ("entry", "help"),
     "__init__": ("evidence", "injection"),
@@ -45,7 +46,7 @@ PLACES = {
 }
 # What the worker reads without Hydra.
 PLAIN_CONFIG = (
-    "__init__", "plan", "schema", "task_schema", "train_schema", "baseline", "refusing", "backend_names", "validate",
+    "__init__", "plan", "schema", "task_schema", "train_schema", "baseline", "refusing", "attentions", "validate",
     "validate_tasks", "location",
 )  # fmt: skip
 # Packages that may import torch at their top; the others only inside a function that runs in the worker.

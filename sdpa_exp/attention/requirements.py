@@ -36,6 +36,7 @@ class Setting:
         capability: CUDA compute capability, None elsewhere.
         dtype: of q, k and v when they reach the backend (under autocast: the autocast dtype).
         head_dim_qk, head_dim_v: last dimension of q and k, and of v.
+        num_heads, num_tokens: H and N.
         needs_grad: whether a backward pass follows.
         deterministic: whether strict determinism is asked for.
         compiled: whether the model goes through torch.compile.
@@ -47,6 +48,8 @@ class Setting:
     dtype: torch.dtype
     head_dim_qk: int
     head_dim_v: int
+    num_heads: int = 2
+    num_tokens: int = 400
     needs_grad: bool = True
     deterministic: bool = False
     compiled: bool = False

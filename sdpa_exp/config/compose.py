@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from sdpa_exp.conf_dir import conf_dir
+from sdpa_exp.config.attentions import absolute_backend, arm_name, attentions_below
 from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.config.plan import Job, Plan, from_dict
 from sdpa_exp.config.schema import DATASETS, Config, PrimaryMetric, SyntheticDataset, YoloDirDataset
@@ -45,9 +48,29 @@ def plan_from_config(cfg: DictConfig, job: Job) -> Plan:
     }
     _refuse_unknown_keys(content)
     _make_paths_absolute(content)
+    _resolve_attentions(content, _config_dirs(cfg))
     plan = from_dict({**content, "job": asdict(job)})
     check_plan(plan)
     return plan
+
+
+def _config_dirs(cfg: DictConfig) -> list[Path]:
+    """The folders that --config-dir names; Hydra's own part is beside the job's config before a run, not in it."""
+    hydra = cfg.get("hydra") or (HydraConfig.get() if HydraConfig.initialized() else None)
+    sources = hydra.runtime.config_sources if hydra is not None else []
+    folders = [Path(source.path) for source in sources if source.schema == "file"]
+    return [folder for folder in folders if folder.resolve() != conf_dir()]
+
+
+def _resolve_attentions(content: dict[str, Any], config_dirs: list[Path]) -> None:
+    attention = content["attention"]
+    attention["name"] = arm_name(attention["name"], attention["backend"])
+    attention["backend"] = absolute_backend("attention.backend", attention["backend"], config_dirs)
+    content["attentions"] = attentions_below(config_dirs)
+    for task in ("bench", "predict"):
+        arms = content[task].get("arms")
+        if arms is not None:
+            content[task]["arms"] = [absolute_backend(f"{task}.arms", arm, config_dirs) for arm in arms]
 
 
 def _refuse_unknown_keys(content: dict[str, Any]) -> None:

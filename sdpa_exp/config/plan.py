@@ -41,7 +41,7 @@ from sdpa_exp.runs.files import PLAN_FILE, SWEEP_FILE, write_text_atomic
 SCHEMA_VERSION = 1
 
 # What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
-_OUTSIDE_GROUP = ("attention", "seed", "baseline", "name", "tracking", "compare", "job")
+_OUTSIDE_GROUP = ("attention", "attentions", "seed", "baseline", "name", "tracking", "compare", "job")
 _PRICES = ("price_per_gpu_hour", "price_per_kwh", "currency")
 # What only names a choice whose every setting stands beside it, and how often telemetry looks (0.1 s or more apart).
 _LABELS = (
@@ -68,7 +68,10 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One run: one arm, one seed, one comparison group. The group values are treated as immutable."""
+    """One run: one arm, one seed, one comparison group. The group values are treated as immutable.
+
+    `attentions` are options of one's own (below a --config-dir), so that tasks with several arms know them by name.
+    """
 
     name: str
     seed: int
@@ -90,6 +93,7 @@ class Plan:
     setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)
     determinism: str = "default"
     sync: SyncConfig = field(default_factory=SyncConfig)
+    attentions: dict[str, str] = field(default_factory=dict)
     job: Job = field(default_factory=lambda: Job(run_dir="."))
 
     @property
@@ -97,11 +101,16 @@ class Plan:
         """The name of the attention choice."""
         return self.attention.name
 
+    def backend_of(self, arm: str) -> str:
+        """The backend that an arm's name stands for in this run."""
+        return self.attention.backend if arm == self.arm else self.attentions.get(arm, arm)
+
     @property
     def title(self) -> str:
         """Names the run for people: `sdpa seed 0`, `verify flash seed 0`, `bench stock, sdpa seed 0`."""
         task = "" if self.task.name == "train" else f"{self.task.name} "
-        arms = ", ".join(self.bench.arms or ["all arms"]) if self.task.name == "bench" else self.arm
+        names = [arm.rpartition(":")[2] for arm in self.bench.arms or ["all arms"]]
+        arms = ", ".join(names) if self.task.name == "bench" else self.arm
         return f"{task}{arms} seed {self.seed}"
 
     @property

@@ -1,6 +1,7 @@
 """Values and combinations that can't work, refused by name before anything starts.
 
-Types and key names are Hydra's business (schema.py). What depends on the machine found is checked in the worker.
+Types and key names are Hydra's business (schema.py). What depends on the machine, such as whether an attention can run
+on it, is checked there: once for a sweep, and in the worker.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from sdpa_exp.config.backend_names import check_backend_name
+from sdpa_exp.config.attentions import check_backend_name
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.refusing import at_least, multiple_of_32, one_of, refuse
@@ -44,7 +45,7 @@ def check_plan(plan: Plan) -> None:
     if plan.seed > _MAX_SEED:
         refuse("seed", plan.seed, f"at most {_MAX_SEED}", "Set seed=0.")
     _check_hardware(plan)
-    _check_attention(plan)
+    check_backend_name("attention.backend", plan.attention.backend, plan.attentions)
     _check_determinism(plan)
     _check_train(plan)
     _check_dataset(plan)
@@ -172,34 +173,12 @@ def _check_prices(plan: Plan) -> None:
             )
 
 
-def _check_attention(plan: Plan) -> None:
-    backend, device, precision = plan.attention.backend, plan.hardware.device, plan.hardware.precision
-    check_backend_name("attention.backend", backend)
-    if plan.task.name in ("doctor", "bench"):
-        return  # they say what can't work here, with everything else that they find
-    if backend == "flash" and device.startswith("cuda") and precision == "fp32":
-        raise ConfigError(
-            f"attention={plan.arm} can't run with hardware.device={device} and hardware.precision=fp32: "
-            "the flash kernel takes fp16 or bf16 on CUDA. Set hardware.precision=bf16, or use attention=efficient."
-        )
-    if backend == "efficient" and device == "cpu":
-        raise ConfigError(
-            f"attention={plan.arm} can't run with hardware.device=cpu: PyTorch's memory-efficient kernel needs CUDA. "
-            "Use attention=flash or attention=math, or a GPU."
-        )
-
-
 def _check_determinism(plan: Plan) -> None:
     one_of("determinism", plan.determinism, DETERMINISM)
     if plan.determinism == "strict" and plan.train.deterministic is False:
         raise ConfigError(
             "determinism=strict and train.deterministic=false contradict each other: expected one of them. Take "
             "train.deterministic out."
-        )
-    if plan.determinism == "strict" and plan.attention.backend == "cudnn":
-        raise ConfigError(
-            f"attention={plan.arm} can't run with determinism=strict: cuDNN's attention is not deterministic, and "
-            "PyTorch refuses it then. Use attention=flash, or determinism=default."
         )
 
 

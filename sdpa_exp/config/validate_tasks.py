@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sdpa_exp.config.backend_names import check_backend_name
+from sdpa_exp.config.attentions import check_backend_name
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.refusing import at_least, multiple_of_32, one_of, refuse
 from sdpa_exp.config.task_schema import PredictConfig
@@ -13,9 +13,6 @@ from sdpa_exp.config.task_schema import PredictConfig
 PRECISIONS = ("fp32", "fp16", "bf16")
 PREDICT_PRECISIONS = ("fp32", "fp16")  # Ultralytics' predictor has no bf16
 BENCH_LEVELS = ("op", "module", "inference", "step")
-BENCH_ARMS = (
-    "stock", "stock_fixed", "eager", "sdpa", "flash", "efficient", "cudnn", "math", "flash_attn", "flex", "identity",
-)  # fmt: skip
 IMPLEMENTATIONS = ("pytorch", "flash_attn")
 _MAX_PROFILED = 50
 
@@ -64,7 +61,7 @@ def _check_predict(plan: Plan) -> None:
     for precision in options.precisions or ():
         one_of("predict.precisions", precision, PREDICT_PRECISIONS)
     for arm in options.arms or ():
-        check_backend_name("predict.arms", arm)
+        check_backend_name("predict.arms", arm, plan.attentions)
     _check_predictor(options)
 
 
@@ -126,9 +123,11 @@ def _check_bench_names(plan: Plan) -> None:
     for precision in options.precisions or ():
         one_of("bench.precisions", precision, PRECISIONS)
     arms = options.arms or []
-    for name in arms:
-        if ":" not in name:  # package.module:NAME is one's own
-            one_of("bench.arms", name, BENCH_ARMS)
+    for key, name in [("bench.arms", arm) for arm in arms] + [("attention", plan.attention.backend)]:
+        check_backend_name(key, name, plan.attentions)
+        if name == "auto":
+            next_step = "Take it out: what is fastest here is what task=bench finds out."
+            refuse(key, name, "attentions that can be timed, and auto is a choice among them", next_step)
         if arms.count(name) > 1:
             refuse("bench.arms", f"[{','.join(arms)}]", "each arm once", f"Take out one {name}.")
 

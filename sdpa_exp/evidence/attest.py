@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.attention.auto import AUTO_NAME
-from sdpa_exp.attention.backend import Backend, Kernel
+from sdpa_exp.attention.backend import AUTO_NAME, Backend, Kernel
 from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.errors import AttestationError, InjectionError
 from sdpa_exp.evidence.compiled import CompiledEvidence
-from sdpa_exp.evidence.kernels import LABELS
+from sdpa_exp.evidence.kernels import LABELS, OWN_CODE
 from sdpa_exp.evidence.operands import BACKEND_CALL, OperandRecorder, ProductCall
 from sdpa_exp.evidence.profile import Seen, profile_layers
 from sdpa_exp.injection.inject import injected_backend, layer_backend
@@ -39,7 +38,8 @@ class LayerEvidence:
 class Attestation:
     """Requested against executed, layer by layer. `ok` means that nothing disagrees.
 
-    `choices` is layer -> backend where `auto` was requested, and empty otherwise. `compiled` is about the model as
+    `choices` is layer -> backend where `auto` was requested, and empty otherwise. `own_code` are the layers whose
+    backend names no kernels: that it was called is all there is to check. `compiled` is about the model as
     torch.compile made it, None where it was not compiled; the evidence by layer is then of its uncompiled copy.
     """
 
@@ -48,6 +48,7 @@ class Attestation:
     mismatches: tuple[str, ...]
     num_layers: int
     choices: dict[str, str] = field(default_factory=dict)
+    own_code: frozenset[str] = frozenset()
     compiled: CompiledEvidence | None = None
 
     @property
@@ -60,8 +61,11 @@ class Attestation:
         table: dict[str, dict[str, int]] = {}
         for item in self.evidence:
             row = table.setdefault(item.stage, {})
-            for kernel in item.kernels:
-                label = _label(kernel, self.choices.get(item.layer, self.requested))
+            backend = self.choices.get(item.layer, self.requested)
+            labels = [_label(kernel, backend) for kernel in item.kernels]
+            if not labels and item.layer in self.own_code:
+                labels = [f"{OWN_CODE} ({backend})"]
+            for label in labels:
                 row[label] = row.get(label, 0) + 1
         return table
 
@@ -193,14 +197,17 @@ def judge(
         mismatches=(*mismatches, *(compiled.mismatches if compiled else ())),
         num_layers=len(layers),
         choices=backends if requested == AUTO_NAME else {},
+        own_code=frozenset(layer for layer, backend in backends.items() if get_backend(backend).kernels is None),
         compiled=compiled,
     )
 
 
-def _mismatches(item: LayerEvidence, backend: Backend, allowed: frozenset[Kernel]) -> list[str]:
-    """What disagrees at one layer in one stage; `allowed` are the kernels that its backend may run."""
+def _mismatches(item: LayerEvidence, backend: Backend, allowed: frozenset[Kernel] | None) -> list[str]:
+    """What disagrees at one layer in one stage; `allowed` are the kernels that its backend may run, None for any."""
     mismatches = []
     where = f"{item.layer} ({item.stage.replace('_', ' ')})"
+    if allowed is None:
+        allowed = frozenset(item.kernels)
     wanted = " or ".join(sorted(LABELS[kernel] for kernel in allowed)) or "no attention"
     wrong = set(item.kernels) - allowed
     if wrong:

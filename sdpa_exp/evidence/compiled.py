@@ -67,21 +67,23 @@ def _count(names: Iterable[str], operations: dict[str, Kernel]) -> Counter[Kerne
     return Counter(kernel for name in names if (kernel := operations.get(name)) in _NAMED and kernel is not None)
 
 
-def _allowed(layer: Layer) -> frozenset[Kernel]:
+def _allowed(layer: Layer) -> frozenset[Kernel] | None:
+    """The kernels that a layer may run; None for any."""
     backend, family = get_backend(layer_backend(layer)), family_of(layer.module)
     if backend.function is not None:
         return backend.kernels
     return family.stock_kernels if family is not None else frozenset()
 
 
-def _mismatches(direction: str, seen: Counter[Kernel], allowed: Sequence[frozenset[Kernel]]) -> list[str]:
-    wrong = sorted(set(seen) - frozenset[Kernel]().union(*allowed))
+def _mismatches(direction: str, seen: Counter[Kernel], allowed: Sequence[frozenset[Kernel] | None]) -> list[str]:
+    known = [kernels for kernels in allowed if kernels is not None]
+    wrong = sorted(set(seen) - frozenset[Kernel]().union(*known)) if len(known) == len(allowed) else []
     found = [
         f"the compiled {direction} ran {LABELS[kernel]} {seen[kernel]} times, which no layer asks for: torch.compile "
         "replaced the attention"
         for kernel in wrong
     ]
-    num_wanted = sum(bool(kernels) and kernels <= _NAMED for kernels in allowed)
+    num_wanted = sum(bool(kernels) and kernels <= _NAMED for kernels in known)
     num_right = sum(calls for kernel, calls in seen.items() if kernel not in wrong)
     if num_right < num_wanted:
         found.append(f"the compiled {direction} made {num_right} fused attention calls; expected {num_wanted}")

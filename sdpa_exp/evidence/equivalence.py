@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
-from sdpa_exp.attention.auto import AUTO_NAME
+from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.attention.requirements import dtype_name
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.evidence.rule import MAX_RATIO, PARTS, Equivalence, LayerEquivalence, Part

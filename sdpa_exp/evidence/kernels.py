@@ -39,6 +39,9 @@ SOFTMAX_BACKWARD_OP = "aten::_softmax_backward_data"
 PyTorch's math path has none in backward either: a softmax backward belongs to whatever its forward belonged to.
 """
 
+OWN_CODE = "its own code"
+"""What a backend that names no kernels ran, where no kernel that is known was seen."""
+
 LABELS: dict[Kernel, str] = {
     "softmax": "explicit softmax",
     "math": "math",

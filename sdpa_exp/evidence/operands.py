@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from sdpa_exp.attention.flex import FLEX
+from sdpa_exp.attention.backends.flex import BACKEND as FLEX
 from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.attention.requirements import dtype_name
 from sdpa_exp.evidence.kernels import SOFTMAX_OPS

@@ -15,25 +15,25 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.attention.auto import AUTO_NAME, AutoChoice, KeyChoice, Timing, read_choice, write_choice
-from sdpa_exp.attention.choice import expected_kernel, refusal
-from sdpa_exp.attention.registry import BACKENDS
+from sdpa_exp.attention.backend import AUTO_NAME
+from sdpa_exp.attention.pytorch_kernels import expected_kernel
+from sdpa_exp.attention.registry import BACKENDS, check
 from sdpa_exp.attention.requirements import Setting, dtype_name
 from sdpa_exp.errors import InjectionError
+from sdpa_exp.injection.auto_choice import AutoChoice, KeyChoice, Timing, read_choice, write_choice
 from sdpa_exp.injection.dispatch import ATTRIBUTE, install_dispatcher
 from sdpa_exp.injection.inject import describe
-from sdpa_exp.injection.layers import Layer, family_of, find_layers
+from sdpa_exp.injection.layers import Layer, family_of, find_layers, settings_of
 
 MIN_ROUNDS, MAX_ROUNDS = 3, 30
 BUDGET_S = 2.0
-_NOT_TIMED = (AUTO_NAME, "stock_fixed")  # the latter is stock and one more copy
 """Per kind of layer, all its backends together: decides the number of rounds."""
 
 
@@ -136,14 +136,14 @@ def _key(layer: Layer, x: _Input, setting: Setting) -> str:
 
 def _choose_one(key: str, layers: list[tuple[Layer, _Input]], setting: Setting, device: torch.device) -> KeyChoice:
     layer, x = layers[0]
-    here = replace(setting, head_dim_qk=layer.head_dim_qk, head_dim_v=layer.head_dim_v)
-    refused = {
-        name: reasons
-        for name, backend in BACKENDS.items()
-        if name not in _NOT_TIMED and (reasons := refusal(backend, here, num_heads=layer.num_heads))
-    }
-    able = [name for name in BACKENDS if name not in _NOT_TIMED and name not in refused]
-    chosen_by_pytorch = expected_kernel(BACKENDS["sdpa"], here, num_heads=layer.num_heads)
+    [here] = settings_of([layer], setting)
+    refused: dict[str, list[str]] = {}
+    for name in _candidates():
+        reasons = check(name, here)
+        if reasons or not BACKENDS[name].is_softmax:
+            refused[name] = reasons or ["it computes another attention than softmax"]
+    able = [name for name in _candidates() if name not in refused]
+    chosen_by_pytorch = expected_kernel(BACKENDS["sdpa"], here)
     if "sdpa" in able and chosen_by_pytorch in able:
         able.remove("sdpa")
         refused["sdpa"] = [f"it is {chosen_by_pytorch} here, which is timed under that name"]
@@ -156,6 +156,11 @@ def _choose_one(key: str, layers: list[tuple[Layer, _Input]], setting: Setting, 
         timings=tuple(timings),
         refused=refused,
     )
+
+
+def _candidates() -> list[str]:
+    """All but auto itself, and stock_fixed, which is stock and one more copy."""
+    return [name for name, backend in BACKENDS.items() if name != AUTO_NAME and backend.around is None]
 
 
 def _time(layer: Layer, x: _Input, backends: list[str], setting: Setting, device: torch.device) -> list[Timing]:

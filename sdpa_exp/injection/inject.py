@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from sdpa_exp.attention.auto import AUTO_NAME
+from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.dispatch import ATTRIBUTE, REQUESTED, install_dispatcher, is_installed

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from torch import nn
 
+from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.injection.families import FAMILIES, Family
 
-__all__ = ["FAMILIES", "Family", "Layer", "find_layers"]
+__all__ = ["FAMILIES", "Family", "Layer", "find_layers", "settings_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,14 @@ def find_layers(model: nn.Module) -> list[Layer]:
             layer = Layer(name=name, module=module, family=family.name, num_heads=heads, head_dim_qk=qk, head_dim_v=v)
             layers.append(layer)
     return layers
+
+
+def settings_of(layers: Iterable[Layer], base: Setting) -> list[Setting]:
+    """What a backend is asked for at each of these layers, in their order."""
+    return [
+        replace(base, num_heads=layer.num_heads, head_dim_qk=layer.head_dim_qk, head_dim_v=layer.head_dim_v)
+        for layer in layers
+    ]
 
 
 def family_of(module: nn.Module) -> Family | None:

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import nn
 
-from sdpa_exp.attention.eager import explicit_attention
+from sdpa_exp.attention.backends.eager import explicit_attention
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.dispatch import stock_forward
 from sdpa_exp.injection.families import Family

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sdpa_exp.attention.backend import BackendFunction
-from sdpa_exp.attention.eager import explicit_attention
+from sdpa_exp.attention.backends.eager import explicit_attention
 from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.injection.dispatch import ATTRIBUTE, install_dispatcher
 

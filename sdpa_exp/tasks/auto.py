@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sdpa_exp.attention.auto import AutoChoice
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.cache import cache_root
 from sdpa_exp.injection.auto import choose
+from sdpa_exp.injection.auto_choice import AutoChoice
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.runs.environment import collect_environment
 from sdpa_exp.tasks.hardware import capability_of, dtype_of

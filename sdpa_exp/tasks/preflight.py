@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from sdpa_exp.attention.auto import AUTO_NAME
-from sdpa_exp.attention.choice import expected_kernel, refusal
-from sdpa_exp.attention.registry import BACKENDS, get_backend
+from sdpa_exp.attention.backend import AUTO_NAME
+from sdpa_exp.attention.pytorch_kernels import expected_kernel
+from sdpa_exp.attention.registry import check, get_backend, refusal
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import BackendUnavailable, InjectionError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.determinism import reasons_against_strict
-from sdpa_exp.injection.layers import Layer, find_layers
+from sdpa_exp.injection.layers import find_layers, settings_of
 from sdpa_exp.tasks.auto import base_setting, resolve_auto
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmCheck:
-    """What preflight found for one arm: reasons against it (empty when it can run), and its kernel."""
+    """What preflight found for one arm: reasons against it (empty when it can run), and the kernel of each layer."""
 
     arm: str
     backend: str
     reasons: tuple[str, ...]
-    kernel: str | None
+    kernels: tuple[str | None, ...]
     nearest: str | None
     copy_of: str | None = None
 
+    @property
+    def kernel(self) -> str | None:
+        """The kernels of all layers in words; None where that can't be said beforehand."""
+        return " and ".join(sorted({kernel for kernel in self.kernels if kernel})) or None
+
     def sentence(self) -> str:
         """Why it can't run, and what would."""
-        hint = f" Nearest that runs here: attention={self.nearest}." if self.nearest else ""
-        return f"attention={self.arm} can't run here: {'; '.join(self.reasons)}.{hint}"
+        return refusal(self.arm, list(self.reasons), nearest=self.nearest)
 
 
 def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
@@ -50,21 +54,22 @@ def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
             f"model={plan.model.name} has no attention layers that sdpa_exp knows. "
             "Choose a model with attention, such as model=yolo12n."
         )
-    settings = {_setting(plan, layer): layer for layer in layers}
-    backend = get_backend(plan.attention.backend)
-    reasons = {reason: None for setting in settings for reason in refusal(backend, setting)}
+    settings = settings_of(layers, base_setting(plan))
+    backend = plan.attention.backend
+    reasons = check(backend, *settings)
     strict = reasons_against_strict(network, base_setting(plan).device_type) if plan.determinism == "strict" else []
-    chosen = resolve_auto(plan, network).backends if backend.name == AUTO_NAME and not strict else {}
-    kernels = {
-        expected_kernel(get_backend(chosen.get(layer.name, plan.attention.backend)), setting, num_heads=layer.num_heads)
-        for setting, layer in settings.items()
-    }
+    chosen = resolve_auto(plan, network).backends if backend == AUTO_NAME and not strict else {}
     return ArmCheck(
         arm=plan.arm,
-        backend=plan.attention.backend,
+        backend=backend,
         reasons=(*reasons, *strict),
-        kernel=" and ".join(sorted(kernel for kernel in kernels if kernel)) or None,
-        nearest=_nearest(list(settings)) if reasons and not strict else None,
+        kernels=()
+        if reasons
+        else tuple(
+            expected_kernel(get_backend(chosen.get(layer.name, backend)), setting)
+            for layer, setting in zip(layers, settings, strict=True)
+        ),
+        nearest=_nearest(settings) if reasons and not strict else None,
         copy_of=plan.attention.copy_of,
     )
 
@@ -75,41 +80,34 @@ def require_backend(plan: Plan) -> None:
     Raises:
         BackendUnavailable: with all reasons, and the nearest backend that runs.
     """
-    check = check_arm(plan)
-    if check.reasons:
-        raise BackendUnavailable(check.sentence())
+    found = check_arm(plan)
+    if found.reasons:
+        raise BackendUnavailable(found.sentence())
 
 
 def same_kernel(checks: list[ArmCheck]) -> list[list[str]]:
-    """Groups of arms that will run the same kernel; stock and eager differ in layout, so they are no group.
+    """Groups of arms that will run the same kernel at every layer.
 
-    An A/A copy is meant to be the same.
+    Explicit softmax is left out, since stock and eager differ in layout; an A/A copy is meant to be the same.
     """
-    groups: dict[str, list[str]] = defaultdict(list)
-    for check in checks:
-        if not check.reasons and check.kernel and check.kernel != "softmax" and check.copy_of is None:
-            groups[check.kernel].append(check.arm)
+    groups: dict[tuple[str | None, ...], list[str]] = defaultdict(list)
+    for found in checks:
+        if not found.reasons and found.copy_of is None and not {None, "softmax"} & set(found.kernels):
+            groups[found.kernels].append(found.arm)
     return [arms for arms in groups.values() if len(arms) > 1]
 
 
-def _setting(plan: Plan, layer: Layer) -> Setting:
-    return replace(base_setting(plan), head_dim_qk=layer.head_dim_qk, head_dim_v=layer.head_dim_v)
-
-
 def _nearest(settings: list[Setting]) -> str | None:
-    """The first fused backend that runs in all these settings, then any other but stock."""
-    for name in ("flash", "efficient", "sdpa", *BACKENDS):
-        if not any(reason for setting in settings for reason in refusal(BACKENDS[name], setting)):
-            return name
-    return None
+    """The first fused backend that runs in all these settings; what PyTorch chooses runs nearly anywhere."""
+    return next((name for name in ("flash", "efficient", "sdpa") if not check(name, *settings)), None)
 
 
-def to_dict(check: ArmCheck) -> dict[str, Any]:
+def to_dict(found: ArmCheck) -> dict[str, Any]:
     """For sweep.json."""
     return {
-        "arm": check.arm,
-        "backend": check.backend,
-        "reasons": list(check.reasons),
-        "kernel": check.kernel,
-        "sentence": check.sentence() if check.reasons else None,
+        "arm": found.arm,
+        "backend": found.backend,
+        "reasons": list(found.reasons),
+        "kernel": found.kernel,
+        "sentence": found.sentence() if found.reasons else None,
     }

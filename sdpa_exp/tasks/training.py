@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from sdpa_exp.attention.auto import AUTO_NAME
+from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.injection.trainer import trainer_class

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sdpa_exp.attention.eager import explicit_attention
+from sdpa_exp.attention.backends.eager import explicit_attention
 from sdpa_exp.attention.padding import PaddedToOneHeadDim
 from sdpa_exp.attention.registry import BACKENDS
 

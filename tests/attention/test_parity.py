@@ -10,18 +10,13 @@ import torch
 from torch import Tensor
 
 from sdpa_exp.attention.backend import BackendFunction
-from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.eager import explicit_attention
-from sdpa_exp.attention.registry import BACKENDS
+from sdpa_exp.attention.backends.eager import explicit_attention
+from sdpa_exp.attention.registry import BACKENDS, check
 from sdpa_exp.attention.requirements import Setting
 
 SHAPE_BHND = (3, 2, 100, 32)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-NAMES = [
-    backend.name
-    for backend in BACKENDS.values()
-    if backend.kernels and backend.function is not None and backend.name != "auto"
-]
+NAMES = [name for name, backend in BACKENDS.items() if backend.function and backend.is_softmax and name != "auto"]
 
 
 def run(function: BackendFunction, inputs: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
@@ -47,7 +42,7 @@ def inputs(dtype: torch.dtype) -> list[Tensor]:
 def test_backend_is_as_close_to_the_truth_as_the_plain_computation(name: str, dtype: torch.dtype) -> None:
     backend = BACKENDS[name]
     setting = Setting(device_type="cpu", capability=None, dtype=dtype, head_dim_qk=32, head_dim_v=32)
-    if reasons := refusal(backend, setting):
+    if reasons := check(backend, setting):
         pytest.skip(f"{name} can't run here: {'; '.join(reasons)}")
     assert backend.function is not None
     truth = run(explicit_attention, inputs(dtype), torch.float64)

@@ -8,8 +8,8 @@ from importlib import metadata
 import pytest
 import torch
 
-from sdpa_exp.attention.choice import expected_kernel, refusal
-from sdpa_exp.attention.registry import BACKENDS, get_backend
+from sdpa_exp.attention.pytorch_kernels import expected_kernel
+from sdpa_exp.attention.registry import BACKENDS, check, get_backend
 from sdpa_exp.attention.requirements import FLOATS, HALVES, Package, Requirements, Setting, reasons_against
 from sdpa_exp.errors import BackendUnavailable
 
@@ -54,7 +54,7 @@ def test_unequal_and_large_head_dims_are_each_a_reason() -> None:
 
 def test_flash_pads_unequal_head_dims_and_pytorch_confirms_it() -> None:
     psa = dataclasses.replace(CPU, head_dim_qk=32, head_dim_v=64)
-    assert refusal(BACKENDS["flash"], psa) == []
+    assert check(BACKENDS["flash"], psa) == []
     assert expected_kernel(BACKENDS["flash"], psa) == "flash"
 
 
@@ -70,7 +70,7 @@ def test_unfused_backends_run_anywhere(name: str) -> None:
 
 
 def test_pytorch_itself_confirms_that_flash_runs_on_a_cpu() -> None:
-    assert refusal(BACKENDS["flash"], CPU) == []
+    assert check(BACKENDS["flash"], CPU) == []
 
 
 def test_on_a_cpu_sdpa_is_flash_and_math_where_head_dims_differ() -> None:
@@ -79,17 +79,25 @@ def test_on_a_cpu_sdpa_is_flash_and_math_where_head_dims_differ() -> None:
 
 
 def test_a_misspelt_backend_lists_the_known_ones() -> None:
-    with pytest.raises(BackendUnavailable, match="'falsh' is unknown: expected one of stock, eager, sdpa, flash"):
+    with pytest.raises(BackendUnavailable, match="'falsh' is unknown: expected one of auto, cudnn, eager, eff"):
         get_backend("falsh")
 
 
 def test_a_backend_of_ones_own_is_imported_by_name() -> None:
-    assert get_backend("sdpa_exp.attention.eager:EAGER") is BACKENDS["eager"]
+    assert get_backend("sdpa_exp.attention.backends.eager:BACKEND") is BACKENDS["eager"]
+
+
+def test_a_plain_function_is_a_backend_that_promises_nothing() -> None:
+    found = get_backend("sdpa_exp.attention.backends.eager:explicit_attention")
+    assert (found.name, found.kernels, found.is_softmax) == ("explicit_attention", None, False)
+    assert found.summary.startswith("softmax(q k^T * scale) v")
+    assert check(found, CPU) == []
 
 
 def test_a_name_that_is_no_backend_is_refused() -> None:
-    with pytest.raises(BackendUnavailable, match="is a function; expected a Backend instance"):
-        get_backend("sdpa_exp.attention.eager:explicit_attention")
+    for name in ("sdpa_exp.attention.backend:Backend", "sdpa_exp.attention.requirements:dtype_name"):
+        with pytest.raises(BackendUnavailable, match=r"expected a function f\(q, k, v, scale\) -> out, or a Backend"):
+            get_backend(name)
     with pytest.raises(BackendUnavailable, match="can't be imported"):
         get_backend("no_such_package:BACKEND")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.compose import plan_from_config, register_schemas
-from sdpa_exp.config.location import conf_dir
 from sdpa_exp.config.plan import Job, Plan
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sdpa_exp.config.location import conf_dir
+from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.plan import read_plan, write_plan
 from sdpa_exp.config.schema import YoloDirDataset
 from sdpa_exp.config.train_schema import TrainConfig
@@ -17,7 +17,7 @@ from tests.config.composing import compose_config, compose_plan
 
 FILES = sorted(conf_dir().glob("*/*.yaml"))
 OPTIONS = [f"{file.parent.name}={file.stem}" for file in FILES]
-NEEDS = {"dataset=yolo_dir": ("dataset.path=data.yaml",), "attention=efficient": ("hardware.device=auto",)}
+NEEDS = {"dataset=yolo_dir": ("dataset.path=data.yaml",)}
 YAML_1_1_WORDS = ("on", "off", "yes", "no", "null", "true", "false", "y", "n")
 
 # Ultralytics' training arguments that are facts of another group, ours, or Ultralytics' own way of saying things.

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from sdpa_exp.conf_dir import attentions_in, conf_dir
 from sdpa_exp.entry import start
 
-ALL_ATTENTIONS = "expected one of auto, cudnn, eager, efficient, flash, flash_attn, flex, identity, math, sdpa, stock."
+ALL_ATTENTIONS = f"expected one of {', '.join(attentions_in(conf_dir()))}."
 
 CASES = {
     "hardware.bach=4": "There is no key hardware.bach: expected perhaps hardware.batch or hardware.cache. hardware has",

@@ -10,7 +10,7 @@ from torch import nn
 
 from sdpa_exp import attest, inject
 from sdpa_exp.attention.backend import Backend
-from sdpa_exp.attention.eager import explicit_attention
+from sdpa_exp.attention.backends.eager import explicit_attention
 from sdpa_exp.attention.requirements import ANYWHERE
 from sdpa_exp.errors import AttestationError, InjectionError
 from sdpa_exp.injection.build import build_network

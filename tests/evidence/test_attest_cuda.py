@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from sdpa_exp import inject
-from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.registry import BACKENDS, get_backend
+from sdpa_exp.attention.registry import BACKENDS, check, get_backend
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.evidence.attest import attest_call, judge
 from sdpa_exp.injection.build import build_network
@@ -28,7 +27,7 @@ def test_a_backend_runs_the_kernel_it_stands_for_on_cuda(name: str, precision: s
     dtype = DTYPES[precision]
     capability = torch.cuda.get_device_capability()
     setting = Setting(device_type="cuda", capability=capability, dtype=dtype, head_dim_qk=32, head_dim_v=32)
-    if reasons := refusal(get_backend(name), setting):
+    if reasons := check(get_backend(name), setting):
         pytest.skip(f"{name} can't run here in {precision}: {'; '.join(reasons)}")
     network: Any = build_network("yolo12n.yaml", 3).cuda().to(memory_format=torch.channels_last).train()
     images = torch.rand(2, 3, 160, 160, device="cuda").contiguous(memory_format=torch.channels_last)

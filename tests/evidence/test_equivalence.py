@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sdpa_exp import verify
 from sdpa_exp.attention.backend import Backend
-from sdpa_exp.attention.eager import explicit_attention
+from sdpa_exp.attention.backends.eager import explicit_attention
 from sdpa_exp.attention.requirements import ANYWHERE
 from sdpa_exp.errors import EquivalenceError, InjectionError
 from sdpa_exp.evidence.equivalence import capture_calls, compare_layer

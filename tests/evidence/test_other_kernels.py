@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from sdpa_exp import Attention, attest, inject
 from sdpa_exp.attention.backend import Backend
-from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.eager import explicit_attention
-from sdpa_exp.attention.registry import BACKENDS
+from sdpa_exp.attention.backends.eager import explicit_attention
+from sdpa_exp.attention.registry import BACKENDS, check
 from sdpa_exp.attention.requirements import ANYWHERE, Setting
 from sdpa_exp.evidence.attest import attest_call, judge
 from sdpa_exp.injection.layers import find_layers
@@ -104,7 +103,7 @@ def test_flex_really_runs_forward_on_a_cpu_and_is_attested() -> None:
     setting = Setting(
         device_type="cpu", capability=None, dtype=torch.float32, head_dim_qk=16, head_dim_v=16, needs_grad=False
     )
-    if reasons := refusal(BACKENDS["flex"], setting):
+    if reasons := check(BACKENDS["flex"], setting):
         pytest.skip(f"flex can't run here: {'; '.join(reasons)}")
     network = nn.Sequential(Attention(64, 4, backend="flex")).eval()
 

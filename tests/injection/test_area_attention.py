@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from ultralytics.nn.modules.block import AAttn
 
-from sdpa_exp.attention.eager import explicit_attention
-from sdpa_exp.attention.sdpa import sdpa
+from sdpa_exp.attention.backends.eager import explicit_attention
+from sdpa_exp.attention.backends.sdpa import sdpa
 from sdpa_exp.injection.area_attention import area_attention
 
 FORMATS = (torch.contiguous_format, torch.channels_last)

@@ -11,8 +11,7 @@ from ultralytics.nn.modules.block import AAttn, Attention
 
 from sdpa_exp import inject
 from sdpa_exp.attention.backend import Backend
-from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.registry import BACKENDS
+from sdpa_exp.attention.registry import BACKENDS, check
 from sdpa_exp.attention.requirements import Setting
 
 
@@ -43,7 +42,7 @@ def test_one_graph_and_no_break(backend: Backend, layer: str) -> None:
         compiled=True,
         purpose="benchmark",
     )
-    if reasons := refusal(BACKENDS[name], setting):
+    if reasons := check(BACKENDS[name], setting):
         pytest.skip(f"{name} can't run here: {'; '.join(reasons)}")
     network = nn.Sequential(LAYERS[layer]())
     inject(network, name)

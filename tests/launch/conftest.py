@@ -60,4 +60,4 @@ def sdpa_exp(*arguments: str, cwd: Path, **variables: str) -> Finished:
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """stock and sdpa with two seeds, and an arm that can't run on a CPU."""
     cwd = tmp_path_factory.mktemp("sweep")
-    return sdpa_exp(*TINY, "hardware.device=auto", "attention=stock,sdpa,efficient", "seed=0,42", "-m", cwd=cwd)
+    return sdpa_exp(*TINY, "attention=stock,sdpa,efficient", "seed=0,42", "-m", cwd=cwd)

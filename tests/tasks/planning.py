@@ -6,8 +6,8 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 
+from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.compose import plan_from_config, register_schemas
-from sdpa_exp.config.location import conf_dir
 from sdpa_exp.config.plan import Job, Plan
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from sdpa_exp.config.schema import (
 )
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import BackendUnavailable, InjectionError
+from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.launch.announce import same_kernel_sentence
 from sdpa_exp.tasks.preflight import check_arm, require_backend, same_kernel, to_dict
 
@@ -46,6 +49,18 @@ def test_on_a_cpu_sdpa_and_flash_are_one_kernel_and_stock_and_eager_are_not() ->
     checks = [check_arm(plan_for(backend)) for backend in ("stock", "eager", "sdpa", "flash", "math")]
     assert [check.kernel for check in checks] == ["softmax", "softmax", "flash", "flash", "math"]
     assert same_kernel(checks) == [["sdpa", "flash"]]
+
+
+def test_auto_is_another_arm_than_flash_where_it_differs_at_one_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All layers of yolo12n have one head_dim; the last one alone is flash, as for the arm `flash`."""
+    layers = [layer.name for layer in find_layers(build_network("yolo12n.yaml"))]
+    backends = dict.fromkeys(layers, "eager") | {layers[-1]: "flash"}
+    monkeypatch.setattr(
+        "sdpa_exp.tasks.preflight.resolve_auto", lambda plan, network: SimpleNamespace(backends=backends)
+    )
+    checks = [check_arm(plan_for(backend)) for backend in ("auto", "flash")]
+    assert [check.kernel for check in checks] == ["flash and softmax", "flash"]
+    assert same_kernel(checks) == []
 
 
 def test_an_aa_copy_is_no_second_arm_with_the_same_kernel() -> None:

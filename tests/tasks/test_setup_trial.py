@@ -92,7 +92,7 @@ def test_what_installs_and_does_not_run_says_why(tmp_path: Path) -> None:
     trial = attempt(wheel(tmp_path, backend="efficient"), plan_for(tmp_path))
     assert trial.outcome == "does not run"
     assert trial.error == (
-        "attention=efficient can't run here: it has no CPU kernel (it runs on CUDA). See task=doctor."
+        "attention=efficient can't run here: it has no CPU kernel (it runs on CUDA). task=doctor says what can."
     )
 
 

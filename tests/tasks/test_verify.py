@@ -93,8 +93,8 @@ def test_a_backend_that_is_equal_because_it_is_another_one_is_caught(tmp_path: P
 
 
 def test_an_arm_that_cannot_run_in_any_precision_is_refused_with_reasons(tmp_path: Path) -> None:
-    with pytest.raises(BackendUnavailable, match=r"can't be verified here: in fp32: it has no CPU kernel"):
-        run(tmp_path, "hardware=auto", "attention=efficient", "hardware.device=auto")
+    with pytest.raises(BackendUnavailable, match="attention=efficient can't run here: in fp32: it has no CPU kernel"):
+        run(tmp_path, "attention=efficient")
 
 
 @pytest.mark.parametrize("columns", [80, 140])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
-from sdpa_exp.attention.auto import AUTO_NAME
-from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.registry import BACKENDS, get_backend
+from sdpa_exp.attention.backend import AUTO_NAME
+from sdpa_exp.attention.registry import BACKENDS, check, get_backend
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import BackendUnavailable
@@ -26,37 +26,47 @@ AS_STOCK = "it is stock's own code and one more copy in backward: name it in ben
 def arms_of(plan: Plan) -> tuple[Arms, dict[str, str]]:
     """The arms by label, and those that are left out everywhere with the reason.
 
-    Raises:
-        BackendUnavailable: a name in bench.arms is no backend.
+    The arms are those of bench.arms, or all there are; what `attention=` names on the command line is one of them.
     """
-    if plan.bench.arms is None:
+    names, left_out = plan.bench.arms, {}
+    if names is None:
         left_out = {"flex": COMPILES, "stock_fixed": AS_STOCK}
-        return {name: name for name in BACKENDS if name not in {AUTO_NAME, *left_out}}, left_out
-    return {get_backend(name).name: name for name in plan.bench.arms}, {}
+        names = [name for name in (*BACKENDS, *plan.attentions) if name not in {AUTO_NAME, *left_out}]
+    labels = [name.rpartition(":")[2] for name in names]
+    arms = {
+        label if labels.count(label) == 1 else name: plan.backend_of(name)
+        for name, label in zip(names, labels, strict=True)
+    }
+    if any(line.startswith(("attention=", "attention.")) for line in plan.job.overrides):
+        arms[plan.arm] = plan.attention.backend
+        left_out.pop(plan.arm, None)
+    return arms, left_out
 
 
-def bench_setting(plan: Plan, precision: str, *, needs_grad: bool, head_dim_qk: int, head_dim_v: int) -> Setting:
-    """What backends are asked to do in a case."""
+def bench_setting(plan: Plan, precision: str, shape: Sequence[int], *, needs_grad: bool) -> Setting:
+    """What backends are asked to do in a case with q, k, v of this shape: B, H, N, D, and v's own head_dim."""
+    _, num_heads, num_tokens, head_dim_qk, head_dim_v = shape
     return replace(
         base_setting(plan),
         dtype=DTYPES[precision],
         needs_grad=needs_grad,
         head_dim_qk=head_dim_qk,
         head_dim_v=head_dim_v,
+        num_heads=num_heads,
+        num_tokens=num_tokens,
         compiled=False,
         purpose="benchmark",
     )
 
 
-def refusals(arms: Arms, setting: Setting, *, level: str, num_heads: int, num_tokens: int) -> dict[str, str]:
+def refusals(arms: Arms, setting: Setting, *, level: str) -> dict[str, str]:
     """Label -> why the arm can't run in this setting, for those that can't."""
     refused = {}
     for label, name in arms.items():
         if level == "op" and (name == FLOOR or get_backend(name).function is None):
             refused[label] = NO_FLOOR if name == FLOOR else NO_STOCK
             continue
-        reasons = refusal(get_backend(name), setting, num_heads=num_heads, num_tokens=num_tokens)
-        if reasons:
+        if reasons := check(name, setting):
             refused[label] = "; ".join(reasons)
     return refused
 

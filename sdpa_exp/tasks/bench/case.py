@@ -25,14 +25,14 @@ class Entry:
         prepare: brings the arm about; called before each sample, never timed.
         watched: the same computation through the modules of `layers`, for the profiler.
         layers: where kernels are looked for.
-        allowed: the kernels that count as this arm.
+        allowed: the kernels that count as this arm; None where it is code of its own that may run any.
     """
 
     call: Callable[[], object]
     prepare: Callable[[], object]
     watched: Callable[[], object]
     layers: tuple[Layer, ...]
-    allowed: Mapping[str, frozenset[Kernel]]
+    allowed: Mapping[str, frozenset[Kernel] | None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,9 +94,8 @@ def _refusals(
     """Arms that can't run at one of these kinds of layers."""
     found: dict[str, str] = {}
     for kind in kinds:
-        _, heads, tokens, head_dim, head_dim_v = kind.shape
-        setting = bench_setting(plan, precision, needs_grad=needs_grad, head_dim_qk=head_dim, head_dim_v=head_dim_v)
-        found = {**refusals(arms, setting, level=level, num_heads=heads, num_tokens=tokens), **found}
+        setting = bench_setting(plan, precision, kind.shape, needs_grad=needs_grad)
+        found = {**refusals(arms, setting, level=level), **found}
     return found
 
 

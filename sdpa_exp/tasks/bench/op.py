@@ -47,9 +47,7 @@ def op_cases(
         head_dim_v = shape[4] if len(shape) > 4 else head_dim
         for what in ("forward", "forward+backward"):
             is_backward = what != "forward"
-            setting = bench_setting(
-                plan, precision, needs_grad=is_backward, head_dim_qk=head_dim, head_dim_v=head_dim_v
-            )
+            setting = bench_setting(plan, precision, (*shape[:4], head_dim_v), needs_grad=is_backward)
             cases.append(
                 Case(
                     level=LEVEL,
@@ -69,7 +67,7 @@ def op_cases(
                     build=functools.partial(
                         _build, shape=shape, precision=precision, device=device, is_backward=is_backward
                     ),
-                    refused=refusals(arms, setting, level=LEVEL, num_heads=heads, num_tokens=tokens),
+                    refused=refusals(arms, setting, level=LEVEL),
                 )
             )
     return cases

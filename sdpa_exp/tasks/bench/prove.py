@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from sdpa_exp.attention.backend import Kernel
-from sdpa_exp.evidence.kernels import LABELS
+from sdpa_exp.evidence.kernels import LABELS, OWN_CODE
 from sdpa_exp.evidence.profile import Sightings, profile_layers
 from sdpa_exp.measure.clock import synchronize
 from sdpa_exp.measure.memory import peak_of_call
@@ -56,7 +56,10 @@ def prove_case(case: Case, row: dict[str, Any], arms: Arms, *, device: torch.dev
             continue
         energy, reason = _energy(entry, row, device, probe)
         row["arms"][label] |= {
-            "kernels": {"forward": _labels(forward), "backward": _labels(backward)},
+            "kernels": {
+                direction: _labels(seen) or ([f"{OWN_CODE} ({label})"] if None in entry.allowed.values() else [])
+                for direction, seen in (("forward", forward), ("backward", backward))
+            },
             "memory": asdict(memory),
             "energy_j": energy,
             "energy_reason": reason,
@@ -84,8 +87,10 @@ def _withdraw(row: dict[str, Any], label: str, reason: str) -> None:
             arm["speedup"] = None
 
 
-def _mismatch(forward: Sightings, backward: Sightings, allowed: Mapping[str, Collection[Kernel]]) -> str | None:
+def _mismatch(forward: Sightings, backward: Sightings, allowed: Mapping[str, Collection[Kernel] | None]) -> str | None:
     for layer, kernels in allowed.items():
+        if kernels is None:
+            continue
         ran = {kernel for seen in (forward, backward) if layer in seen for kernel in seen[layer].kernels}
         wanted = " or ".join(sorted(LABELS[kernel] for kernel in kernels)) or "no attention"
         if ran - set(kernels):

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from sdpa_exp.attention.backend import Backend
-from sdpa_exp.attention.choice import expected_kernel, refusal
-from sdpa_exp.attention.registry import BACKENDS, get_backend
+from sdpa_exp.attention.pytorch_kernels import expected_kernel
+from sdpa_exp.attention.registry import BACKENDS, check, get_backend
 from sdpa_exp.attention.requirements import Package, Setting, reasons_against
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.build import build_network
-from sdpa_exp.injection.layers import find_layers
+from sdpa_exp.injection.layers import find_layers, settings_of
 from sdpa_exp.tasks.auto import base_setting
 from sdpa_exp.tasks.hardware import DTYPES, capability_of, image_mib, resolve_hardware
 
@@ -44,10 +44,7 @@ def availability(plan: Plan) -> dict[str, Any]:
         )
     shapes = list(dict.fromkeys((layer.num_heads, layer.head_dim_qk, layer.head_dim_v) for layer in layers))
     base = base_setting(dataclasses.replace(plan, hardware=hardware))
-    settings = [
-        dataclasses.replace(base, dtype=torch.float32, head_dim_qk=head_dim_qk, head_dim_v=head_dim_v)
-        for head_dim_qk, head_dim_v in dict.fromkeys(shape[1:] for shape in shapes)
-    ]
+    settings = list(dict.fromkeys(settings_of(layers, dataclasses.replace(base, dtype=torch.float32))))
     chosen = get_backend(plan.attention.backend)
     backends = {**BACKENDS, plan.attention.backend: chosen}
     table = {name: _row(backend, settings) for name, backend in backends.items()}
@@ -72,14 +69,14 @@ def availability(plan: Plan) -> dict[str, Any]:
 
 def step_for(backend: Backend, settings: list[Setting]) -> str | None:
     """The one step that would make a backend run: a package, another precision, a GPU; None where it runs already."""
-    if not _reasons(backend, settings):
+    if not check(backend, *settings):
         return None
     packages = _missing_packages(backend)
     if packages and settings[0].device_type in backend.requirements.dtypes:
         return packages[0].install
     hopeless = _untrainable(settings[0].device_type, settings[0].capability)
     for name in DTYPES:
-        if name not in hopeless and not _reasons(backend, [_in(setting, name) for setting in settings]):
+        if name not in hopeless and not check(backend, *(_in(setting, name) for setting in settings)):
             return f"hardware.precision={name}"
     for capability, words in _GPUS:
         for name, in_words in (("fp32", ""), ("bf16", " in bf16 or fp16"), ("fp16", " in fp16")):
@@ -105,7 +102,7 @@ def _row(backend: Backend, settings: list[Setting]) -> dict[str, Any]:
     precisions: dict[str, Any] = {}
     for name in ("fp32", "bf16", "fp16"):
         here = [_in(setting, name) for setting in settings]
-        reasons = _reasons(backend, here)
+        reasons = check(backend, *here)
         kernels = sorted({str(k) for k in (expected_kernel(backend, setting) for setting in here) if k})
         precisions[name] = {"reasons": reasons, "kernel": None if reasons else " and ".join(kernels) or None}
     runs = any(not entry["reasons"] for entry in precisions.values())  # even where no training has that precision
@@ -128,8 +125,3 @@ def _untrainable(device_type: str, capability: tuple[int, int] | None) -> dict[s
 
 def _in(setting: Setting, precision: str) -> Setting:
     return dataclasses.replace(setting, dtype=DTYPES[precision])
-
-
-def _reasons(backend: Backend, settings: list[Setting]) -> list[str]:
-    """Why a backend can't run in any of the settings, each reason once."""
-    return list(dict.fromkeys(reason for setting in settings for reason in refusal(backend, setting)))

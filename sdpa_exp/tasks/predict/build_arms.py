@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from sdpa_exp.attention.auto import AUTO_NAME
+from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.cache import cache_root
 from sdpa_exp.injection.auto import choose

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.registry import get_backend
+from sdpa_exp.attention.registry import check
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.injection.layers import Layer
+from sdpa_exp.injection.layers import Layer, settings_of
 from sdpa_exp.tasks.auto import base_setting
 from sdpa_exp.tasks.hardware import DTYPES
 
@@ -34,10 +33,8 @@ class Setup:
 def arms_of(plan: Plan) -> dict[str, str]:
     """Arm -> backend: the baseline first, then the plan's own arm, then those of predict.arms."""
     baseline = baseline_of(plan)
-    backends = {baseline: baseline, plan.arm: plan.attention.backend}
-    for name in plan.predict.arms or ():
-        backends.setdefault(name, name)
-    return backends
+    names = [baseline, plan.arm, *(plan.predict.arms or ())]
+    return {name.rpartition(":")[2]: plan.backend_of(name) for name in names}
 
 
 def baseline_of(plan: Plan) -> str:
@@ -70,8 +67,4 @@ def reasons_against(plan: Plan, backend: str, setup: Setup, layers: list[Layer])
     """Why a backend can't predict with this setup; empty when it can."""
     if setup.precision == "fp16" and torch.device(plan.hardware.device).type == "cpu":
         return ["Ultralytics predicts in fp32 on a CPU, whatever it is asked for"]
-    settings = {
-        dataclasses.replace(setting_of(plan, setup), head_dim_qk=layer.head_dim_qk, head_dim_v=layer.head_dim_v)
-        for layer in layers
-    }
-    return list(dict.fromkeys(reason for each in settings for reason in refusal(get_backend(backend), each)))
+    return check(backend, *settings_of(layers, setting_of(plan, setup)))

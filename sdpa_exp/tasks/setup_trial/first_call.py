@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from typing import Any
 
 from sdpa_exp.config.plan import Plan, from_dict
@@ -40,24 +39,19 @@ def first_call(plan: Plan, backend: str) -> dict[str, Any]:
     """
     import torch
 
-    from sdpa_exp.attention.choice import refusal
-    from sdpa_exp.attention.registry import get_backend
+    from sdpa_exp.attention.registry import check, refusal
     from sdpa_exp.evidence.attest import judge
     from sdpa_exp.evidence.training_step import attest_training_step
     from sdpa_exp.injection.build import build_network
     from sdpa_exp.injection.inject import inject
-    from sdpa_exp.injection.layers import find_layers
+    from sdpa_exp.injection.layers import find_layers, settings_of
     from sdpa_exp.tasks.auto import base_setting
 
     device = torch.device(plan.hardware.device)
     precision = plan.hardware.precision or "fp32"
     network = build_network(plan.model.architecture)
-    reasons: dict[str, None] = {}
-    for layer in find_layers(network):
-        setting = replace(base_setting(plan), head_dim_qk=layer.head_dim_qk, head_dim_v=layer.head_dim_v)
-        reasons.update(dict.fromkeys(refusal(get_backend(backend), setting)))
-    if reasons:
-        raise BackendUnavailable(f"attention={backend} can't run here: {'; '.join(reasons)}. See task=doctor.")
+    if reasons := check(backend, *settings_of(find_layers(network), base_setting(plan))):
+        raise BackendUnavailable(refusal(backend, reasons))
     inject(network, backend)
     imgsz = plan.train.imgsz or _DEFAULT_IMGSZ
     images = torch.rand(_NUM_IMAGES, 3, imgsz, imgsz, generator=torch.Generator().manual_seed(plan.seed)).to(device)

@@ -8,9 +8,8 @@ import time
 
 import torch
 
-from sdpa_exp.attention.auto import AUTO_NAME
-from sdpa_exp.attention.choice import refusal
-from sdpa_exp.attention.registry import get_backend
+from sdpa_exp.attention.backend import AUTO_NAME
+from sdpa_exp.attention.registry import check, refusal
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.real_batch import real_batch
@@ -20,7 +19,7 @@ from sdpa_exp.evidence.end_to_end import EndToEnd, compare_end_to_end
 from sdpa_exp.evidence.equivalence import capture_calls, compare_layers
 from sdpa_exp.evidence.rule import Equivalence, LayerEquivalence
 from sdpa_exp.evidence.training_step import attest_training_step
-from sdpa_exp.injection.layers import Layer, find_layers
+from sdpa_exp.injection.layers import Layer, find_layers, settings_of
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
@@ -65,8 +64,7 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
     refused = _refused(plan, layers, device)
     precisions = [name for name in _precisions(plan, device) if name not in refused]
     if not precisions:
-        words = "; ".join(f"in {name}: {reason}" for name, reason in refused.items())
-        raise BackendUnavailable(f"attention={plan.arm} can't be verified here: {words}. See task=doctor.")
+        raise BackendUnavailable(refusal(plan.arm, [f"in {name}: {reason}" for name, reason in refused.items()]))
 
     backend = plan.attention.backend
     choices = resolve_auto(plan, network).backends if backend == AUTO_NAME else None
@@ -130,20 +128,10 @@ def _precisions(plan: Plan, device: torch.device) -> list[str]:
 
 def _refused(plan: Plan, layers: list[Layer], device: torch.device) -> dict[str, str]:
     """Precision -> why the backend can't run in it."""
-    backend = get_backend(plan.attention.backend)
     refused = {}
     for name in _precisions(plan, device):
-        settings = {
-            dataclasses.replace(
-                base_setting(plan),
-                dtype=DTYPES[name],
-                head_dim_qk=layer.head_dim_qk,
-                head_dim_v=layer.head_dim_v,
-                compiled=False,
-            )
-            for layer in layers
-        }
-        reasons = dict.fromkeys(reason for setting in settings for reason in refusal(backend, setting))
+        setting = dataclasses.replace(base_setting(plan), dtype=DTYPES[name], compiled=False)
+        reasons = check(plan.attention.backend, *settings_of(layers, setting))
         if reasons:
             refused[name] = "; ".join(reasons)
     return refused

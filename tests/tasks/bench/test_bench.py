@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sdpa_exp.attention.backend import Backend
-from sdpa_exp.attention.eager import EAGER
+from sdpa_exp.attention.backends.eager import BACKEND as EAGER
 from sdpa_exp.attention.requirements import ANYWHERE
 from sdpa_exp.errors import BackendUnavailable, ConfigError, RunError
 from sdpa_exp.runs.metrics import TASK_METRICS

@@ -17,19 +17,10 @@ def explicit_attention(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: fl
     return weights_BHNN @ v_BHND
 
 
-EAGER = Backend(
+BACKEND = Backend(
     name="eager",
     summary="explicit matmul, softmax, matmul in the fused backends' layout",
     function=explicit_attention,
-    kernels=frozenset({"softmax"}),
-    requirements=ANYWHERE,
-    executed_on=frozenset({"cpu"}),
-)
-
-STOCK = Backend(
-    name="stock",
-    summary="the model's own forward, untouched (Ultralytics: explicit matmul, softmax, matmul)",
-    function=None,
     kernels=frozenset({"softmax"}),
     requirements=ANYWHERE,
     executed_on=frozenset({"cpu"}),

@@ -66,7 +66,7 @@ def _is_channels_last(x: Tensor) -> bool:
     return x.is_contiguous(memory_format=torch.channels_last)
 
 
-STOCK_FIXED = Backend(
+BACKEND = Backend(
     name="stock_fixed",
     summary="stock with contiguous gradients: right where PyTorch's batch norm is wrong (a CPU, NCHW, one image)",
     function=None,

@@ -34,7 +34,7 @@ def flex(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor
     return out_BHND
 
 
-FLEX = Backend(
+BACKEND = Backend(
     name="flex",
     summary="PyTorch's flex_attention, compiled at first use",
     function=flex,

@@ -13,11 +13,12 @@ def identity(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Te
     return v_BHND
 
 
-IDENTITY = Backend(
+BACKEND = Backend(
     name="identity",
     summary="out = v, for benchmarks only: the floor that no attention can beat",
     function=identity,
     kernels=frozenset(),
+    is_softmax=False,
     requirements=Requirements(dtypes={"cpu": FLOATS, "cuda": FLOATS}, compiles=True, benchmark_only=True),
     executed_on=frozenset({"cpu"}),
 )

@@ -1,8 +1,4 @@
-"""`auto`: the one arm that chooses. What it chose, from which timings, and how that is kept.
-
-The choice is made before a training and is concrete from then on: every layer gets a core's name. How the timings are
-made is injection/auto.py's business, since they need a model.
-"""
+"""What `auto` chose, from which timings, and how that is kept; auto.py makes the choice."""
 
 from __future__ import annotations
 
@@ -12,13 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from sdpa_exp.attention.backend import FUSED_OR_MATH, Backend
-from sdpa_exp.attention.requirements import ANYWHERE
-from sdpa_exp.errors import BackendUnavailable
-
-AUTO_NAME = "auto"
 _SCHEMA_VERSION = 1
 
 
@@ -102,20 +91,3 @@ def write_choice(path: Path, choice: AutoChoice) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(json.dumps(choice.to_dict(), indent=1), encoding="utf-8")
     temporary.replace(path)
-
-
-def _unresolved(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:
-    raise BackendUnavailable(
-        "attention=auto has not chosen yet: expected a concrete backend at every layer. "
-        "Call sdpa_exp.injection.auto.choose first, and inject with its choice."
-    )
-
-
-AUTO = Backend(
-    name=AUTO_NAME,
-    summary="times every backend that can run here on the model's real shapes, and takes the fastest for each",
-    function=_unresolved,
-    kernels=FUSED_OR_MATH | {"softmax", "flash_attn", "flex"},
-    requirements=ANYWHERE,
-    executed_on=frozenset({"cpu"}),
-)

@@ -28,7 +28,7 @@ def flash_attn(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> 
     return out_BNHD.transpose(1, 2)
 
 
-FLASH_ATTN = Backend(
+BACKEND = Backend(
     name="flash_attn",
     summary="the flash-attn package (FlashAttention 2), not PyTorch's built-in flash",
     function=PaddedToOneHeadDim(function=flash_attn),
