@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
@@ -16,6 +17,7 @@ from urllib.parse import quote, unquote
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -25,13 +27,14 @@ from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.arguments import check_arguments
 from sdpa_exp.config.compose import plan_from_config, register_schemas
 from sdpa_exp.config.control import add_control, refuse_control
-from sdpa_exp.config.plan import Job, Plan
-from sdpa_exp.config.sweep import expand_sweep, is_enumerable, sweep_dir
+from sdpa_exp.config.folders import check_folders, find_swept_keys, own_run_folder, own_sweep_folder, sweep_dir
+from sdpa_exp.config.plan import Job
+from sdpa_exp.config.sweep import expand_sweep, is_enumerable
 from sdpa_exp.config.translate import translate
 from sdpa_exp.config.validate import check_sweep
 from sdpa_exp.errors import RunError, SdpaExpError
+from sdpa_exp.interruption import Interrupted, keeping, raise_on_signals
 
-INTERRUPTED = 130
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 T = TypeVar("T")
@@ -44,14 +47,16 @@ def start() -> int:
         Exception: a bug of ours, with its traceback.
     """
     register_schemas()
+    raise_on_signals()
     wants_traceback = os.environ.get(_FULL_ERROR) == "1"
     try:
         sys.argv[1:] = check_arguments(sys.argv[1:])
         with _hydra_raises():
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted: run folders keep what was measured so far.\n")
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        interrupted = error if isinstance(error, Interrupted) else Interrupted()
+        sys.stderr.write(f"{interrupted.sentence()}\n")
+        return interrupted.exit_code
     except Exception as error:
         expected = _expected(error)
         if expected is None:
@@ -81,9 +86,10 @@ def job(cfg: DictConfig) -> int | None:
                 overrides=tuple(hydra_cfg.overrides.task),
             ),
         )
-        if not is_sweep:
-            return launch.run_single(plan)
-        launch.run_job(plan)
+        with keeping(Path(plan.job.sweep_dir or plan.job.run_dir)):
+            if not is_sweep:
+                return launch.run_single(plan)
+            launch.run_job(plan)
     except SdpaExpError as error:  # in a sweep only with a sweeper whose jobs could not be checked beforehand
         return _say(error)
     return None
@@ -93,37 +99,40 @@ class SweepCallback(Callback):
     """Hydra's hooks around runs and sweeps; lives here, not in `__main__`, so that its name can be imported.
 
     Hydra turns exceptions in callbacks into warnings but lets `SystemExit` pass, so that is what leaves from here.
-    `num_jobs` and `command` reach the jobs, in whatever process, as overrides of this callback's own config.
+    `num_jobs`, `command` and `swept` reach the jobs, in whatever process, as overrides of this callback's own config.
     """
 
-    def __init__(self, num_jobs: int | None = None, command: str | None = None) -> None:
+    def __init__(
+        self, num_jobs: int | None = None, command: str | None = None, swept: Sequence[str] | None = None
+    ) -> None:
         self.num_jobs = num_jobs
         self.command = command
+        self.swept = swept
+        self._owned: AbstractContextManager[object] = nullcontext()  # the run's or sweep's folder, until its end
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the plan before Hydra makes a folder for it."""
+        """Check the plan, then make the folder ours."""
         _or_exit(lambda: _check_single(config))
+        self._owned = _or_exit(lambda: own_run_folder(config))
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Leave with the exit code of the job; an exception in it is Hydra's to raise again."""
         job_return: JobReturn = kwargs["job_return"]
+        with self._owned:
+            pass
         if job_return.status is JobStatus.COMPLETED:
             raise SystemExit(job_return.return_value)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check every job, and let the run layer refuse the sweep, before anything starts."""
-        plans, command = _or_exit(lambda: _begin(config))
-        settings = [f"++hydra.callbacks.sdpa_exp.command='{quote(command, safe='')}'"]
-        if plans:
-            settings.append(f"++hydra.callbacks.sdpa_exp.num_jobs={len(plans)}")
-        with open_dict(config):
-            config.hydra.overrides.hydra.extend(settings)
+        self._owned = _or_exit(lambda: _begin(config))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Compare, and leave with the exit code that the run folders add up to."""
         from sdpa_exp.launch import launch
 
-        raise SystemExit(_or_exit(lambda: launch.end_sweep(sweep_dir(config))))
+        with self._owned, keeping(sweep_dir(config)):
+            raise SystemExit(_or_exit(lambda: launch.end_sweep(sweep_dir(config))))
 
 
 def command_line() -> str:
@@ -137,17 +146,33 @@ def _check_single(config: DictConfig) -> None:
     refuse_control(plan_from_config(config, Job(run_dir=os.path.abspath(str(config.hydra.run.dir)))))
 
 
-def _begin(config: DictConfig) -> tuple[list[Plan], str]:
+def _begin(config: DictConfig) -> AbstractContextManager[object]:
+    """Check all jobs, make the sweep's folder ours, and tell the jobs what they can't know."""
     command = command_line()
     loader = GlobalHydra.instance().config_loader()
+    swept = find_swept_keys(config, OverridesParser.create(config_loader=loader))
+    _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.swept={json.dumps(swept)}")
     plans = expand_sweep(config, loader, command) if is_enumerable(config) else []
     if add_control(config, loader, plans):
         plans = expand_sweep(config, loader, command)
     check_sweep(plans)
+    check_folders(plans)
+    plans, owned = own_sweep_folder(config, plans)
+    folder = sweep_dir(config)
+    _tell_jobs(config, f"hydra.sweep.dir={json.dumps(str(folder))}")
+    _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.command='{quote(command, safe='')}'")
+    if plans:
+        _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.num_jobs={len(plans)}")
     from sdpa_exp.launch import launch
 
-    launch.begin_sweep(plans, sweep_dir(config), command)
-    return plans, command
+    with keeping(folder):
+        launch.begin_sweep(plans, folder, command)
+    return owned
+
+
+def _tell_jobs(config: DictConfig, override: str) -> None:
+    with open_dict(config):
+        config.hydra.overrides.hydra.append(override)
 
 
 def _or_exit(action: Callable[[], T]) -> T:

@@ -78,7 +78,9 @@ def test_a_sweep_is_announced_whole_then_run_then_ended(tmp_path: Path) -> None:
 def test_everything_lands_below_the_sweep_folder(tmp_path: Path) -> None:
     sweep_dir = Path(ask("attention=flash,sdpa", "-m", cwd=tmp_path).calls[0]["sweep_dir"])
     assert [path.name for path in tmp_path.iterdir()] == ["multirun"]
-    assert {path.name for path in sweep_dir.iterdir()} == {"0_flash_seed0", "1_sdpa_seed0", "multirun.yaml"}
+    assert {path.name for path in sweep_dir.iterdir()} == {
+        *("0_flash_seed0", "1_sdpa_seed0", "multirun.yaml", ".owner.lock")
+    }
     assert {path.name for path in (sweep_dir / "0_flash_seed0").iterdir()} == {".hydra"}
 
 
@@ -107,7 +109,9 @@ def test_a_sweep_that_the_run_layer_refuses_ends_with_its_sentence_and_code(tmp_
 def test_ctrl_c_ends_with_130_and_one_line(line: str, tmp_path: Path) -> None:
     answer = ask(*line.split(), cwd=tmp_path, behaviour="interrupt")
     assert answer.code == 130
-    assert answer.err == "Interrupted: run folders keep what was measured so far.\n"
+    (folder,) = (tmp_path / "multirun" / "comparison").iterdir()
+    kept = f"multirun/comparison/{folder.name}"
+    assert answer.err == f"Ended by Ctrl-C (SIGINT). What was measured so far is kept in {kept}\n"
     assert answer.names().count("run_job") <= 1
     assert "end_sweep" not in answer.names()
 
@@ -166,3 +170,42 @@ def test_another_python_is_told_which_one_to_use(tmp_path: Path) -> None:
     assert "is not installed for" in done.stderr
     assert "Use .venv/bin/python" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["run", "sweep"])
+def test_starts_at_the_same_time_share_no_folder(kind: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.recorded_entry", f"hydra.{kind}.dir=m/${{now:%Y}}"]  # one year: one name
+    command += ["seed=0,1", "-m"] if kind == "sweep" else []
+    started = [
+        subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    calls = [[json.loads(line) for line in process.communicate()[0].splitlines()] for process in started]
+    folders = [{call["plan"][f"{kind}_dir"] for call in each if "plan" in call} for each in calls]
+    assert [len(each) for each in folders] == [1, 1, 1]
+    year = next(iter((tmp_path / "m").iterdir())).name[:4]
+    assert set.union(*folders) == {f"{tmp_path}/m/{year}{suffix}" for suffix in ("", "_2", "_3")}
+    for each in calls:
+        (folder,) = {call["plan"][f"{kind}_dir"] for call in each if "plan" in call}
+        assert all(call["plan"]["run_dir"].startswith(folder) for call in each if "plan" in call)
+
+
+def test_two_jobs_with_one_folder_are_refused_before_the_first_with_the_overrides_of_both(tmp_path: Path) -> None:
+    answer = ask("attention=stock,sdpa", "seed=0,1", "hydra.sweep.subdir=${attention.name}", "-m", cwd=tmp_path)
+    assert (answer.code, answer.calls) == (2, [])
+    assert answer.err == (
+        "hydra.sweep.subdir gives job 0 (seed=0 attention=stock) and job 2 (seed=1 attention=stock) the same folder, "
+        "stock: expected one for each job. Leave it out, or put ${hydra.job.num} into it.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_default_folder_of_a_job_names_every_swept_key(tmp_path: Path) -> None:
+    line = ("attention=stock", "train.imgsz=320,640", "model=yolo12n,yolo11n", "train.epochs=3", "-m")
+    calls = ask(*line, cwd=tmp_path).calls
+    assert [Path(call["plan"]["run_dir"]).name for call in calls if call["call"] == "run_job"] == [
+        "0_stock_seed0_imgsz-320_model-yolo12n",
+        "1_stock_seed0_imgsz-320_model-yolo11n",
+        "2_stock_seed0_imgsz-640_model-yolo12n",
+        "3_stock_seed0_imgsz-640_model-yolo11n",
+    ]

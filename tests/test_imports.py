@@ -30,9 +30,10 @@ ARROWS = {
     "compare": ("runs", "config", "accuracy"),
     # telemetry: bench reads the energy counter at the edges of one arm's block, which sampling from outside can't.
     "tasks": ("callbacks", "data", "compare", "config", "measure", "telemetry", "tracking"),
-    "launch": ("tasks", "telemetry", "tracking"),
+    "interruption": (),
+    "launch": ("tasks", "telemetry", "tracking", "interruption"),
     "help": ("conf_dir",),
-    "entry": ("launch",),
+    "entry": ("launch", "interruption"),
     "__main__": ("entry", "help"),
     "__init__": ("evidence", "injection"),
 }

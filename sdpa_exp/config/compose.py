@@ -47,6 +47,7 @@ def plan_from_config(cfg: DictConfig, job: Job) -> Plan:
         if key != "hydra"
     }
     _refuse_unknown_keys(content)
+    content.pop("run")  # not what a run does: what happens to its folder
     _make_paths_absolute(content)
     _resolve_attentions(content, _config_dirs(cfg))
     plan = from_dict({**content, "job": asdict(job)})

@@ -135,6 +135,13 @@ class CompareConfig:
 
 
 @dataclass
+class RunConfig:
+    """What happens to the folder of a run or sweep."""
+
+    overwrite: bool = False
+
+
+@dataclass
 class Config:
     """The whole configuration, as `--cfg job` prints it."""
 
@@ -151,6 +158,7 @@ class Config:
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
+    run: RunConfig = field(default_factory=RunConfig)
     bench: BenchConfig = field(default_factory=BenchConfig)
     doctor: DoctorConfig = field(default_factory=DoctorConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)

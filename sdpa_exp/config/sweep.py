@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,13 @@ from hydra.core.utils import filter_overrides
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sdpa_exp.config.compose import plan_from_config
+from sdpa_exp.config.folders import sweep_dir
 from sdpa_exp.config.plan import Job, Plan
 
 
 def is_enumerable(config: DictConfig) -> bool:
     """Whether the jobs are known before the sweep: another sweeper than the basic one chooses as it goes."""
     return str(config.hydra.sweeper.get("_target_", "")).endswith(f".{BasicSweeper.__name__}")
-
-
-def sweep_dir(config: DictConfig) -> Path:
-    """The absolute sweep folder; asking for it fixes the time stamp in it for all jobs."""
-    return Path(os.path.abspath(str(config.hydra.sweep.dir)))
 
 
 def expand_sweep(config: DictConfig, loader: ConfigLoader, command: str) -> list[Plan]:

@@ -20,7 +20,7 @@ from sdpa_exp import errors
 from sdpa_exp.config.plan import Plan, from_dict, to_dict
 from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.errors import RunError, SdpaExpError
-from sdpa_exp.launch.process import end_on_signal, end_with_parent, prepare_environment
+from sdpa_exp.launch.process import end_in_order, prepare_environment
 from sdpa_exp.runs.files import PREFLIGHT_FILE, PREFLIGHT_LOG_FILE, PREFLIGHT_REQUEST_FILE, read_json, write_json_atomic
 from sdpa_exp.runs.sweep import Sweep, SweepJob
 from sdpa_exp.tracking.mlflow_environment import without_credentials
@@ -91,8 +91,7 @@ def main() -> int:
     sweep_dir = Path(sys.argv[1])
     request = json.loads((sweep_dir / PREFLIGHT_REQUEST_FILE).read_text(encoding="utf-8"))
     plans = [from_dict(content) for content in request]
-    end_on_signal()
-    end_with_parent()
+    end_in_order()
     prepare_environment(plans[0])
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     try:

@@ -28,6 +28,8 @@ from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, frozen_h
 from sdpa_exp.launch.make_record import record_unstarted
 from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.launch.supervise import show_end, supervise
+from sdpa_exp.runs.files import RESULT_FILE
+from sdpa_exp.runs.folder import own_folder
 from sdpa_exp.runs.record import Record, read_record
 from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
 from sdpa_exp.tasks.dispatch import get_task
@@ -43,7 +45,7 @@ def run_single(plan: Plan) -> int:
     Raises:
         TrackingError: the store can't be used; nothing was started.
         ComparisonError: task=compare has nothing it can compare.
-        KeyboardInterrupt: Ctrl-C, after the run was ended in order.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after the run was ended in order.
     """
     task = get_task(plan.task.name)
     if task.in_parent:
@@ -111,6 +113,19 @@ def run_job(plan: Plan) -> None:
     sweep_dir = Path(plan.job.sweep_dir or plan.run_dir.parent)
     tracker = _tracker_of(plan)
     try:
+        with own_folder(plan.run_dir, key="hydra.sweep.dir"):
+            _do_job(plan, sweep_dir, tracker, title)
+    except (SdpaExpError, OSError) as error:  # not our folder: what is in it is another process's
+        say(console, f"{title}: not started: {error}")
+    except KeyboardInterrupt:
+        tracker.close_sweep(sweep_dir, "KILLED")
+        raise
+
+
+def _do_job(plan: Plan, sweep_dir: Path, tracker: Tracker, title: str) -> None:
+    """One job in a folder that is ours."""
+    console = Console()
+    try:
         sweep = read_sweep(sweep_dir)
         plan = dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware))
         sentence = refusal_of(sweep, plan)
@@ -125,10 +140,8 @@ def run_job(plan: Plan) -> None:
         say(console, f"{title}: not started: {sentence}")
     except (SdpaExpError, OSError) as error:
         say(console, f"{title}: failed: {error}")
-        record_unstarted(plan, error)
-    except KeyboardInterrupt:
-        tracker.close_sweep(sweep_dir, "KILLED")
-        raise
+        if not (plan.run_dir / RESULT_FILE).exists():
+            record_unstarted(plan, error)
 
 
 def end_sweep(sweep_dir: Path) -> int:

@@ -14,7 +14,9 @@ import psutil
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.cache import cache_root
+from sdpa_exp.interruption import signal_words
 from sdpa_exp.tasks.allocator import default_allocator
+from sdpa_exp.tasks.limits import default_num_threads
 
 _CHECK_PERIOD_S = 1.0
 # Trackers that Ultralytics would start by itself, and its analytics; the run is ours to log.
@@ -23,6 +25,10 @@ _SETTINGS_OFF = ("sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", 
 
 class Killed(BaseException):
     """The worker was asked to end. Not an Exception: nothing between here and the worker's end may catch it."""
+
+    def __init__(self, why: str, exit_code: int) -> None:
+        super().__init__(why)
+        self.exit_code = exit_code
 
 
 def prepare_environment(plan: Plan) -> None:
@@ -40,8 +46,8 @@ def prepare_environment(plan: Plan) -> None:
     allocator = plan.hardware.allocator or default_allocator(plan.hardware.device)
     if allocator:
         os.environ["PYTORCH_ALLOC_CONF"] = allocator
-    if plan.hardware.num_threads:
-        os.environ["OMP_NUM_THREADS"] = str(plan.hardware.num_threads)
+    # A sweep has resolved this before its jobs, a single run resolves it once torch is there: the same for both.
+    os.environ["OMP_NUM_THREADS"] = str(plan.hardware.num_threads or default_num_threads())
     _provide_font(settings_dir / "Ultralytics" / "Arial.ttf")
 
 
@@ -54,23 +60,22 @@ def switch_off_trackers() -> None:
         settings.update(wrong)
 
 
-def end_on_signal() -> None:
-    """Turn SIGTERM and SIGINT into `Killed` in the main thread, so that the record is still written."""
+def end_in_order() -> None:
+    """Turn SIGTERM, SIGINT and the end of the parent into `Killed` in the main thread: the record is still written."""
+    parent = psutil.Process(os.getppid())
+    parent_is_gone = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        raise Killed(signal.Signals(number).name)
+        why = "the end of the process that started it" if parent_is_gone.is_set() else signal_words(number)
+        raise Killed(why, 128 + number)  # the code that a shell reports for the signal
 
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
-
-
-def end_with_parent() -> None:
-    """Watch the parent from a thread; when it is gone, end this process as a signal would."""
-    parent = psutil.Process(os.getppid())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
 
     def watch() -> None:
         while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
             threading.Event().wait(_CHECK_PERIOD_S)
+        parent_is_gone.set()
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent watch", daemon=True).start()

@@ -10,15 +10,15 @@ import subprocess
 import sys
 import time
 
-from filelock import FileLock, Timeout
-
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
 from sdpa_exp.errors import RunError
+from sdpa_exp.interruption import signal_of, signal_words
 from sdpa_exp.launch.make_record import now, record_of
 from sdpa_exp.launch.measured import with_telemetry
 from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.runs.events import EventTail
-from sdpa_exp.runs.files import LOG_FILE, OWNER_LOCK_FILE, RESULT_FILE
+from sdpa_exp.runs.files import LOG_FILE, RESULT_FILE
+from sdpa_exp.runs.folder import own_folder
 from sdpa_exp.runs.record import Record, read_record, write_record
 from sdpa_exp.telemetry.of_run import RunTelemetry
 from sdpa_exp.tracking.mlflow_environment import without_credentials
@@ -35,24 +35,13 @@ def supervise(plan: Plan, tracker: Tracker, progress: RunProgress) -> Record:
     """Do one run in a worker process and return its record; `show_end` is left to the caller.
 
     Raises:
-        RunError: the run folder is in use by another process.
-        KeyboardInterrupt: Ctrl-C, after the worker has ended and its record is written.
+        RunError: the run folder is in use by another process, or holds a run.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after the worker has ended and its record is written.
     """
-    plan.run_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(plan.run_dir / OWNER_LOCK_FILE)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise RunError(
-            f"{plan.run_dir} is in use by another sdpa_exp process. Wait for it, or choose another hydra.run.dir."
-        ) from error
-    try:
+    with own_folder(plan.run_dir):
         write_plan(plan)
         tracker.follow(plan.run_dir)
-        record = _watch(plan, progress)
-    finally:
-        lock.release()
-    return record
+        return _watch(plan, progress)
 
 
 def show_end(plan: Plan, tracker: Tracker) -> bool:
@@ -75,26 +64,27 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the worker in order
+            start_new_session=True,  # signals reach the parent alone, which then ends the worker in order
             env=_worker_environment(),
         )
     telemetry = RunTelemetry(plan.run_dir, plan.telemetry, worker.pid)
     tail = EventTail(plan.run_dir)
-    interrupted = False
+    interrupted: KeyboardInterrupt | None = None
     try:
         while worker.poll() is None:
             _show(tail, plan, telemetry, progress)
             time.sleep(_POLL_S)
-    except KeyboardInterrupt:
-        interrupted = True
-        progress.note("interrupted: ending the run and keeping what it measured ...")
-        _end(worker)
+    except KeyboardInterrupt as error:
+        interrupted = error
+        number = signal_of(error)
+        progress.note(f"{signal_words(number)}: ending the run and keeping what it measured ...")
+        _end(worker, number)
     _show(tail, plan, telemetry, progress)
     telemetry.stop()
     record = _completed(plan, worker.returncode, interrupted=interrupted, started_at=started_at)
     progress.finish(record)
-    if interrupted:
-        raise KeyboardInterrupt
+    if interrupted is not None:
+        raise interrupted
     return record
 
 
@@ -112,8 +102,8 @@ def _show(tail: EventTail, plan: Plan, telemetry: RunTelemetry, progress: RunPro
     progress.refresh(plan.run_dir)
 
 
-def _end(worker: subprocess.Popen[bytes]) -> None:
-    worker.send_signal(signal.SIGTERM)
+def _end(worker: subprocess.Popen[bytes], number: int) -> None:
+    worker.send_signal(number)
     try:
         worker.wait(timeout=_GRACE_S)
     except subprocess.TimeoutExpired:
@@ -121,7 +111,7 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
         worker.wait()
 
 
-def _completed(plan: Plan, returncode: int, *, interrupted: bool, started_at: str) -> Record:
+def _completed(plan: Plan, returncode: int, *, interrupted: KeyboardInterrupt | None, started_at: str) -> Record:
     """The worker's record with what telemetry adds; ours, where the worker died without one."""
     if (plan.run_dir / RESULT_FILE).exists():
         record = read_record(plan.run_dir)
@@ -132,16 +122,20 @@ def _completed(plan: Plan, returncode: int, *, interrupted: bool, started_at: st
     return record
 
 
-def _record_of_dead_worker(plan: Plan, returncode: int, *, interrupted: bool, started_at: str) -> Record:
+def _record_of_dead_worker(
+    plan: Plan, returncode: int, *, interrupted: KeyboardInterrupt | None, started_at: str
+) -> Record:
     plan = read_plan(plan.run_dir)
-    reason = "the run was interrupted"
-    if not interrupted:
+    if interrupted is not None:
+        words = signal_words(signal_of(interrupted))
+        reason = f"the run was ended by {words}, and its process did not come to write a result."
+    else:
         how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
         hint = " (often the system ran out of memory: see dmesg)" if returncode == -signal.SIGKILL else ""
         reason = f"the worker process ended by {how}{hint} without a result. Its log: {plan.run_dir / LOG_FILE}"
     return record_of(
         plan,
-        status="KILLED" if interrupted or returncode < 0 else "FAILED",
+        status="KILLED" if interrupted is not None or returncode < 0 else "FAILED",
         started_at=started_at,
         reason=reason,
         error=RunError.__name__,

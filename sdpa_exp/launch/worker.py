@@ -13,8 +13,7 @@ from sdpa_exp.errors import RunError, SdpaExpError
 from sdpa_exp.launch.make_record import now, record_of
 from sdpa_exp.launch.process import (
     Killed,
-    end_on_signal,
-    end_with_parent,
+    end_in_order,
     prepare_environment,
     switch_off_trackers,
 )
@@ -25,8 +24,6 @@ from sdpa_exp.tasks.dispatch import get_task
 
 logger = logging.getLogger(__name__)
 
-KILLED_EXIT_CODE = 143  # what a shell reports for SIGTERM
-
 
 def main() -> int:
     """Run the plan in the folder given on the command line; the exit code tells how it went."""
@@ -34,8 +31,7 @@ def main() -> int:
     started_at = now()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     plan = read_plan(Path(sys.argv[1]))
-    end_on_signal()
-    end_with_parent()
+    end_in_order()
     prepare_environment(plan)
     event_log = EventLog(plan.run_dir)
     outcome = Outcome()
@@ -44,7 +40,7 @@ def main() -> int:
     try:
         plan = _run(plan, event_log, outcome, started_perf_s)
     except Killed as killed:
-        status, error = "KILLED", RunError(f"the run was ended by {killed}; what it had measured is kept.")
+        status, error = "KILLED", killed
     except SdpaExpError as expected:
         status, error = "FAILED", expected
         logger.error("%s", expected)
@@ -90,17 +86,18 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
 def to_record(plan: Plan, outcome: Outcome, *, status: Status, error: BaseException | None, started_at: str) -> Record:
     """The record of a run that has come to its end, one way or another."""
     values = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
-    if error is not None:
+    if isinstance(error, Killed):
+        reason = f"the run was ended by {error}; what it had measured is kept."
+        values |= {"reason": reason, "error": RunError.__name__}
+    elif error is not None:
         values |= {"reason": str(error), "error": type(error).__name__}
-    return record_of(plan, status=status, started_at=started_at, exit_code=_exit_code(status, error), **values)
+    return record_of(plan, status=status, started_at=started_at, exit_code=_exit_code(error), **values)
 
 
-def _exit_code(status: Status, error: BaseException | None) -> int:
-    if status == "KILLED":
-        return KILLED_EXIT_CODE
+def _exit_code(error: BaseException | None) -> int:
     if error is None:
         return 0
-    return error.exit_code if isinstance(error, SdpaExpError) else 1
+    return error.exit_code if isinstance(error, SdpaExpError | Killed) else 1
 
 
 if __name__ == "__main__":

@@ -35,8 +35,7 @@ PREFLIGHT_LOG_FILE = "preflight.log"
 
 # Of both.
 TRACKING_FILE = "tracking.json"
-OWNER_LOCK_FILE = ".owner.lock"  # held by the process that runs the run
-SWEEP_LOCK_FILE = ".sweep.lock"  # held by the process that runs the sweep
+OWNER_LOCK_FILE = ".owner.lock"  # held by the process that runs the run or sweep
 TRACKING_LOCK_FILE = ".tracking.lock"  # held by the process that sends the folder to a store
 
 

@@ -15,7 +15,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.tasks.allocator import default_allocator
-from sdpa_exp.tasks.limits import free_memory_bytes, usable_cores
+from sdpa_exp.tasks.limits import default_num_threads, free_memory_bytes, usable_cores
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _MIB = 2**20
@@ -97,7 +97,7 @@ def choose_hardware(asked: HardwareConfig, *, images_mib: Iterable[float] = ()) 
         "channels_last": (is_cuda and os.name != "nt", "Ultralytics' own choice: on CUDA, but not under Windows"),
         "allocator": (default_allocator(device.type), "less fragmentation on CUDA, so that peaks compare"),
         "num_threads": (
-            min(8, max(1, cores - 1)),
+            default_num_threads(),
             f"as Ultralytics: all usable cores ({cores}) but one, at most 8",
         ),
     }

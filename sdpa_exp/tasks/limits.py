@@ -27,6 +27,11 @@ def usable_cores(*, root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
     return min([affinity, *quotas])
 
 
+def default_num_threads() -> int:
+    """CPU threads where `hardware.num_threads` is null, as Ultralytics does: a core stays free for the rest."""
+    return min(8, max(1, usable_cores() - 1))
+
+
 def free_memory_bytes(*, root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
     """Memory that this process may still take: what the machine has free, or what is left of a control group's limit.
 

@@ -17,11 +17,11 @@ from sdpa_exp.runs.files import (
     PLAN_FILE,
     RESULT_FILE,
     SWEEP_FILE,
-    SWEEP_LOCK_FILE,
     TRACKING_FILE,
     TRACKING_LOCK_FILE,
     folders_with,
 )
+from sdpa_exp.runs.folder import is_owned
 from sdpa_exp.runs.record import read_record
 from sdpa_exp.runs.sweep import read_sweep
 from sdpa_exp.tracking.abandoned import is_abandoned, last_sign_unix_ms
@@ -58,7 +58,6 @@ class MlflowTracker:
         self._store = MlflowStore(location, timeout_s=timeout_s)
         self._sweeps: dict[Path, str | None] = {}  # sweeps not yet announced, or whose end is not yet sent
         self._closed_at_ms: dict[Path, int] = {}
-        self._owned: dict[Path, FileLock] = {}
         self._sweeps_mutex = threading.Lock()
         self._follower = Follower(self._make_sender, before=self._send_sweeps)
 
@@ -71,11 +70,8 @@ class MlflowTracker:
 
     def open_sweep(self, sweep_dir: Path) -> None:
         """Let the thread create the parent run."""
-        lock = FileLock(sweep_dir / SWEEP_LOCK_FILE, thread_local=False)
-        lock.acquire(timeout=0)
         with self._sweeps_mutex:
             self._sweeps[sweep_dir] = None
-            self._owned[sweep_dir] = lock
         self._follower.call()
 
     def follow(self, run_dir: Path) -> None:
@@ -102,7 +98,6 @@ class MlflowTracker:
         with self._sweeps_mutex:
             self._sweeps[sweep_dir] = status
             self._closed_at_ms[sweep_dir] = ended_unix_ms
-            lock = self._owned.pop(sweep_dir, None)
         num_rounds = self._follower.num_rounds
         self._follower.call()
         while time.monotonic() < deadline_s:
@@ -111,8 +106,6 @@ class MlflowTracker:
             if is_sent or (self._follower.is_failing and self._follower.num_rounds > num_rounds):
                 break
             time.sleep(0.05)
-        if lock is not None:
-            lock.release()
         return sum(not self._has_all(run_dir) for run_dir in run_dirs) + (not sender.is_closed(status))
 
     def sync(
@@ -228,12 +221,8 @@ def _end_unix_ms(run_dir: Path) -> int:
 
 def _status_of_left_sweep(sweep_dir: Path, folders: list[Path]) -> Status | None:
     """How a sweep ended whose process didn't say; None while that process or one of its runs lives."""
-    lock = FileLock(sweep_dir / SWEEP_LOCK_FILE)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    if is_owned(sweep_dir):
         return None
-    lock.release()
     statuses: list[Status] = []
     for run_dir in folders:
         if (run_dir / RESULT_FILE).exists():

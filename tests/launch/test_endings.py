@@ -16,17 +16,18 @@ import pytest
 from sdpa_exp.runs.events import read_events
 from sdpa_exp.runs.record import read_record
 from tests.launch.conftest import TINY
+from tests.tracking.folders import whole_run
 
 LONG = (*TINY, "train.epochs=500", "tracking=none", "train.plots=false", "hydra.run.dir=run")
 PATIENCE_S = 180.0
 
 
 @pytest.fixture
-def long_run(tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
+def long_run(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Starts a run that would take long, and waits for its first epoch."""
 
-    def start() -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "sdpa_exp", *LONG]
+    def start(*more: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "sdpa_exp", *LONG, *more]
         parent = subprocess.Popen(
             command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
@@ -34,6 +35,10 @@ def long_run(tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
         return parent
 
     return start
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
 
 
 def num_epochs(run_dir: Path) -> int:
@@ -52,23 +57,26 @@ def worker_of(parent: subprocess.Popen[str]) -> psutil.Process:
     return next(p for p in psutil.Process(parent.pid).children() if "sdpa_exp.launch.worker" in p.cmdline())
 
 
-def test_ctrl_c_ends_the_worker_and_keeps_what_was_measured(
-    long_run: Callable[[], subprocess.Popen[str]], tmp_path: Path
+@pytest.mark.parametrize(("number", "words"), [(signal.SIGINT, "Ctrl-C (SIGINT)"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_ends_the_worker_keeps_what_was_measured_and_is_called_what_it_was(
+    number: signal.Signals, words: str, long_run: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     parent = long_run()
     worker = worker_of(parent)
-    parent.send_signal(signal.SIGINT)
+    parent.send_signal(number)
     output, _ = parent.communicate(timeout=PATIENCE_S)
-    assert parent.returncode == 130, output
+    assert parent.returncode == 128 + number, output
+    assert output.splitlines()[-1] == f"Ended by {words}. What was measured so far is kept in run"
     assert not worker.is_running()
     record = read_record(tmp_path / "run")
-    assert record.status == "KILLED"
+    assert (record.status, record.exit_code) == ("KILLED", 128 + number)
+    assert record.reason == f"the run was ended by {words}; what it had measured is kept."
     assert record.phases_s["warmup"] > 0
     assert "Traceback" not in output
 
 
 def test_the_death_of_the_parent_ends_the_worker_in_order(
-    long_run: Callable[[], subprocess.Popen[str]], tmp_path: Path
+    long_run: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     parent = long_run()
     worker = worker_of(parent)
@@ -77,15 +85,18 @@ def test_the_death_of_the_parent_ends_the_worker_in_order(
     worker.wait(timeout=PATIENCE_S)
     record = read_record(tmp_path / "run")
     assert record.status == "KILLED"
-    assert "ended by SIGTERM" in str(record.reason)
+    assert "ended by the end of the process that started it" in str(record.reason)
 
 
 def test_a_worker_that_dies_without_a_word_is_recorded_by_the_parent(
-    long_run: Callable[[], subprocess.Popen[str]], tmp_path: Path
+    long_run: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    parent = long_run()
+    whole_run(tmp_path / "run", arm="stock")  # what an earlier run left must not speak for this one
+    before = contents(tmp_path / "run")
+    parent = long_run("run.overwrite=true")
     worker_of(parent).kill()
     output, _ = parent.communicate(timeout=PATIENCE_S)
+    assert contents(tmp_path / "run_old") == before
     record = read_record(tmp_path / "run")
     assert parent.returncode == record.exit_code != 0
     assert record.status == "KILLED"
@@ -94,15 +105,23 @@ def test_a_worker_that_dies_without_a_word_is_recorded_by_the_parent(
     assert str(record.reason) in output.replace("\n", "")
 
 
-def test_a_run_folder_in_use_is_refused(long_run: Callable[[], subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_a_run_folder_in_use_is_refused_and_nothing_is_written_there(
+    long_run: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     parent = long_run()
+    plan = (tmp_path / "run" / "plan.yaml").read_bytes()
+    seconds = []
     try:
-        second = subprocess.run(
-            [sys.executable, "-m", "sdpa_exp", *LONG], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        for mode in ((), ("run.overwrite=true",), ("hydra.sweep.dir=.", "hydra.sweep.subdir=run", "-m")):
+            command = [sys.executable, "-m", "sdpa_exp", *LONG, "attention=math", *mode]
+            seconds.append(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False))
     finally:
         parent.send_signal(signal.SIGINT)
         parent.communicate(timeout=PATIENCE_S)
-    assert second.returncode == 7
-    assert "is in use by another sdpa_exp process" in second.stderr
-    assert "Traceback" not in second.stderr
+    for second in seconds:
+        assert second.returncode == 7
+        assert "run is in use by another sdpa_exp process, and nothing was written there" in second.stderr
+        assert "Traceback" not in second.stderr
+    assert (tmp_path / "run" / "plan.yaml").read_bytes() == plan
+    assert [event["event"] for event in read_events(tmp_path / "run")].count("run_started") == 1
+    assert not (tmp_path / "run_old").exists()

@@ -17,6 +17,7 @@ from mlflow.tracking import MlflowClient
 
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
+from sdpa_exp.runs.files import OWNER_LOCK_FILE
 from sdpa_exp.runs.sweep import Sweep
 from sdpa_exp.tracking.mlflow_store import MlflowStore
 from sdpa_exp.tracking.note import sweep_title
@@ -96,7 +97,7 @@ def test_a_sweep_that_still_runs_is_not_ended_by_sync(tracker: Tracker, client: 
     sweep_dir = tmp_path / "sweep"
     run_dirs = write_sweep(sweep_dir, JOBS[:2])
     whole_run(run_dirs[0], arm="stock", sweep_dir=str(sweep_dir))
-    with FileLock(sweep_dir / ".sweep.lock"):  # as the process that runs it holds it
+    with FileLock(sweep_dir / OWNER_LOCK_FILE):  # as the process that runs it holds it
         tracker.sync(tmp_path)
         assert only_run(client, arms="stock, flash").info.status == "RUNNING"
     tracker.sync(tmp_path)  # it is gone, and the second job never came

@@ -64,7 +64,7 @@ def _told_now_and_then() -> Callable[[int, int], None]:
         nonlocal last_s
         if time.monotonic() - last_s >= _TELL_EVERY_S:
             last_s = time.monotonic()
-            _say(f"{num} of {total} folders are in the store")
+            _say(f"looked at {num} of {total} folders")
 
     return tell
 

@@ -1,0 +1,123 @@
+"""The folders that Hydra gives to runs and sweeps: ours alone from before anything is written, and well named."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf, flag_override
+
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.errors import ConfigError
+from sdpa_exp.runs.folder import is_used, make_folder, own_folder
+
+_TIME_STAMP = "${now:"
+_IN_NAME = ("attention", "attention.name", "seed")  # hydra.sweep.subdir in conf/config.yaml has them
+_MAX_VALUE, _MAX_SUFFIX = 40, 100  # characters; file systems take 255 for a name
+
+
+def own_run_folder(config: DictConfig) -> AbstractContextManager[object]:
+    """Make `hydra.run.dir` and hold it; a folder named by the time gets a suffix where it is taken.
+
+    Raises:
+        RunError: the folder was named by the user, and is in use or used.
+    """
+    return _own(config, "run")
+
+
+def own_sweep_folder(config: DictConfig, plans: Sequence[Plan]) -> tuple[list[Plan], AbstractContextManager[object]]:
+    """The same for `hydra.sweep.dir`; the plans come back with the folder that it became.
+
+    Raises:
+        RunError: the folder, or one of its jobs' folders, is in use or used.
+    """
+    planned = sweep_dir(config)
+    overwrite = bool(config.run.overwrite)
+    owned = _own(config, "sweep")
+    folder = sweep_dir(config)
+    moved = [_moved(plan, planned, folder) for plan in plans]
+    for plan in moved:
+        if is_used(plan.run_dir):  # outside the sweep's folder, or beside a sweep of which sweep.json is gone
+            with own_folder(plan.run_dir, key="hydra.sweep.dir", overwrite=overwrite):
+                pass
+    return moved, owned
+
+
+def sweep_dir(config: DictConfig) -> Path:
+    """The absolute sweep folder; asking for it fixes the time stamp in it for all jobs."""
+    return Path(os.path.abspath(str(config.hydra.sweep.dir)))
+
+
+def check_folders(plans: Sequence[Plan]) -> None:
+    """Every job needs a folder of its own.
+
+    Raises:
+        ConfigError: two jobs have the same one.
+    """
+    seen: dict[str, Plan] = {}
+    for plan in plans:
+        first = seen.setdefault(os.path.normpath(plan.run_dir), plan)
+        if first is not plan:
+            a, b = (f"job {each.job.num} ({' '.join(each.job.overrides)})" for each in (first, plan))
+            raise ConfigError(
+                f"hydra.sweep.subdir gives {a} and {b} the same folder, {plan.run_dir.name}: expected one for each "
+                f"job. Leave it out, or put ${{hydra.job.num}} into it."
+            )
+
+
+def find_swept_keys(config: DictConfig, parser: OverridesParser) -> list[str]:
+    """The keys with several values, from config files and the command line, each once and in that order."""
+    params = OmegaConf.to_container(config.hydra.sweeper, resolve=True).get("params") or {}  # type: ignore[union-attr]
+    lines = [*(f"{key}={value}" for key, value in params.items()), *map(str, config.hydra.overrides.task)]
+    overrides = parser.parse_overrides(lines)
+    return list(dict.fromkeys(str(each.key_or_group) for each in overrides if each.is_sweep_override()))
+
+
+def swept_suffix(_root_: DictConfig) -> str:
+    """`_imgsz-320_model-yolo12s`: the values of this job for all swept keys but those in the name already.
+
+    Letters, digits, dots and dashes stay; a long value or suffix is cut, and the job's number keeps names apart.
+    """
+    keys = [key for key in _root_.hydra.callbacks.sdpa_exp.swept or () if key not in _IN_NAME]
+    lines = [str(line).lstrip("+").partition("=") for line in _root_.hydra.overrides.task]
+    values = {key: value for key, _, value in lines}
+    last = [key.rpartition(".")[2] for key in keys]
+    names = [key if last.count(short) > 1 else short for key, short in zip(keys, last, strict=True)]
+    parts = [f"_{_plain(name)}-{_plain(values.get(key, ''))}" for key, name in zip(keys, names, strict=True)]
+    return "".join(parts)[:_MAX_SUFFIX]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_.-")[:_MAX_VALUE]
+
+
+def _own(config: DictConfig, kind: str) -> AbstractContextManager[object]:
+    node: Any = config.hydra[kind]
+    pattern = str(OmegaConf.to_container(node, resolve=False)["dir"])  # type: ignore[index,call-overload]
+    folder = Path(os.path.abspath(str(node.dir)))
+    key = f"hydra.{kind}.dir"
+    if _TIME_STAMP in pattern:
+        folder = make_folder(folder)
+        owned = own_folder(folder, key=key)
+    else:
+        owned = own_folder(folder, key=key, overwrite=bool(config.run.overwrite))
+    with flag_override(config, ["struct", "readonly"], [False, False]):
+        config.hydra[kind].dir = str(folder)
+    return owned
+
+
+def _moved(plan: Plan, planned: Path, folder: Path) -> Plan:
+    if not plan.run_dir.is_relative_to(planned):
+        return replace(plan, job=replace(plan.job, sweep_dir=str(folder)))
+    run_dir = folder / plan.run_dir.relative_to(planned)
+    return replace(plan, job=replace(plan.job, run_dir=str(run_dir), sweep_dir=str(folder)))
+
+
+# At import, since the processes of parallel launchers do no more than import what they call.
+OmegaConf.register_new_resolver("swept_keys", swept_suffix, replace=True)

@@ -1,0 +1,103 @@
+"""Who may write into a run or sweep folder: one process at a time, and one run or sweep in a folder's life."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from sdpa_exp.errors import RunError
+from sdpa_exp.runs.files import COMPARISON_FILE, EVENTS_FILE, OWNER_LOCK_FILE, PLAN_FILE, RESULT_FILE, SWEEP_FILE
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from filelock import AcquireReturnProxy
+
+_TRACES = (PLAN_FILE, EVENTS_FILE, RESULT_FILE, SWEEP_FILE, COMPARISON_FILE)
+
+
+def make_folder(wanted: Path) -> Path:
+    """Make the folder, or `<name>_2`, `<name>_3`, ... where that is taken; no two callers get the same one."""
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    for folder in _numbered(wanted, "_"):
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError("the numbers never end")
+
+
+def own_folder(folder: Path, *, key: str = "hydra.run.dir", overwrite: bool = False) -> AbstractContextManager[object]:
+    """Make a folder ours for one new run or sweep, until the context that is returned ends or this process does.
+
+    The process that owns a folder may ask again. A folder that is refused is left as it is.
+
+    Args:
+        folder: made where it is missing.
+        key: what names the folder on the command line, for the sentences.
+        overwrite: move what the folder holds aside, to `<name>_old`.
+
+    Raises:
+        RunError: another process is at work in the folder, or it holds a run, a sweep or a comparison.
+    """
+    if is_used(folder) and not overwrite and not is_owned(folder):
+        raise _used(folder, key)
+    folder.mkdir(parents=True, exist_ok=True)
+    owned = _lock(folder)
+    if is_used(folder):
+        if not overwrite:
+            owned.lock.release()
+            raise _used(folder, key)
+        aside = next(path for path in _numbered(folder.with_name(f"{folder.name}_old"), "") if not path.exists())
+        folder.rename(aside)  # its lock moves with it, so that nobody writes into it meanwhile
+        owned.lock.release()
+        folder.mkdir(parents=True, exist_ok=True)
+        owned = _lock(folder)
+    return owned
+
+
+def is_used(folder: Path) -> bool:
+    """Whether the folder holds a run, a sweep or a comparison."""
+    return any((folder / name).exists() for name in _TRACES)
+
+
+def is_owned(folder: Path) -> bool:
+    """Whether a process, this one too, is at work in the folder."""
+    path = folder / OWNER_LOCK_FILE
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _lock(folder: Path) -> AcquireReturnProxy[Any]:
+    """The folder's lock, held; one object a path in this process, so that its owner can ask again."""
+    lock = FileLock(folder / OWNER_LOCK_FILE, thread_local=False, is_singleton=True)
+    try:
+        return lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunError(
+            f"{folder} is in use by another sdpa_exp process, and nothing was written there. Wait for it, or choose "
+            f"another folder."
+        ) from error
+
+
+def _used(folder: Path, key: str) -> RunError:
+    what = "sweep" if (folder / SWEEP_FILE).exists() else "run"
+    if what == "run" and not any((folder / name).exists() for name in (PLAN_FILE, EVENTS_FILE, RESULT_FILE)):
+        what = "comparison"
+    return RunError(
+        f"{folder} already holds a {what}: expected a new or an empty folder. Choose another one with {key}=..., or "
+        f"move the old {what} aside with run.overwrite=true."
+    )
+
+
+def _numbered(path: Path, mark: str) -> itertools.chain[Path]:
+    return itertools.chain([path], (path.with_name(f"{path.name}{mark}{num}") for num in itertools.count(2)))
