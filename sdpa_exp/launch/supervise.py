@@ -13,14 +13,13 @@ import time
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
 from sdpa_exp.errors import RunError
 from sdpa_exp.interruption import signal_of, signal_words
-from sdpa_exp.launch.make_record import now, record_of
-from sdpa_exp.launch.measured import with_telemetry
+from sdpa_exp.launch.make_record import now, record_of, with_telemetry
 from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.runs.events import EventTail
 from sdpa_exp.runs.files import LOG_FILE, RESULT_FILE
 from sdpa_exp.runs.folder import own_folder
 from sdpa_exp.runs.record import Record, read_record, write_record
-from sdpa_exp.telemetry.of_run import RunTelemetry
+from sdpa_exp.telemetry.run_telemetry import RunTelemetry
 from sdpa_exp.tracking.mlflow_environment import without_credentials
 from sdpa_exp.tracking.tracker import Tracker
 

@@ -2,6 +2,12 @@
 
 The GPU's counter is the better source: polled power covers about a quarter of the run time on A100 and H100 (the
 sensor averages over 25 of each 100 ms), so short peaks are lost. Which one was used is always said.
+
+What the GPU drew before the run touched it is the idle baseline that net energy leaves out. While the worker imports
+its libraries it has no CUDA context, so its GPU idles (a context alone raises the power of many GPUs, so "between two
+steps" would not be idle). The rule: mean power over the second half of the time between the first sample and the event
+log's `gpu_untouched_until_unix_s`; the first half lets a GPU that has just worked settle. There is no baseline where
+that half is shorter than a second, or where the GPU was in use by others.
 """
 
 from __future__ import annotations
@@ -17,6 +23,8 @@ CPU_ENERGY_SOURCE = "rapl"
 
 CPU_ENERGY = "cpu_package_energy_j"  # the name in telemetry.jsonl
 
+MIN_WINDOW_S = 1.0
+MAX_UTILIZATION_PERCENT = 5.0
 # A stretch whose border lies outside the sampled time by at most this share of it is still given, uncorrected.
 _MIN_COVERAGE = 0.95
 
@@ -46,6 +54,48 @@ def cpu_energy_of(
     """Energy of the machine's CPU packages over the stretches, from RAPL's counters, or None and the reason."""
     counter = [(s["time_unix_s"], s[CPU_ENERGY]) for s in samples if s.get(CPU_ENERGY) is not None]
     return _by_counter(counter, stretches, of="the CPU packages' energy")
+
+
+def of_gpu(samples: Sequence[dict[str, Any]], uuid: str | None) -> list[dict[str, Any]]:
+    """The samples with what AllGpusProbe read of this GPU under the plain names, and of the other GPUs left out."""
+    prefix = f"{uuid}/"
+    folded = []
+    for sample in samples:
+        early = {name.removeprefix(prefix): value for name, value in sample.items() if name.startswith(prefix)}
+        folded.append({**early, **{name: value for name, value in sample.items() if "/" not in name}})
+    return folded
+
+
+def idle_baseline(samples: Sequence[dict[str, Any]], untouched_until_unix_s: float | None) -> dict[str, Any]:
+    """`power_w`, `window_s`, `source` (counter or polling) and `reason`, which says why the power is None.
+
+    Args:
+        samples: of this GPU, see `of_gpu`.
+        untouched_until_unix_s: when the run had not touched the GPU yet.
+    """
+    times_s = [s["time_unix_s"] for s in samples if _is_of_gpu(s)]
+    if not times_s:
+        return _without("the GPU was not sampled")
+    if untouched_until_unix_s is None:
+        return _without("the run ended before its libraries were imported")
+    window_s = (untouched_until_unix_s - times_s[0]) / 2
+    if window_s < MIN_WINDOW_S:
+        return _without(
+            f"the GPU was sampled for {max(0.0, 2 * window_s):.1f} s before the run touched it, and "
+            f"{2 * MIN_WINDOW_S:g} s are needed"
+        )
+    half = (untouched_until_unix_s - window_s, untouched_until_unix_s)
+    used = [
+        s["gpu_utilization_percent"]
+        for s in samples
+        if half[0] <= s["time_unix_s"] <= half[1] and s.get("gpu_utilization_percent") is not None
+    ]
+    if used and max(used) > MAX_UTILIZATION_PERCENT:
+        return _without(f"another process used the GPU at up to {max(used):g} % before the run touched it")
+    energy_j, source, reason = energy_of(samples, [half])
+    if energy_j is None:
+        return _without(str(reason))
+    return {"power_w": energy_j / window_s, "window_s": window_s, "source": source, "reason": None}
 
 
 def _accumulate(power: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -85,3 +135,11 @@ def _at(points: Sequence[tuple[float, float]], time_s: float) -> float:
         if time_s <= after[0]:
             return before[1] + (after[1] - before[1]) * (time_s - before[0]) / (after[0] - before[0])
     return points[-1][1]
+
+
+def _is_of_gpu(sample: dict[str, Any]) -> bool:
+    return sample.get("gpu_energy_j") is not None or sample.get("gpu_power_w") is not None
+
+
+def _without(reason: str) -> dict[str, Any]:
+    return {"power_w": None, "window_s": None, "source": None, "reason": reason}

@@ -1,4 +1,4 @@
-"""The GPU's side of a run, read from NVML for one device, matched by UUID.
+"""The GPU's side of a run, read from NVML: one device, matched by UUID, and all until that is known.
 
 NVML ignores CUDA_VISIBLE_DEVICES and orders devices its own way, so an index would name another GPU. Every metric
 can be missing on its own: no driver, WSL, laptops, MIG slices, containers; each is then None with NVML's reason.
@@ -30,7 +30,28 @@ METRICS = (
 )
 
 
-class NvmlProbe:
+class _Nvml:
+    """The library, started at most once and shut down as often: it counts."""
+
+    def __init__(self, library: Any) -> None:
+        self._library = library
+        self._is_initialised = False
+
+    def _start(self) -> None:
+        self._library.nvmlInit()
+        self._is_initialised = True
+
+    def close(self) -> None:
+        """Shut NVML down."""
+        if self._is_initialised:
+            self._is_initialised = False
+            try:
+                self._library.nvmlShutdown()
+            except self._library.NVMLError:  # a GPU that fell off the bus; there is nothing left to give back
+                return
+
+
+class NvmlProbe(_Nvml):
     """Samples one GPU.
 
     `gpu_energy_j` is a counter (since the driver was loaded): only differences mean something. `gpu_throttle_reasons`
@@ -43,16 +64,14 @@ class NvmlProbe:
     """
 
     def __init__(self, *, uuid: str, pids: Callable[[], Set[int]], library: Any = pynvml) -> None:
+        super().__init__(library)
         self._uuid = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
         self._pids = pids
-        self._library = library
         self._handle: Any = None
         self._reasons: dict[str, str] = {}
-        self._is_initialised = False
         self._missing: str | None = None
         try:
-            library.nvmlInit()
-            self._is_initialised = True
+            self._start()
             self._handle = library.nvmlDeviceGetHandleByUUID(self._uuid)
         except library.NVMLError as error:
             if self._is_initialised:
@@ -93,14 +112,10 @@ class NvmlProbe:
         return dict(self._reasons)
 
     def close(self) -> None:
-        """Shut NVML down as often as it was started (it counts)."""
+        """Give NVML back."""
         if self._is_initialised:
-            self._is_initialised = False
             self._missing = "the probe is closed"
-            try:
-                self._library.nvmlShutdown()
-            except self._library.NVMLError:  # a GPU that fell off the bus; there is nothing left to give back
-                return
+        super().close()
 
     def _ask(self, function: Callable[[Any], Any], names: tuple[str, ...]) -> Any:
         try:
@@ -135,6 +150,59 @@ class NvmlProbe:
             self._reasons[name] = "NVML gives no memory per process here (Windows display driver, WSL)"
             return None
         return float(sum(process.usedGpuMemory for process in ours)) / MIB
+
+
+class AllGpusProbe(_Nvml):
+    """Samples power, energy and utilization of every GPU as `<uuid>/<name>`; nothing where there's no GPU.
+
+    The parent learns the UUID of the run's GPU from the worker, when CUDA is awake. What that GPU drew before, idle,
+    can only be known by having watched all of them.
+
+    Args:
+        library: the pynvml module, or a stand-in with its functions.
+    """
+
+    def __init__(self, *, library: Any = pynvml) -> None:
+        super().__init__(library)
+        self._handles: dict[str, Any] | None = None
+
+    def read(self) -> dict[str, float | None]:
+        """One sample; a GPU's metric that NVML refuses is None. The first read starts NVML: that can take seconds."""
+        if self._handles is None:
+            self._handles = self._find()
+        nvml = self._library
+        values: dict[str, float | None] = {}
+        for uuid, handle in self._handles.items():
+            milliwatts = self._ask(nvml.nvmlDeviceGetPowerUsage, handle)
+            millijoules = self._ask(nvml.nvmlDeviceGetTotalEnergyConsumption, handle)
+            utilization = self._ask(nvml.nvmlDeviceGetUtilizationRates, handle)
+            values[f"{uuid}/gpu_power_w"] = None if milliwatts is None else milliwatts / 1000
+            values[f"{uuid}/gpu_energy_j"] = None if millijoules is None else millijoules / 1000
+            values[f"{uuid}/gpu_utilization_percent"] = None if utilization is None else float(utilization.gpu)
+        return values
+
+    def unavailable(self) -> dict[str, str]:
+        """Nothing: the probe of the run's own GPU gives the reasons."""
+        return {}
+
+    def _find(self) -> dict[str, Any]:
+        nvml = self._library
+        try:
+            self._start()
+            handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+            uuids = [nvml.nvmlDeviceGetUUID(handle) for handle in handles]
+        except nvml.NVMLError:  # the probe of the run's own GPU says why
+            return {}
+        return {
+            uuid.decode() if isinstance(uuid, bytes) else uuid: handle
+            for uuid, handle in zip(uuids, handles, strict=True)
+        }
+
+    def _ask(self, function: Callable[[Any], Any], handle: Any) -> Any:
+        try:
+            return function(handle)
+        except self._library.NVMLError:
+            return None
 
 
 def _clock_mhz(library: Any, kind: int, handle: Any) -> float:

@@ -9,8 +9,14 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.telemetry.energy import CPU_ENERGY, CPU_ENERGY_SOURCE, cpu_energy_of, energy_of
-from sdpa_exp.telemetry.idle import idle_baseline, of_gpu
+from sdpa_exp.telemetry.energy import (
+    CPU_ENERGY,
+    CPU_ENERGY_SOURCE,
+    cpu_energy_of,
+    energy_of,
+    idle_baseline,
+    of_gpu,
+)
 from sdpa_exp.telemetry.throttle import THROTTLING, decode
 
 if TYPE_CHECKING:
@@ -64,7 +70,7 @@ def summarize(
         untouched_until_unix_s: when the run had not touched the GPU yet, for the idle baseline.
 
     Returns:
-        `{"num_samples", "idle": see idle.py, "overall": figures, "phases": {name: figures}}`; figures are the names
+        `{"num_samples", "idle": idle_baseline's, "overall": figures, "phases": {name: figures}}`; figures are the names
         of this file, `wall_s`, `energy_j` and `mean_gpu_power_w` (it over `wall_s`) with `energy_source` (counter,
         polling or None), `net_energy_j` (less the idle power over `wall_s`), `cpu_energy_j` and `mean_cpu_power_w`
         with `cpu_energy_source` (rapl or None; whole CPU packages), `throttled_s`, `throttle_reasons_s` (reason ->

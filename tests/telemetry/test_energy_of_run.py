@@ -12,7 +12,7 @@ import pytest
 
 from sdpa_exp.config.plan import Plan, write_plan
 from sdpa_exp.config.schema import HardwareConfig
-from sdpa_exp.launch.measured import with_telemetry
+from sdpa_exp.launch.make_record import with_telemetry
 from sdpa_exp.runs.files import TELEMETRY_FILE
 from sdpa_exp.runs.record import Record
 from tests.config.composing import compose_plan

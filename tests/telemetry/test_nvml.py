@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pynvml
 import pytest
 
-from sdpa_exp.telemetry.make import gpu_probe
 from sdpa_exp.telemetry.nvml import METRICS, NvmlProbe
+from sdpa_exp.telemetry.run_telemetry import gpu_probe
 from sdpa_exp.telemetry.throttle import REASONS
 
 if TYPE_CHECKING:

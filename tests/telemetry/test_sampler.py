@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sdpa_exp.runs.files import TELEMETRY_FILE
 from sdpa_exp.runs.samples import read_samples
-from sdpa_exp.telemetry.make import host_probe
+from sdpa_exp.telemetry.host import HostProbe
 from sdpa_exp.telemetry.replay import ReplayProbe
 from sdpa_exp.telemetry.sampler import Sampler
 
@@ -42,7 +42,7 @@ class Counting:
 
 def test_samples_have_both_clocks_and_a_last_one_is_taken_at_the_end(tmp_path: Path) -> None:
     probe = Counting(wanted=3)
-    sampler = Sampler(tmp_path, period_s=0.01, probes=[probe, host_probe(os.getpid(), tmp_path)])
+    sampler = Sampler(tmp_path, period_s=0.01, probes=[probe, HostProbe(pid=os.getpid(), run_dir=tmp_path)])
     sampler.start()
     assert probe.seen.wait(10)
     sampler.stop()

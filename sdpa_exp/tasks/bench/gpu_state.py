@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from sdpa_exp.telemetry.make import gpu_probe
 from sdpa_exp.telemetry.probe import Probe
+from sdpa_exp.telemetry.run_telemetry import gpu_probe
 from sdpa_exp.telemetry.throttle import THROTTLING, decode
 
 _READ = ("gpu_sm_clock_mhz", "gpu_memory_clock_mhz", "gpu_temperature_c", "gpu_power_w")

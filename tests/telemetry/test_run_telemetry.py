@@ -13,8 +13,8 @@ import pytest
 
 from sdpa_exp.config.schema import TelemetryConfig
 from sdpa_exp.runs.samples import read_samples
-from sdpa_exp.telemetry import of_run
-from sdpa_exp.telemetry.nvml_all import AllGpusProbe
+from sdpa_exp.telemetry import run_telemetry
+from sdpa_exp.telemetry.nvml import AllGpusProbe
 from tests.telemetry.test_nvml import UUID, library, probe, refusing
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def test_all_gpus_are_sampled_until_the_event_log_names_the_runs_own(
         assert (uuid, pid) == (UUID, os.getpid())
         return probe(library())
 
-    monkeypatch.setattr(of_run, "all_gpus_probe", lambda: AllGpusProbe(library=two_gpus()))
-    monkeypatch.setattr(of_run, "gpu_probe", own)
-    telemetry = of_run.RunTelemetry(tmp_path, TelemetryConfig(name="default", period_s=0.02), os.getpid())
+    monkeypatch.setattr(run_telemetry, "_all_gpus_probe", lambda: AllGpusProbe(library=two_gpus()))
+    monkeypatch.setattr(run_telemetry, "gpu_probe", own)
+    telemetry = run_telemetry.RunTelemetry(tmp_path, TelemetryConfig(name="default", period_s=0.02), os.getpid())
     wait_for(tmp_path, f"{OTHER}/gpu_power_w")
     telemetry.event({"event": "run_started"})
     telemetry.event({"event": "environment", "environment": {"gpu_uuid": UUID}})
@@ -84,8 +84,8 @@ def test_all_gpus_are_sampled_until_the_event_log_names_the_runs_own(
 
 
 def test_no_gpu_is_read_where_the_telemetry_group_forbids_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(of_run, "all_gpus_probe", types.SimpleNamespace)  # it would fail when it is read
-    telemetry = of_run.RunTelemetry(tmp_path, TelemetryConfig(name="off_gpu", gpu=False), os.getpid())
+    monkeypatch.setattr(run_telemetry, "_all_gpus_probe", types.SimpleNamespace)  # it would fail when it is read
+    telemetry = run_telemetry.RunTelemetry(tmp_path, TelemetryConfig(name="off_gpu", gpu=False), os.getpid())
     telemetry.event({"event": "environment", "environment": {"gpu_uuid": UUID}})
     telemetry.stop()
     samples = read_samples(tmp_path)

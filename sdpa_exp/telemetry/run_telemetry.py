@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.telemetry.make import all_gpus_probe, cpu_energy_probe, gpu_probe, host_probe
+from sdpa_exp.telemetry.host import HostProbe, tree_pids
+from sdpa_exp.telemetry.rapl import RaplProbe
 from sdpa_exp.telemetry.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -26,11 +28,11 @@ class RunTelemetry:
         self._all_gpus: Probe | None = None
         if not config.enabled:
             return
-        probes = [host_probe(pid, run_dir), cpu_energy_probe()]
+        probes: list[Probe] = [HostProbe(pid=pid, run_dir=run_dir), RaplProbe()]
         self._sampler = Sampler(run_dir, period_s=config.period_s, probes=probes)
         self._sampler.start()
         if config.gpu:
-            self._all_gpus = all_gpus_probe()
+            self._all_gpus = _all_gpus_probe()
             self._sampler.add(self._all_gpus)
 
     def event(self, event: dict[str, Any]) -> None:
@@ -47,3 +49,16 @@ class RunTelemetry:
         """Take a last sample and end."""
         if self._sampler is not None:
             self._sampler.stop()
+
+
+def gpu_probe(uuid: str, pid: int) -> Probe:
+    """The probe for the GPU with this UUID; without a driver it gives None and says why."""
+    from sdpa_exp.telemetry.nvml import NvmlProbe
+
+    return NvmlProbe(uuid=uuid, pids=partial(tree_pids, pid))
+
+
+def _all_gpus_probe() -> Probe:
+    from sdpa_exp.telemetry.nvml import AllGpusProbe
+
+    return AllGpusProbe()

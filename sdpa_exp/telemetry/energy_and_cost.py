@@ -1,6 +1,6 @@
 """The metrics that only the parent can give: energy and cost, from the summary of a run's telemetry.
 
-Their definitions are in results/metrics.py; a value of None has its reason.
+Their definitions are in runs/metrics.py; a value of None has its reason.
 """
 
 from __future__ import annotations
