@@ -30,6 +30,7 @@ from sdpa_exp.runs.environment import collect_environment
 from sdpa_exp.runs.events import read_events
 from sdpa_exp.tasks.bench.describe import machine_of
 from sdpa_exp.telemetry.host import HostProbe
+from sdpa_exp.telemetry.probe import Probe
 from sdpa_exp.telemetry.rapl import RaplProbe
 
 OURS = {
@@ -164,7 +165,7 @@ def sweep(folder: Path, length: int) -> dict[str, float]:
 
 def time_samples(folder: Path) -> dict[str, Any]:
     """CPU seconds that one telemetry sample of host and CPU energy takes, in blocks, with this process as the tree."""
-    probes = [HostProbe(pid=os.getpid(), run_dir=folder), RaplProbe()]
+    probes: list[Probe] = [HostProbe(pid=os.getpid(), run_dir=folder), RaplProbe()]
     blocks = []
     for _ in range(_NUM_BLOCKS):
         start_s = time.thread_time()
