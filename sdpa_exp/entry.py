@@ -55,6 +55,7 @@ def start() -> int:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     except KeyboardInterrupt as error:
         interrupted = error if isinstance(error, Interrupted) else Interrupted()
+        sys.stdout.flush()  # in a pipe it would come after the last word
         sys.stderr.write(f"{interrupted.sentence()}\n")
         return interrupted.exit_code
     except Exception as error:

@@ -62,6 +62,7 @@ An arm never falls back: what is asked for runs, or the run fails before trainin
 Results
   Everything lands below multirun/NAME/DATE_TIME/: one folder per job (plan.yaml, events.jsonl, result.json,
   attestation.json, weights, logs), and for a sweep the comparison. hydra.run.dir=... and hydra.sweep.dir=... move it.
+  A folder holds one run or sweep: a used one is refused, or moved aside to NAME_old with run.overwrite=true.
   MLflow shows the same runs; the exact command to open it is printed at the end.
 
 Options
@@ -121,4 +122,4 @@ def _config_dirs(arguments: list[str]) -> list[Path]:
 def _exit_codes() -> list[tuple[str, str]]:
     """Codes and meanings from the drawing in errors.py."""
     found = re.findall(r"^[├└]── \w+ +(.+?) +\(exit code (\d+)\)$", errors.__doc__ or "", re.M)
-    return [*((code, meaning) for meaning, code in found), ("130", "interrupted with Ctrl-C")]
+    return [*((code, meaning) for meaning, code in found), ("130", "ended by Ctrl-C"), ("143", "ended by SIGTERM")]

@@ -46,6 +46,7 @@ def test_help_lists_the_exit_codes_of_the_error_tree() -> None:
         (6, "kernels that ran"),
         (9, "run folders"),
         (130, ""),
+        (143, ""),
     ):
         assert re.search(rf"^  {code} +.*{words}", text, re.M)
 

@@ -33,8 +33,7 @@ from sdpa_exp.runs.folder import own_folder
 from sdpa_exp.runs.record import Record, read_record
 from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
 from sdpa_exp.tasks.dispatch import get_task
-from sdpa_exp.tracking.none import NoTracker
-from sdpa_exp.tracking.tracker import Tracker, make_tracker
+from sdpa_exp.tracking.tracker import NoTracker, Tracker, make_tracker
 
 logger = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking import mlflow_environment
 from sdpa_exp.tracking.location import Location, redact
 from sdpa_exp.tracking.mlflow_answers import brief
-from sdpa_exp.tracking.tags import KEY_TAG, STRAY_TAG
+from sdpa_exp.tracking.params_and_tags import KEY_TAG, STRAY_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sdpa_exp.tracking.artifacts import Artifact
-    from sdpa_exp.tracking.metrics import Point
+    from sdpa_exp.tracking.points import Point
 
 MAX_METRICS = 1000
 MAX_PARAMS = 100

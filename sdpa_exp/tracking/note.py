@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sdpa_exp.runs.files import REPORT_HTML_FILE
 from sdpa_exp.runs.metrics import METRICS
 from sdpa_exp.tracking.location import redact
-from sdpa_exp.tracking.tags import MAX_VALUE_LENGTH
+from sdpa_exp.tracking.params_and_tags import MAX_TAG_LENGTH
 
 if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan
@@ -64,7 +64,7 @@ def sweep_note(sweep: Sweep, comparison: Mapping[str, Any] | None, *, answer: st
     )
     tail = redact("\n".join(about))
     told = redact(answer or "\n".join(_told(comparison or {})))
-    room = MAX_VALUE_LENGTH - len(tail)
+    room = MAX_TAG_LENGTH - len(tail)
     return (told if len(told) <= room else told[: max(0, room - 3)] + "...") + (tail if told else tail.lstrip("\n"))
 
 

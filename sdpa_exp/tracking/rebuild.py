@@ -13,7 +13,7 @@ from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import EVENTS_FILE
 from sdpa_exp.runs.metrics import METRICS
 from sdpa_exp.runs.record import Record, write_record
-from sdpa_exp.tracking.metrics import metric_name
+from sdpa_exp.tracking.points import metric_name
 
 if TYPE_CHECKING:
     from pathlib import Path

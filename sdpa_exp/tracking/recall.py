@@ -15,8 +15,8 @@ from sdpa_exp.runs.files import EVENTS_FILE, PLAN_FILE, RESULT_FILE, TRACKING_FI
 from sdpa_exp.tracking.location import locate
 from sdpa_exp.tracking.mlflow_check import check_database
 from sdpa_exp.tracking.mlflow_store import MlflowStore
+from sdpa_exp.tracking.params_and_tags import KEY_TAG, PARENT_TAG
 from sdpa_exp.tracking.rebuild import rebuild_from_metrics
-from sdpa_exp.tracking.tags import KEY_TAG, PARENT_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

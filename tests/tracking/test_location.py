@@ -9,8 +9,7 @@ import pytest
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking.location import locate, redact
-from sdpa_exp.tracking.none import NoTracker
-from sdpa_exp.tracking.tracker import make_tracker
+from sdpa_exp.tracking.tracker import NoTracker, make_tracker
 
 
 def test_a_relative_sqlite_file_is_resolved_against_the_folder_of_the_command(tmp_path: Path) -> None:

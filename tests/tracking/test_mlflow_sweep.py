@@ -229,7 +229,7 @@ import os, signal, sys
 from pathlib import Path
 import mlflow.tracking
 from sdpa_exp.config.schema import TrackingConfig
-from sdpa_exp.tracking.progress import ProgressFile
+from sdpa_exp.tracking.tracking_file import ProgressFile
 from sdpa_exp.tracking.tracker import make_tracker
 
 uri, run_dir = sys.argv[1], Path(sys.argv[2])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sdpa_exp.runs.record import Record
-from sdpa_exp.tracking.metrics import record_points, sample_points
+from sdpa_exp.tracking.points import record_points, sample_points
 
 
 def test_energy_of_the_training_and_of_the_whole_run_have_names_of_their_own() -> None:

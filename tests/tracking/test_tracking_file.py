@@ -11,9 +11,9 @@ import pytest
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking.location import locate
 from sdpa_exp.tracking.mlflow_store import MlflowStore
-from sdpa_exp.tracking.progress import Progress, ProgressFile
 from sdpa_exp.tracking.run_sender import is_all_sent
 from sdpa_exp.tracking.sweep_sender import SweepSender
+from sdpa_exp.tracking.tracking_file import Progress, ProgressFile
 
 URI = "http://127.0.0.1:5000"
 

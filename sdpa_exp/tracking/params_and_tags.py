@@ -1,4 +1,4 @@
-"""What identifies and explains a run, as MLflow tags."""
+"""A run as MLflow params (what people compare by first, then every setting) and tags (what identifies and explains)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import getpass
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sdpa_exp.config.plan import to_dict
+from sdpa_exp.config.task_schema import TASK_BLOCKS
 from sdpa_exp.tracking.location import redact
 
 if TYPE_CHECKING:
@@ -13,7 +15,10 @@ if TYPE_CHECKING:
     from sdpa_exp.runs.record import Record
     from sdpa_exp.runs.sweep import Sweep
 
-MAX_VALUE_LENGTH = 5000
+MAX_PARAM_LENGTH = 500
+# Where a run stands, where it is shown and how it is compared are no settings of the experiment; plan.yaml has them.
+_LEFT_OUT = ("job", "tracking", "compare", "name")
+MAX_TAG_LENGTH = 5000
 KEY_TAG = "sdpa_exp.key"
 STRAY_TAG = "sdpa_exp.stray"  # instead of the key, on a run that belongs to no folder
 PARENT_TAG = "mlflow.parentRunId"
@@ -21,9 +26,29 @@ NOTE_TAG = "mlflow.note.content"
 _SOURCE = {"mlflow.source.name": "sdpa_exp", "mlflow.source.type": "LOCAL"}
 
 
+def plan_params(plan: Plan) -> dict[str, str]:
+    """Params in the order they are sent; settings that are not set (null) are left out."""
+    others = [block for block in TASK_BLOCKS if block != plan.task.name]  # options of tasks that did not run
+    content = {key: value for key, value in to_dict(plan).items() if key not in (*_LEFT_OUT, *others)}
+    params = {
+        "attention": plan.arm,
+        "seed": str(plan.seed),
+        "model": plan.model.name,
+        "dataset": plan.dataset.name,
+        "hardware": plan.hardware.name,
+        "train": plan.train.name,
+        "task": plan.task.name,
+    }
+    for key, value in _flatten(content):
+        is_repeated = key.removesuffix(".name") in params or (key == "attention.backend" and value == plan.arm)
+        if value is not None and not is_repeated:
+            params[key] = redact(str(value))[:MAX_PARAM_LENGTH]
+    return params
+
+
 def clean(tags: Mapping[str, object]) -> dict[str, str]:
     """As MLflow takes them: no null, no credentials, not too long."""
-    return {key[:250]: redact(str(value))[:MAX_VALUE_LENGTH] for key, value in tags.items() if value not in (None, "")}
+    return {key[:250]: redact(str(value))[:MAX_TAG_LENGTH] for key, value in tags.items() if value not in (None, "")}
 
 
 def plan_tags(plan: Plan) -> dict[str, str]:
@@ -76,7 +101,8 @@ def attestation_tags(summary: Mapping[str, Any]) -> dict[str, str]:
 
 def environment_tags(environment: Mapping[str, Any]) -> dict[str, str]:
     """Every fact of the environment under its dotted key; the commit also where MLflow's own UI shows it."""
-    facts = dict(_flatten(environment))
+    flat = _flatten(environment)
+    facts = {key: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value for key, value in flat}
     commit = next((value for key, value in facts.items() if key.split(".")[-1] == "commit"), None)
     return clean({**{f"env.{key}": value for key, value in facts.items()}, "mlflow.source.git.commit": commit})
 
@@ -102,7 +128,7 @@ def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
         if isinstance(value, Mapping):
             yield from _flatten(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+            yield f"{prefix}{key}", value
 
 
 def _user() -> str | None:
