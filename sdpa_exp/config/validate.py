@@ -23,6 +23,7 @@ DETERMINISM = ("default", "strict")
 CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
 CONTROLS = ("aa",)
+SPLITS = ("train", "val", "test")
 TRACKERS = ("mlflow", "none")
 TASKS = ("train", "bench", "predict", "profile", "verify", "doctor", "setup_trial", "compare", "sync")
 ONCE = ("compare", "sync")  # tasks that are one job: they read folders
@@ -188,6 +189,8 @@ def _check_train(plan: Plan) -> None:
         at_least("train.epochs", train.epochs, 1, "Set train.epochs=1 for the shortest training.")
     if train.imgsz is not None:
         multiple_of_32("train.imgsz", train.imgsz)
+    if train.split is not None:
+        one_of("train.split", train.split, SPLITS)
     if train.val is False:
         refuse("train.val", "false", "true, since accuracy comes from validation", "Leave train.val out.")
     if train.save is False:

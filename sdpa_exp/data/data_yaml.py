@@ -10,12 +10,13 @@ import yaml
 DATA_YAML = "data.yaml"
 
 
-def write_data_yaml(folder: Path, final_folder: Path, class_names: Sequence[str]) -> None:
+def write_data_yaml(
+    folder: Path, final_folder: Path, class_names: Sequence[str], splits: Sequence[str] = ("train", "val")
+) -> None:
     """Write `folder`/data.yaml with the absolute path that the folder will have in the end."""
     content = {
         "path": final_folder.as_posix(),
-        "train": "images/train",
-        "val": "images/val",
+        **{split: f"images/{split}" for split in splits},
         "names": dict(enumerate(class_names)),
     }
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import warnings
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from sdpa_exp.data.digest import bytes_digest
 
 _MIN_SIDE_PX = 10  # Ultralytics leaves out smaller ones
+_SURE = frozenset({"JPEG", "PNG", "BMP", "WEBP"})  # what PIL decodes of these, Ultralytics' reader does too
 _KINDS = (
     "JPEG",
     "PNG",
@@ -34,11 +36,13 @@ class CheckedImage:
         fault: None, or why it can't be used.
         is_open_ended: a JPEG that decodes but does not end with its end mark. Ultralytics would encode it again, in
             place (check_image in ultralytics/data/utils.py).
+        is_deep: its channels have more than 8 bits, of which Ultralytics keeps the upper 8.
     """
 
     sha256: str
     fault: str | None = None
     is_open_ended: bool = False
+    is_deep: bool = False
 
 
 def check_image(path: Path) -> CheckedImage:
@@ -49,27 +53,72 @@ def check_image(path: Path) -> CheckedImage:
         return CheckedImage(sha256="", fault="does not exist")
     except OSError as error:
         return CheckedImage(sha256="", fault=f"can't be read: {error.strerror}")
-    fault, kind = _decode(content) if content else ("is empty", None)
+    sha256 = bytes_digest(content)
+    if not content:
+        return CheckedImage(sha256=sha256, fault="is empty")
+    try:
+        kind, size, is_deep = _decode(content)
+    except _ImageError as fault:
+        return CheckedImage(sha256=sha256, fault=str(fault))
+    fault_of_size = _fault_of_size(*size)
+    if fault_of_size is None and kind not in _SURE and not _can_train_on(path):
+        return CheckedImage(
+            sha256=sha256, fault=f"is a {kind} that OpenCV can't read: save it as PNG, 8 bits a channel"
+        )
     is_open_ended = kind == "JPEG" and not content.endswith(_END_OF_IMAGE)
-    return CheckedImage(sha256=bytes_digest(content), fault=fault, is_open_ended=is_open_ended)
+    return CheckedImage(sha256=sha256, fault=fault_of_size, is_open_ended=is_open_ended, is_deep=is_deep)
 
 
-def _decode(content: bytes) -> tuple[str | None, str | None]:
-    """What is wrong with the bytes of an image, or None, and their format."""
+class _ImageError(Exception):
+    """Why the bytes of an image can't be used."""
+
+
+def _decode(content: bytes) -> tuple[str | None, tuple[int, int], bool]:
+    """Format and size of an image, and whether its channels have more than 8 bits.
+
+    Raises:
+        _ImageError: it can't be decoded.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PIL warns of odd EXIF blocks
             with _open(content) as image:
-                size, kind = image.size, image.format
-                image.draft(None, (max(1, size[0] // 8), max(1, size[1] // 8)))
-                image.load()
+                size, kind, is_deep = image.size, image.format, _is_deep(image)
+                if _fault_of_size(*size) is None:  # before a gigabyte is decoded
+                    image.draft(None, (max(1, size[0] // 8), max(1, size[1] // 8)))
+                    image.load()
+                return kind, size, is_deep
     except UnidentifiedImageError:
-        return "is no image that can be read: expected JPEG, PNG, BMP, TIFF, WebP, JPEG 2000 or AVIF", None
+        raise _ImageError(
+            "is no image that can be read: expected JPEG, PNG, BMP, TIFF, WebP, JPEG 2000 or AVIF"
+        ) from None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        return f"is damaged: {error}", None
-    if min(size) < _MIN_SIDE_PX:
-        return f"is {size[0]} x {size[1]} px: expected {_MIN_SIDE_PX} px or more", kind
-    return None, kind
+        raise _ImageError(f"is damaged: {error}") from error
+
+
+def _fault_of_size(width: int, height: int) -> str | None:
+    """Why Ultralytics would leave out an image of this size; the upper limit is PIL's, against zip bombs."""
+    if min(width, height) < _MIN_SIDE_PX:
+        return f"is {width} x {height} px: expected {_MIN_SIDE_PX} px or more"
+    limit = 2 * (Image.MAX_IMAGE_PIXELS or math.inf)
+    if width * height > limit:
+        return (
+            f"is {width} x {height} px, {width * height / 1e6:.0f} megapixels: Pillow refuses more than "
+            f"{limit / 1e6:.0f}. Scale it down or cut it into tiles"
+        )
+    return None
+
+
+def _is_deep(image: ImageFile.ImageFile) -> bool:
+    raw_modes = str([tile[3] for tile in image.tile]) if image.format in ("PNG", "TIFF") else ""
+    return image.mode.startswith(("I", "F")) or ";16" in raw_modes
+
+
+def _can_train_on(path: Path) -> bool:
+    """Whether Ultralytics' own reader gets an image out of a file of a rare kind."""
+    from ultralytics.utils.patches import imread
+
+    return imread(path) is not None
 
 
 def _open(content: bytes) -> ImageFile.ImageFile:

@@ -47,6 +47,17 @@ def check_label(content: bytes, num_classes: int | None) -> CheckedLabel:
     return CheckedLabel(num_boxes=num_unique, num_duplicates=num_boxes - num_unique, max_class_id=max_class_id)
 
 
+def without_keypoints(content: bytes, num_columns: int) -> bytes:
+    """The label of a data set of poses with its boxes alone, as Ultralytics reads it to detect.
+
+    Args:
+        content: the bytes of the label file.
+        num_columns: how many numbers the keypoints of a box are; a row of another length stays as it is.
+    """
+    rows = [line.split() for line in content.splitlines()]
+    return b"".join(b" ".join(row[:5] if len(row) == 5 + num_columns else row) + b"\n" for row in rows if row)
+
+
 def _numbers(words: list[str]) -> tuple[float, ...] | None:
     """A row of `class x y w h`, or of a class and a polygon of three points or more; else None."""
     if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):

@@ -55,7 +55,8 @@ def build_view(folder: Path, entries: Sequence[ViewEntry], class_names: Sequence
 
 
 def _build(draft: Path, folder: Path, entries: Sequence[ViewEntry], class_names: Sequence[str]) -> None:
-    for split in ("train", "val"):
+    splits = list(dict.fromkeys(entry.split for entry in entries))
+    for split in splits:
         (draft / "images" / split).mkdir(parents=True)
         (draft / "labels" / split).mkdir(parents=True)
     for entry in entries:
@@ -66,7 +67,7 @@ def _build(draft: Path, folder: Path, entries: Sequence[ViewEntry], class_names:
             _link(entry.image, target)
         if entry.label is not None:
             (draft / "labels" / entry.split / f"{entry.stem}.txt").write_bytes(entry.label)
-    write_data_yaml(draft, folder, class_names)
+    write_data_yaml(draft, folder, class_names, splits)
 
 
 def _link(image: Path, target: Path) -> None:

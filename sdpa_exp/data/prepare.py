@@ -9,17 +9,30 @@ from sdpa_exp.data.cache import cache_root
 from sdpa_exp.data.prepared import PreparedDataset
 from sdpa_exp.data.synthetic import prepare_synthetic
 from sdpa_exp.data.yolo_dir import prepare_yolo_dir
+from sdpa_exp.errors import DatasetError
 
 
-def prepare(dataset: SyntheticDataset | YoloDirDataset, *, cache_dir: Path | None = None) -> PreparedDataset:
+def prepare(
+    dataset: SyntheticDataset | YoloDirDataset, *, split: str | None = None, cache_dir: Path | None = None
+) -> PreparedDataset:
     """Check a data set, or render it, and say where Ultralytics finds it.
 
     Nothing is written outside the cache folder. Several processes may call this at the same time.
+
+    Args:
+        dataset: which.
+        split: what `train.split` asks for; it is there with train and val.
+        cache_dir: None takes the user's.
 
     Raises:
         DatasetError: the data set is missing, empty or malformed, or the cache can't be written.
     """
     cache = (cache_dir or cache_root()).absolute()
     if isinstance(dataset, SyntheticDataset):
+        if split == "test":
+            raise DatasetError(
+                "train.split=test asks for a test split, and dataset=synthetic has train and val. Leave train.split "
+                "out, or use data of your own with a 'test:' line: dataset=yolo_dir."
+            )
         return prepare_synthetic(dataset, cache)
-    return prepare_yolo_dir(dataset.path, cache)
+    return prepare_yolo_dir(dataset.path, cache, split)

@@ -14,6 +14,7 @@ from sdpa_exp.data.image_file import CheckedImage, check_image
 from sdpa_exp.runs.files import write_json_atomic
 
 _MAX_THREADS = 8
+_RULES = 2  # counts up when the check of an image changes, so that what an older one found good is looked at again
 
 
 def check_images(paths: Sequence[Path], *, origin: Path, cache: Path) -> list[CheckedImage]:
@@ -22,7 +23,7 @@ def check_images(paths: Sequence[Path], *, origin: Path, cache: Path) -> list[Ch
     Raises:
         OSError: the cache can't be written.
     """
-    memory = cache / "seen" / f"{bytes_digest(str(origin).encode('utf-8', 'surrogateescape'))[:16]}.json"
+    memory = cache / f"seen{_RULES}" / f"{bytes_digest(str(origin).encode('utf-8', 'surrogateescape'))[:16]}.json"
     seen = _load(memory)
     with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
         checked = list(pool.map(lambda path: _recall(path, seen) or check_image(path), paths))

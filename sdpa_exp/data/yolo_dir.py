@@ -4,48 +4,41 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from sdpa_exp.data.digest import NO_LABEL, bytes_digest, content_digest
-from sdpa_exp.data.image_file import CheckedImage
-from sdpa_exp.data.label_file import CheckedLabel, check_label
+from sdpa_exp.data.label_file import check_label, without_keypoints
 from sdpa_exp.data.linked_view import ViewEntry, build_view
+from sdpa_exp.data.oddities import CheckedPicture, find_oddities
+from sdpa_exp.data.pictures import absolute
 from sdpa_exp.data.prepared import PreparedDataset
 from sdpa_exp.data.seen_images import check_images
-from sdpa_exp.data.yolo_source import Picture, YoloSource, find_source
+from sdpa_exp.data.yolo_source import YoloSource, find_source
 from sdpa_exp.errors import DatasetError
 
 _MAX_NAMED = 10
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Checked:
-    """A picture with what was found in its two files. `label_bytes` is None if there is no label file."""
-
-    split: str
-    index: int
-    picture: Picture
-    image: CheckedImage
-    label_bytes: bytes | None
-    label: CheckedLabel
-
-
-def prepare_yolo_dir(path: str | None, cache: Path) -> PreparedDataset:
+def prepare_yolo_dir(path: str | None, cache: Path, split: str | None = None) -> PreparedDataset:
     """Check a data.yaml or folder and make it loadable from anywhere.
+
+    Args:
+        path: of the data.yaml or folder.
+        cache: our cache folder.
+        split: one that is wanted beside train and val.
 
     Raises:
         DatasetError: it is missing, empty or malformed; up to ten bad files are named.
     """
     if not path:
         raise DatasetError("dataset.path is not set: set it to a data.yaml, or to a folder with images/ and labels/.")
-    place = Path(path).expanduser().absolute()
+    place = absolute(Path(path).expanduser())
     if not place.exists():
         raise DatasetError(
             f"dataset.path={path} does not exist (looked at {place}): set it to a data.yaml or to its folder."
         )
-    source = find_source(place)
+    source = find_source(place, split)
     try:
         checked = _check_all(source, cache)
     except OSError as error:
@@ -54,36 +47,38 @@ def prepare_yolo_dir(path: str | None, cache: Path) -> PreparedDataset:
     class_names = source.class_names or _numbered_names(checked)
     digest = content_digest(class_names, [_digest_line(c) for c in checked])
     view = cache / "views" / f"{digest[:16]}-{bytes_digest(str(place).encode('utf-8', 'surrogateescape'))[:8]}"
-    found_warnings = _warnings(source, checked)
+    found_warnings = find_oddities(source, checked)
     for sentence in found_warnings:
         _log.warning(sentence)
     return PreparedDataset(
         yaml_path=build_view(view, [_view_entry(c) for c in checked], class_names),
         digest=digest,
         class_names=class_names,
-        num_train_images=len(source.train),
-        num_val_images=len(source.val),
+        num_train_images=len(source.splits["train"].pictures),
+        num_val_images=len(source.splits["val"].pictures),
         num_train_boxes=_num_boxes(checked, "train"),
         num_val_boxes=_num_boxes(checked, "val"),
         warnings=found_warnings,
     )
 
 
-def _check_all(source: YoloSource, cache: Path) -> list[_Checked]:
-    pictures = [("train", i, p) for i, p in enumerate(source.train)] + [("val", i, p) for i, p in enumerate(source.val)]
+def _check_all(source: YoloSource, cache: Path) -> list[CheckedPicture]:
+    pictures = [(split, i, p) for split, found in source.splits.items() for i, p in enumerate(found.pictures)]
     images = check_images([p.image for _, _, p in pictures], origin=source.origin, cache=cache)
     num_classes = None if source.class_names is None else len(source.class_names)
     checked = []
     for (split, index, picture), image in zip(pictures, images, strict=True):
         content = picture.label.read_bytes() if picture.label.is_file() else None
+        if content and source.num_keypoint_columns:
+            content = without_keypoints(content, source.num_keypoint_columns)
         label = check_label(content or b"", num_classes)
         checked.append(
-            _Checked(split=split, index=index, picture=picture, image=image, label_bytes=content, label=label)
+            CheckedPicture(split=split, index=index, picture=picture, image=image, label_bytes=content, label=label)
         )
     return checked
 
 
-def _refuse_faults(source: YoloSource, checked: Sequence[_Checked]) -> None:
+def _refuse_faults(source: YoloSource, checked: Sequence[CheckedPicture]) -> None:
     faults = [f"{c.picture.image} {c.image.fault}" for c in checked if c.image.fault]
     faults += [f"{c.picture.label} {c.label.fault}" for c in checked if c.label.fault]
     if faults:
@@ -93,7 +88,7 @@ def _refuse_faults(source: YoloSource, checked: Sequence[_Checked]) -> None:
             f"{source.origin} has {len(faults)} bad file{'s' if len(faults) > 1 else ''} of "
             f"{2 * len(checked)}; Ultralytics would leave them out in silence. Repair or remove:{named}{more}"
         )
-    for split in ("train", "val"):
+    for split in source.splits:
         if _num_boxes(checked, split) == 0:
             first = next(c.picture.label for c in checked if c.split == split)
             raise DatasetError(
@@ -102,40 +97,16 @@ def _refuse_faults(source: YoloSource, checked: Sequence[_Checked]) -> None:
             )
 
 
-def _warnings(source: YoloSource, checked: Sequence[_Checked]) -> tuple[str, ...]:
-    sentences = []
-    for split, total in (("train", len(source.train)), ("val", len(source.val))):
-        missing = sum(1 for c in checked if c.split == split and c.label_bytes is None)
-        if missing:
-            sentences.append(f"{missing} of {total} {split} images have no label file: they count as empty pictures.")
-    train_digests = {c.image.sha256 for c in checked if c.split == "train"}
-    leaked = [c.picture.name for c in checked if c.split == "val" and c.image.sha256 in train_digests]
-    if leaked:
-        sentences.append(
-            f"{len(leaked)} of {len(source.val)} val images are also in train, byte for byte "
-            f"({', '.join(leaked[:3])}{', ...' if len(leaked) > 3 else ''}): the metrics are too good by that."
-        )
-    duplicates = sum(c.label.num_duplicates for c in checked)
-    if duplicates:
-        sentences.append(f"{duplicates} boxes occur twice in the same picture: Ultralytics uses each once.")
-    open_ended = sum(1 for c in checked if c.image.is_open_ended)
-    if open_ended:
-        sentences.append(
-            f"{open_ended} JPEGs have no end mark as their last bytes: they are used with one, unchanged else."
-        )
-    return tuple(sentences)
-
-
-def _numbered_names(checked: Sequence[_Checked]) -> tuple[str, ...]:
+def _numbered_names(checked: Sequence[CheckedPicture]) -> tuple[str, ...]:
     return tuple(f"class_{i}" for i in range(max(c.label.max_class_id for c in checked) + 1))
 
 
-def _digest_line(checked: _Checked) -> tuple[str, str, str, str]:
+def _digest_line(checked: CheckedPicture) -> tuple[str, str, str, str]:
     label = NO_LABEL if checked.label_bytes is None else bytes_digest(checked.label_bytes)
     return checked.split, checked.picture.name, checked.image.sha256, label
 
 
-def _view_entry(checked: _Checked) -> ViewEntry:
+def _view_entry(checked: CheckedPicture) -> ViewEntry:
     return ViewEntry(
         split=checked.split,
         index=checked.index,
@@ -145,5 +116,5 @@ def _view_entry(checked: _Checked) -> ViewEntry:
     )
 
 
-def _num_boxes(checked: Sequence[_Checked], split: str) -> int:
+def _num_boxes(checked: Sequence[CheckedPicture], split: str) -> int:
     return sum(c.label.num_boxes for c in checked if c.split == split)

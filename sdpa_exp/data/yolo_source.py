@@ -5,48 +5,46 @@ Unlike Ultralytics, nothing depends on the working directory or on a settings fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from sdpa_exp.data.class_names import read_class_names
-from sdpa_exp.data.yaml_mapping import read_mapping
+from sdpa_exp.data.pictures import Found, absolute, find_pictures
+from sdpa_exp.data.yaml_mapping import is_given, read_mapping
 from sdpa_exp.errors import DatasetError
 
-# Source: IMG_FORMATS in ultralytics/data/utils.py of the pinned version
-IMAGE_SUFFIXES = frozenset(
-    f".{s}"
-    for s in "avif bmp dng heic heif jp2 jpeg jpg mpo png tif tiff webp".split()  # noqa: SIM905
-)
-_VAL_KEYS = ("val", "validation", "valid")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """An image and where its label would be. `name` is relative to the data set, with forward slashes."""
-
-    image: Path
-    label: Path
-    name: str
+_KEYS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
+"""What a split may be called."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class YoloSource:
-    """What was found. `class_names` is None for a folder without a data.yaml."""
+    """What was found.
+
+    Attributes:
+        class_names: None for a folder without a data.yaml.
+        splits: train, val, and the one that was asked for.
+        num_keypoint_columns: numbers after the box in a label of a data set of poses.
+    """
 
     origin: Path
     class_names: tuple[str, ...] | None
-    train: tuple[Picture, ...]
-    val: tuple[Picture, ...]
+    splits: dict[str, Found]
+    num_keypoint_columns: int = 0
 
 
-def find_source(path: Path) -> YoloSource:
+def find_source(path: Path, split: str | None = None) -> YoloSource:
     """Find the pictures of a data.yaml, or of a folder with or without one.
+
+    Args:
+        path: of the data.yaml or folder.
+        split: one that must be there too, such as test.
 
     Raises:
         DatasetError: something that is named does not exist, or holds no images.
     """
+    wanted = list(dict.fromkeys(["train", "val", split or "val"]))
     if path.is_dir():
         yamls = sorted(p for pattern in ("*.yaml", "*.yml") for p in path.glob(pattern))
         named = [p for p in yamls if p.stem == "data"]
@@ -55,102 +53,61 @@ def find_source(path: Path) -> YoloSource:
                 f"{path} holds several yaml files ({', '.join(p.name for p in yamls)}) and none is clearly the one: "
                 f"set dataset.path to the one to use."
             )
-        return _from_yaml((named or yamls)[0]) if yamls else _from_folder(path)
+        return _from_yaml((named or yamls)[0], wanted) if yamls else _from_folder(path, wanted)
     if path.suffix not in {".yaml", ".yml"}:
         raise DatasetError(f"{path} is no data set: expected a data.yaml, or a folder with images/ and labels/.")
-    return _from_yaml(path)
+    return _from_yaml(path, wanted)
 
 
-def _from_yaml(path: Path) -> YoloSource:
+def _from_yaml(path: Path, wanted: list[str]) -> YoloSource:
     content = read_mapping(path)
-    channels = content.get("channels", 3)
-    if channels != 3:
+    channels = content.get("channels", "3")
+    if channels != "3":
         raise DatasetError(f"{path} says channels: {channels}: expected pictures with 3 channels, no others are read.")
     root = path.parent
-    if content.get("path"):
-        root = (path.parent / str(content["path"])).resolve()
+    if is_given(content.get("path")):
+        root = absolute(path.parent / str(content["path"]))
         if not root.is_dir():
             raise DatasetError(
                 f"{path} says path: {content['path']}, and there is no folder {root}. "
                 f"A relative path starts at the yaml file; remove the line if the images are beside it."
             )
     splits = {}
-    for split, keys in (("train", ("train",)), ("val", _VAL_KEYS)):
-        value: Any = next((content[key] for key in keys if content.get(key)), None)
+    for split in wanted:
+        value: Any = next((content[key] for key in _KEYS[split] if is_given(content.get(key))), None)
         if value is None:
-            raise DatasetError(f"{path} has no '{split}:' line: expected a folder, a list of folders or a .txt list.")
-        values = value if isinstance(value, list) else [value]
-        splits[split] = _pictures(values, root, origin=path, split=split)
-    return YoloSource(origin=path, class_names=read_class_names(content, path), **splits)
+            asked = "" if split != "test" else " and train.split=test asks for it; add it, or leave train.split out"
+            raise DatasetError(
+                f"{path} has no '{split}:' line: expected a folder, a list of folders or a .txt list{asked}."
+            )
+        splits[split] = find_pictures(value if isinstance(value, list) else [value], root, origin=path, split=split)
+    return YoloSource(
+        origin=path,
+        class_names=read_class_names(content, path),
+        splits=splits,
+        num_keypoint_columns=_num_keypoint_columns(content, path),
+    )
 
 
-def _from_folder(root: Path) -> YoloSource:
+def _num_keypoint_columns(content: dict[str, Any], path: Path) -> int:
+    """How many numbers the keypoints of a label are, from `kpt_shape: [points, numbers for each]`."""
+    shape = content.get("kpt_shape")
+    if not is_given(shape):
+        return 0
+    if not isinstance(shape, list) or len(shape) != 2 or not all(str(n).isdecimal() for n in shape):
+        raise DatasetError(f"{path} says kpt_shape: {shape}: expected two whole numbers, such as [17, 3].")
+    return int(shape[0]) * int(shape[1])
+
+
+def _from_folder(root: Path, wanted: list[str]) -> YoloSource:
     splits = {}
-    for split, names in (("train", ("train",)), ("val", _VAL_KEYS)):
-        options = [p for name in names for p in (root / "images" / name, root / name / "images")]
+    for split in wanted:
+        options = [p for name in _KEYS[split] for p in (root / "images" / name, root / name / "images")]
         found = next((p for p in options if p.is_dir()), None)
         if found is None:
             raise DatasetError(
                 f"{root} has no data.yaml and no {split} images: expected {options[0]} or {options[1]}, "
                 f"with the labels under labels/ in the same way."
             )
-        splits[split] = _pictures([str(found)], root, origin=root, split=split)
-    return YoloSource(origin=root, class_names=None, **splits)
-
-
-def _pictures(values: Sequence[object], root: Path, *, origin: Path, split: str) -> tuple[Picture, ...]:
-    images: list[Path] = []
-    for value in values:
-        place = _place(str(value), root)
-        if place is None:
-            raise DatasetError(
-                f"{origin} says {split}: {value}, and {root / str(value)} does not exist. "
-                f"Relative paths start at {root}."
-            )
-        images += _listed(place) if place.is_file() else _in_folder(place)
-    if not images:
-        where = ", ".join(str(_place(str(value), root)) for value in values)
-        raise DatasetError(
-            f"No {split} images in {where}: expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}."
-        )
-    unique = dict.fromkeys(images)
-    pictures = [Picture(image=i, label=_label_of(i), name=_name(i, root)) for i in unique]
-    return tuple(sorted(pictures, key=lambda picture: (picture.name, str(picture.image))))
-
-
-def _place(value: str, root: Path) -> Path | None:
-    """A named place, absolute; Roboflow writes `../train/images` and means `train/images`, as Ultralytics knows too."""
-    options = [root / value, *([root / value[3:]] if value.startswith("../") else [])]
-    return next((option.resolve() for option in options if option.exists()), None)
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    files = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-    return [p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
-
-
-def _listed(list_file: Path) -> list[Path]:
-    """Images named in a .txt list: absolute, or relative to the list, with or without `./`."""
-    try:
-        lines = list_file.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{list_file} is no list of images: it is not UTF-8 text ({error}).") from error
-    entries = [line.strip() for line in lines if line.strip()]
-    return [list_file.parent / entry for entry in entries if PurePath(entry).suffix.lower() in IMAGE_SUFFIXES]
-
-
-def _label_of(image: Path) -> Path:
-    """Ultralytics' rule: the last `images` folder of the path becomes `labels`; without one, beside the image."""
-    parts = list(image.parts)
-    for i in range(len(parts) - 2, -1, -1):
-        if parts[i] == "images":
-            parts[i] = "labels"
-            break
-    return Path(*parts).with_suffix(".txt")
-
-
-def _name(image: Path, root: Path) -> str:
-    try:
-        return image.relative_to(root.resolve()).as_posix()
-    except ValueError:  # outside of the root, as a list may name it
-        return image.name
+        splits[split] = find_pictures([str(found)], root, origin=root, split=split)
+    return YoloSource(origin=root, class_names=None, splits=splits)

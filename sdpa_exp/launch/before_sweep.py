@@ -111,9 +111,11 @@ def _look(plans: list[Plan]) -> dict[str, Any]:
     chosen = choose_for_sweep(plans)
     resolved = [dataclasses.replace(plan, hardware=each.hardware) for plan, each in zip(plans, chosen, strict=True)]
     warnings: dict[str, None] = {}
-    datasets = {json.dumps(to_dict(plan)["dataset"], sort_keys=True): plan.dataset for plan in plans}
-    for dataset in datasets.values():
-        warnings.update(dict.fromkeys(prepare(dataset).warnings))
+    wanted = [(plan.dataset, plan.train.split) for plan in plans]
+    for dataset, split in {
+        json.dumps([dataclasses.asdict(data), split]): (data, split) for data, split in wanted
+    }.values():
+        warnings.update(dict.fromkeys(prepare(dataset, split=split).warnings))
     checks: dict[tuple[str, str], Any] = {}
     groups: dict[str, list[Any]] = {}
     for plan in resolved:

@@ -44,7 +44,7 @@ def set_up_training(plan: Plan, event_log: EventLog, outcome: Outcome, **changed
         DatasetError: the data set can't be used.
     """
     require_backend(plan)
-    prepared = prepare(plan.dataset)
+    prepared = prepare(plan.dataset, split=plan.train.split)
     for message in prepared.warnings:
         outcome.warn(event_log, "data_set", message)
     outcome.digests["data_set"] = prepared.digest

@@ -66,6 +66,17 @@ def test_a_users_folder_is_read_in_full_and_stays_as_it_is(read: Any, tmp_path: 
     assert prepare(YoloDirDataset(name="t", path=str(root)), cache_dir=tmp_path / "cache") == prepared
 
 
+def test_words_and_links_reach_ultralytics_as_they_were_meant(read: Any, tmp_path: Path) -> None:
+    root = make_field(tmp_path / "field").parent
+    names = ["yes", "010", "null", "1e3", "n01440764", "2024-01-02"]
+    (root / "data.yaml").write_text(f"train: images/train\nval: images/val\nnames: [{', '.join(names)}]\n")
+    pool = make_field(tmp_path / "pool", num_train=4).parent
+    (root / "images/train/more").symlink_to(pool / "images/train")
+    prepared = prepare(YoloDirDataset(name="t", path=str(root)), cache_dir=tmp_path / "cache")
+    assert (prepared.class_names, prepared.num_train_boxes) == (tuple(names), 7)
+    _check(read, prepared)
+
+
 @pytest.mark.parametrize("name", ["pear640/data_mini.yaml", "sesame_weeds/data_mini.yaml"])
 def test_real_data_is_read_in_full(read: Any, tmp_path: Path, name: str) -> None:
     if not (SHARED / name).exists():
