@@ -120,7 +120,7 @@ def _evaluated(
     metrics: dict[str, float | None],
     unmeasured: dict[str, str],
 ) -> dict[str, Any]:
-    """What predictions can tell; fills metrics and reasons."""
+    """What predictions show; fills metrics and reasons."""
     sizes = ap_by_size(predictions)
     found = intervals(predictions)
     confidence = best.confidence if best is not None and best.f1 > 0 else None

@@ -137,18 +137,18 @@ def with_floor(verdict: Verdict, floors: Sequence[NoiseFloor]) -> Verdict:
         )
         return dataclasses.replace(verdict, kind="within the noise floor", sentence=sentence, noise_floor=floor.floor)
     if not floor.floor:
-        told = f" The A/A copy {floor.arm} did not differ in {floor.metric} at all."
+        shown = f" The A/A copy {floor.arm} did not differ in {floor.metric} at all."
     elif is_claimed:
-        told = f" Above the A/A noise floor of {floor.text()}."
+        shown = f" Above the A/A noise floor of {floor.text()}."
     else:
-        told = f" A/A noise floor: {floor.text()}."
-    return dataclasses.replace(verdict, sentence=verdict.sentence + told, noise_floor=floor.floor)
+        shown = f" A/A noise floor: {floor.text()}."
+    return dataclasses.replace(verdict, sentence=verdict.sentence + shown, noise_floor=floor.floor)
 
 
 def floors_sentence(floors: Sequence[NoiseFloor]) -> str:
     """All floors of a comparison group in one sentence."""
-    told = ", ".join(f"{floor.metric} {floor.short_text()}" for floor in floors)
-    return f"A/A noise floor ({floors[0].arm} against {floors[0].baseline}, {_pairs(floors[0].n)}): {told}."
+    shown = ", ".join(f"{floor.metric} {floor.short_text()}" for floor in floors)
+    return f"A/A noise floor ({floors[0].arm} against {floors[0].baseline}, {_pairs(floors[0].n)}): {shown}."
 
 
 def _pairs(n: int) -> str:

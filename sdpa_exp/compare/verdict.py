@@ -135,15 +135,15 @@ def _tested(
     needed = seeds_to_settle(test.mean, test.sd, test.margin, alpha=strict) if kind == "inconclusive" else None
     margin = question.margin_text()
     size, p_text = _size(question.metric, test), _p_text(test, p)
-    told = f"{size}, n = {test.n}, {p_text}"
+    outcome = f"{size}, n = {test.n}, {p_text}"
     equivalence = f"TOST {numbers.p_value(p_tost)}"
     if kind == "different":
-        text = f"{arm} is {way(question.metric, test.mean)} than {baseline}: {told}."
+        text = f"{arm} is {way(question.metric, test.mean)} than {baseline}: {outcome}."
     elif kind == "different but within the margin":
         direction = way(question.metric, test.mean)
-        text = f"{arm} is {direction} than {baseline}, but within the margin of {margin}: {told}, {equivalence}."
+        text = f"{arm} is {direction} than {baseline}, but within the margin of {margin}: {outcome}, {equivalence}."
     elif kind == "equivalent":
-        text = f"{arm} and {baseline} are equivalent within {margin}: {told}, {equivalence}."
+        text = f"{arm} and {baseline} are equivalent within {margin}: {outcome}, {equivalence}."
     else:
         cure = f"about {needed} seeds would do" if needed else "more than 1,000 seeds would be needed"
         least = numbers.difference(question.metric, detectable, spread=detectable / 10).lstrip("+")

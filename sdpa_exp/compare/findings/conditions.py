@@ -50,7 +50,7 @@ def seed_counts(group: GroupRuns, baseline: str) -> Iterator[Finding]:
         yield Finding(
             code="one-seed",
             severity="warning",
-            sentence="There is one seed, so no test is possible: a difference can't be told from the spread between "
+            sentence="There is one seed, so no test is possible: a difference can't be held against the spread between "
             "seeds. Repeat with seed=0,1,2,3,4 for a first answer.",
             evidence={"seeds": {arm: sorted(map(str, found)) for arm, found in seeds.items()}},
         )
@@ -58,7 +58,7 @@ def seed_counts(group: GroupRuns, baseline: str) -> Iterator[Finding]:
     planned = {arm: {run.seed for run in group.of(arm)} for arm in group.arms}
     for arm, found in seeds.items():
         single = (found ^ base) if base and found else set[Seed]()
-        if arm != baseline and single and planned[arm] != planned[baseline]:  # lost runs are told elsewhere
+        if arm != baseline and single and planned[arm] != planned[baseline]:  # lost runs are named elsewhere
             yield Finding(
                 code="unpaired-seeds",
                 severity="warning",
@@ -94,11 +94,11 @@ def epoch_counts(group: GroupRuns) -> Iterator[Finding]:
         if run.is_finished and run.curves is not None:
             counts[int(run.curves.epochs[-1])].append(run.label)
     if len(counts) > 1:
-        told = listed(f"{epochs} ({listed(labels, limit=2)})" for epochs, labels in sorted(counts.items()))
+        shown = listed(f"{epochs} ({listed(labels, limit=2)})" for epochs, labels in sorted(counts.items()))
         yield Finding(
             code="unequal-epochs",
             severity="warning",
-            sentence=f"The runs ended after different numbers of epochs: {told}. Times are not comparable, and final "
+            sentence=f"The runs ended after different numbers of epochs: {shown}. Times are not comparable, and final "
             f"metrics only if stopping early is part of the question.",
             evidence={str(epochs): labels for epochs, labels in counts.items()},
         )

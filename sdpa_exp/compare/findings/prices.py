@@ -1,4 +1,4 @@
-"""What the cost of runs was reckoned with: a sentence where all agree, a finding where they don't."""
+"""What the cost of runs was calculated with: a sentence where all agree, a finding where they don't."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def cost_sentence(runs: Iterable[Run]) -> str | None:
     """`Cost is in EUR, at 2.5 a GPU hour.`; None where no run has a cost, or their prices differ."""
-    told = {_told(run.prices) for run in runs if run.prices and COST in run.metrics}
-    return f"Cost is {told.pop()}." if len(told) == 1 else None
+    texts = {_price_text(run.prices) for run in runs if run.prices and COST in run.metrics}
+    return f"Cost is {texts.pop()}." if len(texts) == 1 else None
 
 
 def differing_prices(group: GroupRuns) -> Iterator[Finding]:
@@ -25,19 +25,19 @@ def differing_prices(group: GroupRuns) -> Iterator[Finding]:
     by_price: dict[str, list[str]] = {}
     for run in group.runs:
         if run.prices and COST in run.metrics:
-            by_price.setdefault(_told(run.prices), []).append(run.label)
+            by_price.setdefault(_price_text(run.prices), []).append(run.label)
     if len(by_price) > 1:
-        shown = [f"{told} ({listed(labels)})" for told, labels in by_price.items()]
+        shown = [f"{text} ({listed(labels)})" for text, labels in by_price.items()]
         yield Finding(
             code="prices-differ",
             severity="warning",
-            sentence=f"The cost of runs was reckoned with different prices, so a difference in cost says nothing about "
-            f"the arms: {listed(shown)}. Compare time and energy instead.",
+            sentence=f"The cost of runs was calculated with different prices, so a difference in cost says nothing "
+            f"about the arms: {listed(shown)}. Compare time and energy instead.",
             evidence={"prices": by_price},
         )
 
 
-def _told(prices: dict[str, Any]) -> str:
+def _price_text(prices: dict[str, Any]) -> str:
     parts = [
         f"{prices[key]:g} {unit}"
         for key, unit in (("price_per_gpu_hour", "a GPU hour"), ("price_per_kwh", "a kWh"))

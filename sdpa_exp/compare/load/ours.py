@@ -174,7 +174,7 @@ def _with_refusal(run: Run, refused: dict[str, str]) -> Run:
 
 
 def _missing(folder: Path, why: str, *, arm: str | None, seed: int | None, num: int | None) -> Run:
-    """A run without a readable result: what the plan and the event log still tell."""
+    """A run without a readable result: what the plan and the event log still say."""
     group_id, copy_of = UNKNOWN_GROUP, None
     try:
         plan = yaml.load((folder / PLAN_FILE).read_text(encoding="utf-8"), Loader=_YamlLoader)  # noqa: S506

@@ -138,24 +138,19 @@ def accuracy_csvs(groups: Sequence[Group]) -> dict[str, str]:
             bounds = [content["intervals"][name] or (None, None) for name in ("mAP50-95", "mAP50")]
             overall = [content["overall"][f] for f in overall_fields]
             runs.append([*who, *overall, *bounds[0], *bounds[1], content["intervals"]["num_resamples"]])
-        for entry in facts.learning:
-            told = entry.facts
-            learning.append(
-                [
-                    *(group_id, entry.run.arm, entry.run.seed, told.num_epochs, told.final),
-                    *(told.epochs_to.get(share) for share in SHARES_PERCENT),
-                    *(told.peak_epoch, told.peak, told.plateau_epoch, told.last_tenth_sd, told.num_last),
-                ]
-            )
+        for run, learned in ((entry.run, entry.facts) for entry in facts.learning):
+            shares = (learned.epochs_to.get(share) for share in SHARES_PERCENT)
+            rest = (learned.peak_epoch, learned.peak, learned.plateau_epoch, learned.last_tenth_sd, learned.num_last)
+            learning.append([group_id, run.arm, run.seed, learned.num_epochs, learned.final, *shares, *rest])
     who_header = ["group", "arm", "seed"]
     bounds_header = [f"{name}_{end}" for name in ("mAP50-95", "mAP50") for end in ("low", "high")]
-    shares = [f"epochs_to_{share}_percent" for share in SHARES_PERCENT]
-    rest = ["peak_epoch", "peak", "plateau_epoch", "last_tenth_sd", "num_last"]
+    share_header = [f"epochs_to_{share}_percent" for share in SHARES_PERCENT]
+    rest_header = ["peak_epoch", "peak", "plateau_epoch", "last_tenth_sd", "num_last"]
     return {
         "sizes.csv": csv_text([*who_header, "size", *fields], sizes),
         "classes.csv": csv_text([*who_header, "class", *class_fields], classes),
         "accuracy_runs.csv": csv_text([*who_header, *overall_fields, *bounds_header, "num_resamples"], runs),
-        "learning.csv": csv_text([*who_header, "num_epochs", "final", *shares, *rest], learning),
+        "learning.csv": csv_text([*who_header, "num_epochs", "final", *share_header, *rest_header], learning),
     }
 
 

@@ -41,10 +41,10 @@ def headline(groups: Sequence[Group], findings: Sequence[Finding], baseline: str
                 against = "" if index else f" against {baseline}{where}"
                 asked = [verdict for verdict in others if verdict.question.name == name]
                 if is_unlearnt(asked[0], own):
-                    told = f"nothing was learnt ({asked[0].question.metric} is 0 in every run), so it says nothing"
+                    shown = f"nothing was learnt ({asked[0].question.metric} is 0 in every run), so it says nothing"
                 else:
-                    told = "; ".join(_of_question(asked))
-                parts.append(f"{name[:1].upper()}{name[1:]}{against}: {told}.")
+                    shown = "; ".join(_of_question(asked))
+                parts.append(f"{name[:1].upper()}{name[1:]}{against}: {shown}.")
         if group.noise_floors:
             parts.append(floors_sentence(group.noise_floors))
     if not parts:
@@ -55,7 +55,7 @@ def headline(groups: Sequence[Group], findings: Sequence[Finding], baseline: str
 
 
 def _of_question(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """Arms with the same outcome, told together."""
+    """Arms with the same outcome, together."""
     groups: dict[str, list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         direction = (

@@ -62,8 +62,8 @@ def _sentences(comparison: Comparison, group: Group, runs: list[Run]) -> Iterato
     used = [q.metric for q in comparison.questions if any(q.metric in arm.described for arm in group.arms)]
     if used:
         is_plain = any(run.is_plain for run in runs)
-        told = [f"{name}: {numbers.meaning(name, is_plain=is_plain)}" for name in used]
-        yield f"Measured were {'; '.join(told)}."
+        shown = [f"{name}: {numbers.meaning(name, is_plain=is_plain)}" for name in used]
+        yield f"Measured were {'; '.join(shown)}."
     cost = cost_sentence(runs)
     if cost is not None:
         yield cost
@@ -145,13 +145,13 @@ def _kernels(group: Group) -> Iterator[str]:
     """Attested kernels, and for which arms there is no attestation."""
     attested = [arm for arm in group.arms if arm.kernels]
     if attested:
-        told = []
+        shown = []
         for arm in attested:
             assert arm.kernels is not None
             names = dict.fromkeys(kernel for kernels in arm.kernels.values() for kernel in kernels)
-            told.append(f"{arm.name} ran {listed(names)}")
+            shown.append(f"{arm.name} ran {listed(names)}")
         stages = [stage.replace("_", " ").replace("best pt", "reloaded best.pt") for stage in attested[0].kernels or ()]
-        yield f"The attention kernels were read from the profiler in {listed(stages)}: {'; '.join(told)}."
+        yield f"The attention kernels were read from the profiler in {listed(stages)}: {'; '.join(shown)}."
     blind = [arm.name for arm in group.arms if not arm.kernels]
     if blind:
         yield f"Which attention kernels ran in {listed(blind)} is not known."

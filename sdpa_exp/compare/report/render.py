@@ -28,7 +28,7 @@ def report_html(comparison: Comparison) -> str:
     shown = []
     for number, group in enumerate(comparison.groups):
         found = sections(comparison, group)
-        if number < MAX_DRAWN_GROUPS:  # the first screen has the arms, and layers tell more than the sum of kernels
+        if number < MAX_DRAWN_GROUPS:  # the first screen has the arms, and layers say more than the sum of kernels
             drawn = with_figures(found, comparison, group)
             shown.append((group, [s for s in drawn if s.key not in {"arms", "kernels"}]))
         else:

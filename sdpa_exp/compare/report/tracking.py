@@ -45,7 +45,7 @@ def write_headline(comparison: Comparison) -> None:
 def parent_metrics(comparison: Comparison) -> dict[str, float]:
     """`compare/<question>/<arm>/difference`, `relative`, `p`, `pairs`, `compare/<question>/noise_floor`, findings.
 
-    With several comparison groups, only the first is told: a metric has one value.
+    With several comparison groups, only the first is shown: a metric has one value.
     """
     metrics = {
         f"compare/findings/{severity}": float(sum(f.severity == severity for f in comparison.findings))
