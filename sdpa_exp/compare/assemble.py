@@ -14,10 +14,10 @@ from sdpa_exp.compare.findings.find import find
 from sdpa_exp.compare.findings.finding import Finding, by_severity, listed
 from sdpa_exp.compare.load.groups import GroupRuns, into_groups, pair_metric, usable
 from sdpa_exp.compare.load.settings import in_one_place, with_settings
-from sdpa_exp.compare.noise_floor import noise_floors, with_floor
+from sdpa_exp.compare.noise_floor import control_of, controlled_test, noise_floors, with_control
 from sdpa_exp.compare.questions import for_runs
 from sdpa_exp.compare.report.headline import headline
-from sdpa_exp.compare.statistics.paired import PairedTest, describe, paired_test
+from sdpa_exp.compare.statistics.paired import describe, paired_test
 from sdpa_exp.compare.verdict import Question, Verdict, judge
 from sdpa_exp.errors import ComparisonError
 
@@ -104,19 +104,15 @@ def _compare_group(group: GroupRuns, baseline: str, questions: Sequence[Question
                 margin = question.margin_for(float(paired.baseline.mean())) if question else None
                 test = paired_test(paired.arm, paired.baseline, margin=margin, alpha=alpha)
                 differences.append(Difference(arm=arm, metric=metric, seeds=paired.seeds, test=test))
-    tests = {(d.arm, d.metric): d.test for d in differences}
     floors = noise_floors(group, baseline, questions, alpha)
+    tests = {(d.arm, d.metric): d.test for d in differences}
     verdicts: list[Verdict] = []
-    if baseline in group.arms:
-        for question in questions:
-            of_arms: dict[str, PairedTest | None] = {
-                arm: tests.get((arm, question.metric))
-                for arm in group.arms
-                if arm != baseline and arm not in group.copies
-            }
-            reasons = {arm: _why_untested(group, arm, baseline, question.metric) for arm in of_arms}
-            judged = judge(question, baseline, of_arms, reasons, alpha)
-            verdicts.extend(with_floor(verdict, floors) for verdict in judged)
+    for question in questions if baseline in group.arms else ():
+        arms = [arm for arm in group.arms if arm != baseline and arm not in group.copies]
+        reasons = {arm: _why_untested(group, arm, baseline, question.metric) for arm in arms}
+        plain = judge(question, baseline, {arm: tests.get((arm, question.metric)) for arm in arms}, reasons, alpha)
+        held = _held(group, arms, baseline, question, alpha)
+        verdicts.extend(with_control(verdict, held.get(verdict.arm), floors) for verdict in plain)
     return Group(
         runs=group,
         arms=tuple(_summarise(group, arm, baseline, metrics) for arm in group.arms),
@@ -125,6 +121,16 @@ def _compare_group(group: GroupRuns, baseline: str, questions: Sequence[Question
         noise_floors=floors,
         accuracy=accuracy_facts(group),
     )
+
+
+def _held(group: GroupRuns, arms: Sequence[str], baseline: str, question: Question, alpha: float) -> dict[str, Verdict]:
+    """Arm -> its verdict against the baseline and its A/A copy together, where every pair has its copy."""
+    copy = control_of(group, baseline)
+    if copy is None:
+        return {}
+    found = {arm: controlled_test(group, arm, (baseline, copy), question, alpha) for arm in arms}
+    known = {arm: test for arm, test in found.items() if test is not None}
+    return {verdict.arm: verdict for verdict in judge(question, baseline, known, {}, alpha)}
 
 
 def _summarise(group: GroupRuns, arm: str, baseline: str, metrics: Sequence[str]) -> ArmSummary:

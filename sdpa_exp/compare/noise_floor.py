@@ -1,8 +1,8 @@
 """The noise floor: how far a second copy of the baseline arm lies from the first, and what that does to verdicts.
 
 The floor of a metric is the root mean square of the paired differences copy minus baseline: their spread about 0, which
-is what identical arms should differ by. It does not shrink with more pairs, and one pair is enough to have it. An arm
-whose mean difference is not larger is not called different, whatever its test says.
+is what identical arms should differ by, and one pair is enough to have it. Verdicts don't rest on it: where every
+pair has its copy, an arm is tested against the mean of baseline and copy (statistics/control.py says why).
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ import numpy as np
 
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.load.groups import GroupRuns, pair_metric, usable
+from sdpa_exp.compare.statistics.control import mean_of_copies
 from sdpa_exp.compare.statistics.paired import paired_test
 from sdpa_exp.compare.statistics.power import holm
-from sdpa_exp.compare.verdict import Verdict, figures
+from sdpa_exp.compare.wording import figures, p_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sdpa_exp.compare.verdict import Question
+    from sdpa_exp.compare.statistics.paired import PairedTest
+    from sdpa_exp.compare.verdict import Question, Verdict
 
 _STAGES = ("train_forward", "train_backward")
 
@@ -72,12 +74,32 @@ class NoiseFloor:
         return f"{numbers.percent(value / abs(self.baseline_mean), sign=False)} ({amount})"
 
 
+def control_of(group: GroupRuns, baseline: str) -> str | None:
+    """The copy of the baseline, where there is one that ran the same attention."""
+    copy = next((arm for arm, original in group.copies.items() if original == baseline), None)
+    if copy is None or baseline not in group.arms or not is_same_attention(group, copy, baseline):
+        return None
+    return copy
+
+
+def controlled_test(
+    group: GroupRuns, arm: str, copies: tuple[str, str], question: Question, alpha: float
+) -> PairedTest | None:
+    """The arm against the mean of the baseline and its copy; None unless every pair has its copy, and there are two."""
+    runs = usable(group, arm)
+    once, again = (pair_metric(runs, usable(group, name), question.metric) for name in copies)
+    if len(once.seeds) < 2 or once.seeds != again.seeds:
+        return None
+    reference = mean_of_copies(once.baseline, again.baseline)
+    return paired_test(once.arm, reference, margin=question.margin_for(float(reference.mean())), alpha=alpha)
+
+
 def noise_floors(
     group: GroupRuns, baseline: str, questions: Sequence[Question], alpha: float
 ) -> tuple[NoiseFloor, ...]:
     """The floor of every primary metric that the copy of the baseline measured; empty where there is no copy."""
-    copy = next((arm for arm, original in group.copies.items() if original == baseline), None)
-    if copy is None or baseline not in group.arms or not is_same_attention(group, copy, baseline):
+    copy = control_of(group, baseline)
+    if copy is None:
         return ()
     floors = []
     for question in questions:
@@ -123,26 +145,36 @@ def training_kernels(group: GroupRuns, arm: str) -> list[str]:
     ]
 
 
-def with_floor(verdict: Verdict, floors: Sequence[NoiseFloor]) -> Verdict:
-    """The verdict with its noise floor; what lies within the floor is no difference."""
-    floor = next((floor for floor in floors if floor.question == verdict.question.name), None)
-    if floor is None or verdict.test is None:
-        return verdict
-    is_claimed = "different" in verdict.kind or (verdict.kind == "deterministic" and verdict.test.mean != 0)
-    if is_claimed and abs(verdict.test.mean) <= floor.floor:
+def with_control(plain: Verdict, held: Verdict | None, floors: Sequence[NoiseFloor]) -> Verdict:
+    """The verdict of the test that has the copy in it, with the noise floor beside it.
+
+    Args:
+        plain: of the arm against the baseline alone.
+        held: of the arm against the mean of the baseline and its copy; None where that could not be tested.
+        floors: of the comparison group.
+    """
+    floor = next((floor for floor in floors if floor.question == plain.question.name), None)
+    if floor is None or plain.test is None:
+        return plain
+    is_claimed = "different" in plain.kind or (plain.kind == "deterministic" and plain.test.mean != 0)
+    if held is None or held.test is None or (plain.kind == "deterministic" and not is_claimed):
+        known = f"A/A noise floor: {floor.text()}." if floor.floor else _still(floor)
+        return dataclasses.replace(plain, sentence=f"{plain.sentence} {known}", noise_floor=floor.floor)
+    if is_claimed and "different" not in held.kind:
+        same = f", and equivalent within {plain.question.margin_text()}" if held.kind == "equivalent" else ""
         sentence = (
-            f"{verdict.question.name}: {verdict.arm} is within the A/A noise floor of {verdict.baseline}: "
-            f"{figures(verdict)}, and {floor.arm}, which is {floor.baseline} again, is off by {floor.text()} "
-            f"(root mean square of {_pairs(floor.n)}, largest {floor.largest_text()})."
+            f"{plain.question.name}: {plain.arm} is within the A/A noise floor of {plain.baseline}: {figures(plain)}, "
+            f"and {floor.arm}, which is {floor.baseline} again, is off by {floor.text()} (root mean square of "
+            f"{_pairs(floor.n)}, largest {floor.largest_text()}); against the mean of the two, {p_text(held)}{same}."
         )
-        return dataclasses.replace(verdict, kind="within the noise floor", sentence=sentence, noise_floor=floor.floor)
-    if not floor.floor:
-        shown = f" The A/A copy {floor.arm} did not differ in {floor.metric} at all."
-    elif is_claimed:
-        shown = f" Above the A/A noise floor of {floor.text()}."
-    else:
-        shown = f" A/A noise floor: {floor.text()}."
-    return dataclasses.replace(verdict, sentence=verdict.sentence + shown, noise_floor=floor.floor)
+        return dataclasses.replace(plain, kind="within the noise floor", sentence=sentence, noise_floor=floor.floor)
+    known = f"A/A noise floor {floor.text()}." if floor.floor else _still(floor)
+    sentence = f"{held.sentence} Tested against the mean of {floor.baseline} and its copy {floor.arm}; {known}"
+    return dataclasses.replace(held, sentence=sentence, noise_floor=floor.floor)
+
+
+def _still(floor: NoiseFloor) -> str:
+    return f"The A/A copy {floor.arm} did not differ in {floor.metric} at all."
 
 
 def floors_sentence(floors: Sequence[NoiseFloor]) -> str:

@@ -84,11 +84,14 @@ def difference(name: str, value: float, *, spread: float | None = None, unit: bo
     return signed(value, spread=spread) + (f" {word}" if unit and word else "")
 
 
-def interval(name: str, low: float, high: float) -> str:
-    """`-4.1 to +4.7`, in the unit of `difference`, to digits that fit its width."""
-    factor = 100 if is_in_points(name) else 1
+def interval(name: str, low: float, high: float, *, unit: bool = False) -> str:
+    """`-4.1 to +4.7`, in the unit of `difference`, to digits that fit its width; shares end at 100 points."""
+    factor, word = (100.0, "points") if is_in_points(name) else (1.0, metric_of(name).unit)
     half_width = factor * (high - low) / 2
-    return f"{signed(factor * low, spread=half_width)} to {signed(factor * high, spread=half_width)}"
+    if is_in_points(name):
+        low, high = max(low, -1.0), min(high, 1.0)
+    text = f"{signed(factor * low, spread=half_width)} to {signed(factor * high, spread=half_width)}"
+    return f"{text} {word}" if unit and word else text
 
 
 def percent(share: float, *, sign: bool = True) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
 
 from sdpa_exp.compare import Comparison, compare_sweep, render_terminal
+from sdpa_exp.compare.run_compare import read_and_compare
 from sdpa_exp.errors import ComparisonError
 from tests.compare.folders import RunSpec, crossed, default_metrics, write_sweep
 
@@ -31,16 +33,56 @@ def test_a_speed_up_is_told_with_way_size_and_interval(tmp_path: Path) -> None:
     verdict = next(v for v in comparison.verdicts if v.arm == "sdpa" and v.question.name == "speed")
     assert verdict.kind == "different"
     assert verdict.sentence.startswith("speed: sdpa is faster than stock: train_s -13.")
-    assert "95 % interval" in verdict.sentence
+    assert "97.5 % interval" in verdict.sentence  # the first of two arms, after Holm
     assert verdict.num_arms == 2
 
 
-def test_two_seeds_that_cannot_tell_say_how_many_would(tmp_path: Path) -> None:
-    comparison = compare_sweep(write_sweep(tmp_path, crossed(["stock", "sdpa"], [0, 1])))
-    verdict = next(v for v in comparison.verdicts if v.question.name == "accuracy")
-    assert verdict.kind == "inconclusive"
-    assert verdict.seeds_needed is not None
-    assert f"(n = 2; about {verdict.seeds_needed} seeds would do)" in verdict.sentence
+def test_five_inconclusive_seeds_give_a_range_of_what_would_settle_it_and_two_give_none(tmp_path: Path) -> None:
+    for seeds in ([0, 1], [0, 1, 2, 3, 4]):
+        specs = crossed(["stock", "sdpa"], seeds)
+        for spec in specs:
+            noise = {"stock": 0.0, "sdpa": 0.01 * (-1) ** spec.seed}[spec.arm]
+            spec.metrics = default_metrics(spec.arm, spec.seed) | {"mAP50-95": 0.5 + noise + spec.seed / 1000}
+        comparison = read_and_compare(write_sweep(tmp_path / str(len(seeds)), specs))
+        verdict = next(v for v in comparison.verdicts if v.question.name == "accuracy")
+        assert verdict.kind == "inconclusive"
+        if len(seeds) == 2:
+            assert verdict.seeds_needed is None
+            assert "(n = 2; 5 are needed to say how many would settle it)" in verdict.sentence
+            assert "inconclusive for sdpa (n = 2)" in comparison.headline
+        else:
+            low, high = verdict.seeds_needed or (None, None)
+            assert low is not None
+            assert high is not None
+            assert low < 45 < high  # SD 2.2 margins: 43
+            assert f"(n = 5; {low} to {high} seeds would settle it)" in verdict.sentence
+            assert f"inconclusive for sdpa (n = 5; {low} to {high} seeds would settle it)" in comparison.headline
+
+
+def test_intervals_carry_their_unit_and_agree_with_the_tests(tmp_path: Path) -> None:
+    comparison = read_and_compare(write_sweep(tmp_path, crossed(ARMS, [0, 1, 2, 3, 4])))
+    speed = next(v for v in comparison.verdicts if v.arm == "sdpa" and v.question.name == "speed")
+    assert re.search(r"97\.5 % interval -\d\.\d+ to -\d\.\d+ s\)", speed.sentence)
+    for verdict in comparison.verdicts:
+        assert verdict.test is not None
+        assert verdict.level is not None
+        assert verdict.level_equivalence is not None
+        low, high = verdict.test.interval(verdict.level) or (0.0, 0.0)
+        assert (low > 0 or high < 0) == ("different" in verdict.kind)
+        low, high = verdict.test.interval(verdict.level_equivalence) or (0.0, 0.0)
+        margin = verdict.test.margin or 0.0
+        assert (-margin < low and high < margin) == (verdict.kind in {"equivalent", "different but within the margin"})
+    accuracy = next(v for v in comparison.verdicts if v.question.name == "accuracy")
+    assert re.search(r"TOST p = \S+ for 0\.5 points \(9\d(\.\d)? % interval \S+ to \S+ points\)", accuracy.sentence)
+
+
+def test_nothing_impossible_is_said_of_shares(tmp_path: Path) -> None:
+    specs = crossed(["stock", "sdpa"], [0, 1])
+    for spec in specs:
+        spec.metrics = {"mAP50-95": 0.1 + (0.8 if (spec.arm, spec.seed) == ("sdpa", 1) else 0.0)}
+    sentence = read_and_compare(write_sweep(tmp_path, specs)).verdicts[0].sentence
+    assert "95 % interval -100 to +100 points" in sentence
+    assert sentence.endswith("2 pairs can't be counted on to show any possible difference.")
 
 
 def test_equal_figures_with_noise_are_equivalent_only_inside_the_margin(tmp_path: Path) -> None:
@@ -61,9 +103,12 @@ def test_figures_without_spread_are_deterministic_and_not_tested(tmp_path: Path)
         spec.metrics = {"mAP50-95": 0.5 + spec.seed / 10, "train_s": 50.0 + spec.seed - (spec.arm == "sdpa")}
     verdicts = compare_sweep(write_sweep(tmp_path, specs)).verdicts
     assert [v.kind for v in verdicts] == ["deterministic", "deterministic", "no pairs"]
-    assert "mAP50-95 is the same in all 2 pairs" in verdicts[0].sentence
-    assert "sdpa minus stock is train_s -2.0 % (-1.00 s) in all 2 pairs" in verdicts[1].sentence
-    assert "deterministic: no noise floor" in verdicts[1].sentence
+    assert verdicts[0].sentence == "accuracy: mAP50-95 is identical in all 2 pairs of sdpa and stock."
+    assert verdicts[1].sentence == (
+        "speed: sdpa is faster than stock: train_s -2.0 % (-1.00 s) in all 2 pairs, without variation."
+    )
+    headline = compare_sweep(tmp_path).headline
+    assert headline.startswith("Accuracy against stock: sdpa is identical. Speed: sdpa is faster in all pairs (-2.0 %)")
 
 
 def test_comparison_json_holds_no_nan_and_counts_every_run(tmp_path: Path) -> None:

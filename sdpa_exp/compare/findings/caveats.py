@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare.findings.finding import of_group
-from sdpa_exp.compare.verdict import figures
+from sdpa_exp.compare.wording import figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from sdpa_exp.compare.findings.caveats import is_unlearnt
 from sdpa_exp.compare.findings.finding import listed, of_group
 from sdpa_exp.compare.load.run import CSV_TIME
 from sdpa_exp.compare.noise_floor import floors_sentence
-from sdpa_exp.compare.verdict import way
+from sdpa_exp.compare.wording import seeds_text, way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,9 +58,9 @@ def _of_question(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Arms with the same outcome, together."""
     groups: dict[str, list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
-        direction = (
-            way(verdict.question.metric, verdict.test.mean) if "different" in verdict.kind and verdict.test else ""
-        )
+        mean = verdict.test.mean if verdict.test is not None else 0.0
+        has_way = "different" in verdict.kind or (verdict.kind == "deterministic" and mean != 0)
+        direction = way(verdict.question.metric, mean) if has_way else ""
         groups[f"{verdict.kind}|{direction}"].append(verdict)
     for key, group in groups.items():
         kind, _, direction = key.partition("|")
@@ -80,22 +80,16 @@ def _of_question(verdicts: Sequence[Verdict]) -> Iterator[str]:
         elif kind == "same attention":
             yield f"{arms} ran the same attention as {group[0].baseline} ({sizes})"
         elif kind == "deterministic":
-            yield f"no noise floor for {arms} ({sizes})"
+            yield f"{arms} {be} {f'{direction} in all pairs ({sizes})' if direction else 'identical'}"
         else:
             margin = "" if kind == "different" else ", but within the margin"
             yield f"{arms} {be} {direction} ({sizes}){margin}"
 
 
 def _seeds(group: Sequence[Verdict]) -> str:
-    """`about 11 to 44 seeds would do`."""
-    counts = [verdict.seeds_needed for verdict in group]
-    known = sorted(count for count in counts if count is not None)
-    if not known:
-        return "more than 1,000 seeds would be needed"
-    span = f"{known[0]} to {known[-1]}" if known[0] != known[-1] else f"{known[0]}"
-    more = ", or more than 1,000," if len(known) < len(counts) else ""
-    n = listed(sorted({verdict.test.n for verdict in group if verdict.test}))
-    return f"n = {n}; about {span}{more} seeds would do"
+    """`n = 5; 11 to 44 seeds would settle it`; too few pairs say nothing about that."""
+    n = f"n = {listed(sorted({verdict.test.n for verdict in group if verdict.test}))}"
+    return f"{n}; {seeds_text(group)}" if any(verdict.seeds_needed for verdict in group) else n
 
 
 def _size(verdict: Verdict) -> str:

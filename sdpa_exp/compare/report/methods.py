@@ -80,8 +80,9 @@ def _control(group: Group) -> str:
         f"As an A/A control, {floors[0].arm} repeated {floors[0].baseline} at the same seeds from initial weights of "
         f"which every trainable value but 0 was moved one unit in the last place up or down; the root mean square of "
         f"its paired differences ({floors[0].n} pair{'s' if floors[0].n != 1 else ''}) is the noise floor "
-        f"({', '.join(f'{floor.metric} {floor.text()}' for floor in floors)}). A mean difference within it was not "
-        f"called a difference. The control is not among the arms that p-values were adjusted for."
+        f"({', '.join(f'{floor.metric} {floor.text()}' for floor in floors)}). Where every pair had its copy, arms "
+        f"were tested against the mean of {floors[0].baseline} and its copy. The control is not among the arms that "
+        f"p-values were adjusted for."
     )
 
 

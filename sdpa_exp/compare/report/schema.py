@@ -33,18 +33,21 @@ to the folder of the file.
 | .runs          | [{arm, seed, overall, intervals}] as in the run's accuracy.json; intervals are over images |
 | .learning      | [{arm, seed, ...}]: the fields of accuracy/learning.py; for plain folders, too |
 | .missing       | sentences: how many runs have no accuracy.json, and why |
-| verdicts       | [{question, arm, baseline, kind, sentence, test, p, p_equivalence, num_arms, detectable,
-|                | seeds_needed, noise_floor}]; an A/A copy gets none |
+| verdicts       | [{question, arm, baseline, kind, sentence, test, p, p_equivalence, num_arms, level,
+|                | level_equivalence, detectable, seeds_needed, noise_floor}]; an A/A copy gets none |
 | .kind          | different, different but within the margin, equivalent, inconclusive,
 |                | deterministic, no test, no pairs;
-|                | within the noise floor: a test says different, the A/A copy differs as much;
+|                | within the noise floor: different from the baseline, not from it and its A/A copy together;
 |                | same attention: tested, but both arms ran the same kernels, or have the same curves or
 |                | weights |
 | noise_floors   | [{question, metric, arm, baseline, n, floor, largest, mean, sd, baseline_mean, p}]: the A/A
 |                | copy `arm` minus the baseline; floor is the root mean square of the n differences, largest the
 |                | largest without sign, p adjusted after Holm over the metrics; empty without a control |
 | .p, .p_equivalence | adjusted after Holm over `num_arms` arms; in `test` they stand unadjusted |
+| .level, .level_equivalence | of the intervals that agree with the two tests, by Holm's steps |
 | .detectable    | smallest true difference that these pairs would show with power 0.8 |
+| .seeds_needed  | [least, most] pairs that would settle it, over the likely range of the SD; null at an end: more
+|                | than 1,000; null below 5 pairs |
 | test           | {n, mean, sd, baseline_mean, level, low, high, p, margin, p_equivalence, p_permutation, d_z,
 |                | is_deterministic} |
 """
@@ -52,7 +55,8 @@ to the folder of the file.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.report.links import relative_path
@@ -61,12 +65,15 @@ from sdpa_exp.runs.files import write_json_atomic
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sdpa_exp.compare.accuracy_facts import AccuracyFacts, Part
     from sdpa_exp.compare.comparison import Comparison, Group
-    from sdpa_exp.compare.load.run import Run
 
 COMPARISON_FILE = "comparison.json"
 SCHEMA_VERSION = 3
+_ARM = ("name", "is_baseline", "copy_of", "num_planned", "num_finished", "described", "kernels")
+_RUN = (
+    "arm", "seed", "copy_of", "status", "reason", "group_id", "num", "is_plain", "metrics", "unmeasured", "phases_s",
+    "digests",
+)  # fmt: skip
 
 
 def write_comparison(comparison: Comparison) -> Path:
@@ -78,87 +85,48 @@ def write_comparison(comparison: Comparison) -> Path:
 
 def to_json(comparison: Comparison) -> dict[str, Any]:
     """The comparison as plain values."""
+    names = ("name", "command", "headline", "baseline", "alpha", "questions", "findings", "preflight")
     content = {
         "schema_version": SCHEMA_VERSION,
-        "name": comparison.name,
-        "command": comparison.command,
-        "headline": comparison.headline,
-        "baseline": comparison.baseline,
-        "alpha": comparison.alpha,
-        "questions": [asdict(question) for question in comparison.questions],
-        "findings": [asdict(finding) for finding in comparison.findings],
+        **_picked(comparison, names),
         "groups": [_group(group) for group in comparison.groups],
-        "runs": [_run(run, comparison.folder) for run in comparison.runs],
-        "preflight": dict(comparison.preflight),
+        "runs": [
+            {**_picked(run, _RUN), "folder": relative_path(run.folder, comparison.folder)} for run in comparison.runs
+        ],
     }
-    return _finite(content)  # type: ignore[no-any-return]
+    return _plain(content)  # type: ignore[no-any-return]
 
 
 def _group(group: Group) -> dict[str, Any]:
-    arms = []
-    for arm in group.arms:
-        described = {name: asdict(description) for name, description in arm.described.items()}
-        arms.append(
-            {
-                "name": arm.name,
-                "is_baseline": arm.is_baseline,
-                "copy_of": arm.copy_of,
-                "num_planned": arm.num_planned,
-                "num_finished": arm.num_finished,
-                "described": described,
-                "kernels": arm.kernels,
-            }
-        )
+    facts = group.accuracy
+    measured = [(run, run.accuracy or {}) for run in facts.measured]
     return {
-        "group_id": group.group_id,
-        "settings": dict(group.settings),
-        "arms": arms,
-        "differences": [asdict(difference) for difference in group.differences],
-        "accuracy": _accuracy(group.accuracy),
-        "verdicts": [{**asdict(verdict), "question": verdict.question.name} for verdict in group.verdicts],
-        "noise_floors": [asdict(floor) for floor in group.noise_floors],
+        **_picked(group, ("group_id", "settings", "differences", "noise_floors")),
+        "arms": [_picked(arm, _ARM) for arm in group.arms],
+        "verdicts": [{**vars(verdict), "question": verdict.question.name} for verdict in group.verdicts],
+        "accuracy": {
+            **_picked(facts, ("sizes", "classes", "missing")),
+            "runs": [
+                {"arm": run.arm, "seed": run.seed, "overall": found.get("overall"), "intervals": found.get("intervals")}
+                for run, found in measured
+            ],
+            "learning": [{"arm": e.run.arm, "seed": e.run.seed, **vars(e.facts)} for e in facts.learning],
+        },
     }
 
 
-def _accuracy(facts: AccuracyFacts) -> dict[str, Any]:
-    def part(entry: Part) -> dict[str, Any]:
-        by_arm = {arm: asdict(description) for arm, description in entry.by_arm.items()}
-        return {"name": entry.name, "num_boxes": list(entry.num_boxes), "reason": entry.reason, "by_arm": by_arm}
-
-    runs = [
-        {
-            "arm": run.arm,
-            "seed": run.seed,
-            "overall": (run.accuracy or {}).get("overall"),
-            "intervals": (run.accuracy or {}).get("intervals"),
-        }
-        for run in facts.measured
-    ]
-    return {
-        "sizes": [part(entry) for entry in facts.sizes],
-        "classes": [part(entry) for entry in facts.classes],
-        "runs": runs,
-        "learning": [{"arm": e.run.arm, "seed": e.run.seed, **asdict(e.facts)} for e in facts.learning],
-        "missing": list(facts.missing),
-    }
+def _picked(thing: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(thing, name) for name in names}
 
 
-def _run(run: Run, folder: Path) -> dict[str, Any]:
-    names = (
-        "arm", "seed", "copy_of", "status", "reason", "group_id", "num", "is_plain",
-        "metrics", "unmeasured", "phases_s", "digests",
-    )  # fmt: skip
-    return {**{name: getattr(run, name) for name in names}, "folder": relative_path(run.folder, folder)}
-
-
-def _finite(value: Any) -> Any:
-    """Plain JSON values: tuples as lists, what is not finite as null, what is unknown as text."""
-    if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
+def _plain(value: Any) -> Any:
+    """Plain JSON values: dataclasses as objects, tuples as lists, what is not finite as null, the unknown as text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    return str(value)
+    return value if value is None or isinstance(value, str | bool | int) else str(value)

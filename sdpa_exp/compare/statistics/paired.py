@@ -61,6 +61,13 @@ class PairedTest:
     d_z: float | None
     is_deterministic: bool
 
+    def interval(self, level: float) -> tuple[float, float] | None:
+        """The t interval of the mean difference at another level; None without spread."""
+        if not self.standard_error:
+            return None
+        half_width = float(stats.t.ppf((1 + level) / 2, self.n - 1)) * self.standard_error
+        return self.mean - half_width, self.mean + half_width
+
     @property
     def standard_error(self) -> float | None:
         """Of the mean difference; None where there is no spread to take it from."""

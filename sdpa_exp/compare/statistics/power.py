@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 POWER = 0.8
 MAX_SEEDS = 1000
 NUM_QUANTILES = 2000
+MIN_PAIRS_TO_PLAN = 5
 
 
 def holm(p_values: list[float]) -> list[float]:
@@ -30,6 +31,20 @@ def holm(p_values: list[float]) -> list[float]:
     adjusted_A = np.empty_like(p_A)
     adjusted_A[order_A] = np.maximum.accumulate(p_A[order_A] * np.arange(p_A.size, 0, -1))
     return [float(p) for p in np.minimum(adjusted_A, 1.0)]
+
+
+def holm_levels(p_values: list[float], alpha: float) -> list[float]:
+    """The level at which Holm's procedure tested each p-value: an interval at 1 - level agrees with its decision.
+
+    Where it stops, all that are left were as good as tested at the level of the first that failed.
+    """
+    levels = [0.0] * len(p_values)
+    level, stopped = alpha, False
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        level = level if stopped else alpha / (len(p_values) - rank)
+        stopped = stopped or p_values[index] > level
+        levels[index] = level
+    return levels
 
 
 def detectable_effect(sd: float, n: int, *, alpha: float = 0.05, power: float = POWER) -> float:
@@ -64,27 +79,39 @@ def _relative_sd(n: int) -> FloatArray:
     return np.asarray(np.sqrt(stats.chi2.ppf(quantile_Q, n - 1) / (n - 1)), dtype=np.float64)
 
 
-def seeds_to_settle(
-    difference: float, sd: float, margin: float | None, *, alpha: float = 0.05, power: float = POWER
-) -> int | None:
-    """The smallest number of pairs at which either the t-test or TOST would succeed with `power`.
+def seeds_to_settle(sd: float, margin: float, *, alpha: float = 0.05, power: float = POWER) -> int | None:
+    """The smallest number of pairs that settles a question either way, with `power`.
 
-    Takes the observed mean and SD as the true ones, so it is a rough figure when few pairs were seen. None means more
-    than 1,000.
+    TOST then shows arms without a difference to be equivalent, and the t-test finds a difference of the size of the
+    margin. The observed mean plays no part: few pairs put it anywhere. None means more than 1,000.
     """
 
     def settles(n: int) -> bool:
-        if difference_power(difference / sd, n, alpha) >= power:
-            return True
-        return margin is not None and equivalence_power(difference, sd, margin, n, alpha) >= power
+        return (
+            equivalence_power(0.0, sd, margin, n, alpha) >= power and difference_power(margin / sd, n, alpha) >= power
+        )
 
-    if not settles(MAX_SEEDS):
-        return None
     low, high = 1, MAX_SEEDS  # one pair settles nothing
+    if not settles(high):
+        return None
     while high - low > 1:
         middle = (low + high) // 2
-        if settles(middle):
-            high = middle
-        else:
-            low = middle
+        low, high = (low, middle) if settles(middle) else (middle, high)
     return high
+
+
+def sd_limits(sd: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Limits of the true standard deviation from that of n >= 2 values, by the chi-square distribution."""
+    low, high = stats.chi2.ppf([(1 + level) / 2, (1 - level) / 2], n - 1)
+    return sd * float(np.sqrt((n - 1) / low)), sd * float(np.sqrt((n - 1) / high))
+
+
+def seeds_range(sd: float, n: int, margin: float, *, alpha: float = 0.05) -> tuple[int | None, int | None] | None:
+    """The pairs that would settle a question, for the smallest and largest SD that n pairs leave likely (95 %).
+
+    None below 5 pairs, whose SD says nothing: at n = 2 its limits are 0.45 and 32 times the value.
+    """
+    if n < MIN_PAIRS_TO_PLAN:
+        return None
+    low, high = (seeds_to_settle(limit, margin, alpha=alpha) for limit in sd_limits(sd, n))
+    return low, high

@@ -9,7 +9,15 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from sdpa_exp.compare.statistics.paired import describe, equivalence_p, paired_test, permutation_p
-from sdpa_exp.compare.statistics.power import detectable_effect, difference_power, holm, seeds_to_settle
+from sdpa_exp.compare.statistics.power import (
+    detectable_effect,
+    difference_power,
+    holm,
+    holm_levels,
+    sd_limits,
+    seeds_range,
+    seeds_to_settle,
+)
 
 # Cushny and Peebles (1905), the data of Student (1908): hours of extra sleep of ten patients under two drugs.
 SLEEP_1 = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
@@ -95,16 +103,38 @@ def test_34_pairs_find_half_a_standard_deviation_with_power_0_8() -> None:
     assert detectable_effect(1.0, 34) == pytest.approx(0.5, abs=0.006)
 
 
-def test_seeds_to_settle_counts_the_test_that_needs_fewer() -> None:
-    assert seeds_to_settle(0.5, 1.0, None) == 34
-    with_margin = seeds_to_settle(0.0, 1.0, 1.0)
-    assert with_margin is not None
-    assert 8 < with_margin < 14  # normal approximation of Chow, Shao and Wang (2008): (1.645 + 1.282)**2 = 8.6
-    assert seeds_to_settle(0.0, 1.0, 0.001) is None
+def test_seeds_to_settle_is_the_sample_size_of_tost() -> None:
+    few = seeds_to_settle(1.0, 1.0)
+    assert few is not None
+    assert 8 < few < 14  # normal approximation of Chow, Shao and Wang (2008): (1.645 + 1.282)**2 = 8.6
+    assert seeds_to_settle(1.0, 0.001) is None
+    assert seeds_to_settle(1e-9, 1.0) == 2
 
 
-def test_seeds_to_settle_survives_a_huge_effect() -> None:
-    assert seeds_to_settle(100.0, 1.0, None) in {2, 3}
+@pytest.mark.parametrize("sd", [0.5, 1.0, 3.0])
+def test_that_many_seeds_find_a_difference_of_the_margin_too(sd: float) -> None:
+    num_seeds = seeds_to_settle(sd, 1.0)
+    assert num_seeds is not None
+    assert difference_power(1.0 / sd, num_seeds) > 0.8
+
+
+def test_fewer_than_five_pairs_say_nothing_about_the_seeds_needed() -> None:
+    assert seeds_range(1.0, 4, 1.0) is None
+    low, high = seeds_range(1.0, 5, 1.0) or (None, None)
+    assert low is not None
+    assert high is not None
+    assert low < (seeds_to_settle(1.0, 1.0) or 0) < high
+
+
+def test_the_limits_of_a_standard_deviation_are_those_of_the_tables() -> None:
+    """Any table of chi-square: 2.700 and 19.023 at 9 degrees of freedom, 95 %."""
+    assert sd_limits(1.0, 10) == pytest.approx(((9 / 19.023) ** 0.5, (9 / 2.700) ** 0.5), rel=1e-3)
+
+
+@pytest.mark.parametrize("p_values", [[0.03], [0.001, 0.02, 0.04], [0.001, 0.03, 0.6], [0.6, 0.5, 0.4], [0.02, 0.02]])
+def test_holms_levels_decide_as_holms_adjusted_p_values_do(p_values: list[float]) -> None:
+    by_level = [p < level for p, level in zip(p_values, holm_levels(p_values, 0.05), strict=True)]
+    assert by_level == [p < 0.05 for p in holm(p_values)]
 
 
 def test_zero_spread_is_deterministic_and_never_a_p_value() -> None:

@@ -1,0 +1,21 @@
+"""An A/A control in the test itself: an arm is held against the mean of the baseline and its copy.
+
+Baseline and copy are the same thing twice, so that their mean is the better estimate of it, and an arm that is only
+one more copy differs from that mean by chance alone: the paired t-test of arm - (baseline + copy) / 2 keeps its level,
+and what two copies differ by is in its error. The error falls with the root of the pairs, as in any paired test, and
+is smaller than without the copy (simulated in tests: false differences in 5 %, and an effect of 0.8 SD is found in
+all of 200 pairs). A floor that a mean difference has to pass, as versions before had, does not shrink with pairs: at
+that effect and 200 pairs it let 3 % pass.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sdpa_exp.compare.statistics.paired import FloatArray
+
+
+def mean_of_copies(baseline_SN: FloatArray, copy_SN: FloatArray) -> FloatArray:
+    """What an arm is held against where the baseline ran twice."""
+    return (baseline_SN + copy_SN) / 2
