@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from sdpa_exp.conf_dir import conf_dir
 
 PACKAGE = Path(__file__).parents[1] / "sdpa_exp"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -47,8 +52,7 @@ PLACES = {
 }
 # What the worker reads without Hydra.
 PLAIN_CONFIG = (
-    "__init__", "plan", "schema", "task_schema", "train_schema", "baseline", "refusing", "attentions", "validate",
-    "validate_tasks", "location",
+    "__init__", "plan", "schema", "task", "train_schema", "baseline", "refusing", "attentions", "validate", "location",
 )  # fmt: skip
 # Packages that may import torch at their top; the others only inside a function that runs in the worker.
 WITH_TORCH = ("attention", "injection", "measure", "evidence", "callbacks", "data", "tasks")
@@ -97,6 +101,21 @@ def test_no_file_is_longer_than_one_idea() -> None:
 
 def test_no_file_is_called_utils() -> None:
     assert [file for file in FILES if file.stem in ("utils", "util", "helpers", "misc", "common")] == []
+
+
+def test_every_class_that_a_config_file_names_is_there_and_nothing_heavy_comes_with_it() -> None:
+    named = {
+        file: re.findall(r"^ *_target_: *([\w.]+)", file.read_text(encoding="utf-8"), re.M)
+        for file in conf_dir().rglob("*.yaml")
+    }
+    for file, targets in named.items():
+        assert len(targets) == (file.parent.name == "task" or file.stem == "config"), file
+    targets = [target.rpartition(".") for (target,) in filter(None, named.values())]
+    assert {".".join(place.split(".")[:2]) for place, _, _ in targets} == {"sdpa_exp.tasks", "sdpa_exp.entry"}
+    lines = "; ".join(f"from {place} import {name}" for place, _, name in targets)
+    code = f"import sys; {lines}; print({{'torch', 'ultralytics', 'mlflow'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "set()", done.stderr
 
 
 def test_the_checks_see_imports_inside_functions_and_of_submodules(tmp_path: Path) -> None:

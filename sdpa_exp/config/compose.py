@@ -17,6 +17,7 @@ from sdpa_exp.config.attentions import absolute_backend, arm_name, attentions_be
 from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.config.plan import Job, Plan, from_dict
 from sdpa_exp.config.schema import DATASETS, Config, PrimaryMetric, SyntheticDataset, YoloDirDataset
+from sdpa_exp.config.task import Task, other_task, path_options, task_class, task_names
 from sdpa_exp.config.validate import check_plan
 from sdpa_exp.errors import ConfigError
 
@@ -27,7 +28,8 @@ _SQLITE = "sqlite:///"
 def register_schemas() -> None:
     """Tell Hydra the types of all keys, so that it refuses a wrong key or type by itself."""
     store = ConfigStore.instance()
-    store.store(name="base_schema", node=Config)
+    # The root is open, so that a task can bring a block of options; _refuse_unknown_keys has the list of keys.
+    store.store(name="base_schema", node=OmegaConf.structured(Config, flags={"struct": False}))
     store.store(group="dataset", name="schema_synthetic", node=SyntheticDataset)
     store.store(group="dataset", name="schema_yolo_dir", node=YoloDirDataset)
 
@@ -39,16 +41,18 @@ def plan_from_config(cfg: DictConfig, job: Job) -> Plan:
         ConfigError: a key that the schema does not know, a value or a combination that can't work.
         OmegaConfBaseException: a value is missing or an interpolation leads nowhere; translate.py has the sentences.
     """
-    content = {
+    content: dict[str, Any] = {
         str(key): OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
         if OmegaConf.is_config(value)
         else value
         for key, value in cfg.items()
         if key != "hydra"
     }
+    task = task_class(content["task"]["name"], content["task"]["_target_"])
     _refuse_unknown_keys(content)
     content.pop("run")  # not what a run does: what happens to its folder
-    _make_paths_absolute(content)
+    _check_options(content, task)
+    _make_paths_absolute(content, task)
     _resolve_attentions(content, _config_dirs(cfg))
     plan = from_dict({**content, "job": asdict(job)})
     check_plan(plan)
@@ -68,16 +72,16 @@ def _resolve_attentions(content: dict[str, Any], config_dirs: list[Path]) -> Non
     attention["name"] = arm_name(attention["name"], attention["backend"])
     attention["backend"] = absolute_backend("attention.backend", attention["backend"], config_dirs)
     content["attentions"] = attentions_below(config_dirs)
-    for task in ("bench", "predict"):
-        arms = content[task].get("arms")
-        if arms is not None:
-            content[task]["arms"] = [absolute_backend(f"{task}.arms", arm, config_dirs) for arm in arms]
+    task = content["task"]["name"]
+    options = content.get(task) or {}
+    if options.get("arms") is not None:
+        options["arms"] = [absolute_backend(f"{task}.arms", arm, config_dirs) for arm in options["arms"]]
 
 
 def _refuse_unknown_keys(content: dict[str, Any]) -> None:
-    """`+key=value` gets past Hydra's check."""
+    """`+key=value` and a file of the root package get past Hydra's check."""
     known = {field.name for field in fields(Config)}
-    _refuse_unknown("", set(content) - known, known)
+    _refuse_unknown("", set(content) - known - {content["task"].get("name")}, known)
     kind = str((content.get("dataset") or {}).get("kind"))
     classes: dict[str, Any] = {field.name: field.default_factory for field in fields(Config)}
     classes["dataset"] = DATASETS.get(kind)
@@ -91,13 +95,29 @@ def _refuse_unknown_keys(content: dict[str, Any]) -> None:
 
 
 def _refuse_unknown(prefix: str, unknown: set[str], known: set[str]) -> None:
+    for key in sorted(unknown & task_names()):
+        raise other_task(key)
     if unknown:
         names = ", ".join(f"{prefix}{key}" for key in sorted(unknown))
         expected = ", ".join(f"{prefix}{key}" for key in sorted(known)[:20])
         raise ConfigError(f"{names} would have no effect: no such key. Expected one of {expected}. Take it out.")
 
 
-def _make_paths_absolute(content: dict[str, Any]) -> None:
+def _check_options(content: dict[str, Any], task: type[Task]) -> None:
+    """Give the task's block its types and defaults; OmegaConf refuses a wrong key or type by name."""
+    name = content["task"]["name"]
+    if fields(task) and name in {field.name for field in fields(Config)}:
+        raise ConfigError(
+            f"A task with options can't be called {name}: that is a key of every run. Give it another name, the one "
+            f"of its file in conf/task/ and of its module."
+        )
+    if fields(task) or name not in {field.name for field in fields(Config)}:
+        typed = OmegaConf.create({name: OmegaConf.structured(task)})
+        merged: Any = OmegaConf.merge(typed, {name: content.get(name) or {}})
+        content[name] = OmegaConf.to_container(merged, throw_on_missing=True)[name]  # type: ignore[index]
+
+
+def _make_paths_absolute(content: dict[str, Any], task: type[Task]) -> None:
     dataset = content.get("dataset") or {}
     if dataset.get("path"):
         dataset["path"] = _absolute(dataset["path"])
@@ -105,11 +125,9 @@ def _make_paths_absolute(content: dict[str, Any]) -> None:
         value = content["model"].get(key)
         if value and Path(value).expanduser().exists():
             content["model"][key] = _absolute(value)
-    for task, key in (("verify", "weights"), ("predict", "weights"), ("predict", "source")):
-        if (content.get(task) or {}).get(key):
-            content[task][key] = _absolute(content[task][key])
+    options = content.get(content["task"]["name"]) or {}
+    options |= {key: _absolute(options[key]) for key in path_options(task) if options[key]}
     content["compare"]["runs"] = [_source(text) for text in content["compare"]["runs"]]
-    content["sync"]["folder"] = _absolute(content["sync"]["folder"])
     uri = content["tracking"].get("uri")
     if uri and uri.startswith(_SQLITE) and not uri.startswith(f"{_SQLITE}:memory:"):
         path, mark, query = uri.removeprefix(_SQLITE).partition("?")

@@ -24,16 +24,7 @@ from sdpa_exp.config.schema import (
     TrackingConfig,
     YoloDirDataset,
 )
-from sdpa_exp.config.task_schema import (
-    TASK_BLOCKS,
-    BenchConfig,
-    DoctorConfig,
-    PredictConfig,
-    ProfileConfig,
-    SetupTrialConfig,
-    SyncConfig,
-    VerifyConfig,
-)
+from sdpa_exp.config.task import load_task
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.files import PLAN_FILE, SWEEP_FILE, write_text_atomic
@@ -70,7 +61,10 @@ class Job:
 class Plan:
     """One run: one arm, one seed, one comparison group. The group values are treated as immutable.
 
-    `attentions` are options of one's own (below a --config-dir), so that tasks with several arms know them by name.
+    Attributes:
+        options: of the task, as plain values, so that a run of a task that is not installed here can be read; the
+            task's class reads them with `of`.
+        attentions: options of one's own (below a --config-dir), so that tasks with several arms know them by name.
     """
 
     name: str
@@ -85,14 +79,8 @@ class Plan:
     telemetry: TelemetryConfig
     tracking: TrackingConfig
     compare: CompareConfig
-    bench: BenchConfig = field(default_factory=BenchConfig)
-    doctor: DoctorConfig = field(default_factory=DoctorConfig)
-    verify: VerifyConfig = field(default_factory=VerifyConfig)
-    predict: PredictConfig = field(default_factory=PredictConfig)
-    profile: ProfileConfig = field(default_factory=ProfileConfig)
-    setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)
+    options: dict[str, Any] = field(default_factory=dict)
     determinism: str = "default"
-    sync: SyncConfig = field(default_factory=SyncConfig)
     attentions: dict[str, str] = field(default_factory=dict)
     job: Job = field(default_factory=lambda: Job(run_dir="."))
 
@@ -109,9 +97,16 @@ class Plan:
     def title(self) -> str:
         """Names the run for people: `sdpa seed 0`, `verify flash seed 0`, `bench stock, sdpa seed 0`."""
         task = "" if self.task.name == "train" else f"{self.task.name} "
-        names = [arm.rpartition(":")[2] for arm in self.bench.arms or ["all arms"]]
-        arms = ", ".join(names) if self.task.name == "bench" else self.arm
-        return f"{task}{arms} seed {self.seed}"
+        return f"{task}{self._arms()} seed {self.seed}"
+
+    def _arms(self) -> str:
+        try:
+            has_own_arms = load_task(self).has_own_arms
+        except ConfigError:  # of somebody else's task, that is not here
+            has_own_arms = False
+        if not has_own_arms:
+            return self.arm
+        return ", ".join(arm.rpartition(":")[2] for arm in self.options["arms"] or ["all arms"])
 
     @property
     def run_dir(self) -> Path:
@@ -123,8 +118,8 @@ class Plan:
 
         A comparison goes further: it takes data sets in two places for one where their digests are equal.
         """
-        outside = {*_OUTSIDE_GROUP, *(block for block in TASK_BLOCKS if block != self.task.name)}
-        group = {key: value for key, value in to_dict(self).items() if key not in outside}
+        group = {key: value for key, value in to_dict(self).items() if key not in _OUTSIDE_GROUP}
+        group["task"] = {"name": self.task.name}
         group["hardware"] = {key: value for key, value in group["hardware"].items() if key not in _PRICES}
         for block, key in _LABELS:
             del group[block][key]
@@ -141,8 +136,10 @@ class Plan:
 
 
 def to_dict(plan: Plan) -> dict[str, Any]:
-    """The plan as plain dicts, lists and scalars, with tuples as lists."""
-    return json.loads(json.dumps(asdict(plan)))  # type: ignore[no-any-return]
+    """The plan as plain dicts, lists and scalars, with tuples as lists; the task's options stand below its name."""
+    content: dict[str, Any] = json.loads(json.dumps(asdict(plan)))
+    options = content.pop("options")
+    return content | ({plan.task.name: options} if options else {})
 
 
 def write_plan(plan: Plan) -> Path:
@@ -198,10 +195,9 @@ def from_dict(content: dict[str, Any]) -> Plan:
         "telemetry": TelemetryConfig,
         "tracking": TrackingConfig,
         "compare": CompareConfig,
-        **TASK_BLOCKS,
         "job": Job,
     }
-    values = dict(content)
+    values = _with_options(content)
     kind = (values.get("dataset") or {}).get("kind")
     if kind not in DATASETS:
         raise ConfigError(f"dataset.kind={kind} is unknown: expected one of {', '.join(DATASETS)}.")
@@ -217,3 +213,16 @@ def from_dict(content: dict[str, Any]) -> Plan:
         return Plan(**values)
     except (TypeError, KeyError) as error:
         raise ConfigError(f"the plan can't be read: {error}.") from error
+
+
+def _with_options(content: dict[str, Any]) -> dict[str, Any]:
+    """The values with the block of the task under `options`.
+
+    Plans from before tasks named their class hold the blocks of all other tasks, too, which are left out.
+    """
+    task = content.get("task") or {}
+    name = str(task.get("name"))
+    known = {each.name for each in fields(Plan)}
+    own = {} if name in known else content.get(name, {})
+    values = {key: value for key, value in content.items() if key in known or ("_target_" in task and key != name)}
+    return values | {"options": own}

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 from sdpa_exp.errors import ConfigError
 
+PRECISIONS = ("fp32", "fp16", "bf16")
+
 
 def at_least(key: str, got: float, least: int, next_step: str) -> None:
     """Refuse a number below `least`."""

@@ -9,15 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from sdpa_exp.config.task_schema import (
-    BenchConfig,
-    DoctorConfig,
-    PredictConfig,
-    ProfileConfig,
-    SetupTrialConfig,
-    SyncConfig,
-    VerifyConfig,
-)
 from sdpa_exp.config.train_schema import TrainConfig
 
 MISSING = "???"  # OmegaConf's mark for a mandatory value
@@ -87,9 +78,10 @@ class HardwareConfig:
 
 @dataclass
 class TaskConfig:
-    """What one job does."""
+    """What one job does. Its options stand beside it, below its name: the class that `_target_` names types them."""
 
     name: str = MISSING
+    _target_: str = ""
 
 
 @dataclass
@@ -143,7 +135,7 @@ class RunConfig:
 
 @dataclass
 class Config:
-    """The whole configuration, as `--cfg job` prints it."""
+    """The whole configuration, as `--cfg job` prints it, but for the options of the task."""
 
     name: str = MISSING
     seed: int = 0
@@ -159,13 +151,6 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
     run: RunConfig = field(default_factory=RunConfig)
-    bench: BenchConfig = field(default_factory=BenchConfig)
-    doctor: DoctorConfig = field(default_factory=DoctorConfig)
-    verify: VerifyConfig = field(default_factory=VerifyConfig)
-    predict: PredictConfig = field(default_factory=PredictConfig)
-    profile: ProfileConfig = field(default_factory=ProfileConfig)
-    setup_trial: SetupTrialConfig = field(default_factory=SetupTrialConfig)
-    sync: SyncConfig = field(default_factory=SyncConfig)
 
 
 DATASETS: dict[str, type[SyntheticDataset] | type[YoloDirDataset]] = {

@@ -27,6 +27,7 @@ from omegaconf.errors import (
 
 from sdpa_exp.config.compose import SCHEMA_PREFIXES
 from sdpa_exp.config.schema import DATASETS, Config
+from sdpa_exp.config.task import other_task, task_names
 from sdpa_exp.errors import ConfigError
 
 _MAX_LISTED = 24
@@ -61,6 +62,8 @@ def translate(error: BaseException) -> ConfigError | None:  # noqa: PLR0911 - on
 def unknown_key(key: str, known: Sequence[str], place: str = "") -> ConfigError:
     """The sentence for a key that does not exist, with the nearest ones that do."""
     parent, _, name = key.rpartition(".")
+    if key.partition(".")[0] in task_names() - set(_root_names()) and set(known) >= set(_root_names()):
+        return other_task(key)
     near = [f"{parent}.{option}".lstrip(".") for option in get_close_matches(name, known, n=2, cutoff=0.6)]
     listed = ", ".join(known) if len(known) <= _MAX_LISTED else ", ".join([*known[:_MAX_LISTED], "..."])
     step = f"`--cfg {'hydra' if key.startswith('hydra.') else 'job'}` prints all."
@@ -106,7 +109,8 @@ def _missing_config_dir(error: SearchPathException) -> ConfigError:
 
 def _from_omegaconf(error: OmegaConfBaseException, message: str) -> ConfigError:
     place = _place(message)
-    key = error.full_key or str(error.key or "")
+    override = re.search(r"Could not override '(.*?)'", message)
+    key = override.group(1) if override else error.full_key or str(error.key or "")
     if isinstance(error, MissingMandatoryValue):
         return ConfigError(f"{place}{key} is missing: it has no default. Add {key}=VALUE.")
     if isinstance(error, InterpolationKeyError):
@@ -125,13 +129,13 @@ def _from_omegaconf(error: OmegaConfBaseException, message: str) -> ConfigError:
 def _wrong_type(error: ValidationError, key: str, message: str, place: str) -> ConfigError:
     override = re.search(r"Error merging override (.*)", message)
     if override and "=" in override.group(1):
-        return _wrong_type_sentence(key, override.group(1).partition("=")[2], place)
+        return _wrong_type_sentence(key, override.group(1).partition("=")[2], place, error)
     found = re.search(r"[Vv]alue '(.*?)'", str(error.msg or error), re.DOTALL)
-    return _wrong_type_sentence(key, found.group(1) if found else str(error.value), place)
+    return _wrong_type_sentence(key, found.group(1) if found else str(error.value), place, error)
 
 
-def _wrong_type_sentence(key: str, got: str, place: str) -> ConfigError:
-    expected, example = _expected(key)
+def _wrong_type_sentence(key: str, got: str, place: str, error: ValidationError | None = None) -> ConfigError:
+    expected, example = _expected(_hint(key, error))
     return ConfigError(f"{place}{key}={got} has the wrong type: expected {expected}. For instance {key}={example}.")
 
 
@@ -190,14 +194,22 @@ def _hints(key: str) -> dict[str, Any]:
     return get_type_hints(node) if is_dataclass(node) else {}
 
 
-def _expected(key: str) -> tuple[str, str]:
-    """What type a key has, in words, and an example."""
+def _hint(key: str, error: ValidationError | None) -> Any:
+    """The type of a key; of a task's option its class says it, and of an item in a list the list."""
     parent, _, name = key.rpartition(".")
-    hint = _hints(parent).get(name)
+    if error is not None and name.endswith("]"):
+        return next(iter(get_args(error.ref_type)), None)
+    if error is not None and is_dataclass(error.object_type):
+        return get_type_hints(error.object_type).get(name)
+    return _hints(parent).get(name)
+
+
+def _expected(hint: Any) -> tuple[str, str]:
+    """What a type is in words, and an example."""
     options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     first = next(iter(options))
     if get_origin(first) is list:
-        item, example = _WORDS[get_args(first)[0]]
+        item, example = _WORDS.get(get_args(first)[0], ("a list of numbers", "[4]"))
         words, example = f"a list of this: {item}", f"[{example}]"
     else:
         words, example = _WORDS.get(first, ("a group of keys", "..."))

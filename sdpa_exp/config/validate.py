@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from sdpa_exp.config.attentions import check_backend_name
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.config.refusing import at_least, multiple_of_32, one_of, refuse
+from sdpa_exp.config.refusing import PRECISIONS, at_least, multiple_of_32, one_of, refuse
 from sdpa_exp.config.schema import YoloDirDataset
-from sdpa_exp.config.validate_tasks import PRECISIONS, check_task_options
+from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.metrics import METRICS
 
@@ -25,8 +25,6 @@ MARGIN_KINDS = ("absolute", "relative")
 CONTROLS = ("aa",)
 SPLITS = ("train", "val", "test")
 TRACKERS = ("mlflow", "none")
-TASKS = ("train", "bench", "predict", "profile", "verify", "doctor", "setup_trial", "compare", "sync")
-ONCE = ("compare", "sync")  # tasks that are one job: they read folders
 # Source: ultralytics/engine/trainer.py build_optimizer, 8.4.190; it compares without regard to case.
 OPTIMIZERS = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD", "MuSGD", "auto")
 
@@ -54,7 +52,7 @@ def check_plan(plan: Plan) -> None:
         refuse("telemetry.period_s", plan.telemetry.period_s, "0.1 s or more", "Set telemetry.period_s=1.")
     _check_tracking(plan)
     _check_compare(plan)
-    check_task_options(plan)
+    load_task(plan).check(plan)
 
 
 def _check_tracking(plan: Plan) -> None:
@@ -75,12 +73,12 @@ def check_sweep(plans: Sequence[Plan]) -> None:
     Raises:
         ConfigError: two jobs are the same run, the baseline is not among the arms, or the task can't be swept.
     """
-    for task in dict.fromkeys(plan.task.name for plan in plans if plan.task.name in ONCE):
+    for task in dict.fromkeys(plan.task.name for plan in plans if load_task(plan).in_parent):
         raise ConfigError(
             f"task={task} can't be a sweep: it reads folders once, whatever the arm or seed. Leave out -m, lists of "
             f"values and presets with arms, and name all folders in one line; see --help."
         )
-    _check_bench_sweep(plans)
+    _check_own_arms(plans)
     seen: dict[tuple[str, str, str, int], tuple[int, Plan]] = {}
     for num, plan in enumerate(plans):
         key = (plan.name, plan.group_id(), plan.arm, plan.seed)
@@ -119,12 +117,15 @@ def _check_copies(plans: Sequence[Plan]) -> None:
             )
 
 
-def _check_bench_sweep(plans: Sequence[Plan]) -> None:
-    arms = list(dict.fromkeys(plan.arm for plan in plans if plan.task.name == "bench"))
+def _check_own_arms(plans: Sequence[Plan]) -> None:
+    own = [plan for plan in plans if load_task(plan).has_own_arms]
+    arms = list(dict.fromkeys(plan.arm for plan in own))
     if len(arms) > 1:
+        task = own[0].task.name
         raise ConfigError(
-            f"task=bench compares its arms inside one process, so attention={','.join(arms)} -m would time each alone, "
-            f"minutes apart: expected them in one run. Set 'bench.arms=[{','.join(arms)}]' and leave attention out."
+            f"task={task} compares its arms inside one process, so attention={','.join(arms)} -m would time each "
+            f"alone, minutes apart: expected them in one run. Set '{task}.arms=[{','.join(arms)}]' and leave attention "
+            f"out."
         )
 
 
@@ -133,7 +134,6 @@ def _check_names(plan: Plan) -> None:
         if not _FOLDER_NAME.fullmatch(value):
             wanted = "letters, digits, dots, dashes and underscores, as it becomes a folder name"
             refuse(key, value, wanted, f"Set {key}={_folder_name(value)}.")
-    one_of("task.name", plan.task.name, TASKS)
 
 
 def _check_hardware(plan: Plan) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.config.schema import TrackingConfig
+from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable, RunError, SdpaExpError
 from sdpa_exp.launch.announce import (
     say,
@@ -32,7 +33,6 @@ from sdpa_exp.runs.files import RESULT_FILE
 from sdpa_exp.runs.folder import own_folder
 from sdpa_exp.runs.record import Record, read_record
 from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
-from sdpa_exp.tasks.dispatch import get_task
 from sdpa_exp.tracking.tracker import NoTracker, Tracker, make_tracker
 
 logger = logging.getLogger(__name__)
@@ -46,9 +46,9 @@ def run_single(plan: Plan) -> int:
         ComparisonError: task=compare has nothing it can compare.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after the run was ended in order.
     """
-    task = get_task(plan.task.name)
+    task = load_task(plan)
     if task.in_parent:
-        return int(task.load()(plan))
+        return task.run_in_parent(plan)
     console = Console()
     tracker = _checked_tracker(plan)
     say_ignored_server(console, plan)
@@ -96,7 +96,7 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
             console,
             f"A/A control: {copy} is {original} again, from weights 1 ulp apart; their spread is the noise floor",
         )
-    with_arms = [plan for plan in plans if get_task(plan.task.name).needs_arm]
+    with_arms = [plan for plan in plans if load_task(plan).needs_arm]
     if with_arms:
         sweep = dataclasses.replace(sweep, preflight=ask_preflight(with_arms, sweep_dir))
     write_sweep(sweep)
@@ -152,7 +152,7 @@ def end_sweep(sweep_dir: Path) -> int:
     if any(record is None for record in records):
         exit_code = exit_code or RunError.exit_code
     plan = _any_plan(sweep)
-    if plan is not None and not get_task(plan.task.name).is_compared:
+    if plan is not None and not load_task(plan).is_compared:
         say_outcomes(console, sweep, records)
     elif plan is None or plan.compare.after_sweep:
         from sdpa_exp.compare import compare_sweep, render_terminal  # scipy and matplotlib are slow to import
@@ -186,7 +186,7 @@ def _checked_tracker(plan: Plan) -> Tracker:
 
 def _tracker_of(plan: Plan) -> Tracker:
     """The tracker of this process for the plan's store: a sweep's jobs and its end share one."""
-    if get_task(plan.task.name).examines:
+    if load_task(plan).examines:
         return NoTracker()
     return _shared_tracker(dataclasses.astuple(plan.tracking), plan.name)
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
+from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import RunError, SdpaExpError
 from sdpa_exp.launch.make_record import now, record_of
 from sdpa_exp.launch.process import (
@@ -20,7 +21,6 @@ from sdpa_exp.launch.process import (
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.runs.record import Record, Status, write_record
-from sdpa_exp.tasks.dispatch import get_task
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +60,10 @@ def main() -> int:
 
 def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: float) -> Plan:
     """Resolve the hardware, then do the task. Returns the plan with nothing left open, as it was run."""
-    task = get_task(plan.task.name)
+    task = load_task(plan)
     if task.examines:
         event_log.write("run_started", plan_group_id=plan.group_id())
-        task.load()(plan, event_log, outcome, started_perf_s=started_perf_s)
+        task.run(plan, event_log, outcome, started_perf_s=started_perf_s)
         return plan
 
     from sdpa_exp.launch.gpu_lock import gpu_lock
@@ -79,7 +79,7 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
     outcome.environment = collect_environment(plan.hardware.device)
     event_log.write("environment", environment=outcome.environment, hardware_reasons=chosen.reasons)
     with gpu_lock(outcome.environment["gpu_uuid"] if plan.hardware.device.startswith("cuda") else None):
-        task.load()(plan, event_log, outcome, started_perf_s=started_perf_s)
+        task.run(plan, event_log, outcome, started_perf_s=started_perf_s)
     return plan
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.config.plan import to_dict
-from sdpa_exp.config.task_schema import TASK_BLOCKS
 from sdpa_exp.tracking.location import redact
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ _SOURCE = {"mlflow.source.name": "sdpa_exp", "mlflow.source.type": "LOCAL"}
 
 def plan_params(plan: Plan) -> dict[str, str]:
     """Params in the order they are sent; settings that are not set (null) are left out."""
-    others = [block for block in TASK_BLOCKS if block != plan.task.name]  # options of tasks that did not run
-    content = {key: value for key, value in to_dict(plan).items() if key not in (*_LEFT_OUT, *others)}
+    content = {key: value for key, value in to_dict(plan).items() if key not in _LEFT_OUT}
+    content["task"].pop("_target_", None)
     params = {
         "attention": plan.arm,
         "seed": str(plan.seed),

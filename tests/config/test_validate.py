@@ -53,7 +53,7 @@ from tests.config.composing import compose_plan
         ("name=..", "name=.. can't work"),
         ("seed=-1", "seed=-1 can't work: expected 0 or more. Set seed=0."),
         ("seed=2147483648", "seed=2147483648 can't work: expected at most 2147483647."),
-        ("task.name=trian", "task.name=trian can't work: expected one of train"),
+        ("task.name=trian", "task.name=trian can't work: expected train, the module that"),
         ("train.epochs=0", "train.epochs=0 can't work: expected 1 or more."),
         ("train.imgsz=100", "train.imgsz=100 can't work: expected a multiple of 32 from 32 on. Set train.imgsz=96."),
         ("train.imgsz=0", "Set train.imgsz=32."),

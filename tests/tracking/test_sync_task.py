@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.config.task_schema import SyncConfig
 from sdpa_exp.launch.launch import run_single
 from tests.tracking.conftest import only_run
 from tests.tracking.folders import plan_for, whole_run
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 def sync_plan(folder: Path, config: TrackingConfig) -> Plan:
     plan = plan_for(folder / "out")
     task: TaskConfig = dataclasses.replace(plan.task, name="sync")
-    return dataclasses.replace(plan, task=task, tracking=config, sync=SyncConfig(folder=str(folder / "runs")))
+    return dataclasses.replace(plan, task=task, tracking=config, options={"folder": str(folder / "runs")})
 
 
 def test_sync_sends_what_the_store_lacks_once_and_says_how_much(

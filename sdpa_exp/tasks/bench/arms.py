@@ -13,6 +13,7 @@ from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import BackendUnavailable
 from sdpa_exp.tasks.auto import base_setting
+from sdpa_exp.tasks.bench import Bench
 from sdpa_exp.tasks.bench.case import Arms
 from sdpa_exp.tasks.hardware import DTYPES
 
@@ -28,7 +29,7 @@ def arms_of(plan: Plan) -> tuple[Arms, dict[str, str]]:
 
     The arms are those of bench.arms, or all there are; what `attention=` names on the command line is one of them.
     """
-    names, left_out = plan.bench.arms, {}
+    names, left_out = Bench.of(plan).arms, {}
     if names is None:
         left_out = {"flex": COMPILES, "stock_fixed": AS_STOCK}
         names = [name for name in (*BACKENDS, *plan.attentions) if name not in {AUTO_NAME, *left_out}]

@@ -13,6 +13,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.measure.drift import MAX_DRIFT
 from sdpa_exp.measure.interval import LEVEL, MIN_ROUNDS
 from sdpa_exp.measure.warmup import RULE
+from sdpa_exp.tasks.bench import Bench
 
 
 def machine_of(environment: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def machine_of(environment: Mapping[str, Any], device: torch.device) -> dict[str
 def settings_of(plan: Plan) -> dict[str, Any]:
     """What was asked for."""
     return {
-        **dataclasses.asdict(plan.bench),
+        **dataclasses.asdict(Bench.of(plan)),
         "model": plan.model.name,
         "weights": plan.model.weights,
         "baseline": plan.baseline,

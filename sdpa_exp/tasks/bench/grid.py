@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sdpa_exp.config.plan import Plan
+from sdpa_exp.tasks.bench import Bench
 from sdpa_exp.tasks.bench.case import Arms, Case, describe_failure, free_memory, is_out_of_memory
 from sdpa_exp.tasks.bench.kinds import Kind, kinds_of, with_dispatchers
 from sdpa_exp.tasks.bench.model import model_case, module_cases
@@ -22,7 +23,7 @@ _BATCH = {"cuda": 16, "cpu": 2}
 
 def all_cases(plan: Plan, arms: Arms, device: torch.device) -> tuple[list[Case], list[dict[str, Any]]]:
     """All cases in the order of their cost, and those that can't be set up, with the reason."""
-    options = plan.bench
+    options = Bench.of(plan)
     precisions = options.precisions or [plan.hardware.precision or "fp32"]
     cases: list[Case] = []
     dropped: list[dict[str, Any]] = []
@@ -52,7 +53,7 @@ class _ModelGrid:
 
     def cases(self) -> list[Case]:
         """Every size and batch of the levels asked for."""
-        options = self.plan.bench
+        options = Bench.of(self.plan)
         batches = options.batches or [_BATCH.get(self.device.type, 2)]
         sizes = {"module": batches, "inference": options.inference_batches, "step": batches}
         return [

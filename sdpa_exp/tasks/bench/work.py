@@ -14,6 +14,7 @@ from sdpa_exp.measure.drift import ReferenceOperation
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.tasks.bench import Bench
 from sdpa_exp.tasks.bench.arms import arms_of, check_baseline
 from sdpa_exp.tasks.bench.budget import Budget, CaseDropped, refuse_too_long
 from sdpa_exp.tasks.bench.case import Case, free_memory
@@ -67,7 +68,7 @@ def bench(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
     cases, dropped = all_cases(plan, arms, device)
     content["dropped"] = dropped
     measured: list[tuple[Case, dict[str, Any]]] = []
-    budget = Budget(cases, limit_s=plan.bench.time_limit_s)
+    budget = Budget(cases, limit_s=Bench.of(plan).time_limit_s)
     for index, case in enumerate(cases):
         event_log.write("progress", text=f"case {index + 1}/{len(cases)}: {case.level} {case.name} {case.what}")
         share_s, gpu_before = budget.share_s(case), gpu_state(probe)
@@ -79,7 +80,7 @@ def bench(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
                 clock=clock,
                 reference=reference,
                 baseline=plan.baseline,
-                rounds=plan.bench.rounds,
+                rounds=Bench.of(plan).rounds,
                 share_s=share_s,
                 seed=(plan.seed, index),
             )
@@ -102,9 +103,9 @@ def bench(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
         probe.close()
     content["scaling"] = fit_scaling(content["cases"])
     content["floors"] = floors(content["cases"])
-    if plan.bench.decide:
-        content["decisions"] = decide(content, source=BENCH_FILE, margin=plan.bench.margin)
-        text = render_decisions(content["decisions"], margin=plan.bench.margin)
+    if Bench.of(plan).decide:
+        content["decisions"] = decide(content, source=BENCH_FILE, margin=Bench.of(plan).margin)
+        text = render_decisions(content["decisions"], margin=Bench.of(plan).margin)
         write_text_atomic(plan.run_dir / DECISION_FILE, text)
     content["wall_s"] = time.perf_counter() - started_perf_s
     write_json_atomic(path, content)

@@ -1,1 +1,25 @@
 """task=compare: compares runs that are there already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from sdpa_exp.config.task import Task
+
+if TYPE_CHECKING:
+    from sdpa_exp.config.plan import Plan
+
+
+@dataclass
+class Compare(Task):
+    """Its options are those of the group compare, which every run declares."""
+
+    needs_arm: ClassVar[bool] = False
+    in_parent: ClassVar[bool] = True
+
+    def run_in_parent(self, plan: Plan) -> int:
+        """See work.py."""
+        from sdpa_exp.tasks.compare.work import compare
+
+        return compare(plan)

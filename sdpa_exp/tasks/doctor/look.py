@@ -22,6 +22,7 @@ from typing import Any
 from sdpa_exp.config.plan import Plan, to_dict
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.data.cache import cache_root
+from sdpa_exp.tasks.doctor import Doctor
 from sdpa_exp.tasks.doctor.machine import ImportTry, Installed, Machine, Toolkit
 from sdpa_exp.tasks.doctor.probe import MARK
 from sdpa_exp.tasks.limits import free_memory_bytes
@@ -34,10 +35,10 @@ _STORE_TIMEOUT_S = 3.0
 
 def look(plan: Plan) -> tuple[Machine, dict[str, Any]]:
     """The facts, and what the probe found out of the plan: "environment", and "matrix" or "refused"."""
-    index = ask_index() if plan.doctor.network else None
+    index = ask_index() if Doctor.of(plan).network else None
     installed = installed_distributions()
     modules = [*MODULES, *(name for name, distribution in _OPTIONAL.items() if distribution in installed)]
-    imports, answers = probe(modules, to_dict(plan), time_limit_s=plan.doctor.time_limit_s)
+    imports, answers = probe(modules, to_dict(plan), time_limit_s=Doctor.of(plan).time_limit_s)
     machine = Machine(
         system=platform.system(),
         release=platform.release(),

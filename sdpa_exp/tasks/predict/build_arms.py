@@ -11,6 +11,7 @@ from sdpa_exp.injection.auto import choose
 from sdpa_exp.injection.inject import Choices
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.tasks.auto import FOLDER
+from sdpa_exp.tasks.predict import Predict
 from sdpa_exp.tasks.predict.arm import Arm, Options
 from sdpa_exp.tasks.predict.setups import Setup, arms_of, reasons_against, setting_of
 
@@ -36,8 +37,8 @@ def build_arms(
         imgsz=imgsz,
         precision=setup.precision,
         channels_last=setup.channels_last,
-        conf=plan.predict.conf,
-        nms=plan.predict.nms,
+        conf=Predict.of(plan).conf,
+        nms=Predict.of(plan).nms,
         run_dir=plan.run_dir,
     )
     arms: dict[str, Arm] = {}
@@ -61,7 +62,7 @@ def _choices(plan: Plan, network: nn.Module, imgsz: int, setup: Setup, driver: s
         network,
         setting_of(plan, setup),
         device=next(network.parameters()).device,
-        batch=plan.predict.batches[0],
+        batch=Predict.of(plan).batches[0],
         imgsz=imgsz,
         channels_last=bool(setup.channels_last),
         driver=driver,

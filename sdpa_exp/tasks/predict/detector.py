@@ -14,6 +14,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import RunError
 from sdpa_exp.injection.inject import describe
 from sdpa_exp.tasks.network import build
+from sdpa_exp.tasks.predict import Predict
 from sdpa_exp.tasks.predict.source import Frame
 
 DEFAULT_IMGSZ = 640  # Ultralytics' own
@@ -43,12 +44,12 @@ def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) 
     Raises:
         RunError: the checkpoint can't be loaded, or is none of a detector.
     """
-    weights = plan.predict.weights or plan.model.weights
+    weights = Predict.of(plan).weights or plan.model.weights
     if weights:
         network, trained_at = _load(weights)
-        imgsz = plan.predict.imgsz or trained_at
+        imgsz = Predict.of(plan).imgsz or trained_at
         return Detector(network=network, name=describe(network), weights=weights, imgsz=imgsz)
-    imgsz = plan.predict.imgsz or DEFAULT_IMGSZ
+    imgsz = Predict.of(plan).imgsz or DEFAULT_IMGSZ
     images = _letterboxed(frames[:_NUM_SETTLING], imgsz)
     network = build(plan, num_classes=num_classes, weights=None, images=images)
     return Detector(network=network, name=describe(network), weights=None, imgsz=imgsz)

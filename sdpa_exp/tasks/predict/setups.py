@@ -13,6 +13,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.injection.layers import Layer, settings_of
 from sdpa_exp.tasks.auto import base_setting
 from sdpa_exp.tasks.hardware import DTYPES
+from sdpa_exp.tasks.predict import Predict
 
 DEFAULT_BASELINE = "stock"
 
@@ -33,7 +34,7 @@ class Setup:
 def arms_of(plan: Plan) -> dict[str, str]:
     """Arm -> backend: the baseline first, then the plan's own arm, then those of predict.arms."""
     baseline = baseline_of(plan)
-    names = [baseline, plan.arm, *(plan.predict.arms or ())]
+    names = [baseline, plan.arm, *(Predict.of(plan).arms or ())]
     return {name.rpartition(":")[2]: plan.backend_of(name) for name in names}
 
 
@@ -44,11 +45,12 @@ def baseline_of(plan: Plan) -> str:
 
 def setups_of(plan: Plan) -> list[Setup]:
     """Precisions outermost. By default what Ultralytics predicts with: fp32, and on CUDA fp16 and both formats."""
+    options = Predict.of(plan)
     is_cuda = plan.hardware.device.startswith("cuda")
-    precisions = plan.predict.precisions or (["fp32", "fp16"] if is_cuda else ["fp32"])
+    precisions = options.precisions or (["fp32", "fp16"] if is_cuda else ["fp32"])
     formats: list[bool | None] = [False, True] if is_cuda else [None]
-    if plan.predict.channels_last:
-        formats = [*plan.predict.channels_last]
+    if options.channels_last:
+        formats = [*options.channels_last]
     return [
         Setup(precision=precision, channels_last=channels_last)
         for precision in dict.fromkeys(precisions)

@@ -21,6 +21,7 @@ from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.hardware import set_backends
+from sdpa_exp.tasks.predict import Predict
 from sdpa_exp.tasks.predict.agreement import compare_outputs
 from sdpa_exp.tasks.predict.arm import OUTPUT_FOLDER, Arm
 from sdpa_exp.tasks.predict.build_arms import build_arms
@@ -91,7 +92,7 @@ class _Prediction:
                 self._measure(arms, source)
             self.clock.enter("attestation")
             attestations = self._attest(built, source)
-            if plan.predict.save:
+            if Predict.of(plan).save:
                 self._save(next(arms[plan.arm] for arms in built if plan.arm in arms), source)
         finally:
             self.clock.close()
@@ -101,7 +102,7 @@ class _Prediction:
 
     def _read_source(self) -> tuple[Source, int | None]:
         """The images, and the number of classes of the data set where they are its own."""
-        options = self.plan.predict
+        options = Predict.of(self.plan)
         if options.source:
             return read_source(Path(options.source), options.num_images), None
         prepared = prepare(self.plan.dataset)
@@ -118,7 +119,7 @@ class _Prediction:
             "network": detector.name,
             "weights": detector.weights,
             "imgsz": detector.imgsz,
-            "conf": self.plan.predict.conf,
+            "conf": Predict.of(self.plan).conf,
             "source": {
                 "words": source.words,
                 "num_images": len(source.frames),
@@ -140,7 +141,7 @@ class _Prediction:
             self._warn("fresh_weights", _FRESH)
         if source.num_videos_left_out:
             self._warn("videos_left_out", f"{source.num_videos_left_out} videos beside the images were left out")
-        largest = max(self.plan.predict.batches)
+        largest = max(Predict.of(self.plan).batches)
         if len(source.frames) < largest:
             self._warn("images_repeated", f"{len(source.frames)} images fill a batch of {largest} by being repeated")
 
@@ -175,7 +176,7 @@ class _Prediction:
                 self.content["agreement"].append({"setup": setup, **found.to_dict()})
                 if not found.is_close:
                     self.outcome.warn(self.event_log, "outputs_differ", found.sentence())
-        for size in dict.fromkeys(plan.predict.batches):
+        for size in dict.fromkeys(Predict.of(plan).batches):
             batches = to_batches(source.frames, size)
             self.clock.enter(Variant(setup=setup, batch=size, samples=None).label)
             try:
@@ -184,8 +185,8 @@ class _Prediction:
                     arms,
                     batches,
                     other_shapes=list(shapes.values())[1:],
-                    num_batches=plan.predict.num_batches,
-                    time_limit_s=plan.predict.time_limit_s,
+                    num_batches=Predict.of(plan).num_batches,
+                    time_limit_s=Predict.of(plan).time_limit_s,
                     seed=plan.seed,
                 )
                 variant = Variant(setup=setup, batch=size, samples=samples, input_shapes=tuple(shapes))
@@ -201,7 +202,7 @@ class _Prediction:
 
     def _attest(self, built: list[dict[str, Arm]], source: Source) -> dict[str, Attestation]:
         """What each arm runs, in every setup, at the smallest batch."""
-        (batch, *_) = to_batches(source.frames, min(self.plan.predict.batches))
+        (batch, *_) = to_batches(source.frames, min(Predict.of(self.plan).batches))
         found: dict[str, Attestation] = {}
         for arms in built:
             for name, arm in arms.items():

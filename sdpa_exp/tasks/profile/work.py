@@ -22,6 +22,7 @@ from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.tasks.profile import Profile
 from sdpa_exp.tasks.profile.attribution import Breakdown, attribute
 from sdpa_exp.tasks.profile.figures import draw_memory, draw_step
 from sdpa_exp.tasks.profile.memory import MemorySteps, StepMemory
@@ -76,7 +77,7 @@ def profile(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s
     _fill(outcome, event_log, found)
     content = _content(plan, outcome, found)
     write_json_atomic(plan.run_dir / PROFILE_FILE, content)
-    if plan.profile.trace:
+    if Profile.of(plan).trace:
         steps.profiled.write_trace(plan.run_dir / TRACE_FILE)
     draw_step(content, plan.run_dir / "profile_step.png")
     draw_memory(content, plan.run_dir / "profile_memory.png")
@@ -128,7 +129,7 @@ class _Steps:
         )
 
     def _plan_stages(self, trainer: Any) -> None:
-        options = self._plan.profile
+        options = Profile.of(self._plan)
         model = unwrap_model(trainer.model)
         self._device = trainer.device
         self._layers = find_layers(model)

@@ -15,6 +15,7 @@ from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.doctor.faults import FaultKind, fault_line, recognise
+from sdpa_exp.tasks.setup_trial import SetupTrial
 from sdpa_exp.tasks.setup_trial.environment import Ended, make_environment, run_logged, trial_folder
 from sdpa_exp.tasks.setup_trial.report import render_setup_trial
 
@@ -91,7 +92,7 @@ def setup_trial(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_pe
     """
     (plan.run_dir / LOG_FOLDER).mkdir(exist_ok=True)
     trials = []
-    for name in plan.setup_trial.implementations:
+    for name in SetupTrial.of(plan).implementations:
         found = attempt(IMPLEMENTATIONS[name], plan)
         trials.append(found)
         outcome.metrics[f"{name}/setup_s"] = found.setup_s if found.outcome == "works" else None
@@ -104,7 +105,7 @@ def setup_trial(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_pe
         "model": plan.model.name,
         "device": plan.hardware.device,
         "precision": plan.hardware.precision,
-        "time_limit_s": plan.setup_trial.time_limit_s,
+        "time_limit_s": SetupTrial.of(plan).time_limit_s,
         "trials": [asdict(trial) for trial in trials],
     }
     write_json_atomic(plan.run_dir / SETUP_TRIAL_FILE, content)
@@ -115,7 +116,7 @@ def setup_trial(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_pe
 def attempt(implementation: Implementation, plan: Plan) -> Trial:
     """Get one implementation in an environment that is thrown away, and call it once; all within the time limit."""
     log = plan.run_dir / LOG_FOLDER / f"{implementation.name}.log"
-    limit_s = plan.setup_trial.time_limit_s
+    limit_s = SetupTrial.of(plan).time_limit_s
     steps: dict[str, Ended] = {}
     python = Path(sys.executable)
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.runs.files import PLAN_FILE, folders_with
+from sdpa_exp.tasks.sync import Sync
 from sdpa_exp.tracking.tracker import make_tracker
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def sync(plan: Plan) -> int:
     Raises:
         TrackingError: the folder is missing or holds no runs, or the store can't be reached or refuses us.
     """
-    folder = Path(plan.sync.folder)
+    folder = Path(Sync.of(plan).folder)
     if plan.tracking.kind == "none":
         raise TrackingError("task=sync has no store to send to with tracking=none. Use tracking=local or =server.")
     if not folder.is_dir():
@@ -40,7 +41,7 @@ def sync(plan: Plan) -> int:
     experiments = _experiments_below(folder)
     tracker = make_tracker(plan.tracking, experiment=next(iter(experiments), plan.name))  # one that is there afterwards
     tracker.check()
-    num_sent = tracker.sync(folder, _told_now_and_then(), resend=plan.sync.resend)
+    num_sent = tracker.sync(folder, _told_now_and_then(), resend=Sync.of(plan).resend)
     tracker.close()
     _say(f"{_shown(folder)}: " + (f"{num_sent} requests sent" if num_sent else "nothing was missing in the store"))
     command, page = tracker.ui_command(), tracker.ui_page(of_all=len(experiments) > 1)

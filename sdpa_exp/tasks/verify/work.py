@@ -27,6 +27,7 @@ from sdpa_exp.tasks.auto import base_setting, resolve_auto
 from sdpa_exp.tasks.hardware import DTYPES
 from sdpa_exp.tasks.network import build, with_backend
 from sdpa_exp.tasks.val_accuracy import val_accuracy
+from sdpa_exp.tasks.verify import Verify
 from sdpa_exp.tasks.verify.report import render_verify
 
 VERIFY_FILE = "verify.json"
@@ -51,14 +52,15 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
         EquivalenceError: the rule is broken at a layer.
         AttestationError: something else ran than the backend, so that equal outputs prove nothing.
     """
+    options = Verify.of(plan)
     prepared = prepare(plan.dataset)
     outcome.digests["data_set"] = prepared.digest
     device = torch.device(plan.hardware.device)
     torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32 here
     imgsz = plan.train.imgsz or _DEFAULT_IMGSZ
-    batch = real_batch(prepared.yaml_path, imgsz=imgsz, num_images=plan.verify.num_images, device=device)
-    weights = plan.verify.weights or plan.model.weights
+    batch = real_batch(prepared.yaml_path, imgsz=imgsz, num_images=options.num_images, device=device)
+    weights = options.weights or plan.model.weights
     network = build(plan, num_classes=len(prepared.class_names), weights=weights, images=batch["img"]).to(device)
     layers = find_layers(network)
     refused = _refused(plan, layers, device)
@@ -75,11 +77,11 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
     evidence = []
     for name in precisions:
         dtype = DTYPES[name]
-        found += compare_layers(network, backend, calls, dtype=dtype, max_ratio=plan.verify.max_ratio, choices=choices)
+        found += compare_layers(network, backend, calls, dtype=dtype, max_ratio=options.max_ratio, choices=choices)
         end_to_end.append(compare_end_to_end(network, backend, batch, dtype=dtype, choices=choices))
         # A backend that is never called would be perfectly equal to stock.
         evidence += attest_training_step(tested, batch["img"], precision=name)
-    equivalence = Equivalence(backend=backend, max_ratio=plan.verify.max_ratio, layers=tuple(found))
+    equivalence = Equivalence(backend=backend, max_ratio=options.max_ratio, layers=tuple(found))
     attestation = judge(evidence, find_layers(tested))
 
     accuracy: dict[str, dict[str, float]] | None = None
@@ -96,7 +98,7 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
         "arm": plan.arm,
         "model": plan.model.name,
         "dataset": plan.dataset.name,
-        "weights": plan.verify.weights or plan.model.weights,
+        "weights": options.weights or plan.model.weights,
         "imgsz": imgsz,
         "num_images": int(batch["img"].shape[0]),
         "device": str(device),
@@ -114,13 +116,14 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
 
 
 def _has_trained_weights(plan: Plan) -> bool:
-    return bool(plan.verify.weights or plan.model.weights)
+    return bool(Verify.of(plan).weights or plan.model.weights)
 
 
 def _precisions(plan: Plan, device: torch.device) -> list[str]:
     """Those asked for, or fp32 and the half precisions that the device computes natively."""
-    if plan.verify.precisions is not None:
-        return list(dict.fromkeys(plan.verify.precisions))
+    asked = Verify.of(plan).precisions
+    if asked is not None:
+        return list(dict.fromkeys(asked))
     if device.type == "cuda":
         return ["fp32", "fp16", *(["bf16"] if torch.cuda.get_device_capability(device) >= (8, 0) else [])]
     return ["fp32", "bf16"] if device.type == "cpu" else ["fp32"]

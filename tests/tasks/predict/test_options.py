@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sdpa_exp.errors import ConfigError
+from sdpa_exp.tasks.predict import Predict
 from sdpa_exp.tasks.predict.setups import Setup, arms_of, setups_of
 from tests.tasks.planning import plan_of
 
@@ -38,8 +39,8 @@ def test_paths_are_taken_from_the_users_folder(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     (tmp_path / "best.pt").touch()
     plan = plan_of("task=predict", "predict.weights=best.pt", "predict.source=.", run_dir=tmp_path)
-    assert plan.predict.weights == str(tmp_path / "best.pt")
-    assert plan.predict.source == str(tmp_path)
+    assert Predict.of(plan).weights == str(tmp_path / "best.pt")
+    assert Predict.of(plan).source == str(tmp_path)
 
 
 def test_the_arms_are_the_baseline_the_plans_own_and_those_named(tmp_path: Path) -> None:
