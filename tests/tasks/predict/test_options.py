@@ -20,7 +20,7 @@ from tests.tasks.planning import plan_of
         ("predict.batches=[0]", "predict.batches=0 can't work: expected 1 or more. Set predict.batches=[1,8]"),
         ("predict.batches=[]", "predict.batches=[] can't work: expected one or more values"),
         ("predict.precisions=[bf16]", "predict.precisions=bf16 can't work: expected one of fp32, fp16"),
-        ("predict.arms=[flsh]", "predict.arms=flsh can't work: expected one of stock, eager"),
+        ("predict.arms=[flsh]", "predict.arms=flsh can't work: expected one of auto, cudnn"),
         ("predict.imgsz=100", "predict.imgsz=100 can't work: expected a multiple of 32 from 32 on"),
         ("predict.conf=1.5", "predict.conf=1.5 can't work: expected a confidence"),
         ("predict.nms=true", "predict.nms=true can't work: expected null or false"),
