@@ -48,11 +48,14 @@ from sdpa_exp.attention.requirements import Requirements, Setting
 BackendFunction = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 """f(q_BHND, k_BHND, v_BHND, scale) -> out_BHND."""
 
-Kernel = Literal["softmax", "math", "flash", "efficient", "cudnn", "flash_attn", "flex"]
+_Pytorchs = Literal["math", "flash", "efficient", "cudnn"]
+_Packages = Literal["flash_attn", "flash3", "flash4", "xformers"]
+Kernel = Literal["softmax", "flex"] | _Pytorchs | _Packages
 """What computes the product.
 
 `softmax` is explicit matmul, softmax, matmul; math, flash, efficient and cudnn are PyTorch's SDPA kernels;
-`flash_attn` is the flash-attn package; `flex` is a compiled flex_attention.
+`flash_attn` is the flash-attn package (FlashAttention 2), flash3 and flash4 are its successors, through PyTorch's
+registry; `xformers` is xFormers' operation; `flex` is a compiled flex_attention.
 """
 
 FUSED_OR_MATH: frozenset[Kernel] = frozenset({"math", "flash", "efficient", "cudnn"})

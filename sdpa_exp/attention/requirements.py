@@ -78,6 +78,7 @@ class Requirements:
     Attributes:
         min_capability: lowest CUDA compute capability.
         min_capability_bf16: the same, for bf16.
+        max_capability_major: highest major number of the CUDA compute capability, for code of one generation.
         max_head_dim: per head, None for no limit.
         head_dim_multiple: dtype -> divisor of head_dim on CUDA.
         equal_head_dims: q, k and v need one head_dim (padding.py lifts it).
@@ -92,6 +93,7 @@ class Requirements:
     dtypes: Mapping[str, frozenset[torch.dtype]]
     min_capability: tuple[int, int] | None = None
     min_capability_bf16: tuple[int, int] | None = None
+    max_capability_major: int | None = None
     max_head_dim: int | None = None
     head_dim_multiple: Mapping[torch.dtype, int] = field(default_factory=dict)
     equal_head_dims: bool = False
@@ -134,14 +136,16 @@ def _dtype_reasons(requirements: Requirements, setting: Setting) -> list[str]:
 def _capability_reasons(requirements: Requirements, setting: Setting) -> list[str]:
     if setting.capability is None:
         return []
-    lowest = requirements.min_capability
-    if setting.dtype is torch.bfloat16 and requirements.min_capability_bf16 is not None:
-        lowest = max(requirements.min_capability_bf16, lowest or (0, 0))
-    if lowest is None or setting.capability >= lowest:
+    lowest, highest = requirements.min_capability, requirements.max_capability_major
+    is_for_bf16 = setting.dtype is torch.bfloat16 and requirements.min_capability_bf16 is not None
+    if is_for_bf16:
+        lowest = max(requirements.min_capability_bf16 or (0, 0), lowest or (0, 0))
+    is_too_new = highest is not None and setting.capability[0] > highest
+    if not is_too_new and (lowest is None or setting.capability >= lowest):
         return []
-    got, want = (f"{major}.{minor}" for major, minor in (setting.capability, lowest))
-    suffix = " for bf16" if setting.dtype is torch.bfloat16 and requirements.min_capability_bf16 else ""
-    return [f"it needs compute capability {want}{suffix}, and this GPU has {got}"]
+    got, want = (f"{major}.{minor}" for major, minor in (setting.capability, lowest or (0, 0)))
+    until = f" to {highest}.x" if highest is not None else ""
+    return [f"it needs compute capability {want}{until}{' for bf16' * is_for_bf16}, and this GPU has {got}"]
 
 
 def _head_dim_reasons(requirements: Requirements, setting: Setting) -> list[str]:

@@ -1,13 +1,16 @@
 """Names of profiled operations and what they prove.
 
 PyTorch 2.11 to 2.15. Operations are the dispatcher's names (`aten::...`); device kernels are the names the CUDA
-profiler reports under an operation. FlashAttention 2, 3 and 4 through torch share operation names; the flash-attn
-package has its own (`flash_attn::`), with device kernels in `flash::` instead of `pytorch_flash::`. A compiled
-flex_attention has no operation at all: it is a compiled region inside the layer, with none of the operations below in
-it (seen on a CPU; the Triton kernels of a GPU carry "flex_attention" in their names, not yet seen by us).
+profiler reports under an operation. FlashAttention 2, 3 and 4 through torch share operation names, so that what stands
+under such an operation says whose it is (`within_flash`); the flash-attn package has its own (`flash_attn::`), with
+device kernels in `flash::` instead of `pytorch_flash::`. A compiled flex_attention has no operation at all: it is a
+compiled region inside the layer, with none of the operations below in it (seen on a CPU; the Triton kernels of a GPU
+carry "flex_attention" in their names, not yet seen by us).
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from sdpa_exp.attention.backend import Kernel
 
@@ -19,6 +22,7 @@ FORWARD_OPS: dict[str, Kernel] = {
     "aten::_scaled_dot_product_attention_math": "math",
     "aten::_scaled_dot_product_attention_math_for_mps": "math",
     "flash_attn::_flash_attn_forward": "flash_attn",
+    "xformers_flash::flash_fwd": "xformers",
 }
 
 BACKWARD_OPS: dict[str, Kernel] = {
@@ -27,8 +31,25 @@ BACKWARD_OPS: dict[str, Kernel] = {
     "aten::_scaled_dot_product_efficient_attention_backward": "efficient",
     "aten::_scaled_dot_product_cudnn_attention_backward": "cudnn",
     "flash_attn::_flash_attn_backward": "flash_attn",
+    "xformers_flash::flash_bwd": "xformers",
     "CompiledFunctionBackward": "flex",
 }
+
+_FLASH3 = ("flash_attn_3::", "FlashAttnFwdSm90", "FlashAttnBwdSm90")
+_FLASH4 = ("flash_attncute", "FlashAttentionForwardSm", "FlashAttentionBackwardSm")
+"""Parts of names: operations of flash_attn_3 (torch/nn/attention/_fa3.py calls them) and its device kernels; device
+kernels of flash_attn.cute, which carry their module's or class's name. Read in source, not yet seen by us."""
+
+
+def within_flash(kernel: Kernel, names: Iterable[str]) -> Kernel:
+    """Whose flash kernel it was, by the operations and device kernels under PyTorch's operation."""
+    if kernel != "flash":
+        return kernel
+    found = set(names)
+    if any(part in name for name in found for part in _FLASH4):
+        return "flash4"
+    return "flash3" if any(part in name for name in found for part in _FLASH3) else "flash"
+
 
 COMPILED_REGION = "Torch-Compiled Region"
 
@@ -49,5 +70,8 @@ LABELS: dict[Kernel, str] = {
     "efficient": "efficient",
     "cudnn": "cudnn",
     "flash_attn": "the flash-attn package",
+    "flash3": "FlashAttention 3",
+    "flash4": "FlashAttention 4",
+    "xformers": "xFormers",
     "flex": "flex (a compiled region)",
 }

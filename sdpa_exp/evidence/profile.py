@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -12,7 +13,14 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from sdpa_exp.attention.backend import Kernel
-from sdpa_exp.evidence.kernels import BACKWARD_OPS, COMPILED_REGION, FORWARD_OPS, SOFTMAX_BACKWARD_OP, SOFTMAX_OPS
+from sdpa_exp.evidence.kernels import (
+    BACKWARD_OPS,
+    COMPILED_REGION,
+    FORWARD_OPS,
+    SOFTMAX_BACKWARD_OP,
+    SOFTMAX_OPS,
+    within_flash,
+)
 from sdpa_exp.evidence.labels import LAYER_LABEL, labelled
 from sdpa_exp.injection.layers import Layer
 
@@ -72,7 +80,8 @@ def _read_forward(events: list[Any]) -> tuple[Sightings, dict[int, tuple[str, Ke
         if event.name in FORWARD_OPS or owner is None:
             counts[layer][kernel] += 1
             device_kernels[layer] |= _device_kernels(event)
-        family = _family(event) if kernel == "flex" else [event]
+        # An operation inside an autograd.Function, as packages have them, has no number; the function around it has.
+        family = _family(event) if kernel == "flex" else _up_to_layer(event) if event.sequence_nr < 0 else [event]
         by_sequence.update({e.sequence_nr: (layer, owner or kernel) for e in family if e.sequence_nr >= 0})
     return _sightings(counts, device_kernels), by_sequence
 
@@ -87,7 +96,7 @@ def _read_backward(events: list[Any], by_sequence: dict[int, tuple[str, Kernel]]
         if known is None:
             continue  # a softmax outside the layers, such as the detection head's
         layer, forward_kernel = known
-        counts[layer][BACKWARD_OPS.get(event.name, forward_kernel)] += 1
+        counts[layer][_known(BACKWARD_OPS, event) or forward_kernel] += 1
         device_kernels[layer] |= _device_kernels(event)
     return _sightings(counts, device_kernels)
 
@@ -102,7 +111,12 @@ def _forward_kernel(event: Any) -> Kernel | None:
     if event.name.startswith(COMPILED_REGION):
         is_opaque = not any(e.name in FORWARD_OPS or e.name in SOFTMAX_OPS for e in _family(event))
         return "flex" if is_opaque else None
-    return "softmax" if event.name in SOFTMAX_OPS else FORWARD_OPS.get(event.name)
+    return "softmax" if event.name in SOFTMAX_OPS else _known(FORWARD_OPS, event)
+
+
+def _known(operations: dict[str, Kernel], event: Any) -> Kernel | None:
+    kernel = operations.get(event.name)
+    return None if kernel is None else within_flash(kernel, {e.name for e in _family(event)} | _device_kernels(event))
 
 
 def _family(event: Any) -> list[Any]:
@@ -124,6 +138,11 @@ def _chain(event: Any) -> Iterable[Any]:
     while event is not None:
         yield event
         event = event.cpu_parent
+
+
+def _up_to_layer(event: Any) -> list[Any]:
+    """The events around an operation, as far as its layer's label."""
+    return list(itertools.takewhile(lambda e: not e.name.startswith(LAYER_LABEL), _chain(event)))
 
 
 def _device_kernels(event: Any) -> set[str]:

@@ -159,8 +159,12 @@ def _choose_one(key: str, layers: list[tuple[Layer, _Input]], setting: Setting, 
 
 
 def _candidates() -> list[str]:
-    """All but auto itself, and stock_fixed, which is stock and one more copy."""
-    return [name for name, backend in BACKENDS.items() if name != AUTO_NAME and backend.around is None]
+    """All but auto itself, stock_fixed (stock and one more copy), and those that hold for a whole process."""
+    return [
+        name
+        for name, backend in BACKENDS.items()
+        if name != AUTO_NAME and backend.around is None and not (backend.kernels or frozenset()) & {"flash3", "flash4"}
+    ]
 
 
 def _time(layer: Layer, x: _Input, backends: list[str], setting: Setting, device: torch.device) -> list[Timing]:

@@ -7,6 +7,7 @@ from importlib import metadata
 
 import pytest
 import torch
+from torch.nn.attention import _registry, current_flash_attention_impl
 
 from sdpa_exp.attention.pytorch_kernels import expected_kernel
 from sdpa_exp.attention.registry import BACKENDS, check, get_backend
@@ -170,3 +171,86 @@ def test_auto_computes_nothing_until_it_has_chosen() -> None:
 def test_a_backend_that_the_authors_never_ran_on_a_device_says_so() -> None:
     assert BACKENDS["flash"].caveat("cpu") is None
     assert BACKENDS["flash_attn"].caveat("cuda") == "not yet run by the authors on this device"
+
+
+H100 = dataclasses.replace(A100, capability=(9, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "capability"),
+    [
+        ("flash3", "flash-attn-3 package from 3.0 on", "9.0 to 9.x"),
+        ("flash4", "flash-attn-4 package from 4.0 on", "9.0 to 10.x"),
+        ("xformers", "xformers package from 0.0.35 on", "8.0"),
+    ],
+)
+def test_the_newest_kernels_name_every_reason_against_them(name: str, package: str, capability: str) -> None:
+    assert reasons(name, CPU) == ["it has no CPU kernel (it runs on CUDA)"]
+    assert BACKENDS[name].caveat("cuda") == "not yet run by the authors on this device"
+    found = reasons(name, dataclasses.replace(T4, dtype=torch.float32, compiled=True))
+    assert found[0].startswith(f"it needs the {package}, and it is not installed: ")
+    assert found[1:] == [
+        "it needs bf16 or fp16 on CUDA, and the precision is fp32",
+        f"it needs compute capability {capability}, and this GPU has 7.5",
+        "it does not claim to work with torch.compile, and train.compile is on",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "capability", "is_refused"),
+    [
+        ("flash3", (8, 9), True),
+        ("flash3", (9, 0), False),
+        ("flash3", (10, 0), True),
+        ("flash4", (8, 9), True),
+        ("flash4", (9, 0), False),
+        ("flash4", (10, 0), False),
+        ("flash4", (12, 0), True),
+        ("xformers", (12, 0), False),
+    ],
+)
+def test_code_of_one_generation_is_refused_on_the_others(
+    name: str, capability: tuple[int, int], is_refused: bool
+) -> None:
+    found = reasons(name, dataclasses.replace(A100, capability=capability))
+    assert any("compute capability" in reason for reason in found) is is_refused
+
+
+def test_a_head_too_wide_for_flash4_is_a_reason() -> None:
+    wide = dataclasses.replace(H100, head_dim_qk=192, head_dim_v=192)
+    assert "it takes head_dim up to 128, and the model has 192" in reasons("flash4", wide)
+    assert not any("head_dim" in reason for reason in reasons("flash3", wide))
+
+
+def test_pytorch_says_why_it_cannot_activate_a_package_and_the_registry_stays_as_it_was() -> None:
+    before = current_flash_attention_impl()
+    for name, impl in (("flash3", "FA3"), ("flash4", "FA4")):
+        confirm = BACKENDS[name].confirm
+        assert confirm is not None
+        (reason,) = confirm(H100)
+        assert reason.startswith(
+            f"PyTorch can't activate {impl} here: ModuleNotFoundError: No module named 'flash_attn"
+        )
+    assert current_flash_attention_impl() is before is None
+
+
+def test_flash_and_sdpa_take_the_registry_back_from_another_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a stand-in for FA3 that only records, since its package needs a Hopper GPU."""
+    log: list[str] = []
+
+    class Handle:
+        def remove(self) -> None:
+            log.append("removed")
+
+    def register() -> Handle:
+        log.append("registered")
+        return Handle()
+
+    monkeypatch.setitem(_registry._FLASH_ATTENTION_IMPLS, "FA3", register)
+    q = torch.randn(1, 2, 16, 32)
+    for name in ("flash3", "flash3", "flash", "flash3", "sdpa", "math"):
+        function = BACKENDS[name].function
+        assert function is not None
+        function(q, q, q, 0.2)
+        assert current_flash_attention_impl() == ("FA3" if name == "flash3" else None)
+    assert log == ["registered", "removed"] * 2

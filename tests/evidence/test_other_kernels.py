@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from sdpa_exp.attention.backends.eager import explicit_attention
 from sdpa_exp.attention.registry import BACKENDS, check
 from sdpa_exp.attention.requirements import ANYWHERE, Setting
 from sdpa_exp.evidence.attest import attest_call, judge
+from sdpa_exp.evidence.kernels import within_flash
 from sdpa_exp.injection.layers import find_layers
 
 X = torch.randn(2, 30, 64, generator=torch.Generator().manual_seed(0))
@@ -65,6 +67,60 @@ def _package_operations() -> Iterator[None]:
             "flash_attn::_flash_attn_forward", backward, setup_context=remember, lib=library
         )
         yield
+
+
+class _AsPackagesDo(torch.autograd.Function):
+    """The operations inside an autograd.Function, where they have no sequence number of their own."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(q, k, v)
+        ctx.scale = scale
+        return _package(q, k, v, scale)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return (*torch.ops.flash_attn._flash_attn_backward(gradients[0], *ctx.saved_tensors, ctx.scale), None)
+
+
+WRAPPED = _backend("wrapped", _AsPackagesDo.apply, "flash_attn")
+
+
+@pytest.mark.usefixtures("_package_operations")
+def test_operations_inside_an_autograd_function_are_found_at_their_layer_in_both_directions() -> None:
+    network = nn.Sequential(
+        Attention(64, 4, backend=f"{__name__}:WRAPPED"), Attention(64, 4, backend=f"{__name__}:WRAPPED")
+    )
+    attestation = attest(network, X)
+    assert attestation.ok
+    assert attestation.executed() == {
+        stage: {"the flash-attn package": 2} for stage in ("train_forward", "train_backward", "val_forward")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "kernel"),
+    [
+        ("void pytorch_flash::flash_fwd_kernel<Flash_fwd_kernel_traits<32, 128, 128, 4>>", "flash"),
+        ("flash_attn_3::fwd", "flash3"),
+        ("void cutlass::device_kernel<flash::FlashAttnFwdSm90<64>>", "flash3"),
+        ("void cutlass::device_kernel<flash::FlashAttnBwdSm90<64>>", "flash3"),
+        ("kernel_cutlass_kernel_flash_attncuteflash_fwd_sm90FlashAttentionForwardSm90_object", "flash4"),
+        ("kernel_cutlass_kernel_flash_attncuteflash_bwd_sm100FlashAttentionBackwardSm100_object", "flash4"),
+    ],
+)
+def test_one_operation_of_pytorch_is_told_apart_by_what_runs_under_it(name: str, kernel: str) -> None:
+    assert within_flash("flash", {"aten::empty", name}) == kernel
+    assert within_flash("cudnn", {name}) == "cudnn"
+
+
+def test_flash_that_ran_another_packages_kernel_is_a_mismatch() -> None:
+    network = nn.Sequential(Attention(64, 4, backend="flash"))
+    (seen, *_) = attest(network, X).evidence
+    layers = find_layers(network)
+    assert judge([seen], layers).ok
+    other = dataclasses.replace(seen, kernels={"flash3": 1})
+    assert any("ran FlashAttention 3 instead of flash" in text for text in judge([other], layers).mismatches)
 
 
 @pytest.mark.usefixtures("_package_operations")

@@ -50,7 +50,7 @@ def test_the_fastest_of_all_that_can_run_is_chosen_for_each_kind_of_layer(networ
         assert key.backend == min(steps, key=steps.__getitem__)
         assert key.refused["sdpa"] == ["it is flash here, which is timed under that name"]
         assert key.refused["efficient"] == ["it has no CPU kernel (it runs on CUDA)"]
-        assert set(key.refused) == {"sdpa", "efficient", "cudnn", "flash_attn", "flex", "identity"}
+        assert set(key.refused) == {"sdpa", "efficient", "cudnn", "flash_attn", "flex", "identity", "xformers"}
 
 
 def test_without_gradients_the_forward_alone_decides(network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
