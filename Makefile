@@ -70,8 +70,9 @@ lock: $(VENV)/.uv
 	$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --quiet $(if $(UPGRADE),--upgrade) -o requirements.lock
 	$(UV) pip compile docker/mlflow/requirements.in -c requirements.lock --universal --python-version 3.11 \
-	--generate-hashes --no-header --no-annotate --quiet -o docker/mlflow/requirements.lock
-	@! grep -n "://" requirements.lock docker/mlflow/requirements.lock
+	--generate-hashes --no-header --no-annotate --quiet | awk 'NR == FNR { ours[$$1]; next } \
+	/^[^ ]/ { keep = !($$1 in ours) } keep' requirements.lock - >docker/mlflow/extra.lock
+	@! grep -n "://" requirements.lock docker/mlflow/extra.lock
 
 clean:
 	rm -rf $(VENV)

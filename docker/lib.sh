@@ -17,6 +17,15 @@ fi
 docker_folder=$PWD
 compose() { (cd "$docker_folder" && "${compose_command[@]}" "$@"); }
 
+# One script at a time works on a server; those that it calls belong to it.
+lock() {
+  command -v flock >/dev/null || die "flock is missing: it keeps two scripts from working at once. Debian: apt install util-linux"
+  [[ ${SDPA_EXP_LOCKED:-} != "$docker_folder" ]] || return 0
+  exec 9>"$docker_folder/.lock"
+  flock -n 9 || die "another script is at work on this server (docker/.lock): wait until it is done."
+  export SDPA_EXP_LOCKED=$docker_folder
+}
+
 need_env() {
   [[ -f .env ]] || die "docker/.env is missing: run docker/make-env.sh first."
 }
@@ -28,11 +37,14 @@ setting() {
   echo "${value:-$2}"
 }
 
+# As people reach it: by its first name where it listens for others, else on this machine.
 server_url() {
-  local bind
-  bind=$(setting MLFLOW_BIND 127.0.0.1)
-  [[ $bind != 0.0.0.0 ]] || bind=127.0.0.1
-  echo "http://$bind:$(setting MLFLOW_PORT 5000)"
+  local bind host port
+  bind=$(setting MLFLOW_BIND 127.0.0.1) host=$(setting MLFLOW_SERVER_NAMES '') port=$(setting MLFLOW_PORT 5000)
+  host=${host%%,*}
+  [[ $bind != 127.0.0.1 && -n $host ]] || host=127.0.0.1
+  [[ $port != 443 ]] || { echo "https://$host"; return; }
+  echo "https://$host:$port"
 }
 
 # container SERVICE: its id, running or not. Compose's own `ps -q` leaves out stopped ones in v2 and keeps them in 1.29.
@@ -65,3 +77,6 @@ artifacts_in_volume() {
 
 # In the server's image, with its volumes; never its database's port or its address.
 in_server_image() { compose run --rm --no-deps -T "$@"; }
+
+# sql DATABASE [OPTION...]: statements from standard input, as the database's superuser.
+sql() { compose exec -T db psql -qAtX -v ON_ERROR_STOP=1 -U postgres -d "$@"; }

@@ -1,12 +1,19 @@
-"""The two databases of the server, in one PostgreSQL: runs in `mlflow`, users in `mlflow_auth`."""
+"""The two databases of the server, in one PostgreSQL: runs in `mlflow`, users in `mlflow_auth`, and their schemas.
+
+databases.py known RUNS_REVISION USERS_REVISION, databases.py not-newer: whether the installed MLflow knows both
+schemas, those of a backup or those that are there.
+"""
 
 from __future__ import annotations
 
+import sys
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from psycopg import sql
 
 RUNS_URI = "postgresql+psycopg://mlflow@db:5432/mlflow"  # as in docker-compose.yml
@@ -18,30 +25,64 @@ _SCHEMAS = {
 }
 
 
-def ensure_users_database() -> None:
-    """Create the users' database at first start: PostgreSQL's image creates only one."""
-    with _connect("mlflow") as connection:
-        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'mlflow_auth'").fetchone()
-        if found is None:
-            connection.execute("CREATE DATABASE mlflow_auth")
-
-
-def schemas_to_migrate() -> list[str]:
-    """What is of another MLflow than the installed one, in words; a database without tables is not."""
-    spec = find_spec("mlflow")
-    assert spec is not None
-    assert spec.origin is not None
-    found = []
-    for database, (table, folder) in _SCHEMAS.items():
-        wanted = ScriptDirectory(str(Path(spec.origin).parent / folder)).get_current_head()
-        with _connect(database) as connection:
+def installed_revisions() -> dict[str, str]:
+    """The schema of each database that has one."""
+    found = {}
+    for database, (table, _) in _SCHEMAS.items():
+        with connect(database) as connection:
             if connection.execute("SELECT to_regclass(%s)", (table,)).fetchone() == (None,):
                 continue
             row = connection.execute(sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(table))).fetchone()
-        if row is not None and row[0] != wanted:
-            found.append(f"{database} has schema {row[0]}, this MLflow wants {wanted}")
+        if row is not None:
+            found[database] = str(row[0])
     return found
 
 
-def _connect(database: str) -> psycopg.Connection:
-    return psycopg.connect(host="db", user="mlflow", dbname=database, autocommit=True, connect_timeout=10)
+def why_not_to_start() -> str | None:
+    """One sentence where a schema is of another MLflow than the installed one."""
+    revisions = installed_revisions()
+    outdated = [
+        f"{database} has schema {it}"
+        for database, it in revisions.items()
+        if it != _scripts(database).get_current_head()
+    ]
+    newer = unknown_schemas(revisions)
+    version = metadata.version("mlflow")
+    if newer:
+        return (
+            f"{'; '.join(newer)} of a newer MLflow than this {version}: check out the version that it is of, or "
+            f"restore a backup that was made with this one."
+        )
+    if outdated:
+        return f"{'; '.join(outdated)} of an older MLflow than this {version}. docker/upgrade.sh saves it and migrates."
+    return None
+
+
+def unknown_schemas(revisions: dict[str, str]) -> list[str]:
+    """Of these revisions by database those that the installed MLflow doesn't know: they are of a newer one."""
+    found = []
+    for database, revision in revisions.items():
+        try:
+            _scripts(database).get_revision(revision)
+        except CommandError:
+            found.append(f"{database} has schema {revision}")
+    return found
+
+
+def connect(database: str, timeout_s: int = 10) -> psycopg.Connection:
+    """As the server's own role; the password comes from PGPASSWORD."""
+    return psycopg.connect(host="db", user="mlflow", dbname=database, autocommit=True, connect_timeout=timeout_s)
+
+
+def _scripts(database: str) -> ScriptDirectory:
+    spec = find_spec("mlflow")
+    assert spec is not None
+    assert spec.origin is not None
+    return ScriptDirectory(str(Path(spec.origin).parent / _SCHEMAS[database][1]))
+
+
+if __name__ == "__main__":
+    revisions = installed_revisions() if sys.argv[1] == "not-newer" else dict(zip(_SCHEMAS, sys.argv[2:], strict=True))
+    unknown = unknown_schemas(revisions)
+    if unknown:
+        sys.exit(f"{'; '.join(unknown)}, which MLflow {metadata.version('mlflow')} of this image does not know")

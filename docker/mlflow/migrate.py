@@ -1,4 +1,7 @@
-"""Brings both databases to the schema of the installed MLflow; does nothing where that is done already."""
+"""Brings both databases to the schema of the installed MLflow; does nothing where that is done already.
+
+migrate.py [SUFFIX]: the databases with these names and SUFFIX at their end, which restore.sh fills.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import subprocess
 import sys
 from importlib import metadata
 
-from databases import RUNS_URI, USERS_URI, ensure_users_database
+from databases import RUNS_URI, USERS_URI
 
 if __name__ == "__main__":
-    ensure_users_database()
-    subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", RUNS_URI], check=True)
-    subprocess.run([sys.executable, "-m", "mlflow.server.auth", "db", "upgrade", "--url", USERS_URI], check=True)
+    suffix = "".join(sys.argv[1:])
+    subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", RUNS_URI + suffix], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "mlflow.server.auth", "db", "upgrade", "--url", USERS_URI + suffix], check=True
+    )
     print(f"both schemas are those of MLflow {metadata.version('mlflow')}")

@@ -6,12 +6,13 @@ It needs no password of an admin, only this container: also the way back in when
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import secrets
 import sys
 from typing import Any
 
-from databases import USERS_URI
+from databases import USERS_URI, connect
 from mlflow.exceptions import MlflowException
 
 _NAME = re.compile(r"[A-Za-z0-9._@-]+")
@@ -29,8 +30,14 @@ def main() -> int:
             command.add_argument("--admin", action="store_true", help="may do everything, users included")
         if name != "remove":
             command.add_argument("--password-stdin", action="store_true", help="read it; otherwise it is random")
+    grant = commands.add_parser("grant", help="what a user may do with one experiment, whatever the default is")
+    grant.add_argument("name")
+    grant.add_argument("experiment", help="its name")
+    grant.add_argument(
+        "permission", choices=["READ", "EDIT", "MANAGE", "NO_PERMISSIONS", "NONE"], help="NONE: the default again"
+    )
     arguments = parser.parse_args()
-    store = _store()
+    store = open_store()
     known = {user.username: user for user in store.list_users()}
     if arguments.command == "list":
         for user in sorted(known.values(), key=lambda user: user.username):
@@ -40,6 +47,8 @@ def main() -> int:
         state = "is already there; reset gives a new password" if arguments.name in known else "is not known; see list"
         print(f"the user {arguments.name!r} {state}", file=sys.stderr)
         return 1
+    if arguments.command == "grant":
+        return _grant(store, arguments)
     if arguments.command == "remove":
         store.delete_user(arguments.name)
         print(f"removed {arguments.name}; the password may be accepted for another minute", file=sys.stderr)
@@ -67,7 +76,25 @@ def _give_password(store: Any, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _store() -> Any:
+def _grant(store: Any, arguments: argparse.Namespace) -> int:
+    """Set, change or take back a right of its own."""
+    with connect("mlflow") as connection:
+        row = connection.execute(
+            "SELECT experiment_id FROM experiments WHERE name = %s", (arguments.experiment,)
+        ).fetchone()
+    if row is None:
+        print(f"there is no experiment {arguments.experiment!r} on this server", file=sys.stderr)
+        return 1
+    place = (str(row[0]), arguments.name)
+    with contextlib.suppress(MlflowException):  # none yet
+        store.delete_experiment_permission(*place)
+    if arguments.permission != "NONE":
+        store.create_experiment_permission(*place, arguments.permission)
+    return 0
+
+
+def open_store() -> Any:
+    """The users' database."""
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
     store = SqlAlchemyStore()

@@ -5,6 +5,7 @@
 `store.py as-sent DUMP REFERENCE FOLDER...`: each run folder is in DUMP once, finished, with exactly the points of
 REFERENCE, a store that was filled from the same folders and was never away.
 `store.py num-running URI`: runs that are RUNNING now, parents left out.
+`store.py with-key URI FOLDER`, `store.py strays URI`: runs of a folder, and runs that were disowned.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false")
 
 KEY_TAG = "sdpa_exp.key"
+STRAY_TAG = "sdpa_exp.stray"
 PARENT_TAG = "mlflow.parentRunId"
 
 
@@ -80,6 +82,25 @@ def num_running(uri: str) -> int:
     return 0
 
 
+def with_key(uri: str, folder: str) -> int:
+    """Print how many runs carry the key of a run folder."""
+    key = json.loads((Path(folder) / "tracking.json").read_text(encoding="utf-8"))["key"]
+    client = _client(uri)
+    found = [run for experiment in client.search_experiments() for run in _runs(client, experiment)]
+    print(sum(run.data.tags.get(KEY_TAG) == key for run in found))
+    return 0
+
+
+def strays(uri: str) -> int:
+    """Say how the runs that were disowned look; at least one must be there."""
+    client = _client(uri)
+    found = [run for experiment in client.search_experiments() for run in _runs(client, experiment)]
+    disowned = [run for run in found if STRAY_TAG in run.data.tags]
+    is_right = all(run.info.status == "KILLED" and KEY_TAG not in run.data.tags for run in disowned)
+    print(f"{len(disowned)} stray run: KILLED, tagged {STRAY_TAG}, without our key; the folder's own is complete")
+    return 0 if disowned and is_right else 1
+
+
 def _client(uri: str) -> Any:
     from mlflow.tracking import MlflowClient
 
@@ -137,5 +158,6 @@ def _say(content: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    command = {"dump": dump, "same": same, "as-sent": as_sent, "num-running": num_running}[sys.argv[1]]
+    command = {"dump": dump, "same": same, "as-sent": as_sent, "num-running": num_running}.get(sys.argv[1])
+    command = command or {"with-key": with_key, "strays": strays}[sys.argv[1]]
     sys.exit(command(*sys.argv[2:]))

@@ -1,1 +1,1 @@
-"""The tracking server and the images, as far as no container engine is needed; docker/try.sh does the rest."""
+"""The tracking server and the images, as far as no container engine is needed; docker/try/try.sh does the rest."""

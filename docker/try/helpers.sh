@@ -1,0 +1,59 @@
+# What the steps of try.sh share. They run in the copy that try.sh made, with `set -e`.
+# shellcheck shell=bash disable=SC2154
+literally() { "${compose_command[@]}" -f docker/docker-compose.yml "$@"; } # as README.md says, from the folder above
+refused() { if "$@"; then return 1; fi; }
+admin_login() { echo "admin:$(sed -n 's/^MLFLOW_ADMIN_PASSWORD=//p' docker/.env)"; }
+
+# https_to PATH [MORE]: curl with the stack's own authority.
+https_to() { curl -s --cacert "$out/docker/ca.pem" "${@:2}" "$url$1"; }
+
+status_of() { # USER:PASSWORD PATH [MORE]: the HTTP status
+  https_to "$2" -o /dev/null -w '%{http_code}' -u "$1" "${@:3}"
+}
+
+as_user() { # COMMAND with the tracking variables of a plain user, or of the one in $who
+  (
+    set -a
+    # shellcheck disable=SC1090
+    source "$out/${who:-user}.env"
+    set +a
+    exec "$@"
+  )
+}
+
+# api METHOD JSON: what the server answers to the user in $who, the HTTP status in a line of its own.
+api() {
+  # shellcheck disable=SC2016
+  as_user sh -c 'curl -s --cacert "$MLFLOW_TRACKING_SERVER_CERT_PATH" -u "$MLFLOW_TRACKING_USERNAME:$MLFLOW_TRACKING_PASSWORD" \
+    -w "\n%{http_code}\n" -H "Content-Type: application/json" -d "$2" "$MLFLOW_TRACKING_URI/api/2.0/mlflow/$1"' sh "$1" "$2"
+}
+api_status() { api "$@" | tail -n 1; }
+
+train() { # FOLDER OVERRIDES...: small trainings of the same code that users run
+  (cd "$repository" && as_user env OMP_NUM_THREADS=1 COLUMNS=120 "$python" -m sdpa_exp name="${experiment:-try}" \
+    experiment=smoke train.epochs="${epochs:-3}" train.imgsz=64 telemetry.period_s=0.5 \
+    "hydra.sweep.dir=$1" "hydra.run.dir=$1" "${@:2}")
+}
+
+says() { # WORDS COMMAND...: it fails, and its output has the words
+  local words=$1
+  if "${@:2}" >said.txt 2>&1; then
+    cat said.txt
+    echo "it did not fail: ${*:2}"
+    return 1
+  fi
+  tr -s ' \n' '  ' <said.txt | grep -qE -- "$words" || { cat said.txt; echo "'$words' is missing"; return 1; }
+}
+
+store() { as_user "$python" docker/try/store.py "$@"; }
+folders() { find "$@" -name plan.yaml -not -path '*/artifacts/*' -printf '%h\n' | sort; }
+
+wait_until_running() { # NUM: runs that are being sent
+  local _ num=0
+  for _ in $(seq 300); do
+    num=$(store num-running "$url" 2>/dev/null || echo 0)
+    ((num < $1)) || return 0
+    sleep 1
+  done
+  return 1
+}

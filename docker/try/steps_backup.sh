@@ -1,0 +1,113 @@
+# Steps of try.sh: backup, restore, upgrade, end.
+# shellcheck shell=bash disable=SC2154
+backs_up() {
+  store dump "$url" before.json
+  local _
+  for _ in 1 2 3; do docker/backup.sh --keep 2 "$out/backups" | tee backup.txt; done
+  [[ $(find backups -name SHA256SUMS | wc -l) == 2 ]]
+  [[ $(stat -c %a "$(tail -n 1 backup.txt)") == 700 ]]
+  wait_healthy mlflow 300
+  [[ -s $(tail -n 1 backup.txt)/artifacts.tar ]]
+  (cd "$(tail -n 1 backup.txt)" && ls -l && sha256sum --check SHA256SUMS)
+  echo "$(du -sh --apparent-size "$(tail -n 1 backup.txt)" | cut -f1); of three the newest two are kept"
+}
+
+wipes() {
+  literally down
+  docker volume rm "${project}_db" "${project}_artifacts"
+  literally up -d
+  wait_healthy mlflow 300
+  wait_healthy proxy 120
+  # shellcheck disable=SC2016
+  [[ $(as_user sh -c 'curl -s --cacert "$MLFLOW_TRACKING_SERVER_CERT_PATH" -o /dev/null -w "%{http_code}" \
+    -u "$MLFLOW_TRACKING_USERNAME:$MLFLOW_TRACKING_PASSWORD" "$MLFLOW_TRACKING_URI/"') == 401 ]]
+  echo "its volumes gone; a fresh server knows neither runs nor the user"
+}
+
+refuses_backups() {
+  local good bad
+  good=$(tail -n 1 backup.txt)
+  # Cut short within its data, with sums that match; and one that ends within its list.
+  for bad in 60 1; do
+    rm -rf broken && cp -r "$good" broken
+    truncate -s $(($(stat -c %s broken/mlflow.dump) * bad / 100)) broken/mlflow.dump
+    (cd broken && sha256sum -- *[!S] >SHA256SUMS)
+    says 'Nothing was changed' docker/restore.sh broken --yes
+    [[ $(status_of "$(admin_login)" /version) == 200 ]]
+  done
+  rm -rf broken && cp -r "$good" broken
+  echo x >>broken/mlflow.dump
+  says 'not a whole backup. Nothing was changed' docker/restore.sh broken --yes
+  rm -rf broken && cp -r "$good" broken
+  sed -i 's/^schema_of_runs=.*/schema_of_runs=ffffffffffff/' broken/made_with
+  (cd broken && sha256sum -- *[!S] >SHA256SUMS)
+  says 'mlflow has schema ffffffffffff, .* of a newer server .* Nothing was changed' docker/restore.sh broken --yes
+  rm -rf broken
+  flock docker/.lock sleep 8 &
+  sleep 1
+  says 'another script is at work' docker/backup.sh "$out/backups"
+  says 'another script is at work' docker/restore.sh "$good" --yes
+  says 'another script is at work' docker/upgrade.sh
+  says 'another script is at work' docker/gc.sh
+  wait
+  [[ $(sql postgres <<<"SELECT count(*) FROM pg_database WHERE datname LIKE 'mlflow%' AND datname !~ '_new$'") == 2 ]]
+  echo "cut short twice, altered, of a newer server, and four scripts at once: refused, and the server goes on"
+}
+
+restores() {
+  docker/restore.sh "$(tail -n 1 backup.txt)" --yes
+  store dump "$url" after.json
+  "$python" docker/try/store.py same before.json after.json
+}
+
+# The backup stops the server while a run is being sent; what it holds is put back, and the folders are sent again.
+backs_up_a_sweep() {
+  train "$out/swept" tracking=server attention=stock,sdpa seed=2 -m >swept.txt 2>&1 &
+  local sweep=$!
+  wait_until_running 1 || { cat swept.txt; return 1; }
+  docker/backup.sh "$out/backups" | tee backup_of_sweep.txt
+  wait $sweep
+  docker/restore.sh "$(tail -n 1 backup_of_sweep.txt)" --yes
+  store num-running "$url" | tee num.txt
+  (($(<num.txt) >= 1))
+  train "$out/resync" task=sync tracking=server sync.resend=true "sync.folder=$out/swept" | tail -n 3
+  train "$out/reference" task=sync "tracking.uri=sqlite:///$out/reference2.db" "sync.folder=$out/swept"
+  store dump "$url" server.json
+  "$python" docker/try/store.py dump "sqlite:///$out/reference2.db" reference2.json
+  # shellcheck disable=SC2046
+  "$python" docker/try/store.py as-sent server.json reference2.json $(folders swept)
+}
+
+# README's commands: an encrypted copy elsewhere, and the drill, in a copy of docker/ with a name and port of its own.
+drills() {
+  local name
+  name=$(basename "$(tail -n 1 backup.txt)")
+  head -c 32 /dev/urandom | base64 >passphrase
+  GNUPGHOME=$(mktemp -d) && export GNUPGHOME
+  tar -C backups -cf - "$name" | gpg --batch --quiet --symmetric --passphrase-file passphrase -o "offsite-$name.tar.gpg"
+  mkdir -p drill && cp -r docker requirements.lock .dockerignore conf sdpa_exp drill/ && rm -rf drill/docker/{.env,.lock,backups}
+  gpg --batch --quiet --passphrase-file passphrase -d "offsite-$name.tar.gpg" | tar -C drill -xf -
+  (
+    cd drill || exit 1
+    COMPOSE_PROJECT_NAME=$project-drill MLFLOW_PORT=$((port + 1)) docker/make-env.sh
+    SDPA_EXP_LOCKED='' docker/restore.sh "$name" --yes
+    docker/users.sh reset lab >"$out/drill.env"
+  )
+  who=drill as_user "$python" docker/try/store.py dump "https://127.0.0.1:$((port + 1))" drilled.json
+  (cd drill/docker && "${compose_command[@]}" down -v)
+  "$python" docker/try/store.py same before.json drilled.json
+}
+
+upgrades() {
+  store dump "$url" before_upgrade.json
+  docker/upgrade.sh
+  store dump "$url" upgraded.json
+  "$python" docker/try/store.py same before_upgrade.json upgraded.json
+}
+
+goes_down() {
+  literally --profile run down -v
+  [[ -z $(docker volume ls -q --filter "name=${project}_") ]]
+  [[ -z $(docker ps -aq --filter "name=$project") ]]
+  echo "no container, volume or network is left"
+}

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# The whole round on a real engine, in a copy of its own: start, attacks, faults, users, backup, restore, upgrade, the
+# browser. Prints a table; exit code 0 only if every step passed. Your own server and docker/.env are not touched.
+#
+#   docker/try/try.sh                    with .venv/bin/python of this checkout (make setup)
+#
+# PYTHON=...           another interpreter with sdpa_exp's packages
+# BUILD_NETWORK=host   where builds have a network only that way
+# TRY_PORT=5099        the port on 127.0.0.1        TRY_OUT=DIR   keep logs, pictures and backups there
+# TRY_IMAGE=1          also build the experiment image (8 GB) and run a sweep in it
+# TRY_JSON=FILE        write the table there        TRY_ATTACKS_JSON=FILE   and there what the attacks did
+set -uo pipefail
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+python=${PYTHON:-$repository/.venv/bin/python}
+out=$(realpath -m "${TRY_OUT:-$(mktemp -d)}")
+port=${TRY_PORT:-5099}
+export BUILD_NETWORK=${BUILD_NETWORK:-default}
+mkdir -p "$out"
+cp -r "$repository"/{docker,requirements.lock,.dockerignore,LICENSE,conf,sdpa_exp} "$out/"
+rm -rf "$out"/docker/{.env,backups,.lock,ca.pem}
+cd "$out" || exit 1
+# What a user's shell may hold must not reach this server, nor this server's settings the user's.
+unset COMPOSE_FILE COMPOSE_PROJECT_NAME SDPA_EXP_LOCKED "${!MLFLOW_@}"
+# shellcheck source=../lib.sh
+source "$out/docker/lib.sh"
+cd "$out" || exit 1
+# Both are for the steps, in other files.
+# shellcheck disable=SC2034
+url=https://127.0.0.1:$port project=sdpa-try-$$
+names=() results=() times=() notes=()
+
+step() { # NAME FUNCTION: its last line of output is the note; the first failure ends the round
+  local began=$SECONDS log
+  log=$out/$(printf '%02d' ${#names[@]})_$2.log
+  printf '%-62s' "$1"
+  (set -e; cd "$out"; trap 'echo "line $LINENO failed" >&2' ERR; "$2") >"$log" 2>&1
+  local status=$?
+  names+=("$1") times+=($((SECONDS - began))) notes+=("$(tail -n 1 "$log" | tr -d '\r')")
+  if ((status)); then
+    results+=(FAIL)
+    echo "FAIL"
+    tail -n 25 "$log"
+    end 1
+  fi
+  results+=(pass)
+  echo "pass  ${times[-1]} s"
+}
+
+end() {
+  [[ -n ${TRY_KEEP:-} ]] || literally --profile run down -v >/dev/null 2>&1
+  # shellcheck disable=SC2154
+  [[ ! -e $out/drill/docker/.env ]] || (cd "$out/drill/docker" && "${compose_command[@]}" down -v >/dev/null 2>&1)
+  printf '\n%-62s %-5s %5s  %s\n' step result s note
+  local i
+  for i in "${!names[@]}"; do
+    printf '%-62s %-5s %5s  %s\n' "${names[i]}" "${results[i]}" "${times[i]}" "${notes[i]}"
+  done
+  [[ -z ${TRY_JSON:-} ]] || write_json
+  echo "logs and pictures: $out"
+  exit "$1"
+}
+
+write_json() {
+  { for i in "${!names[@]}"; do
+    printf '%s\t%s\t%s\t%s\n' "${names[i]}" "${results[i]}" "${times[i]}" "${notes[i]}"
+  done; } | "$python" "$repository/docker/try/table.py" "$out/versions.txt" "$TRY_JSON"
+}
+
+# shellcheck source=helpers.sh
+source "$repository/docker/try/helpers.sh"
+# shellcheck source=steps_start.sh
+source "$repository/docker/try/steps_start.sh"
+# shellcheck source=steps_sweeps.sh
+source "$repository/docker/try/steps_sweeps.sh"
+# shellcheck source=steps_attacks.sh
+source "$repository/docker/try/steps_attacks.sh"
+# shellcheck source=steps_backup.sh
+source "$repository/docker/try/steps_backup.sh"
+
+step "versions" versions
+step "secrets are made" secrets
+step "nothing starts without them" refuses_without_secrets
+step "the images are built" builds
+step "docker compose up: healthy" starts
+step "only what should be reachable is" is_closed
+step "containers are confined, the database's role too" is_confined
+step "strangers are refused" refuses_strangers
+step "users are added" adds_users
+step "4 runs, 2 at a time, docker kill meanwhile" survives_a_kill
+step "all 4 are there, every point once" is_complete
+step "it comes back by itself" comes_back
+step "a local history is moved to it" moves_history
+[[ -z ${TRY_IMAGE:-} ]] || step "a sweep in the experiment image" runs_in_a_container
+step "a creation that lands after 75 s, and a second user" disowns_a_stray
+step "what the client says, each to the cause" says_the_cause
+step "rights: EDIT, READ with a grant, planted artifacts" keeps_rights
+step "three cheap attacks" withstands_attacks
+step "the database stopped: unhealthy; figures for Prometheus" knows_its_health
+step "deleted runs lose their files" collects_garbage
+step "rotated secrets, another certificate" rotates
+step "backup; old ones expire" backs_up
+step "wipe" wipes
+step "damaged and newer backups, two scripts at once: refused" refuses_backups
+step "restore: all as before" restores
+step "backup in mid-sweep, restored, sent again: every point once" backs_up_a_sweep
+step "an encrypted copy, drilled in a second stack" drills
+step "upgrade: backup, build, schemas, all as before" upgrades
+chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+if [[ -n $chromium ]]; then step "pages in headless Chromium, over https" shows; else echo "no Chromium here: no pictures"; fi
+step "down" goes_down
+end 0
