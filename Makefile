@@ -1,6 +1,7 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv, exactly as requirements.lock says.
 #   make demo    the first honest comparison: stock against sdpa, two seeds
 #   make test    lint, types and the quick tests        make slow    the heavier tests
+#   make test-oldest     what touches PyTorch, with the oldest PyTorch that pyproject.toml allows
 #   make setup   only the environment                   make lock    refresh requirements.lock (UPGRADE=1: newest)
 #   make lint    ruff and mypy                          make clean   remove .venv
 
@@ -22,7 +23,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint setup lock clean
+.PHONY: help demo test test-oldest slow lint setup lock clean
 
 help:
 	@sed -n '/^#   /s/^# //p' Makefile
@@ -39,6 +40,23 @@ test: lint
 slow: setup
 	@mkdir -p $(YOLO_CONFIG_DIR)
 	$(PY) -m pytest -m slow $(ARGS)
+
+# The lock with another PyTorch; its libraries follow from it.
+OLDEST := torch==2.11.0 torchvision==0.26.0
+OLD := .venv-oldest
+test-oldest: $(OLD)/.installed
+	@mkdir -p $(OLD)/ultralytics
+	YOLO_CONFIG_DIR=$(CURDIR)/$(OLD)/ultralytics $(OLD)/bin/python -m pytest -m "not slow" -n $(WORKERS) --dist loadgroup \
+	tests/attention tests/injection tests/evidence tests/measure tests/callbacks $(ARGS)
+
+$(OLD)/.installed: requirements.lock pyproject.toml $(VENV)/.uv
+	$(UV) venv --quiet --allow-existing --python $(PY) $(OLD)
+	awk '/^[^ ]/ { keep = !/^(torch|torchvision|triton|cuda-[^=]*|nvidia-[^=]*)==/ || /^nvidia-ml-py==/ } keep' \
+	requirements.lock >$(OLD)/others.lock
+	$(UV) pip install --python $(OLD)/bin/python --no-deps --require-hashes -r $(OLD)/others.lock
+	$(UV) pip install --python $(OLD)/bin/python $(OLDEST)
+	$(UV) pip install --python $(OLD)/bin/python --no-deps --quiet -e .
+	@touch $@
 
 lint: setup
 	$(PY) -m ruff check .
@@ -75,4 +93,4 @@ lock: $(VENV)/.uv
 	@! grep -n "://" requirements.lock docker/mlflow/extra.lock
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(OLD)

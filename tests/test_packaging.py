@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def test_the_lock_has_opencv_without_a_display() -> None:
         "opencv-python-headless",
         "ultralytics-opencv-headless",
     ]
+
+
+def test_the_oldest_pytorch_that_is_allowed_is_the_one_that_is_tested() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        [allowed] = [each for each in tomllib.load(file)["project"]["dependencies"] if each.startswith("torch>=")]
+    [tested] = re.findall(r"^OLDEST := torch==(\d+\.\d+)\.0 ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert allowed == f"torch>={tested}"
+    assert "make test-oldest" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 # Commands that make an environment of its own below the folder; the last one is the start of sdpa-exp's command line.
