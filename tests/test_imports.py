@@ -22,7 +22,7 @@ ARROWS = {
     "errors": (),
     "conf_dir": (),  # standard library only
     "attention": ("conf_dir",),
-    "injection": ("attention",),
+    "injection": ("attention", "measure"),
     "measure": (),
     "evidence": ("injection",),
     "runs": (),

@@ -76,7 +76,7 @@ class EpochEventLog:
             "metrics": our_names({**trainer.label_loss_items(trainer.tloss), **trainer.metrics, **trainer.lr}),
             "train_s": self._clock.last_s.get(train_phase),
             "val_s": self._clock.last_s.get("validation"),
-            "num_images": len(trainer.train_loader.dataset),
+            "num_images": images_per_epoch(trainer.train_loader),
         }
         self.epochs.append(epoch)
         self._event_log.write("epoch", **epoch)
@@ -86,3 +86,8 @@ class EpochEventLog:
 
     def _keep_best(self, trainer: Any) -> None:
         self.best = our_names({k: v for k, v in trainer.metrics.items() if k in ULTRALYTICS_NAMES})
+
+
+def images_per_epoch(loader: Any) -> int:
+    """The images that an epoch trains on: with train.compile, Ultralytics drops a last batch that is not full."""
+    return min(len(loader) * int(loader.batch_size), len(loader.dataset))

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from sdpa_exp.callbacks.attach import Callbacks
-from sdpa_exp.callbacks.memory import PeakMemory
+from sdpa_exp.measure.clock import synchronize
+from sdpa_exp.measure.process_memory import ProcessPeaks
 from sdpa_exp.runs.events import EventLog
 
 
@@ -28,13 +29,12 @@ class PhaseClock:
         self._phase = "setup"
         self._since_s = started_perf_s
         self._device = torch.device("cpu")
-        self._memory = PeakMemory(self._device)
+        self._memory = ProcessPeaks(self._device)
         self._memory.reset()
 
     def enter(self, phase: str) -> None:
         """Close the phase that is running and open another."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+        synchronize(self._device)
         now_s = time.perf_counter()
         elapsed_s = now_s - self._since_s
         self.last_s[self._phase] = elapsed_s
@@ -60,7 +60,7 @@ class PhaseClock:
     def set_device(self, device: torch.device) -> None:
         """Watch this device from here on: it is synchronised at borders, and its memory counters are read."""
         self._device = device
-        self._memory = PeakMemory(device)
+        self._memory = ProcessPeaks(device)
         self._memory.reset()
 
     def close(self) -> None:

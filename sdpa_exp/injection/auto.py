@@ -13,8 +13,7 @@ import hashlib
 import json
 import platform
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,10 @@ from sdpa_exp.injection.auto_choice import AutoChoice, KeyChoice, Timing, read_c
 from sdpa_exp.injection.dispatch import ATTRIBUTE, install_dispatcher
 from sdpa_exp.injection.inject import describe
 from sdpa_exp.injection.layers import Layer, family_of, find_layers, settings_of
+from sdpa_exp.measure.clock import DeviceClock
+from sdpa_exp.measure.interleaved import Rounds
 
-MIN_ROUNDS, MAX_ROUNDS = 3, 30
+MIN_ROUNDS, MAX_ROUNDS = 4, 30
 BUDGET_S = 2.0
 """Per kind of layer, all its backends together: decides the number of rounds."""
 
@@ -168,7 +169,7 @@ def _candidates() -> list[str]:
 
 
 def _time(layer: Layer, x: _Input, backends: list[str], setting: Setting, device: torch.device) -> list[Timing]:
-    """Medians of all cores at one layer, interleaved; each backend starts a round in turn."""
+    """Medians of all cores at one layer, interleaved round by round."""
     module = layer.module
     family = family_of(module)
     assert family is not None
@@ -189,18 +190,17 @@ def _time(layer: Layer, x: _Input, backends: list[str], setting: Setting, device
 
     calls: dict[str, Callable[[], Any]] = {"forward": forward, **({"step": step} if setting.needs_grad else {})}
     seconds: dict[tuple[str, str], list[float]] = {(backend, call): [] for backend in backends for call in calls}
-    rounds = MAX_ROUNDS
-    for number in range(1 + MAX_ROUNDS):  # the first is warm-up: compilation, allocation, autotuning
-        started_s = time.perf_counter()
-        for offset in range(len(backends)):
-            backend = backends[(number + offset) % len(backends)]
+    clock = DeviceClock(device=device)
+
+    def take(order: Sequence[str]) -> None:
+        for backend in order:
             setattr(module, ATTRIBUTE, backend)
             for name, call in calls.items():
-                seconds[backend, name].append(_seconds(call, device))
-        if number == 1:
-            rounds = max(MIN_ROUNDS, min(MAX_ROUNDS, int(BUDGET_S / (time.perf_counter() - started_s))))
-        if number >= rounds:
-            break
+                seconds[backend, name].append(clock.seconds(call))
+
+    take(backends)  # warm-up: compilation, allocation, autotuning
+    for order in Rounds(backends, num=MAX_ROUNDS, max_s=BUDGET_S, seed=(0,), at_least=MIN_ROUNDS):
+        take(order)
     delattr(module, ATTRIBUTE)
 
     def median_ms(backend: str, call: str) -> float:
@@ -214,19 +214,6 @@ def _time(layer: Layer, x: _Input, backends: list[str], setting: Setting, device
         )
         for backend in backends
     ]
-
-
-def _seconds(call: Callable[[], Any], device: torch.device) -> float:
-    _synchronize(device)
-    started_s = time.perf_counter()
-    call()
-    _synchronize(device)
-    return time.perf_counter() - started_s
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _autocast(setting: Setting, device: torch.device) -> torch.autocast:

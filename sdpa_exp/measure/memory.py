@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from sdpa_exp.measure.clock import synchronize
+from sdpa_exp.measure.peaks import Peak, peak_meter
 
 MIB = 2**20
 CPU_SOURCE = "torch.profiler: allocations and frees of PyTorch's CPU allocator, summed in order"
@@ -31,7 +31,7 @@ def peak_of_call(call: Callable[[], object], device: torch.device) -> PeakMemory
     if device.type == "cuda":
         return _on_cuda(call, device)
     if device.type == "cpu":
-        return _on_cpu(call)
+        return _on_cpu(call, device)
     return PeakMemory(
         allocated_mib=None, reserved_mib=None, source=None, reason=f"no peak counter for {device.type.upper()}"
     )
@@ -40,27 +40,25 @@ def peak_of_call(call: Callable[[], object], device: torch.device) -> PeakMemory
 def _on_cuda(call: Callable[[], object], device: torch.device) -> PeakMemory:
     synchronize(device)
     torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
     held, reserved = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
-    call()
-    synchronize(device)
+    peak = _peak(call, device)
     return PeakMemory(
-        allocated_mib=(torch.cuda.max_memory_allocated(device) - held) / MIB,
-        reserved_mib=(torch.cuda.max_memory_reserved(device) - reserved) / MIB,
+        allocated_mib=(peak.allocated - held) / MIB,
+        reserved_mib=((peak.reserved or 0) - reserved) / MIB,
         source=CUDA_SOURCE,
     )
 
 
-def _on_cpu(call: Callable[[], object]) -> PeakMemory:
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        call()
-    results = profiler.profiler.kineto_results if profiler.profiler is not None else None
-    changes = [event for event in results.events() if event.name() == "[memory]"] if results is not None else []
-    held = peak = 0
-    for event in sorted(changes, key=lambda event: event.start_ns()):
-        held += event.nbytes()
-        peak = max(peak, held)
-    if not changes:
+def _on_cpu(call: Callable[[], object], device: torch.device) -> PeakMemory:
+    peak = _peak(call, device)
+    if not peak.allocated:
         reason = "the profiler saw no allocation"
         return PeakMemory(allocated_mib=None, reserved_mib=None, source=None, reason=reason)
-    return PeakMemory(allocated_mib=peak / MIB, reserved_mib=None, source=CPU_SOURCE, reason=_NO_RESERVED)
+    return PeakMemory(allocated_mib=peak.allocated / MIB, reserved_mib=None, source=CPU_SOURCE, reason=_NO_RESERVED)
+
+
+def _peak(call: Callable[[], object], device: torch.device) -> Peak:
+    meter = peak_meter(device)
+    meter.start(held=0)
+    call()
+    return meter.stop()

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from ultralytics.data.build import build_dataloader
 
 from sdpa_exp.callbacks.data_stream import NUM_BATCHES, DataStream, weights_digest
-from sdpa_exp.callbacks.memory import PeakMemory
+from sdpa_exp.callbacks.event_log import images_per_epoch
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.callbacks.settings import SettingsCheck
+from sdpa_exp.measure.process_memory import ProcessPeaks
 from sdpa_exp.runs.events import EventLog, read_events
 from sdpa_exp.runs.metrics import our_names
 
@@ -37,7 +39,7 @@ def test_phases_partition_the_time_and_repeat_visits_add_up(event_log: EventLog)
 
 
 def test_the_peak_of_one_phase_does_not_leak_into_the_next(event_log: EventLog) -> None:
-    if PeakMemory(torch.device("cpu")).read()["peak_rss_mib"] is None:
+    if ProcessPeaks(torch.device("cpu")).read()["peak_rss_mib"] is None:
         pytest.skip("this system has no /proc")
     clock = PhaseClock(event_log, started_perf_s=time.perf_counter())
     clock.enter("large")
@@ -115,3 +117,15 @@ def test_the_weights_digest_sees_a_single_changed_bit() -> None:
     with torch.no_grad():
         layer.weight[0, 0] = torch.nextafter(layer.weight[0, 0], torch.tensor(float("inf")))
     assert weights_digest(layer) != before
+
+
+@pytest.mark.parametrize(("drop_last", "num_images"), [(True, 8), (False, 10)])
+def test_a_rate_counts_the_images_that_are_trained_on_and_not_those_that_ultralytics_drops(
+    drop_last: bool, num_images: int
+) -> None:
+    loader = build_dataloader(range(10), batch=4, workers=0, drop_last=drop_last, shuffle=False)
+    assert sum(len(batch) for batch in loader) == num_images == images_per_epoch(loader)
+
+
+def test_a_data_set_smaller_than_a_batch_is_one_batch() -> None:
+    assert images_per_epoch(build_dataloader(range(3), batch=4, workers=0, drop_last=True, shuffle=False)) == 3

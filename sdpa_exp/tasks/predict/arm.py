@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from sdpa_exp.evidence.attest import Attestation, attest_call, judge
 from sdpa_exp.injection.inject import Choices
 from sdpa_exp.injection.layers import find_layers
+from sdpa_exp.measure.clock import synchronize
 from sdpa_exp.tasks.network import with_backend
 from sdpa_exp.tasks.predict.source import Batch
 
@@ -157,6 +158,5 @@ class Arm:
         return images
 
     def _now_s(self) -> float:
-        if self._options.device.type == "cuda":
-            torch.cuda.synchronize(self._options.device)
+        synchronize(self._options.device)
         return time.perf_counter()

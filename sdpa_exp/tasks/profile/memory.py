@@ -16,9 +16,9 @@ import psutil
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.callbacks.memory import PeakMemory
 from sdpa_exp.injection.layers import Layer
-from sdpa_exp.tasks.profile.peaks import Peak, peak_meter
+from sdpa_exp.measure.peaks import Peak, peak_meter
+from sdpa_exp.measure.process_memory import ProcessPeaks
 from sdpa_exp.tasks.profile.saved import SavedTensors, storage_bytes
 from sdpa_exp.tasks.profile.schedule import Stage
 
@@ -83,7 +83,7 @@ class MemorySteps(Stage):
     def begin(self, trainer: Any) -> None:
         """Hook in, and follow the memory from here."""
         self._peaks = peak_meter(trainer.device)
-        self._process = PeakMemory(torch.device("cpu"))  # the device's counters belong to the meter
+        self._process = ProcessPeaks(torch.device("cpu"))  # the device's counters belong to the meter
         self._process.reset()
         step = trainer.optimizer_step
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from sdpa_exp.compare.statistics.paired import paired_test
 from sdpa_exp.injection.dispatch import ATTRIBUTE
 from sdpa_exp.injection.inject import layer_backend
 from sdpa_exp.injection.layers import Layer
+from sdpa_exp.measure.clock import synchronize
 from sdpa_exp.tasks.profile.schedule import Stage
 
 IDENTITY = "identity"
@@ -112,9 +112,3 @@ def summarise(units: Sequence[Timed]) -> StepTimes:
         speedup_high=None if test.high is None else math.exp(test.high),
         num_pairs=len(identity),
     )
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -11,10 +11,10 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from sdpa_exp.injection.layers import Layer
+from sdpa_exp.measure.clock import synchronize
 from sdpa_exp.tasks.profile import parts
 from sdpa_exp.tasks.profile.labels import labelled_training
 from sdpa_exp.tasks.profile.schedule import Stage
-from sdpa_exp.tasks.profile.timing import synchronize
 
 
 class ProfiledSteps(Stage):

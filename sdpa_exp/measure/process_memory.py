@@ -10,7 +10,7 @@ import torch
 _MIB = 2**20
 
 
-class PeakMemory:
+class ProcessPeaks:
     """Reads and resets peaks. Device peaks are None without CUDA; the resident set's where Linux's /proc is missing."""
 
     def __init__(self, device: torch.device) -> None:

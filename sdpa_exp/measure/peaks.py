@@ -1,4 +1,4 @@
-"""The largest sum of all tensors at any moment of a step, and the phase in which it was."""
+"""The largest sum of all tensors at any moment of what is watched, and the phase in which it was."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
+
+from sdpa_exp.measure.clock import synchronize
 
 _MARK = "sdpa_exp.memory/"
 _ALLOCATION = "[memory]"
@@ -22,7 +24,7 @@ class Peak:
 
 
 class PeakMeter(Protocol):
-    """Follows the memory of one step."""
+    """Follows the memory of one step, or of one call."""
 
     def start(self, *, held: int) -> None:
         """Begin, with `held` bytes in tensors that outlast the step; the phase is `forward`."""
@@ -89,7 +91,7 @@ class CudaPeaks:
 
     def enter(self, phase: str) -> None:
         """Read, reset."""
-        torch.cuda.synchronize(self._device)
+        synchronize(self._device)
         peak = Peak(
             allocated=torch.cuda.max_memory_allocated(self._device),
             phase=self._phase,
