@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 from pathlib import Path
@@ -50,6 +51,7 @@ Examples
   python -m sdpa_exp task=sync                                send runs that the tracking store has missed
   python -m sdpa_exp hardware.batch=4 train.imgsz=320 --cfg job          print the configuration, run nothing
   python -m sdpa_exp --config-dir my_conf hardware=my_box     your own my_conf/hardware/my_box.yaml
+  python -m sdpa_exp attention.backend=my_attention.py:mine   a function mine(q, k, v, scale); see --help attention
   python -m sdpa_exp hardware.price_per_gpu_hour=2.5 hardware.currency=EUR    what a run costs, from its own figures
 
 Groups and options (* is the default)
@@ -69,6 +71,7 @@ Options
   -m, --multirun     run every combination           --cfg job          print the configuration and stop
   --config-dir DIR   also look for groups in DIR     --info             where the configuration comes from
   --hydra-help       all of Hydra's own options      --version          the version of sdpa_exp
+  --help GROUP       one group; --help attention says what an attention of your own has to be
 
 Exit codes
   0    all runs finished
@@ -76,13 +79,23 @@ Exit codes
 
 
 def help_text(arguments: list[str]) -> str:
-    """The whole text; `--config-dir` among the arguments adds the options found there."""
+    """The whole text, or that of one group named beside --help; `--config-dir` adds the options found there."""
     folders = [conf_dir(), *_config_dirs(arguments)]
     defaults = _defaults(folders[0] / "config.yaml")
+    topic = next((argument for argument in arguments if argument in _GROUPS), None)
+    if topic is not None:
+        more = f"\n{_attention_contract()}\n" if topic == "attention" else ""
+        return f"{_group(topic, folders, defaults.get(topic))}{more}"
     names = [*_GROUPS, *sorted(_groups(folders) - set(_GROUPS))]
     groups = "\n".join(_group(name, folders, defaults.get(name)) for name in names)
     codes = "\n".join(f"  {code:<4} {meaning}" for code, meaning in _exit_codes())
     return f"{_TOP}{groups}\n{_BOTTOM}{codes}\n"
+
+
+def _attention_contract() -> str:
+    """What an attention of one's own has to be: the docstring of backend.py, which is not imported, for torch."""
+    source = (Path(__file__).parent / "attention" / "backend.py").read_text(encoding="utf-8")
+    return ast.get_docstring(ast.parse(source)) or ""
 
 
 def when_to_choose(file: Path) -> str:

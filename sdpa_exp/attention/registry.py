@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sdpa_exp.attention.backend import Backend
+from sdpa_exp.attention.backend import Backend, BackendFunction
 from sdpa_exp.attention.requirements import ANYWHERE, Setting, reasons_against
 from sdpa_exp.conf_dir import attentions_in, conf_dir, split_reference
 from sdpa_exp.errors import BackendUnavailable
@@ -64,6 +64,21 @@ def refusal(arm: str, reasons: list[str], *, nearest: str | None = None) -> str:
     """The sentence about an arm that can't run here."""
     hint = f"Nearest that runs here: attention={nearest}." if nearest else "task=doctor says what can."
     return f"attention={arm} can't run here: {'; '.join(reasons)}. {hint}"
+
+
+def reference_to(function: BackendFunction) -> str:
+    """The name under which a function of one's own is found again, in this process and where a checkpoint is loaded.
+
+    Raises:
+        BackendUnavailable: it is not at the top of a module.
+    """
+    name = f"{function.__module__}:{getattr(function, '__qualname__', type(function).__name__)}"
+    if split_reference(name) is None or get_backend(name).function is not function:
+        raise BackendUnavailable(
+            f"the attention {name} can't be found again by that name, which is what a model keeps: expected a function "
+            "at the top of a module. Move it there, or give 'package.module:name' or 'path/file.py:name'."
+        )
+    return name
 
 
 def _load(name: str) -> Backend:

@@ -16,6 +16,7 @@ from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.attentions import absolute_backend, arm_name, attentions_below
 from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.config.plan import Job, Plan, from_dict
+from sdpa_exp.config.refusing import refuse_old_name
 from sdpa_exp.config.schema import DATASETS, Config, PrimaryMetric, SyntheticDataset, YoloDirDataset
 from sdpa_exp.config.task import Task, other_task, path_options, task_class, task_names
 from sdpa_exp.config.validate import check_plan
@@ -97,6 +98,8 @@ def _refuse_unknown_keys(content: dict[str, Any]) -> None:
 def _refuse_unknown(prefix: str, unknown: set[str], known: set[str]) -> None:
     for key in sorted(unknown & task_names()):
         raise other_task(key)
+    for key in sorted(unknown):
+        refuse_old_name(f"{prefix}{key}")
     if unknown:
         names = ", ".join(f"{prefix}{key}" for key in sorted(unknown))
         expected = ", ".join(f"{prefix}{key}" for key in sorted(known)[:20])

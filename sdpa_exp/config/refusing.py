@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -9,6 +10,22 @@ from typing import Any, NoReturn
 from sdpa_exp.errors import ConfigError
 
 PRECISIONS = ("fp32", "fp16", "bf16")
+_RENAMED = (
+    (r"attention\.core", "attention.backend"),
+    (r"(compare\.primary\.\w+)\.quantity", r"\1.metric"),
+)
+
+
+def refuse_old_name(key: str) -> None:
+    """Refuse a key by its former name.
+
+    Raises:
+        ConfigError: with the name it has now.
+    """
+    for old, new in _RENAMED:
+        found = re.fullmatch(old, key)
+        if found is not None:
+            raise ConfigError(f"{key} has another name now: expected {found.expand(new)}. Write that in its place.")
 
 
 def at_least(key: str, got: float, least: int, next_step: str) -> None:

@@ -26,6 +26,7 @@ from omegaconf.errors import (
 )
 
 from sdpa_exp.config.compose import SCHEMA_PREFIXES
+from sdpa_exp.config.refusing import refuse_old_name
 from sdpa_exp.config.schema import DATASETS, Config
 from sdpa_exp.config.task import other_task, task_names
 from sdpa_exp.errors import ConfigError
@@ -61,6 +62,10 @@ def translate(error: BaseException) -> ConfigError | None:  # noqa: PLR0911 - on
 
 def unknown_key(key: str, known: Sequence[str], place: str = "") -> ConfigError:
     """The sentence for a key that does not exist, with the nearest ones that do."""
+    try:
+        refuse_old_name(key)
+    except ConfigError as renamed:
+        return renamed
     parent, _, name = key.rpartition(".")
     if key.partition(".")[0] in task_names() - set(_root_names()) and set(known) >= set(_root_names()):
         return other_task(key)

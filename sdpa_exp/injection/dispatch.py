@@ -8,14 +8,16 @@ swap somewhere on that road.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from sdpa_exp.attention.backend import BackendFunction
-from sdpa_exp.attention.registry import get_backend
-from sdpa_exp.errors import InjectionError
+from sdpa_exp.attention.backend import Backend, BackendFunction
+from sdpa_exp.attention.registry import check, get_backend, refusal
+from sdpa_exp.attention.requirements import Setting
+from sdpa_exp.errors import BackendUnavailable, InjectionError
 
 ATTRIBUTE = "attn_impl"
 REQUESTED = "attn_requested"
@@ -48,6 +50,8 @@ def install_dispatcher(cls: type[nn.Module], layer_forward: LayerForward) -> Non
             return own(self, x, *args, **kwargs)
         if args or kwargs:
             _refuse_more_than_x(type(self).__name__, args, kwargs)
+        if not torch.compiler.is_compiling():
+            function = partial(_call, backend)
         observer = self.__dict__.get(OBSERVER)
         return layer_forward(self, x, function if observer is None else observer(function))
 
@@ -63,6 +67,44 @@ def is_installed(cls: type[nn.Module]) -> bool:
 def stock_forward(cls: type[nn.Module]) -> Callable[[Any, Tensor], Tensor]:
     """The class's own forward, whether or not a dispatcher is installed."""
     return getattr(cls.forward, _STOCK, cls.forward)
+
+
+def _call(backend: Backend, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:
+    """The backend's product, with our words where it can't run: a model may meet another device than it was built on.
+
+    Raises:
+        BackendUnavailable: it can't run on these operands, or what it returns is not shaped like v.
+    """
+    assert backend.function is not None
+    try:
+        out_BHND = backend.function(q_BHND, k_BHND, v_BHND, scale)
+    except (RuntimeError, ImportError) as error:
+        reasons = check(backend, _setting_of(q_BHND, v_BHND))
+        if not reasons:
+            raise
+        raise BackendUnavailable(refusal(backend.name, reasons)) from error
+    if out_BHND.shape != v_BHND.shape:
+        raise BackendUnavailable(
+            f"attention={backend.name} returned shape {tuple(out_BHND.shape)}: expected v's, {tuple(v_BHND.shape)}, "
+            "which is (B, H, N, D). Correct its function; see --help attention."
+        )
+    return out_BHND
+
+
+def _setting_of(q_BHND: Tensor, v_BHND: Tensor) -> Setting:
+    device = q_BHND.device
+    return Setting(
+        device_type=device.type,
+        capability=torch.cuda.get_device_capability(device) if device.type == "cuda" else None,
+        dtype=q_BHND.dtype,
+        head_dim_qk=q_BHND.shape[-1],
+        head_dim_v=v_BHND.shape[-1],
+        num_heads=q_BHND.shape[1],
+        num_tokens=q_BHND.shape[2],
+        needs_grad=torch.is_grad_enabled() and q_BHND.requires_grad,
+        deterministic=torch.are_deterministic_algorithms_enabled(),
+        purpose="benchmark",
+    )
 
 
 def _refuse_more_than_x(cls: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from sdpa_exp.attention.backend import AUTO_NAME
-from sdpa_exp.attention.registry import get_backend
+from sdpa_exp.attention.backend import AUTO_NAME, BackendFunction
+from sdpa_exp.attention.registry import get_backend, reference_to
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.dispatch import ATTRIBUTE, REQUESTED, install_dispatcher, is_installed
 from sdpa_exp.injection.layers import FAMILIES, Layer, family_of, find_layers
@@ -30,13 +30,15 @@ class InjectionReport:
     layers: tuple[str, ...]
 
 
-def inject(model: Any, backend: str, *, choices: Choices | None = None) -> InjectionReport:
+def inject(model: Any, backend: str | BackendFunction, *, choices: Choices | None = None) -> InjectionReport:
     """Make every attention layer of a model compute with a backend.
 
     Args:
         model: an nn.Module, or an Ultralytics YOLO object. A YOLO object also trains with the backend: its trainer
             builds a new model, which is injected right after it is built.
-        backend: a name from `sdpa_exp.attention.registry.BACKENDS`, or `package.module:NAME`.
+        backend: an option of conf/attention, `package.module:name` or `path/file.py:name`, or a function
+            f(q, k, v, scale) -> out from the top of a module (`--help attention` has the contract). Whether it can run
+            shows at the first call, since a model may still change its device.
         choices: with backend="auto": the concrete backend of every layer (`injection.auto.choose(...).backends`).
 
     Returns:
@@ -46,6 +48,8 @@ def inject(model: Any, backend: str, *, choices: Choices | None = None) -> Injec
         BackendUnavailable: no such backend.
         InjectionError: the model has no layers, or a layer did not or can't take the backend.
     """
+    if not isinstance(backend, str):
+        backend = reference_to(backend)
     for name in {backend, *(choices or {}).values()}:
         get_backend(name)
     if (backend == AUTO_NAME) != (choices is not None):

@@ -61,7 +61,7 @@ class Attention(nn.Module):
     Args:
         dim: channels in and out; a multiple of num_heads.
         num_heads: number of heads.
-        backend: a name of `attention.registry.BACKENDS`, or `package.module:NAME`; "stock" for explicit softmax.
+        backend: as for `inject`, by name; "stock" for explicit softmax.
         bias: whether the qkv Linear has a bias.
 
     Raises:
