@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 VerdictKind = Literal[
     "different", "different but within the margin", "equivalent", "inconclusive", "deterministic", "no test",
-    "no pairs", "within the noise floor", "same attention",
+    "no pairs", "not comparable", "within the noise floor", "same attention",
 ]  # fmt: skip
 MarginKind = Literal["absolute", "relative"]
 

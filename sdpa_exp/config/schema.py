@@ -113,6 +113,7 @@ class PrimaryMetric:
     metric: str = MISSING
     margin: float = MISSING  # type: ignore[assignment]
     margin_kind: str = MISSING
+    allow: bool = False
 
 
 @dataclass

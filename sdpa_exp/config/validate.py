@@ -23,6 +23,7 @@ DETERMINISM = ("default", "strict")
 CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
 CONTROLS = ("aa",)
+WIDEST_MARGIN = 0.05  # of a share: five points
 SPLITS = ("train", "val", "test")
 TRACKERS = ("mlflow", "none")
 # Source: ultralytics/engine/trainer.py build_optimizer, 8.4.190; it compares without regard to case.
@@ -229,6 +230,14 @@ def _check_compare(plan: Plan) -> None:
         if not primary.margin > 0:
             next_step = f"Set {key}.margin to the smallest difference that would matter to you."
             refuse(f"{key}.margin", primary.margin, "more than 0", next_step)
+        if primary.margin_kind == "relative" and primary.margin >= 1:
+            next_step = f"Set {key}.margin=0.02 for 2 %."
+            refuse(f"{key}.margin", primary.margin, "a share of the baseline below 1", next_step)
+        is_share = primary.metric.removeprefix("last/").startswith(("mAP", "precision", "recall", "F1"))
+        if is_share and primary.margin_kind == "absolute" and primary.margin > WIDEST_MARGIN and not primary.allow:
+            expected = f"at most {WIDEST_MARGIN:g}: {primary.metric} runs from 0 to 1, and {primary.margin:g} of it is "
+            next_step = f"Set {key}.margin=0.005 for half a point, or {key}.allow=true if you mean it."
+            refuse(f"{key}.margin", primary.margin, f"{expected}{100 * primary.margin:g} points", next_step)
 
 
 def _folder_name(value: str) -> str:

@@ -71,6 +71,8 @@ from tests.config.composing import compose_plan
         ("compare.alpha=5", "compare.alpha=5.0 can't work: expected a level between 0 and 1."),
         ("compare.primary.speed.margin=0", "compare.primary.speed.margin=0.0 can't work: expected more than 0."),
         ("compare.primary.speed.margin_kind=percent", "expected one of absolute, relative."),
+        ("compare.primary.speed.margin=2", "margin=2.0 can't work: expected a share of the baseline below 1."),
+        ("compare.primary.accuracy.margin=0.5", "mAP50-95 runs from 0 to 1, and 0.5 of it is 50 points."),
         (
             "compare.primary.accuracy.metric=mAP5",
             "compare.primary.accuracy.metric=mAP5 can't work: expected one of mAP50",
@@ -99,6 +101,7 @@ def test_a_plan_that_cannot_work_is_refused_in_one_sentence(overrides: str, sent
         "train.optimizer=adamw",
         "seed=2147483647",
         "compare.primary.memory.margin_kind=absolute compare.primary.memory.margin=50",
+        "compare.primary.accuracy.margin=0.1 compare.primary.accuracy.allow=true",
     ],
 )
 def test_what_can_work_is_not_refused(overrides: str) -> None:

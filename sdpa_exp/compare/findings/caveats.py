@@ -6,6 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare.findings.finding import of_group
+from sdpa_exp.compare.load.groups import GroupRuns, usable
+from sdpa_exp.compare.load.run import WHOLE_RUN
 from sdpa_exp.compare.wording import figures
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.verdict import Verdict
 
 NOTHING_LEARNT = "nothing-learnt"
-_SAME_ATTENTION = ("same-kernels", "identical-curves", "identical-weights")
+_SAME_NUMBERS = ("identical-curves", "identical-weights")
 
 
 def with_caveats(group: Group, findings: Sequence[Finding]) -> Group:
@@ -27,7 +29,7 @@ def with_caveats(group: Group, findings: Sequence[Finding]) -> Group:
     own = of_group(findings, group.group_id)
     return dataclasses.replace(
         group,
-        verdicts=tuple(_with_caveat(verdict, own) for verdict in group.verdicts),
+        verdicts=tuple(_with_caveat(verdict, group, own) for verdict in group.verdicts),
         noise_floors=tuple(floor for floor in group.noise_floors if floor.metric not in _unlearnt(own)),
     )
 
@@ -41,25 +43,49 @@ def _unlearnt(findings: Sequence[Finding]) -> set[str]:
     return {metric for f in findings if f.code == NOTHING_LEARNT for metric in f.evidence["metrics"]}
 
 
-def _with_caveat(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
+def _with_caveat(verdict: Verdict, group: Group, findings: Sequence[Finding]) -> Verdict:
+    name, arm, baseline = verdict.question.name, verdict.arm, verdict.baseline
     if is_unlearnt(verdict, findings):
+        why = f"nothing was learnt, {verdict.question.metric} is 0 in every run"
         return dataclasses.replace(
-            verdict,
-            kind="no test",
-            sentence=f"{verdict.question.name}: no verdict on {verdict.arm} against {verdict.baseline}: nothing was "
-            f"learnt, {verdict.question.metric} is 0 in every run.",
+            verdict, kind="no test", sentence=f"{name}: no verdict on {arm} against {baseline}: {why}."
         )
-    pair = {verdict.arm, verdict.baseline}
-    if verdict.test is not None and any(
-        f.code in _SAME_ATTENTION and pair <= set(f.evidence.get("arms", ())) for f in findings
-    ):
+    apart = _unequal_epochs(group.runs, arm, baseline) if verdict.question.metric in WHOLE_RUN else None
+    if verdict.test is not None and apart is not None:
+        why = f"a pair trained for {apart[0]} and {apart[1]} epochs, so {verdict.question.metric} is not comparable"
+        return dataclasses.replace(
+            verdict, kind="not comparable", sentence=f"{name}: no verdict on {arm} against {baseline}: {why}."
+        )
+    if verdict.test is not None and _is_same_attention(verdict, group, findings):
         if verdict.p is None:  # no test, so nothing is claimed that would have to be taken back
             sentence = f"{verdict.sentence} Both ran the same attention, so this can't be its effect."
             return dataclasses.replace(verdict, sentence=sentence)
         return dataclasses.replace(
             verdict,
             kind="same attention",
-            sentence=f"{verdict.question.name}: {verdict.arm} and {verdict.baseline} ran the same attention, so that a "
-            f"difference can't be its effect: {figures(verdict)}.",
+            sentence=f"{name}: {arm} and {baseline} ran the same attention, so that a difference can't be its effect: "
+            f"{figures(verdict)}.",
         )
     return verdict
+
+
+def _is_same_attention(verdict: Verdict, group: Group, findings: Sequence[Finding]) -> bool:
+    """Whether both arms ran the same kernels, or came to the same numbers at every seed that was paired."""
+    pair = {verdict.arm, verdict.baseline}
+    about = [f for f in findings if pair <= set(f.evidence.get("arms", ()))]
+    same: set[object] = {seed for f in about if f.code in _SAME_NUMBERS for seed in f.evidence["seeds"]}
+    pairs = usable(group.runs, verdict.arm).keys() & usable(group.runs, verdict.baseline).keys()
+    runs = [usable(group.runs, verdict.arm)[seed] for seed in pairs]
+    return any(f.code == "same-kernels" for f in about) or (bool(runs) and all(run.seed in same for run in runs))
+
+
+def _unequal_epochs(group: GroupRuns, arm: str, baseline: str) -> tuple[int, int] | None:
+    """The epochs of the first pair that did not train equally long, as far as curves show."""
+    base = usable(group, baseline)
+    for seed, run in usable(group, arm).items():
+        other = base.get(seed)
+        if other is not None and run.curves is not None and other.curves is not None:
+            ends = int(run.curves.epochs[-1]), int(other.curves.epochs[-1])
+            if ends[0] != ends[1]:
+                return ends
+    return None

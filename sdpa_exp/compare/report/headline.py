@@ -67,23 +67,19 @@ def _of_question(verdicts: Sequence[Verdict]) -> Iterator[str]:
         arms = listed((verdict.arm for verdict in group), 8)
         be = "is" if len(group) == 1 else "are"
         sizes = ", ".join(_size(verdict) for verdict in group)
-        if kind == "inconclusive":
-            yield f"inconclusive for {arms} ({_seeds(group)})"
-        elif kind == "equivalent":
-            yield f"{arms} {be} equivalent within {group[0].question.margin_text()}"
-        elif kind == "no pairs":
-            yield f"no verdict on {arms}"
-        elif kind == "no test":
-            yield f"one seed, so no test of {arms} ({sizes})"
-        elif kind == "within the noise floor":
-            yield f"{arms} {be} within the A/A noise floor ({sizes})"
-        elif kind == "same attention":
-            yield f"{arms} ran the same attention as {group[0].baseline} ({sizes})"
-        elif kind == "deterministic":
-            yield f"{arms} {be} {f'{direction} in all pairs ({sizes})' if direction else 'identical'}"
-        else:
-            margin = "" if kind == "different" else ", but within the margin"
-            yield f"{arms} {be} {direction} ({sizes}){margin}"
+        texts = {
+            "inconclusive": f"inconclusive for {arms} ({_seeds(group)})",
+            "equivalent": f"{arms} {be} equivalent within {group[0].question.margin_text()}",
+            "no pairs": f"no verdict on {arms}",
+            "no test": f"one seed, so no test of {arms} ({sizes})",
+            "not comparable": f"no verdict on {arms}, which trained for another number of epochs",
+            "within the noise floor": f"{arms} {be} within the A/A noise floor ({sizes})",
+            "same attention": f"{arms} ran the same attention as {group[0].baseline} ({sizes})",
+            "deterministic": f"{arms} {be} {f'{direction} in all pairs ({sizes})' if direction else 'identical'}",
+            "different": f"{arms} {be} {direction} ({sizes})",
+            "different but within the margin": f"{arms} {be} {direction} ({sizes}), but within the margin",
+        }
+        yield texts[kind]
 
 
 def _seeds(group: Sequence[Verdict]) -> str:

@@ -53,6 +53,8 @@ def _sentences(comparison: Comparison, group: Group, runs: list[Run]) -> Iterato
             f"two one-sided tests (TOST) against the margin, at the {100 * comparison.alpha:g} % level{holm}; "
             f"intervals are t intervals of the mean difference."
         )
+        if len({verdict.question.name for verdict in tested}) > 1:
+            yield "Each question was tested at that level by itself, without a correction over questions."
         if any(v.test is not None and v.test.n >= PERMUTATION_MIN_PAIRS for v in tested):
             yield "A sign-flip permutation test is given beside it, unadjusted."
     else:

@@ -37,6 +37,7 @@ to the folder of the file.
 |                | level_equivalence, detectable, seeds_needed, noise_floor}]; an A/A copy gets none |
 | .kind          | different, different but within the margin, equivalent, inconclusive,
 |                | deterministic, no test, no pairs;
+|                | not comparable: the runs of a pair trained for different numbers of epochs;
 |                | within the noise floor: different from the baseline, not from it and its A/A copy together;
 |                | same attention: tested, but both arms ran the same kernels, or have the same curves or
 |                | weights |

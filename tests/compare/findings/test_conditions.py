@@ -104,8 +104,15 @@ def test_figures_that_are_not_finite_are_left_out_and_named(tmp_path: Path) -> N
 def test_runs_of_unequal_length_are_a_warning(tmp_path: Path) -> None:
     specs = clean()
     specs[1].curve = [0.1, 0.2]
-    sentence = only(read_and_compare(write_sweep(tmp_path, specs)), "unequal-epochs", "warning")
+    comparison = read_and_compare(write_sweep(tmp_path, specs))
+    sentence = only(comparison, "unequal-epochs", "warning")
     assert "2 (sdpa seed 0)" in sentence
+    kinds = {verdict.question.name: verdict.kind for verdict in comparison.verdicts}
+    assert kinds["speed"] == "not comparable"
+    assert kinds["memory"] != "not comparable"
+    speed = next(verdict for verdict in comparison.verdicts if verdict.question.name == "speed")
+    assert "a pair trained for 2 and 4 epochs, so train_s is not comparable" in speed.sentence
+    assert "Speed: no verdict on sdpa, which trained for another number of epochs." in comparison.headline
 
 
 def test_a_seed_that_stands_twice_is_not_used(tmp_path: Path) -> None:

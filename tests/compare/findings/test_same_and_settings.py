@@ -77,6 +77,16 @@ def test_identical_curves_are_a_model_compared_with_itself(tmp_path: Path) -> No
     assert comparison.headline.startswith("sdpa and stock computed the same model: their metric curves are identical.")
 
 
+def test_what_holds_for_one_of_three_seeds_is_not_said_of_all(tmp_path: Path) -> None:
+    specs = crossed(["stock", "sdpa"], [0, 1, 2])
+    for spec in specs:
+        spec.curve = [0.1, 0.2, 0.3 + (spec.seed + len(spec.arm)) / 1000] if spec.seed else [0.1, 0.2, 0.3]
+    comparison = read_and_compare(write_sweep(tmp_path, specs))
+    assert "at seed 0: none of 15 values" in only(comparison, "identical-curves", "error")
+    speed = next(v for v in comparison.verdicts if v.question.name == "speed")
+    assert speed.kind == "different"
+
+
 def test_curves_that_differ_in_one_value_are_not_identical(tmp_path: Path) -> None:
     specs = clean()
     for spec in specs:

@@ -168,6 +168,7 @@ def test_methods_say_what_was_done(tmp_path: Path) -> None:
         "sdpa ran flash",
         "mAP50-95 for accuracy (margin 0.5 points)",
         "at the 5 % level, with p-values adjusted after Holm over 2 arms",
+        "Each question was tested at that level by itself, without a correction over questions.",
         "permutation",
     ):
         assert words in text
