@@ -94,6 +94,16 @@ def test_a_number_too_large_to_square_is_left_out(tmp_path: Path) -> None:
     assert comparison.runs[1].unmeasured["csv_time_s"] == "not a finite number"
 
 
+def test_a_time_column_that_restarts_is_no_time(tmp_path: Path) -> None:
+    folders = [write_plain(tmp_path / name, curve=[0.1, 0.2, 0.3]) for name in "ab"]
+    file = folders[1] / "results.csv"
+    file.write_text(file.read_text(encoding="utf-8").replace("\n3,30,", "\n3,10,"), encoding="utf-8")
+    comparison = compare(folders, tmp_path / "out")
+    assert "csv_time_s" not in comparison.runs[1].metrics
+    speed = next(verdict for verdict in comparison.verdicts if verdict.question.name == "speed")
+    assert "the time column restarts, as it does where a training was resumed" in speed.sentence
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from sdpa_exp.accuracy.summary import read_accuracy
-from sdpa_exp.compare.load.curves import curves_from_epochs, read_results_csv
+from sdpa_exp.compare.load.curves import curves_from_epochs
+from sdpa_exp.compare.load.results_csv import read_results_csv
 from sdpa_exp.compare.load.run import ENERGY, UNKNOWN_GROUP, Curves, Run, is_number
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.errors import ComparisonError, ConfigError

@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from sdpa_exp.compare.findings.finding import listed
-from sdpa_exp.compare.load.curves import read_results_csv
+from sdpa_exp.compare.load.results_csv import SHARES, read_results_csv
 from sdpa_exp.compare.load.run import CSV_TIME, UNKNOWN_GROUP, Curves, Run, is_number
 from sdpa_exp.errors import ComparisonError
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 ARGS_FILE = "args.yaml"
 # Arguments that say where results go or which repeat this is, and can't touch a measurement.
 _OUTSIDE_GROUP = frozenset({"seed", "project", "name", "save_dir", "exist_ok", "resume", "verbose", "plots", "show"})
-_AT_BEST_EPOCH = ("mAP50", "mAP50-95", "precision", "recall")
 
 
 def find_results(folder: Path) -> list[Path]:
@@ -52,8 +51,7 @@ def read_plain_run(results_csv: Path, *, arm: str | None = None) -> Run:
     """Read one results.csv with the args.yaml beside it. A file that can't be read gives a missing run."""
     folder = results_csv.parent
     settings = _read_args(folder)
-    seed = settings.get("seed")
-    seed = seed if isinstance(seed, int) else None
+    seed = _whole(settings.get("seed"))
     group = {key: value for key, value in settings.items() if key not in _OUTSIDE_GROUP}
     common: dict[str, Any] = {
         "arm": _without_seed(arm or (_stem(results_csv) if results_csv.name != "results.csv" else folder.name), seed),
@@ -74,7 +72,7 @@ def read_plain_run(results_csv: Path, *, arm: str | None = None) -> Run:
     last = int(curves.epochs[-1])
     if isinstance(planned, int) and last < planned:
         notes.append(("fewer-epochs", f"results.csv ends at epoch {last} of {planned}: stopped early, or unfinished."))
-    for name in (name for name in _AT_BEST_EPOCH if name in curves.columns):
+    for name in (name for name in SHARES if name in curves.columns):
         lost = curves.epochs[~np.isfinite(curves.columns[name])].tolist()
         if lost:
             text = f"{name} is not a finite number in epoch {listed(lost)}; best.pt is of another."
@@ -87,19 +85,32 @@ def read_plain_run(results_csv: Path, *, arm: str | None = None) -> Run:
 
 def _metrics(curves: Curves) -> tuple[dict[str, float], dict[str, str]]:
     """What a results.csv says about a run, and what it can't say."""
-    columns = curves.columns
+    in_percent = [name for name in SHARES if np.any(curves.columns.get(name, np.zeros(0)) > 1)]
+    columns = {name: values for name, values in curves.columns.items() if name not in in_percent}
     measured: dict[str, float] = {}
     fitness_E = columns.get("mAP50-95")
-    if fitness_E is not None and not np.isnan(fitness_E).all():
-        best = int(np.nanargmax(fitness_E))
+    if fitness_E is not None and np.isfinite(fitness_E).any():
+        best = int(np.nanargmax(np.where(np.isfinite(fitness_E), fitness_E, np.nan)))
         measured["best_epoch"] = float(curves.epochs[best])
-        measured.update({name: float(columns[name][best]) for name in _AT_BEST_EPOCH if name in columns})
+        measured.update({name: float(columns[name][best]) for name in SHARES if name in columns})
         measured.update({f"last/{n}": float(columns[n][-1]) for n in ("mAP50", "mAP50-95") if n in columns})
-    if "time" in columns:
-        measured[CSV_TIME] = float(columns["time"][-1])
     unmeasured = dict.fromkeys(("train_s", "images_per_s", "peak_memory_mib"), "a results.csv does not hold it")
+    unmeasured |= dict.fromkeys(in_percent, "it is above 1, as a percentage would be")
+    if "time" in columns:
+        why = _why_no_time(curves)
+        measured |= {} if why else {CSV_TIME: float(columns["time"][-1])}
+        unmeasured |= {CSV_TIME: why} if why else {}
     unmeasured.update({name: "not a finite number" for name, value in measured.items() if not is_number(value)})
     return {name: value for name, value in measured.items() if is_number(value)}, unmeasured
+
+
+def _why_no_time(curves: Curves) -> str | None:
+    """Why the last value of the time column is not the time of the run."""
+    if curves.epochs[0] > 1:
+        return f"results.csv begins at epoch {curves.epochs[0]}"
+    if np.any(np.diff(curves.columns["time"]) < 0):
+        return "the time column restarts, as it does where a training was resumed"
+    return "the time column is negative" if curves.columns["time"][-1] < 0 else None
 
 
 def _read_args(folder: Path) -> dict[str, Any]:
@@ -108,7 +119,16 @@ def _read_args(folder: Path) -> dict[str, Any]:
         content = yaml.safe_load((folder / ARGS_FILE).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
-    return content if isinstance(content, dict) else {}
+    return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
+
+
+def _whole(value: object) -> int | None:
+    """A whole number, also where it is written 0.0 or "0"."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) else None
+    except ValueError:
+        return None
+    return int(number) if number is not None and number.is_integer() else None
 
 
 def _stem(results_csv: Path) -> str:

@@ -30,7 +30,7 @@ def read_sources(paths: list[Path]) -> tuple[list[Run], list[Sweep]]:
         raise ComparisonError("there is nothing to compare: name two folders or more with compare.runs=[a,b].")
     runs: list[Run] = []
     sweeps: list[Sweep] = []
-    for path in paths:
+    for path in {path.resolve(): path for path in paths}.values():  # a folder that is named twice counts once
         if not path.exists():
             raise ComparisonError(f"{path} does not exist: expected a run folder, a sweep folder or a results.csv.")
         found, sweep = _read_one(path, is_alone=len(paths) == 1)
