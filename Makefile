@@ -23,7 +23,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest slow lint setup lock clean
+.PHONY: help demo test quick-tests test-oldest slow lint setup lock clean
 
 help:
 	@sed -n '/^#   /s/^# //p' Makefile
@@ -33,7 +33,11 @@ demo: setup
 
 test slow: export YOLO_CONFIG_DIR ?= $(CURDIR)/$(VENV)/ultralytics
 
-test: lint
+# Side by side: mypy keeps one core busy for a minute.
+test: setup
+	@$(MAKE) --no-print-directory --jobs 2 lint quick-tests
+
+quick-tests: setup
 	@mkdir -p $(YOLO_CONFIG_DIR)
 	$(PY) -m pytest -m "not slow" -n $(WORKERS) --dist loadgroup $(ARGS)
 
