@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from sdpa_exp.tasks.doctor.faults import fault_line, recognise
-from sdpa_exp.tasks.doctor.finding import Finding
+from sdpa_exp.tasks.doctor.finding import Finding, note, ok, problem
 from sdpa_exp.tasks.doctor.machine import Machine
 
 _NEEDED = ("numpy", "cv2", "torch", "torchvision", "ultralytics")
@@ -24,15 +24,13 @@ def versions(machine: Machine) -> Finding:
     """What is installed of what a run needs."""
     missing = [name for name in _NEEDED if "No module named" in (_error(machine, name) or "")]
     if missing:
-        return Finding(
-            check="packages",
-            state="problem",
-            what=f"not installed: {', '.join(missing)}",
-            next_step="pip install -e . (or make demo) in a fresh virtual environment",
+        return problem(
+            f"not installed: {', '.join(missing)}",
+            "pip install -e . (or make demo) in a fresh virtual environment",
             blocks=True,
         )
     found = [f"{name} {tried.version}" for name, tried in machine.imports.items() if tried.version]
-    return Finding(check="packages", state="ok", what=f"Python {machine.python}, {', '.join(found)}")
+    return ok(f"Python {machine.python}, {', '.join(found)}")
 
 
 def numpy_abi(machine: Machine) -> Finding:
@@ -41,15 +39,13 @@ def numpy_abi(machine: Machine) -> Finding:
         text = f"{tried.stderr}\n{tried.error or ''}"
         fault = recognise(text)
         if fault is not None and fault.kind == "numpy_abi":
-            return Finding(
-                check="NumPy ABI",
-                state="problem",
-                what=f"{name} was built for another NumPy: {fault_line(text, fault)}",
-                next_step=f"pip install --upgrade --force-reinstall {_distribution(name)}; else pip install 'numpy<2'",
+            return problem(
+                f"{name} was built for another NumPy: {fault_line(text, fault)}",
+                f"pip install --upgrade --force-reinstall {_distribution(name)}; else pip install 'numpy<2'",
                 kind="numpy_abi",
                 blocks=name in _NEEDED,
             )
-    return Finding(check="NumPy ABI", state="ok", what="all that was imported fits the installed NumPy")
+    return ok("all that was imported fits the installed NumPy")
 
 
 def system_libraries(machine: Machine) -> Finding:
@@ -60,15 +56,10 @@ def system_libraries(machine: Machine) -> Finding:
             step = fault.next_step
             if "libGL" in (tried.error or ""):
                 step = "apt-get install libgl1, or pip uninstall opencv-python and pip install opencv-python-headless"
-            return Finding(
-                check="system libraries",
-                state="problem",
-                what=f"{name}: {fault_line(tried.error or '', fault)}",
-                next_step=step,
-                kind="system_library",
-                blocks=name in _NEEDED,
+            return problem(
+                f"{name}: {fault_line(tried.error or '', fault)}", step, kind="system_library", blocks=name in _NEEDED
             )
-    return Finding(check="system libraries", state="ok", what="none is missing")
+    return ok("none is missing")
 
 
 def binaries(machine: Machine) -> Finding:
@@ -82,60 +73,50 @@ def binaries(machine: Machine) -> Finding:
             continue  # has its own line
         ended = error.startswith("importing it ends Python")
         is_mismatch = ended or (fault is not None and fault.kind == "binary_mismatch")
-        return Finding(
-            check="binaries",
-            state="problem",
-            what=f"{name}: {error.splitlines()[0][:300]}",
-            next_step=f"pip install --force-reinstall {_distribution(name)} in a build for this torch, CUDA and Python",
+        return problem(
+            f"{name}: {error.splitlines()[0][:300]}",
+            f"pip install --force-reinstall {_distribution(name)} in a build for this torch, CUDA and Python",
             kind="binary_mismatch" if is_mismatch else (fault.kind if fault else None),
             blocks=name in _NEEDED,
         )
-    return Finding(check="binaries", state="ok", what="every import works")
+    return ok("every import works")
 
 
 def flash_attn(machine: Machine) -> Finding:
     """Whether the flash-attn package is there, and was built for this torch."""
     copies = machine.installed.get("flash-attn", ())
     if not copies:
-        return Finding(
-            check="flash-attn",
-            state="note",
-            what="the flash-attn package is not installed; attention=flash doesn't need it",
-            next_step="only for attention=flash_attn: task=setup_trial says whether it can be had here",
+        return note(
+            "the flash-attn package is not installed; attention=flash doesn't need it",
+            "only for attention=flash_attn: task=setup_trial says whether it can be had here",
         )
     version = copies[0].version
     built_for = re.search(r"torch(\d+\.\d+)", version)
     torch_version = str(machine.torch.get("version", ""))
     if built_for and torch_version and not torch_version.startswith(f"{built_for.group(1)}."):
-        return Finding(
-            check="flash-attn",
-            state="problem",
-            what=f"flash-attn {version} was built for torch {built_for.group(1)}, and torch is {torch_version}",
-            next_step=f"install a wheel for torch {torch_version}, or build it against this torch",
+        return problem(
+            f"flash-attn {version} was built for torch {built_for.group(1)}, and torch is {torch_version}",
+            f"install a wheel for torch {torch_version}, or build it against this torch",
             kind="binary_mismatch",
         )
     tried = machine.imports.get("flash_attn")
     if tried is not None and tried.error is not None:
-        return Finding(
-            check="flash-attn",
-            state="problem",
-            what=f"flash-attn {version} can't be imported: {tried.error.splitlines()[0][:200]}",
-            next_step="build it against this torch: pip install flash-attn --no-build-isolation --no-cache-dir",
+        return problem(
+            f"flash-attn {version} can't be imported: {tried.error.splitlines()[0][:200]}",
+            "build it against this torch: pip install flash-attn --no-build-isolation --no-cache-dir",
             kind="binary_mismatch",
         )
-    return Finding(check="flash-attn", state="ok", what=f"flash-attn {version}, imported with torch {torch_version}")
+    return ok(f"flash-attn {version}, imported with torch {torch_version}")
 
 
 def clean_environment(machine: Machine) -> Finding:
     """Several torches, pip and conda mixed, and leftovers in PYTHONPATH: what is tested is not what is imported."""
     dirt = [*_several_copies(machine), *_mixed_installers(machine), *_python_path(machine)]
     if not dirt:
-        return Finding(check="environment", state="ok", what="one torch, one installer, nothing strange in PYTHONPATH")
-    return Finding(
-        check="environment",
-        state="problem",
-        what="; ".join(dirt),
-        next_step="make a fresh virtual environment (python -m venv) and unset PYTHONPATH",
+        return ok("one torch, one installer, nothing strange in PYTHONPATH")
+    return problem(
+        "; ".join(dirt),
+        "make a fresh virtual environment (python -m venv) and unset PYTHONPATH",
         kind="polluted_environment",
     )
 

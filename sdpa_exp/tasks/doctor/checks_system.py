@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sdpa_exp.tasks.doctor.faults import recognise
-from sdpa_exp.tasks.doctor.finding import Finding
+from sdpa_exp.tasks.doctor.finding import Finding, note, ok, problem
 from sdpa_exp.tasks.doctor.machine import Machine
 
 # manylinux_2_28: what torch's and flash-attn's wheels are built for.
@@ -16,61 +16,49 @@ def c_library(machine: Machine) -> Finding:
     """The C library, which wheels are built against."""
     name, version = machine.libc
     if machine.system != "Linux":
-        return Finding(check="C library", state="ok", what=f"{machine.system} has its own")
+        return ok(f"{machine.system} has its own")
     if name != "glibc":
-        return Finding(
-            check="C library",
-            state="problem",
-            what=f"it is {name or 'not glibc'}, and torch has wheels for glibc only",
-            next_step="use a distribution with glibc (Debian, Ubuntu, Fedora), or a container of one",
+        return problem(
+            f"it is {name or 'not glibc'}, and torch has wheels for glibc only",
+            "use a distribution with glibc (Debian, Ubuntu, Fedora), or a container of one",
             kind="binary_mismatch",
         )
     numbers = tuple(int(part) for part in version.split(".")[:2])
     if numbers < _MIN_GLIBC:
-        return Finding(
-            check="C library",
-            state="problem",
-            what=f"glibc is {version}, and wheels of torch want {'.'.join(map(str, _MIN_GLIBC))}",
-            next_step="use a newer distribution, or a container of one",
+        return problem(
+            f"glibc is {version}, and wheels of torch want {'.'.join(map(str, _MIN_GLIBC))}",
+            "use a newer distribution, or a container of one",
             kind="binary_mismatch",
         )
-    return Finding(check="C library", state="ok", what=f"glibc {version}")
+    return ok(f"glibc {version}")
 
 
 def write_access(machine: Machine) -> Finding:
     """The folders that a run writes to: its own, and the cache."""
     if machine.unwritable:
         said = "; ".join(f"{folder}: {reason}" for folder, reason in machine.unwritable.items())
-        return Finding(
-            check="write access",
-            state="problem",
-            what=f"can't write {said}",
-            next_step="set hydra.run.dir and SDPA_EXP_CACHE to folders of yours",
-            blocks=True,
-        )
-    return Finding(check="write access", state="ok", what="run folder and cache can be written")
+        return problem(f"can't write {said}", "set hydra.run.dir and SDPA_EXP_CACHE to folders of yours", blocks=True)
+    return ok("run folder and cache can be written")
 
 
 def disk(machine: Machine) -> Finding:
     """Free space where runs are written."""
-    return _free("disk", machine.disk_free_gib, _DISK_NEEDED_GIB, _DISK_COMFORT_GIB, "delete old runs below multirun/")
+    return _free(machine.disk_free_gib, _DISK_NEEDED_GIB, _DISK_COMFORT_GIB, "delete old runs below multirun/")
 
 
 def memory(machine: Machine) -> Finding:
     """Free memory of the machine."""
     step = "close other programs, or set hardware.batch and hardware.workers lower"
-    return _free("memory", machine.memory_free_gib, _MEMORY_NEEDED_GIB, _MEMORY_COMFORT_GIB, step)
+    return _free(machine.memory_free_gib, _MEMORY_NEEDED_GIB, _MEMORY_COMFORT_GIB, step)
 
 
 def tracking_store(machine: Machine) -> Finding:
     """Whether runs can be shown."""
     if machine.store is None:
-        return Finding(check="tracking store", state="ok", what="it can be reached, or is off")
-    return Finding(
-        check="tracking store",
-        state="problem",
-        what=f"the tracking store can't be used: {machine.store}",
-        next_step="start the server, correct tracking.uri, or set tracking=local or tracking=none",
+        return ok("it can be reached, or is off")
+    return problem(
+        f"the tracking store can't be used: {machine.store}",
+        "start the server, correct tracking.uri, or set tracking=local or tracking=none",
         blocks=True,
     )
 
@@ -79,13 +67,12 @@ def network(machine: Machine) -> Finding:
     """Whether pip's index answers; a run needs no network unless it has weights to fetch."""
     needs = f" and {', '.join(machine.needs_network_for)} would be downloaded" if machine.needs_network_for else ""
     if machine.index_error is None:
-        return Finding(check="network", state="ok", what="pip's index answers")
+        return ok("pip's index answers")
     if machine.index_error == "":
-        return Finding(check="network", state="ok", what="not asked")
+        return ok("not asked")
     fault = recognise(machine.index_error)
     words = next((line for line in machine.index_error.splitlines() if recognise(line)), machine.index_error)[:200]
     return Finding(
-        check="network",
         state="problem" if needs else "note",
         what=f"pip's index does not answer{needs}: {words}",
         next_step="check connection, proxy and certificates (HTTPS_PROXY, PIP_INDEX_URL, PIP_CERT); runs work offline",
@@ -94,11 +81,11 @@ def network(machine: Machine) -> Finding:
     )
 
 
-def _free(check: str, free_gib: float, needed_gib: float, comfort_gib: float, step: str) -> Finding:
+def _free(free_gib: float, needed_gib: float, comfort_gib: float, step: str) -> Finding:
     said = f"{free_gib:.1f} GiB free"
     if free_gib < needed_gib:
         what = f"{said}, and a run wants {needed_gib:g}"
-        return Finding(check=check, state="problem", what=what, next_step=step, blocks=True)
+        return problem(what, step, blocks=True)
     if free_gib < comfort_gib:
-        return Finding(check=check, state="note", what=f"{said}, which is little", next_step=step)
-    return Finding(check=check, state="ok", what=said)
+        return note(f"{said}, which is little", step)
+    return ok(said)

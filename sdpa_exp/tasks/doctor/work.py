@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from sdpa_exp.config.plan import Plan
@@ -20,24 +20,24 @@ from sdpa_exp.tasks.doctor.report import render_doctor
 
 DOCTOR_FILE = "doctor.json"
 
-CHECKS: tuple[Callable[[Machine], Finding], ...] = (
-    checks_packages.versions,
-    checks_cuda.gpu,
-    checks_packages.numpy_abi,
-    checks_packages.system_libraries,
-    checks_packages.binaries,
-    checks_packages.clean_environment,
-    checks_packages.flash_attn,
-    checks_cuda.nvcc,
-    checks_cuda.cuda_home,
-    checks_system.c_library,
-    checks_cuda.wsl,
-    checks_system.write_access,
-    checks_system.disk,
-    checks_system.memory,
-    checks_system.tracking_store,
-    checks_system.network,
-)
+CHECKS: dict[str, Callable[[Machine], Finding]] = {
+    "packages": checks_packages.versions,
+    "GPU": checks_cuda.gpu,
+    "NumPy ABI": checks_packages.numpy_abi,
+    "system libraries": checks_packages.system_libraries,
+    "binaries": checks_packages.binaries,
+    "environment": checks_packages.clean_environment,
+    "flash-attn": checks_packages.flash_attn,
+    "nvcc": checks_cuda.nvcc,
+    "CUDA_HOME": checks_cuda.cuda_home,
+    "C library": checks_system.c_library,
+    "WSL": checks_cuda.wsl,
+    "write access": checks_system.write_access,
+    "disk": checks_system.disk,
+    "memory": checks_system.memory,
+    "tracking store": checks_system.tracking_store,
+    "network": checks_system.network,
+}
 
 
 def doctor(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
@@ -81,7 +81,7 @@ def doctor(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
 
 def examine(machine: Machine) -> list[Finding]:
     """Every check's finding, in the order of the table."""
-    return [check(machine) for check in CHECKS]
+    return [replace(check(machine), check=name) for name, check in CHECKS.items()]
 
 
 def obstacles_of(findings: list[Finding], matrix: dict[str, Any] | None, refused: str | None) -> list[str]:
