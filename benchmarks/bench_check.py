@@ -22,7 +22,7 @@ from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.measure.clock import DeviceClock
 from sdpa_exp.measure.warmup import calls_per_sample, warm_up
 from sdpa_exp.runs.environment import collect_environment
-from sdpa_exp.tasks.bench.describe import machine_of
+from sdpa_exp.tasks.bench.machine import machine_of
 from sdpa_exp.tasks.bench.op import forward, forward_backward
 
 TOLERANCE = 0.10

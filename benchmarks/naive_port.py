@@ -27,8 +27,8 @@ from sdpa_exp.measure.drift import ReferenceOperation, drift_of
 from sdpa_exp.measure.interleaved import Contestant, time_interleaved
 from sdpa_exp.measure.warmup import warm_up
 from sdpa_exp.runs.environment import collect_environment
-from sdpa_exp.tasks.bench.describe import machine_of, rules_of
 from sdpa_exp.tasks.bench.kinds import Kind, kinds_of, with_dispatchers
+from sdpa_exp.tasks.bench.machine import machine_of, rules_of
 
 FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
 Forward = Callable[[Any, Tensor], Tensor]

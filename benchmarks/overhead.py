@@ -28,7 +28,7 @@ import yaml
 from benchmarks.overhead_figures import figures, table
 from sdpa_exp.runs.environment import collect_environment
 from sdpa_exp.runs.events import read_events
-from sdpa_exp.tasks.bench.describe import machine_of
+from sdpa_exp.tasks.bench.machine import machine_of
 from sdpa_exp.telemetry.host import HostProbe
 from sdpa_exp.telemetry.probe import Probe
 from sdpa_exp.telemetry.rapl import RaplProbe

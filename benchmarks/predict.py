@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from sdpa_exp.runs.environment import collect_environment
-from sdpa_exp.tasks.bench.describe import machine_of
+from sdpa_exp.tasks.bench.machine import machine_of
 
 _KEEP = ("network", "weights", "imgsz", "conf", "source", "boxes_by", "variants", "not_run", "agreement", "warnings")
 _NUM_CHECKED = 12

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,10 +15,40 @@ from sdpa_exp.injection.trainer import trainer_class
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import write_json_atomic
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.arguments import train_arguments
 from sdpa_exp.tasks.auto import resolve_auto
 from sdpa_exp.tasks.hardware import set_backends
 from sdpa_exp.tasks.preflight import require_backend
+
+_AMP = {"fp32": False, "fp16": True, "bf16": "bf16"}
+_CACHE = {"none": False, "ram": "ram", "disk": "disk"}
+OUTPUT_FOLDER = "train"
+
+
+def train_arguments(plan: Plan, data_yaml: Path) -> dict[str, Any]:
+    """Overrides for Ultralytics' trainer; its output goes to `<run folder>/train`."""
+    recipe = {key: value for key, value in asdict(plan.train).items() if key != "name" and value is not None}
+    hardware = plan.hardware
+    device = hardware.device.removeprefix("cuda:") if hardware.device.startswith("cuda") else hardware.device
+    return {
+        **recipe,
+        "task": "detect",
+        "mode": "train",
+        "model": plan.model.architecture,
+        "pretrained": plan.model.weights or False,
+        "data": str(data_yaml),
+        "seed": plan.seed,
+        "batch": hardware.batch,
+        "workers": hardware.workers,
+        "cache": _CACHE[hardware.cache or "none"],
+        "amp": _AMP[hardware.precision or "fp32"],
+        "channels_last": hardware.channels_last,
+        "device": device,
+        "project": str(plan.run_dir),
+        "name": OUTPUT_FOLDER,
+        "exist_ok": True,
+        "verbose": True,
+    }
+
 
 AUTO_FILE = "auto_choice.json"
 

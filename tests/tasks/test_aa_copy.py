@@ -14,7 +14,7 @@ from sdpa_exp.config.plan import Job
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.injection.trainer import trainer_class
 from sdpa_exp.runs.events import EventLog, read_events
-from sdpa_exp.tasks.arguments import train_arguments
+from sdpa_exp.tasks.training import train_arguments
 from tests.injection.test_perturb import ulps
 from tests.tasks.test_preflight import plan_for
 

@@ -12,7 +12,7 @@ from sdpa_exp.config.plan import Job
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.errors import RunError
 from sdpa_exp.injection.trainer import AttentionTrainer
-from sdpa_exp.tasks.arguments import train_arguments
+from sdpa_exp.tasks.training import train_arguments
 from tests.tasks.test_preflight import plan_for
 
 

@@ -20,8 +20,8 @@ from sdpa_exp.errors import ConfigError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.determinism import reasons_against_strict
 from sdpa_exp.injection.trainer import trainer_class
-from sdpa_exp.tasks.arguments import train_arguments
 from sdpa_exp.tasks.preflight import check_arm
+from sdpa_exp.tasks.training import train_arguments
 from tests.tasks.test_preflight import plan_for
 
 

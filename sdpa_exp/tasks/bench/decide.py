@@ -14,7 +14,7 @@ import numpy as np
 
 from sdpa_exp.measure.interval import MIN_ROUNDS, Ratio, ratio_of
 from sdpa_exp.tasks.bench.arms import FLOOR
-from sdpa_exp.tasks.bench.floor import fastest
+from sdpa_exp.tasks.bench.conclude import fastest
 
 DECISION_FILE = "decision.md"
 _LEVELS = ("op", "module", "inference", "step")

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from sdpa_exp.measure.interval import MIN_ROUNDS
 from sdpa_exp.tasks.bench.arms import FLOOR
+from sdpa_exp.tasks.bench.conclude import fastest
 from sdpa_exp.tasks.bench.decide import gain_text
-from sdpa_exp.tasks.bench.floor import fastest
 
 _SHORT = {"forward": "f", "forward+backward": "f+b"}
 _A = {"step": "a training step", "inference": "an inference"}

@@ -18,17 +18,14 @@ from sdpa_exp.tasks.bench import Bench
 from sdpa_exp.tasks.bench.arms import arms_of, check_baseline
 from sdpa_exp.tasks.bench.budget import Budget, CaseDropped, refuse_too_long
 from sdpa_exp.tasks.bench.case import Case, free_memory
+from sdpa_exp.tasks.bench.conclude import fill_outcome, fit_scaling, floors
 from sdpa_exp.tasks.bench.decide import DECISION_FILE, decide, render_decisions
-from sdpa_exp.tasks.bench.describe import machine_of, rules_of, settings_of
-from sdpa_exp.tasks.bench.floor import floors
-from sdpa_exp.tasks.bench.gpu_state import gpu_state, probe_of
 from sdpa_exp.tasks.bench.grid import all_cases
-from sdpa_exp.tasks.bench.headline import fill_outcome
+from sdpa_exp.tasks.bench.machine import gpu_state, machine_of, probe_of, rules_of, settings_of
 from sdpa_exp.tasks.bench.measure import measure_case
 from sdpa_exp.tasks.bench.plots import draw_plots
 from sdpa_exp.tasks.bench.prove import prove_case
 from sdpa_exp.tasks.bench.report import render_bench
-from sdpa_exp.tasks.bench.scaling import fit_scaling
 
 BENCH_FILE = "bench.json"
 SCHEMA_VERSION = 1

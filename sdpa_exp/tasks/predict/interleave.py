@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sdpa_exp.measure.interleaved import Rounds
 from sdpa_exp.measure.interval import MIN_ROUNDS
 from sdpa_exp.measure.warmup import WINDOW, is_steady
 from sdpa_exp.tasks.predict.arm import Stages
-from sdpa_exp.tasks.predict.samples import FloatArray
 from sdpa_exp.tasks.predict.source import Batch
 
+FloatArray = NDArray[np.float64]
 MAX_WARMUP = 30
 WARMUP_SHARE = 0.5  # of the time limit
 

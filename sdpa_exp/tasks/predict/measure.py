@@ -1,4 +1,8 @@
-"""The figures of one precision, memory format and batch size, as predict.json holds them."""
+"""The figures of one precision, memory format and batch size, as predict.json holds them, and the metrics of the run.
+
+A sample is one batch; its latency is pre + model + post. A percentile that the number of samples can't carry is None:
+the 99th needs a hundred.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,36 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from sdpa_exp.measure.interval import ratio_of
+from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.predict.arm import Arm
-from sdpa_exp.tasks.predict.interleave import Samples
-from sdpa_exp.tasks.predict.samples import STAGES, FloatArray, describe_ms, images_per_s
+from sdpa_exp.tasks.predict.interleave import FloatArray, Samples
 from sdpa_exp.tasks.predict.source import Batch
+
+STAGES = ("pre", "model", "post")
+PERCENTILES = (50, 95, 99)
+
+
+def samples_needed(percentile: int) -> int:
+    """The least number of samples of which one lies above this percentile."""
+    return 1 if percentile == 50 else round(100 / (100 - percentile))
+
+
+def describe_ms(seconds: FloatArray) -> dict[str, float | None]:
+    """Mean, least, largest and the percentiles, in milliseconds."""
+    values = {"mean": float(seconds.mean()), "min": float(seconds.min()), "max": float(seconds.max())}
+    known: dict[str, float | None] = {name: 1e3 * value for name, value in values.items()}
+    for percentile in PERCENTILES:
+        is_enough = len(seconds) >= samples_needed(percentile)
+        known[f"p{percentile}"] = 1e3 * float(np.percentile(seconds, percentile)) if is_enough else None
+    return known
+
+
+def images_per_s(stages_s: FloatArray, batch: int) -> float:
+    """FPS: images over the sum of pre, model and post of all samples, an array (samples, stages)."""
+    return len(stages_s) * batch / float(stages_s.sum())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,3 +123,25 @@ def shapes_of(arm: Arm, batches: Sequence[Batch]) -> dict[tuple[int, ...], Batch
     for batch in batches:
         shapes.setdefault(arm.input_shape(batch), batch)
     return shapes
+
+
+def fill_metrics(content: dict[str, Any], outcome: Outcome) -> None:
+    """Percentiles and FPS of the first variant that the arm ran in, and FPS of the others under their labels."""
+    own = [variant for variant in content["variants"] if content["arm"] in variant["arms"]]
+    for variant in own[:1]:
+        figures = variant["arms"][content["arm"]]
+        for percentile in PERCENTILES:
+            name, value = f"latency_p{percentile}_ms", figures["latency_ms"][f"p{percentile}"]
+            outcome.metrics[name] = value
+            if value is None:
+                outcome.unmeasured[name] = (
+                    f"{variant['label']}: {variant['num_samples']} batches were timed, and this percentile needs "
+                    f"{samples_needed(percentile)}; raise predict.num_batches and predict.time_limit_s"
+                )
+        outcome.metrics["model_p50_ms"] = figures["stages_ms"]["model"]["p50"]
+        outcome.metrics["fps"] = figures["fps"]
+        outcome.metrics["speedup"] = figures["speedup"]["median"] if figures["speedup"] else None
+        if figures["speedup"] is None:
+            outcome.unmeasured["speedup"] = "the arm is the baseline itself, or the baseline did not run beside it"
+    for variant in own[1:]:
+        outcome.metrics[f"{variant['label']}/fps"] = variant["arms"][content["arm"]]["fps"]

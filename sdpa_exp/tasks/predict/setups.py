@@ -1,4 +1,4 @@
-"""What is compared under what: the arms of a run, and the precisions and memory formats each is built for."""
+"""What is compared under what: the arms, the precisions and memory formats, and a predictor for each."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import dataclasses
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
+from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.attention.registry import check
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.injection.layers import Layer, settings_of
-from sdpa_exp.tasks.auto import base_setting
+from sdpa_exp.data.cache import cache_root
+from sdpa_exp.injection.auto import choose
+from sdpa_exp.injection.inject import Choices
+from sdpa_exp.injection.layers import Layer, find_layers, settings_of
+from sdpa_exp.tasks.auto import FOLDER, base_setting
 from sdpa_exp.tasks.hardware import DTYPES
 from sdpa_exp.tasks.predict import Predict
+from sdpa_exp.tasks.predict.arm import Arm, Options
 
 DEFAULT_BASELINE = "stock"
 
@@ -70,3 +76,58 @@ def reasons_against(plan: Plan, backend: str, setup: Setup, layers: list[Layer])
     if setup.precision == "fp16" and torch.device(plan.hardware.device).type == "cpu":
         return ["Ultralytics predicts in fp32 on a CPU, whatever it is asked for"]
     return check(backend, *settings_of(layers, setting_of(plan, setup)))
+
+
+def build_arms(
+    plan: Plan, network: nn.Module, imgsz: int, setup: Setup, *, driver: str | None
+) -> tuple[dict[str, Arm], list[dict[str, str]]]:
+    """The arms that can run, and for each of the others its name, the setup and the reason.
+
+    Args:
+        plan: resolved.
+        network: on the plan's device; not changed.
+        imgsz: edge in pixels.
+        setup: precision and memory format.
+        driver: of the GPU; a choice of `auto` is valid for one.
+
+    Raises:
+        InjectionError: the network has no attention layers.
+    """
+    layers = find_layers(network)
+    options = Options(
+        device=next(network.parameters()).device,
+        imgsz=imgsz,
+        precision=setup.precision,
+        channels_last=setup.channels_last,
+        conf=Predict.of(plan).conf,
+        nms=Predict.of(plan).nms,
+        run_dir=plan.run_dir,
+    )
+    arms: dict[str, Arm] = {}
+    not_run = []
+    for name, backend in arms_of(plan).items():
+        reasons = reasons_against(plan, backend, setup, layers)
+        if not reasons:
+            choices = _choices(plan, network, imgsz, setup, driver) if backend == AUTO_NAME else None
+            arms[name] = Arm(network, backend, options, choices)
+            if setup.channels_last and not arms[name].is_channels_last:
+                del arms[name]
+                reasons = [f"Ultralytics does not offer channels_last on {options.device}"]
+        if reasons:
+            not_run.append({"arm": name, "setup": setup.words, "reason": "; ".join(reasons)})
+    return arms, not_run
+
+
+def _choices(plan: Plan, network: nn.Module, imgsz: int, setup: Setup, driver: str | None) -> Choices:
+    """What auto chooses for inference, at the first batch size."""
+    choice = choose(
+        network,
+        setting_of(plan, setup),
+        device=next(network.parameters()).device,
+        batch=Predict.of(plan).batches[0],
+        imgsz=imgsz,
+        channels_last=bool(setup.channels_last),
+        driver=driver,
+        folder=cache_root() / FOLDER,
+    )
+    return choice.backends

@@ -24,14 +24,12 @@ from sdpa_exp.tasks.hardware import set_backends
 from sdpa_exp.tasks.predict import Predict
 from sdpa_exp.tasks.predict.agreement import compare_outputs
 from sdpa_exp.tasks.predict.arm import OUTPUT_FOLDER, Arm
-from sdpa_exp.tasks.predict.build_arms import build_arms
 from sdpa_exp.tasks.predict.detector import Detector, load_detector
 from sdpa_exp.tasks.predict.figure import Panel, draw_latencies
 from sdpa_exp.tasks.predict.interleave import time_interleaved
-from sdpa_exp.tasks.predict.measure import ROW_NAMES, Variant, shapes_of
-from sdpa_exp.tasks.predict.metrics import fill_metrics
+from sdpa_exp.tasks.predict.measure import ROW_NAMES, Variant, fill_metrics, shapes_of
 from sdpa_exp.tasks.predict.report import render_predict
-from sdpa_exp.tasks.predict.setups import Setup, baseline_of, setups_of
+from sdpa_exp.tasks.predict.setups import Setup, baseline_of, build_arms, setups_of
 from sdpa_exp.tasks.predict.source import Source, read_images, read_source, to_batches
 
 PREDICT_FILE = "predict.json"

@@ -18,7 +18,6 @@ from typing import Any
 from sdpa_exp.errors import RunError
 from sdpa_exp.evidence.labels import LAYER_LABEL
 from sdpa_exp.tasks.profile import parts
-from sdpa_exp.tasks.profile.intervals import Interval, intersection, length, union
 from sdpa_exp.tasks.profile.parts import PARTS, Key
 
 _BACKWARD = "autograd::engine::evaluate_function"
@@ -238,3 +237,37 @@ def _nothing_seen(what: str) -> str:
         f"the profiler saw {what} in the profiled steps; expected all parts of a training step. End other profilers of "
         "this process or machine (nsys, ncu), and see task=verify for whether the attention runs at all."
     )
+
+
+Interval = tuple[float, float]
+
+
+def union(intervals: Iterable[Interval]) -> list[Interval]:
+    """The moments that are in any of the intervals."""
+    merged: list[Interval] = []
+    for start, end in sorted(intervals):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def intersection(some: Sequence[Interval], others: Sequence[Interval]) -> list[Interval]:
+    """The moments that are in both; each sorted and free of overlaps."""
+    both: list[Interval] = []
+    i = j = 0
+    while i < len(some) and j < len(others):
+        start, end = max(some[i][0], others[j][0]), min(some[i][1], others[j][1])
+        if start < end:
+            both.append((start, end))
+        if some[i][1] < others[j][1]:
+            i += 1
+        else:
+            j += 1
+    return both
+
+
+def length(intervals: Iterable[Interval]) -> float:
+    """Their total length."""
+    return sum(end - start for start, end in intervals)

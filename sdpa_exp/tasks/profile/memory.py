@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
-from unittest import mock
 
 import psutil
 import torch
@@ -21,6 +20,7 @@ from sdpa_exp.measure.peaks import Peak, peak_meter
 from sdpa_exp.measure.process_memory import ProcessPeaks
 from sdpa_exp.tasks.profile.saved import SavedTensors, storage_bytes
 from sdpa_exp.tasks.profile.schedule import Stage
+from sdpa_exp.tasks.profile.trace import replaced
 
 _MIB = 2**20
 _NO_CUDA = "CUDA only: here tensors are in the process's own memory"
@@ -92,7 +92,7 @@ class MemorySteps(Stage):
             self._gradients = self._gradient_bytes()
             step()
 
-        self._stack.enter_context(mock.patch.object(trainer, "optimizer_step", optimizer_step))
+        self._stack.enter_context(replaced(trainer, "optimizer_step", optimizer_step))
         before = self._model.register_forward_pre_hook(lambda module, args: self._before_forward(trainer))
         after = self._model.register_forward_hook(lambda module, args, output: self._after_forward())
         self._stack.callback(before.remove)

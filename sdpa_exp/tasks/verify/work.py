@@ -26,9 +26,9 @@ from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.auto import base_setting, resolve_auto
 from sdpa_exp.tasks.hardware import DTYPES
 from sdpa_exp.tasks.network import build, with_backend
-from sdpa_exp.tasks.val_accuracy import val_accuracy
 from sdpa_exp.tasks.verify import Verify
 from sdpa_exp.tasks.verify.report import render_verify
+from sdpa_exp.tasks.verify.val_accuracy import val_accuracy
 
 VERIFY_FILE = "verify.json"
 _DEFAULT_IMGSZ = 640  # Ultralytics' own, where the recipe says nothing

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sdpa_exp.tasks.bench.conclude import exponent, fit_scaling
 from sdpa_exp.tasks.bench.decide import decide, render_decisions
-from sdpa_exp.tasks.bench.scaling import exponent, fit_scaling
 
 
 def content_of(means_s: dict[str, float], *, rounds: int = 20, noise: float = 0.003, **facts: Any) -> dict[str, Any]:

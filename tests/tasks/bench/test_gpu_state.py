@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sdpa_exp.tasks.bench.gpu_state import gpu_state, probe_of
+from sdpa_exp.tasks.bench.machine import gpu_state, probe_of
 
 
 class Said:

@@ -9,8 +9,7 @@ import pytest
 
 from sdpa_exp.evidence.labels import LAYER_LABEL
 from sdpa_exp.tasks.profile import parts
-from sdpa_exp.tasks.profile.attribution import attribute
-from sdpa_exp.tasks.profile.intervals import intersection, length, union
+from sdpa_exp.tasks.profile.attribution import attribute, intersection, length, union
 
 _LAYER = "model.6.attn"
 _BACKWARD = "autograd::engine::evaluate_function: "

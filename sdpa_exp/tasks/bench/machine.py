@@ -1,4 +1,4 @@
-"""The head of a bench.json: machine, settings, and the rules by which it was measured."""
+"""What the figures were measured on, and by which rules; and the state of the GPU around a case."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from sdpa_exp.measure.drift import MAX_DRIFT
 from sdpa_exp.measure.interval import LEVEL, MIN_ROUNDS
 from sdpa_exp.measure.warmup import RULE
 from sdpa_exp.tasks.bench import Bench
+from sdpa_exp.telemetry.probe import Probe
+from sdpa_exp.telemetry.run_telemetry import gpu_probe
+from sdpa_exp.telemetry.throttle import THROTTLING, decode
 
 
 def machine_of(environment: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
@@ -59,3 +62,23 @@ def rules_of(clock: str, reference: str) -> dict[str, str]:
         "drift": f"{reference}, before and after a case; flagged beyond {MAX_DRIFT:.0%}",
         "throttling": "clocks, temperature and throttle reasons of a GPU before and after a case, by NVML",
     }
+
+
+_READ = ("gpu_sm_clock_mhz", "gpu_memory_clock_mhz", "gpu_temperature_c", "gpu_power_w")
+
+
+def probe_of(device: torch.device) -> Probe | None:
+    """NVML for this device; None elsewhere than on CUDA."""
+    if device.type != "cuda":
+        return None
+    return gpu_probe(str(torch.cuda.get_device_properties(device).uuid), os.getpid())
+
+
+def gpu_state(probe: Probe | None) -> dict[str, Any] | None:
+    """What NVML says now; None without it. `throttled` names reasons that make a GPU slower than it could be."""
+    if probe is None:
+        return None
+    values = probe.read()
+    mask = values.get("gpu_throttle_reasons")
+    throttled = None if mask is None else [name for name in decode(int(mask)) if name in THROTTLING]
+    return {**{name: values.get(name) for name in _READ}, "throttled": throttled}
