@@ -9,7 +9,7 @@ need_env
 for service in mlflow proxy; do
   case $(health "$service") in
     healthy) ;;
-    starting) wait_healthy "$service" 240 || die "the server does not come up: see above." ;;
+    starting | unhealthy) wait_healthy "$service" 240 || die "the server does not come up: see above." ;;
     *) die "the server is not up ($service): cd docker && docker compose up -d" ;;
   esac
 done

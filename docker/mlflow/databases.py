@@ -10,10 +10,9 @@ import sys
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psycopg
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from psycopg import sql
 
 RUNS_URI = "postgresql+psycopg://mlflow@db:5432/mlflow"  # as in docker-compose.yml
@@ -60,6 +59,8 @@ def why_not_to_start() -> str | None:
 
 def unknown_schemas(revisions: dict[str, str]) -> list[str]:
     """Of these revisions by database those that the installed MLflow doesn't know: they are of a newer one."""
+    from alembic.util import CommandError
+
     found = []
     for database, revision in revisions.items():
         try:
@@ -74,7 +75,9 @@ def connect(database: str, timeout_s: int = 10) -> psycopg.Connection:
     return psycopg.connect(host="db", user="mlflow", dbname=database, autocommit=True, connect_timeout=timeout_s)
 
 
-def _scripts(database: str) -> ScriptDirectory:
+def _scripts(database: str) -> Any:
+    from alembic.script import ScriptDirectory  # not for the health check, which does without
+
     spec = find_spec("mlflow")
     assert spec is not None
     assert spec.origin is not None

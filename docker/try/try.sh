@@ -8,6 +8,8 @@
 # BUILD_NETWORK=host   where builds have a network only that way
 # TRY_PORT=5099        the port on 127.0.0.1        TRY_OUT=DIR   keep logs, pictures and backups there
 # TRY_IMAGE=1          also build the experiment image (8 GB) and run a sweep in it
+# TRY_ONLY="a b"       after the start only these steps, by the names of their functions (rotates, backs_up, ...)
+# TRY_GO_ON=1          other steps too after a failure
 # TRY_JSON=FILE        write the table there        TRY_ATTACKS_JSON=FILE   and there what the attacks did
 set -uo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -27,10 +29,12 @@ cd "$out" || exit 1
 # Both are for the steps, in other files.
 # shellcheck disable=SC2034
 url=https://127.0.0.1:$port project=sdpa-try-$$
+start_steps="versions secrets refuses_without_secrets builds starts adds_users"
 names=() results=() times=() notes=()
 
 step() { # NAME FUNCTION: its last line of output is the note; the first failure ends the round
   local began=$SECONDS log
+  [[ -z ${TRY_ONLY:-} || " $start_steps goes_down $TRY_ONLY " == *" $2 "* ]] || return 0
   log=$out/$(printf '%02d' ${#names[@]})_$2.log
   printf '%-62s' "$1"
   (set -e; cd "$out"; trap 'echo "line $LINENO failed" >&2' ERR; "$2") >"$log" 2>&1
@@ -40,7 +44,8 @@ step() { # NAME FUNCTION: its last line of output is the note; the first failure
     results+=(FAIL)
     echo "FAIL"
     tail -n 25 "$log"
-    end 1
+    [[ -n ${TRY_GO_ON:-} ]] || end 1
+    return 0
   fi
   results+=(pass)
   echo "pass  ${times[-1]} s"
@@ -108,4 +113,5 @@ step "upgrade: backup, build, schemas, all as before" upgrades
 chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
 if [[ -n $chromium ]]; then step "pages in headless Chromium, over https" shows; else echo "no Chromium here: no pictures"; fi
 step "down" goes_down
-end 0
+[[ " ${results[*]} " != *" FAIL "* ]]
+end $?
