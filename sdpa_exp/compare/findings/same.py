@@ -10,7 +10,7 @@ import numpy as np
 
 from sdpa_exp.compare.findings.caveats import NOTHING_LEARNT
 from sdpa_exp.compare.findings.finding import Finding, listed
-from sdpa_exp.compare.load.curves import TIME_COLUMNS, match_curves
+from sdpa_exp.compare.load.curves import TIME_COLUMNS, shared_values
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
@@ -71,7 +71,7 @@ def identical_curves(group: GroupRuns) -> Iterator[Finding]:
             if len(same) > 1:
                 found[tuple(run.arm for run in same)].append((same[0], same[1]))
     for arms, examples in found.items():
-        matches = [match_curves(a.curves, b.curves) for a, b in examples if a.curves and b.curves]
+        matches = [shared_values(a.curves, b.curves) for a, b in examples if a.curves and b.curves]
         num_values = sum(match.num_values for match in matches)
         epochs = matches[0].num_epochs
         how = "in every recorded digit" if matches[0].precision == "bits" else "to every printed digit"

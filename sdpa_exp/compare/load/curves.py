@@ -13,24 +13,16 @@ from sdpa_exp.compare.load.run import Curves, Precision
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
 TIME_COLUMNS = frozenset({"time", "train_s", "val_s"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class CurveMatch:
-    """What two runs have in common, time aside: epochs, values compared, values that differ."""
+class Shared:
+    """What two runs have in common, time aside: epochs, and values of metrics in them (the epoch's number is one)."""
 
     num_epochs: int
     num_values: int
-    num_different: int
     precision: Precision
-
-    @property
-    def is_identical(self) -> bool:
-        """Whether something was compared and nothing differed."""
-        return self.num_values > 0 and self.num_different == 0
 
 
 def curves_from_epochs(events: Iterable[dict[str, Any]]) -> Curves | None:
@@ -54,25 +46,9 @@ def curves_from_epochs(events: Iterable[dict[str, Any]]) -> Curves | None:
     return Curves(epochs=np.array(epochs), columns=columns, precision="bits")
 
 
-def match_curves(first: Curves, second: Curves) -> CurveMatch:
-    """Compare two runs value by value over their common epochs and columns, time aside. NaN equals NaN."""
-    precision: Precision = "bits" if first.precision == second.precision == "bits" else "printed digits"
-    _, rows_a, rows_b = np.intersect1d(first.epochs, second.epochs, return_indices=True)
+def shared_values(first: Curves, second: Curves) -> Shared:
+    """How much two curves can be compared in."""
+    num_epochs = int(np.intersect1d(first.epochs, second.epochs).size)
     names = (first.columns.keys() & second.columns.keys()) - TIME_COLUMNS
-    num_values = len(rows_a) if names else 0  # the epoch column itself
-    num_different = 0
-    for name in names:
-        a, b = first.columns[name][rows_a], second.columns[name][rows_b]
-        if first.precision != second.precision:
-            a, b = _printed(a), _printed(b)
-        equal = (a == b) | (np.isnan(a) & np.isnan(b))
-        num_values += equal.size
-        num_different += int(equal.size - equal.sum())
-    return CurveMatch(
-        num_epochs=len(rows_a), num_values=num_values, num_different=num_different, precision=precision
-    )  # fmt: skip
-
-
-def _printed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values as results.csv prints them: six significant digits."""
-    return np.array([float(f"{value:.6g}") for value in values])
+    precision: Precision = "bits" if first.precision == second.precision == "bits" else "printed digits"
+    return Shared(num_epochs=num_epochs, num_values=num_epochs * (1 + len(names)) if names else 0, precision=precision)
