@@ -17,6 +17,7 @@ from sdpa_exp.evidence.compiled import CompiledEvidence
 from sdpa_exp.evidence.kernels import LABELS, OWN_CODE
 from sdpa_exp.evidence.operands import BACKEND_CALL, OperandRecorder, ProductCall
 from sdpa_exp.evidence.profile import Seen, profile_layers
+from sdpa_exp.evidence.text import attestation_text
 from sdpa_exp.injection.inject import injected_backend, layer_backend
 from sdpa_exp.injection.layers import Layer, family_of, find_layers
 
@@ -84,6 +85,10 @@ class Attestation:
     def to_dict(self) -> dict[str, Any]:
         """Everything, for attestation.json."""
         return {**self.summary(), "evidence": [asdict(item) for item in self.evidence]}
+
+    def __str__(self) -> str:
+        """A short table of what ran, and the verdict."""
+        return attestation_text(self.summary())
 
     def raise_if_wrong(self) -> None:
         """Raise when requested and executed differ.

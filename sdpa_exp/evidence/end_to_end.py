@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sdpa_exp.attention.requirements import dtype_name
-from sdpa_exp.evidence.equivalence import autocast_to
+from sdpa_exp.evidence.layer_run import autocast_to
 from sdpa_exp.injection.inject import Choices, inject
 
 _NOISE_SEED = 0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sdpa_exp.evidence.attest import LayerEvidence, attest_call
-from sdpa_exp.evidence.equivalence import autocast_to
+from sdpa_exp.evidence.layer_run import autocast_to
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -16,7 +16,7 @@ from sdpa_exp.tasks.verify.report import render_verify
 from sdpa_exp.tasks.verify.work import verify
 from tests.tasks.in_process import run_task
 
-PLANTED = "tests.evidence.test_equivalence"
+PLANTED = "tests.evidence.faults"
 TINY = (
     "task=verify",
     "hardware=cpu",
@@ -45,7 +45,10 @@ def test_an_honest_arm_passes_per_layer_and_precision_and_end_to_end(tmp_path: P
     assert content["ok"]
     assert {(layer["precision"]) for layer in content["layers"]} == {"fp32", "bf16"}
     assert len(content["layers"]) == 2 * 8
-    assert [part["name"] for part in content["layers"][0]["parts"]] == ["forward", "grad_input", "grad_params"]
+    assert [part["name"] for part in content["layers"][0]["parts"]] == [
+        *("product", "grad_q", "grad_k", "grad_v"),
+        *("forward", "grad_input", "grad_params"),
+    ]
     fp32, bf16 = content["end_to_end"]
     assert fp32["loss_backend"] == pytest.approx(fp32["loss_stock"], rel=1e-4)
     assert fp32["loss_stock"] > 0
@@ -72,7 +75,7 @@ def test_given_weights_are_evaluated_with_both_arms(tmp_path: Path) -> None:
     assert content["weights"] == str(tmp_path / "best.pt")
 
 
-@pytest.mark.parametrize("fault", ["WRONG_SCALE", "TRANSPOSED", "SILENT_CAST"])
+@pytest.mark.parametrize("fault", ["SCALE_OFF_BY_A_THOUSANDTH", "TOKENS_MAJOR", "CAST_TO_BF16"])
 def test_a_planted_fault_fails_the_run_after_everything_is_written(fault: str, tmp_path: Path) -> None:
     backend = f"attention.backend='{PLANTED}:{fault}'"
     with pytest.raises(EquivalenceError, match=r"8 of 8 layers are wrong\. Look for a wrong scale"):
@@ -95,6 +98,19 @@ def test_a_backend_that_is_equal_because_it_is_another_one_is_caught(tmp_path: P
 def test_an_arm_that_cannot_run_in_any_precision_is_refused_with_reasons(tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailable, match="attention=efficient can't run here: in fp32: it has no CPU kernel"):
         run(tmp_path, "attention=efficient")
+
+
+def test_one_image_shows_where_stock_is_wrong_and_passes_an_arm_that_is_right(tmp_path: Path) -> None:
+    """Where this PyTorch has the fault; without it the report has no such line."""
+    outcome, content = run(tmp_path, "attention=flash", "verify.num_images=1", "verify.precisions=[fp32]")
+    assert content["ok"]
+    report = " ".join((tmp_path / "report.txt").read_text().split())
+    codes = [warning["code"] for warning in outcome.warnings]
+    assert ("stock_is_wrong" in codes) == ("Stock is wrong at" in report) == bool(content["stock_faults"])
+    for fault in content["stock_faults"]:
+        assert fault["severity"] == "error"
+        assert fault["form"] == "NCHW"
+        assert fault["operation"] == "backward of qkv.bn (BatchNorm2d)"
 
 
 @pytest.mark.parametrize("columns", [80, 140])

@@ -22,12 +22,12 @@ class Verify(Task):
     weights: Optional[str] = field(default=None, metadata=PATH)  # noqa: UP045 - OmegaConf reads it at run time
     precisions: Optional[list[str]] = None  # noqa: UP045
     num_images: int = 4
-    max_ratio: float = 2.0
+    max_ratio: float = 6.0
 
     def check(self, plan: Plan) -> None:
         """Numbers, precisions, and weights that are there."""
         at_least("verify.num_images", self.num_images, 1, "Set verify.num_images=4.")
-        at_least("verify.max_ratio", self.max_ratio, 1, "Set verify.max_ratio=2, the rule of this project.")
+        at_least("verify.max_ratio", self.max_ratio, 1, "Set verify.max_ratio=6, the rule of this project.")
         for precision in self.precisions or ():
             one_of("verify.precisions", precision, PRECISIONS)
         if self.precisions == []:

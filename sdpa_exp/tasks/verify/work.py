@@ -16,7 +16,8 @@ from sdpa_exp.data.real_batch import real_batch
 from sdpa_exp.errors import BackendUnavailable
 from sdpa_exp.evidence.attest import Attestation, judge
 from sdpa_exp.evidence.end_to_end import EndToEnd, compare_end_to_end
-from sdpa_exp.evidence.equivalence import capture_calls, compare_layers
+from sdpa_exp.evidence.equivalence import compare_layers, versions
+from sdpa_exp.evidence.layer_run import capture_calls
 from sdpa_exp.evidence.rule import Equivalence, LayerEquivalence
 from sdpa_exp.evidence.training_step import attest_training_step
 from sdpa_exp.injection.layers import Layer, find_layers, settings_of
@@ -81,7 +82,9 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
         end_to_end.append(compare_end_to_end(network, backend, batch, dtype=dtype, choices=choices))
         # A backend that is never called would be perfectly equal to stock.
         evidence += attest_training_step(tested, batch["img"], precision=name)
-    equivalence = Equivalence(backend=backend, max_ratio=options.max_ratio, layers=tuple(found))
+    equivalence = Equivalence(
+        backend=backend, max_ratio=options.max_ratio, layers=tuple(found), versions=versions(device)
+    )
     attestation = judge(evidence, find_layers(tested))
 
     accuracy: dict[str, dict[str, float]] | None = None
@@ -92,6 +95,8 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
         }
     else:
         outcome.warn(event_log, "accuracy_not_compared", _NO_ACCURACY)
+    if equivalence.stock_faults:
+        outcome.warn(event_log, "stock_is_wrong", str(equivalence.stock_faults[0]))
     _fill(outcome, event_log, equivalence, attestation)
     content = {
         **equivalence.to_dict(),
