@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,9 +25,18 @@ from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.attention.requirements import dtype_name
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.evidence.error_model import Rounding
-from sdpa_exp.evidence.layer_run import DTYPES, FORMATS, LayerCall, as_stock, capture_calls, capture_operands, run_layer
+from sdpa_exp.evidence.layer_run import (
+    DTYPES,
+    FORMATS,
+    LayerCall,
+    Values,
+    as_stock,
+    capture_calls,
+    capture_operands,
+    run_layer,
+)
 from sdpa_exp.evidence.product import PRODUCT_PARTS, Computations, compare_product
-from sdpa_exp.evidence.reference import checked_reference
+from sdpa_exp.evidence.reference import Reference, checked_reference
 from sdpa_exp.evidence.rule import MAX_RATIO, Equivalence, Error, LayerEquivalence, Part
 from sdpa_exp.injection.inject import Choices, inject, injected_backend, layer_backend
 from sdpa_exp.injection.layers import Layer, find_layers
@@ -113,22 +123,50 @@ def compare_layer(
         dtype: the precision of the computation; a half precision runs under autocast, with inputs rounded to it.
         max_ratio: the rule's factor.
     """
+    return judge_layer(prepare_layer(plain, call, dtype), tested, call, dtype=dtype, max_ratio=max_ratio)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What a layer is compared with, whatever the backend: its truth, what the precision explains, and plain runs."""
+
+    truth: Reference
+    explained: Values
+    plain: dict[str, Values]
+
+
+def prepare_layer(plain: nn.Module, call: LayerCall, dtype: torch.dtype) -> Prepared:
+    """Compute what a layer is compared with; arguments as in `compare_layer`."""
     truth = checked_reference(plain, call, dtype)
     with Rounding(dtype, seed=_ROUNDING_SEED):
         explained = run_layer(truth.module, truth.call, dtype, in_fp64=True)
     forms = {name: call.laid_out(name) for name in FORMATS} if call.has_images else {"as given": call}
-    by_plain = {name: run_layer(plain, each, dtype) for name, each in forms.items()}
-    got = run_layer(tested.module, call, dtype)
+    return Prepared(
+        truth=truth,
+        explained=explained,
+        plain={name: run_layer(plain, each, dtype) for name, each in forms.items()},
+    )
+
+
+def judge_layer(
+    prepared: Prepared, tested: Layer, call: LayerCall, *, dtype: torch.dtype, max_ratio: float
+) -> LayerEquivalence:
+    """Run a layer with its backend and judge it; arguments as in `compare_layer`."""
     parts = []
     function = get_backend(layer_backend(tested)).function
     operands = capture_operands(tested.module, call, dtype) if function is not None else None
     if function is not None and operands is not None:
         product = compare_product(function, operands, tested.head_dim_qk**-0.5, dtype)
         parts += [_part(name, product, max_ratio) for name in PRODUCT_PARTS]
-    whole = Computations(truth=truth.values, explained=explained, tested=got, plain=by_plain)
-    parts += [_part(name, whole, max_ratio) for name in truth.values]
+    whole = Computations(
+        truth=prepared.truth.values,
+        explained=prepared.explained,
+        tested=run_layer(tested.module, call, dtype),
+        plain=prepared.plain,
+    )
+    parts += [_part(name, whole, max_ratio) for name in whole.truth]
     return LayerEquivalence(
-        layer=tested.name, precision=dtype_name(dtype), parts=tuple(parts), reference_faults=truth.faults
+        layer=tested.name, precision=dtype_name(dtype), parts=tuple(parts), reference_faults=prepared.truth.faults
     )
 
 

@@ -21,14 +21,15 @@ def equivalence_table(content: dict[str, Any]) -> Table:
     table = Table(
         box=SIMPLE,
         title=f"error to a checked fp64 truth, in units of what the precision explains; expected at most "
-        f"{content['max_ratio']:g}",
+        f"{content['max_ratio']:g}.\nRoot mean square and largest are judged; error and allowed are the worse of them, "
+        "shares of the largest value.",
         title_justify="left",
         pad_edge=False,
-        collapse_padding=True,
+        padding=0,
     )
     table.add_column("layer", overflow="fold")
     table.add_column("dtype", no_wrap=True)
-    for name in ("error", "explained", "product", "its grads", "output", "grad in", "grad par", "stock"):
+    for name in ("error", "allowed", "product", "its grads", "output", "grad in", "grad par", "stock"):
         table.add_column(name, justify="right", min_width=5)
     table.add_column("", no_wrap=True)
     before = content["layers"][0]["precision"] if content["layers"] else None
@@ -46,8 +47,7 @@ def equivalence_table(content: dict[str, Any]) -> Table:
         table.add_row(
             layer["layer"].removeprefix("model."),
             layer["precision"],
-            f"{worst['error']['largest']:.1e}",
-            f"{worst['explained']['largest']:.1e}",
+            *(f"{number:.1e}" for number in _judged(worst)),
             one("product"),
             _times(_largest(grads)) if grads else "-",
             *map(one, ("forward", "grad_input", "grad_params")),
@@ -90,12 +90,8 @@ def verdict(content: dict[str, Any]) -> str:
 
 def attestation_text(summary: dict[str, Any]) -> str:
     """An attestation's table: stage by stage, at how many layers which kernel ran; `summary` as Attestation has it."""
-    table = Table(
-        box=SIMPLE,
-        title=f"attention={summary['requested']}: kernels that ran, by number of layers ({summary['num_layers']})",
-        title_justify="left",
-        pad_edge=False,
-    )
+    title = f"attention={summary['requested']}: kernels that ran, by number of layers ({summary['num_layers']})"
+    table = Table(box=SIMPLE, pad_edge=False)
     table.add_column("stage")
     table.add_column("ran")
     for stage, kernels in summary["executed"].items():
@@ -105,7 +101,7 @@ def attestation_text(summary: dict[str, Any]) -> str:
     shown = [f"- {text}" for text in mismatches[:5]]
     more = [f"- and {len(mismatches) - 5} more"] if len(mismatches) > 5 else []
     ending = "verdict: NOT AS ASKED" if mismatches else "verdict: everything ran as asked"
-    return text_of(table, *shown, *more, ending)
+    return text_of(title, table, *shown, *more, ending)
 
 
 def text_of(*parts: Table | str) -> str:
@@ -118,6 +114,13 @@ def text_of(*parts: Table | str) -> str:
 
 def _worst(parts: list[dict[str, Any]], key: str) -> dict[str, Any]:
     return max(parts, key=lambda part: _sortable(part[key]))
+
+
+def _judged(part: dict[str, Any]) -> tuple[float, float]:
+    """The error of a part and what was allowed, for the root mean square or the largest, whichever is worse."""
+    error, explained = part["error"], part["explained"]
+    kind = max(("rms", "largest"), key=lambda kind: _sortable(error[kind] / (explained[kind] or 1e-300)))
+    return error[kind], part["max_ratio"] * explained[kind]
 
 
 def _largest(values: list[float]) -> float:

@@ -1,0 +1,168 @@
+"""Does verify's rule pass what is right and find what is wrong? Honest cases and planted faults, one JSON.
+
+python -m benchmarks.calibrate_verify benchmarks/results/verify_calibration_cpu.json --best-pt best.pt --images folder
+
+A case is one layer with one backend in one setting: a fresh or trained model, 1 to 16 images, 160 to 1280 px, both
+memory formats, three precisions. The file is rewritten after every setting, so that an interrupted run
+keeps what it has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sdpa_exp import Attention
+from sdpa_exp.evidence.equivalence import judge_layer, prepare_layer, versions
+from sdpa_exp.evidence.layer_run import DTYPES, FORMATS, as_stock, capture_calls
+from sdpa_exp.evidence.rule import MAX_RATIO, LayerEquivalence, largest_of
+from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.inject import inject
+from sdpa_exp.injection.layers import find_layers
+from tests.evidence.faults import FAULTS
+
+HONEST = ("stock_fixed", "eager", "sdpa", "flash", "math")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A model on images. `layers`: how many of its layers, spread over all."""
+
+    model: str
+    images: int
+    px: int
+    precisions: tuple[str, ...] = ("fp32", "bf16", "fp16")
+    formats: tuple[str, ...] = tuple(FORMATS)
+    layers: int = 2
+    weights: str = "fresh"
+
+
+_NCHW = ("NCHW",)
+SETTINGS = (
+    Setting(model="yolo12n.yaml", images=2, px=160),
+    Setting(model="yolo12n.yaml", images=4, px=320, precisions=("fp32",), formats=_NCHW, layers=8, weights="trained"),
+    Setting(model="yolo12n.yaml", images=4, px=416, precisions=("fp32",), formats=_NCHW, layers=8, weights="trained"),
+    Setting(model="yolo12n.yaml", images=1, px=160),
+    Setting(model="vit", images=3, px=0),
+    Setting(model="yolo11n.yaml", images=2, px=160),
+    Setting(model="yolo12n.yaml", images=16, px=160, precisions=("fp32", "bf16")),
+    Setting(model="yolo12n.yaml", images=1, px=640, precisions=("fp32", "bf16"), formats=_NCHW),
+    Setting(model="yolo12s.yaml", images=2, px=160, precisions=("fp32", "bf16"), formats=_NCHW),
+    Setting(model="rtdetr-l.yaml", images=1, px=160, precisions=("fp32", "bf16"), formats=_NCHW),
+    Setting(model="yolo12n.yaml", images=4, px=320, precisions=("bf16", "fp16"), formats=_NCHW, weights="trained"),
+    Setting(model="yolo12n.yaml", images=1, px=1280, precisions=("fp32",), formats=_NCHW),
+)
+
+
+def main() -> None:
+    """Run all settings, write the file after each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--best-pt", type=Path, help="trained weights; without them the trained settings are left out")
+    parser.add_argument("--images", type=Path, help="a folder of images; without it they are noise")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    content: dict[str, Any] = {
+        "command": "python -m benchmarks.calibrate_verify " + " ".join(sys.argv[1:]),
+        "versions": versions(torch.device("cpu")),
+        "max_ratio": MAX_RATIO,
+        "honest": [],
+        "planted": [],
+    }
+    for setting in SETTINGS:
+        if setting.weights == "trained" and args.best_pt is None:
+            continue
+        start = time.monotonic()
+        network, images = _model(setting, args.best_pt, args.images)
+        for memory_format in setting.formats:
+            for row in _rows(network, images, setting, memory_format):
+                content["planted" if row["backend"] in FAULTS else "honest"].append(row)
+        content["summary"] = _summary(content)
+        args.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        print(f"{setting}: {time.monotonic() - start:.0f} s; {content['summary']}", flush=True)
+
+
+def _model(setting: Setting, best_pt: Path | None, folder: Path | None) -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(0)
+    if setting.model == "vit":
+        return nn.Sequential(Attention(64, 4), Attention(64, 4)), torch.randn(setting.images, 50, 64)
+    if setting.weights == "trained":
+        checkpoint = torch.load(str(best_pt), map_location="cpu", weights_only=False)
+        network = (checkpoint.get("ema") or checkpoint["model"]).float()
+    else:
+        network = build_network(setting.model, 3)
+    files = sorted(folder.glob("*.jpg"))[: setting.images] if folder else []
+    if not files:
+        return network, torch.rand(setting.images, 3, setting.px, setting.px)
+    pictures = [cv2.resize(np.asarray(cv2.imread(str(file))), (setting.px, setting.px))[:, :, ::-1] for file in files]
+    return network, torch.from_numpy(np.stack(pictures).copy()).permute(0, 3, 1, 2).float() / 255
+
+
+def _rows(network: nn.Module, images: Tensor, setting: Setting, memory_format: str) -> Iterator[dict[str, Any]]:
+    network = copy.deepcopy(network)
+    if images.ndim == 4:
+        network = network.to(memory_format=FORMATS[memory_format])
+        images = images.contiguous(memory_format=FORMATS[memory_format])
+    calls = capture_calls(network, images)
+    plain = {layer.name: layer.module for layer in find_layers(as_stock(network).train())}
+    names = list(plain)[:: max(1, len(plain) // setting.layers)][: setting.layers]
+    for precision in setting.precisions:
+        dtype = DTYPES[precision]
+        prepared = {name: prepare_layer(plain[name], calls[name], dtype) for name in names}
+        # Where one image has one area, no area can be shifted; larger sizes would only take longer.
+        plants = FAULTS if precision == "fp32" and setting.images > 1 and setting.px in (0, 160, 320) else []
+        for backend in (*HONEST, *plants):
+            tested = copy.deepcopy(network).train()
+            inject(tested, f"tests.evidence.faults:{backend}" if backend in FAULTS else backend)
+            for layer in find_layers(tested):
+                if layer.name in names:
+                    found = judge_layer(
+                        prepared[layer.name], layer, calls[layer.name], dtype=dtype, max_ratio=MAX_RATIO
+                    )
+                    yield _row(found, setting, memory_format, backend)
+
+
+def _row(found: LayerEquivalence, setting: Setting, memory_format: str, backend: str) -> dict[str, Any]:
+    ratios = {part.name: float(f"{part.ratio:.3g}") for part in found.parts}
+    return {
+        "model": setting.model.removesuffix(".yaml"),
+        "weights": setting.weights,
+        "images": setting.images,
+        "px": setting.px,
+        "format": memory_format,
+        "precision": found.precision,
+        "layer": found.layer,
+        "backend": backend,
+        "ok": found.ok,
+        "worst_ratio": float(f"{largest_of(part.ratio for part in found.parts):.3g}"),
+        "worst_part": max(ratios, key=lambda name: ratios[name]),
+        "stock_ratio": float(f"{largest_of(part.plain_ratio for part in found.parts):.3g}"),
+    }
+
+
+def _summary(content: dict[str, Any]) -> dict[str, Any]:
+    honest, planted = content["honest"], content["planted"]
+    return {
+        "num_honest": len(honest),
+        "num_honest_called_wrong": sum(not row["ok"] for row in honest),
+        "largest_honest_ratio": max((row["worst_ratio"] for row in honest), default=None),
+        "num_planted": len(planted),
+        "num_planted_missed": sum(row["ok"] for row in planted),
+        "smallest_planted_ratio": min((row["worst_ratio"] for row in planted if row["worst_ratio"] > 0), default=None),
+    }
+
+
+if __name__ == "__main__":
+    main()
