@@ -16,6 +16,7 @@ from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import write_json_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.auto import resolve_auto
+from sdpa_exp.tasks.batch_norm import CODE, batch_norm_warning
 from sdpa_exp.tasks.hardware import set_backends
 from sdpa_exp.tasks.preflight import require_backend
 
@@ -78,6 +79,9 @@ def set_up_training(plan: Plan, event_log: EventLog, outcome: Outcome, **changed
     prepared = prepare(plan.dataset, split=plan.train.split)
     for message in prepared.warnings:
         outcome.warn(event_log, "data_set", message)
+    wrong = batch_norm_warning(plan, num_train_images=prepared.num_train_images)
+    if wrong is not None:
+        outcome.warn(event_log, CODE, wrong)
     outcome.digests["data_set"] = prepared.digest
     set_backends(plan.hardware)
     arguments = train_arguments(plan, prepared.yaml_path) | changed
