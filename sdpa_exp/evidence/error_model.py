@@ -6,6 +6,9 @@ backward, at the conditioning that they have. Nothing in it was measured on a ma
 
 - An elementwise operation: relative error of at most u (Higham, Accuracy and Stability of Numerical Algorithms, 2nd
   ed. 2002, eq. 2.4), u = 2^-24 in fp32, 2^-11 in fp16, 2^-8 in bf16; in fp16 at least half a subnormal step.
+- An exponential: 20 units in the last place more, which PyTorch's fused CPU kernels allow themselves (`exp_u20` in
+  aten/src/ATen/cpu/vec/vec512/vec512_float.h, "a faster version of exp with ULP=20"); CUDA's `__expf` needs 2, and 1.2
+  more for every unit of its argument (CUDA C++ Programming Guide, intrinsic functions).
 - A sum or inner product of n terms: sqrt(n) u times the root of the sum of the squared terms, the size that
   accumulated roundings have when they are independent (Higham and Mary, A New Approach to Probabilistic Rounding Error
   Analysis, SIAM J. Sci. Comput. 41(5), 2019). Half precisions accumulate in fp32, and round operands and result.
@@ -24,11 +27,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._decomp import core_aten_decompositions
+from torch._decomp import core_aten_decompositions, decomposition_table
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 _U = {torch.float32: 2.0**-24, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}
+_EXPONENTIAL = 20 * torch.finfo(torch.float32).eps
 _SMALLEST_STEP = {torch.float16: 2.0**-25}
 _aten = torch.ops.aten
 # Operation -> number of terms in each of its sums, from its arguments.
@@ -37,6 +41,14 @@ _PRODUCTS: dict[Any, Callable[..., float]] = {
     _aten.bmm.default: lambda a, b: a.shape[-1],
     _aten.convolution.default: lambda x, w, *_: w[0].numel(),
 }
+_MADE_OF_OTHERS = (
+    _aten._softmax.default,
+    _aten._softmax_backward_data.default,
+    _aten.native_batch_norm.default,
+    _aten.native_batch_norm_backward.default,
+    _aten.native_layer_norm.default,
+    _aten.native_layer_norm_backward.default,
+)
 _SUMS = {_aten.sum.dim_IntList, _aten.mean.dim, _aten.sum.default, _aten.mean.default}
 _EXACT = {
     "clone", "copy_", "_to_copy", "zeros_like", "ones_like", "empty_like", "new_zeros", "neg", "amax", "cat", "fill_",
@@ -60,7 +72,7 @@ class Rounding(TorchDispatchMode):
         self._is_half = dtype is not torch.float32
         self._seed = seed
         self._generators: dict[torch.device, torch.Generator] = {}
-        self._decompositions = core_aten_decompositions()
+        self._decompositions = core_aten_decompositions() | {op: decomposition_table[op] for op in _MADE_OF_OTHERS}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation, and disturb what it gives."""
@@ -83,6 +95,8 @@ class Rounding(TorchDispatchMode):
             scale = 1.0 if "sum" in func.name() else 1 / terms  # a mean is a sum, scaled
             squares = func(args[0] ** 2, *args[1:], **kwargs) * scale
             out = out + self._noise(out) * self._u_sum * math.sqrt(terms) * squares.sqrt()
+        if func is _aten.exp.default:
+            out = out * (1 + _EXPONENTIAL * self._noise(out))
         return out.add_(self._error(out)) if func._schema.is_mutable else self._stored(out)
 
     def _product(self, func: Any, args: Any, terms: float) -> Tensor:
