@@ -50,19 +50,20 @@ class Setting:
 
 
 _NCHW = ("NCHW",)
+_FP32 = ("fp32",)
 SETTINGS = (
-    Setting(model="yolo12n.yaml", images=2, px=160),
-    Setting(model="yolo12n.yaml", images=4, px=320, precisions=("fp32",), formats=_NCHW, layers=8, weights="trained"),
-    Setting(model="yolo12n.yaml", images=4, px=416, precisions=("fp32",), formats=_NCHW, layers=8, weights="trained"),
+    Setting(model="yolo12n.yaml", images=4, px=320, precisions=_FP32, formats=_NCHW, layers=8, weights="trained"),
+    Setting(model="yolo12n.yaml", images=4, px=416, precisions=_FP32, formats=_NCHW, layers=8, weights="trained"),
+    Setting(model="vit", images=3, px=0, formats=_NCHW),
     Setting(model="yolo12n.yaml", images=1, px=160),
-    Setting(model="vit", images=3, px=0),
-    Setting(model="yolo11n.yaml", images=2, px=160),
-    Setting(model="yolo12n.yaml", images=16, px=160, precisions=("fp32", "bf16")),
+    Setting(model="yolo12n.yaml", images=2, px=160),
+    Setting(model="yolo11n.yaml", images=2, px=160, precisions=("fp32", "bf16")),
+    Setting(model="yolo12n.yaml", images=1, px=1280, precisions=_FP32, formats=_NCHW),
+    Setting(model="yolo12n.yaml", images=16, px=160, precisions=_FP32, formats=_NCHW),
     Setting(model="yolo12n.yaml", images=1, px=640, precisions=("fp32", "bf16"), formats=_NCHW),
     Setting(model="yolo12s.yaml", images=2, px=160, precisions=("fp32", "bf16"), formats=_NCHW),
     Setting(model="rtdetr-l.yaml", images=1, px=160, precisions=("fp32", "bf16"), formats=_NCHW),
     Setting(model="yolo12n.yaml", images=4, px=320, precisions=("bf16", "fp16"), formats=_NCHW, weights="trained"),
-    Setting(model="yolo12n.yaml", images=1, px=1280, precisions=("fp32",), formats=_NCHW),
 )
 
 
@@ -127,7 +128,7 @@ def _rows(network: nn.Module, images: Tensor, setting: Setting, memory_format: s
             tested = copy.deepcopy(network).train()
             inject(tested, f"tests.evidence.faults:{backend}" if backend in FAULTS else backend)
             for layer in find_layers(tested):
-                if layer.name in names:
+                if layer.name in (names[:2] if backend in FAULTS else names):
                     found = judge_layer(
                         prepared[layer.name], layer, calls[layer.name], dtype=dtype, max_ratio=MAX_RATIO
                     )
