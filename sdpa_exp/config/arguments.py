@@ -9,13 +9,36 @@ from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from typing import NoReturn
 
-from hydra._internal.utils import get_args_parser
-
 from sdpa_exp.config.schema import Config
 from sdpa_exp.errors import ConfigError
 
 # `dataset` has no schema of its own in Config; its option brings one.
 GROUPS = (*(field.name for field in fields(Config) if field.default_factory is not MISSING), "dataset", "seeds")
+
+# The command line of hydra-core 1.3, which has no public list of it; a test holds them together.
+_SWITCHES = (
+    ("--help", "-h"), ("--hydra-help",), ("--version",), ("--resolve",), ("--run", "-r"), ("--multirun", "-m"),
+    ("--shell-completion", "-sc"),
+)  # fmt: skip
+_WITH_A_VALUE = (
+    ("--package", "-p"), ("--config-path", "-cp"), ("--config-name", "-cn"), ("--config-dir", "-cd"),
+    ("--experimental-rerun",),
+)  # fmt: skip
+_CFG, _INFO = ("--cfg", "-c"), ("--info", "-i")
+FLAGS = frozenset(flag for flags in (*_SWITCHES, *_WITH_A_VALUE, _CFG, _INFO) for flag in flags)
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(add_help=False)
+    parser.add_argument("overrides", nargs="*")
+    for flags in _SWITCHES:
+        parser.add_argument(*flags, action="store_true")
+    for flags in _WITH_A_VALUE:
+        parser.add_argument(*flags)
+    parser.add_argument(*_CFG, choices=("job", "hydra", "all"))
+    info = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+    parser.add_argument(*_INFO, nargs="?", const="all", choices=info)
+    return parser
 
 
 def check_arguments(arguments: Sequence[str]) -> list[str]:
@@ -29,14 +52,13 @@ def check_arguments(arguments: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: an unknown option, options that exclude each other, a group set to null or to a list.
     """
-    parser: ArgumentParser = get_args_parser()
-    flags = [flag for action in parser._actions for flag in action.option_strings]
+    parser = _parser()
 
     def refuse(message: str) -> NoReturn:
-        unknown = next((word for word in arguments if word[:1] == "-" and word.partition("=")[0] not in flags), None)
+        unknown = next((word for word in arguments if word[:1] == "-" and word.partition("=")[0] not in FLAGS), None)
         if unknown is None:
             raise ConfigError(f"The command line can't be read: {message}. See --help.")
-        near = get_close_matches(unknown, flags, n=1)
+        near = get_close_matches(unknown, sorted(FLAGS), n=1)
         step = f"Did you mean {near[0]}?" if near else "See --help and --hydra-help."
         raise ConfigError(f"There is no option {unknown}: expected -m, --cfg job, --config-dir DIR or --help. {step}")
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import filter_overrides
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sdpa_exp.config.compose import plan_from_config
@@ -19,7 +22,7 @@ from sdpa_exp.config.plan import Job, Plan
 
 def is_enumerable(config: DictConfig) -> bool:
     """Whether the jobs are known before the sweep: another sweeper than the basic one chooses as it goes."""
-    return str(config.hydra.sweeper.get("_target_", "")).endswith(f".{BasicSweeper.__name__}")
+    return str(config.hydra.sweeper.get("_target_", "")).endswith(".BasicSweeper")
 
 
 def expand_sweep(config: DictConfig, loader: ConfigLoader, command: str) -> list[Plan]:
@@ -35,8 +38,7 @@ def expand_sweep(config: DictConfig, loader: ConfigLoader, command: str) -> list
     lines = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
     lines += [str(line) for line in config.hydra.overrides.task]
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(lines)
-    batches = BasicSweeper.split_arguments(overrides, sweeper.get("max_batch_size"))
-    jobs = [job for batch in batches for job in batch]
+    jobs = combinations(overrides)
     folder = str(sweep_dir(config))
     return [
         _plan(
@@ -54,6 +56,27 @@ def expand_sweep(config: DictConfig, loader: ConfigLoader, command: str) -> list
         )
         for num, job in enumerate(jobs)
     ]
+
+
+def combinations(overrides: Sequence[Override]) -> list[list[str]]:
+    """The overrides of every job, as Hydra's basic sweeper combines them: the last key varies fastest.
+
+    Raises:
+        HydraException: an interval, which only another sweeper can draw from.
+    """
+    axes: dict[str, list[str]] = {}
+    for override in overrides:
+        if not override.is_sweep_override():
+            values = [str(override.get_value_element_as_str())]
+        elif override.is_discrete_sweep():
+            values = [str(value) for value in override.sweep_string_iterator()]
+        else:
+            raise HydraException(
+                f"{override.input_line} names an interval: expected single values, separated by commas"
+            )
+        key = override.get_key_element()
+        axes[key] = [f"{key}={value}" for value in values]
+    return [list(job) for job in itertools.product(*axes.values())]
 
 
 def _plan(config: DictConfig, loader: ConfigLoader, overrides: list[str], job: Job) -> Plan:
