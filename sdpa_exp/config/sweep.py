@@ -12,12 +12,12 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import filter_overrides
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sdpa_exp.config.compose import plan_from_config
 from sdpa_exp.config.folders import sweep_dir
 from sdpa_exp.config.plan import Job, Plan
+from sdpa_exp.errors import ConfigError
 
 
 def is_enumerable(config: DictConfig) -> bool:
@@ -62,7 +62,7 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
     """The overrides of every job, as Hydra's basic sweeper combines them: the last key varies fastest.
 
     Raises:
-        HydraException: an interval, which only another sweeper can draw from.
+        ConfigError: an interval, which only another sweeper can draw from.
     """
     axes: dict[str, list[str]] = {}
     for override in overrides:
@@ -71,8 +71,8 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
         elif override.is_discrete_sweep():
             values = [str(value) for value in override.sweep_string_iterator()]
         else:
-            raise HydraException(
-                f"{override.input_line} names an interval: expected single values, separated by commas"
+            raise ConfigError(
+                f"{override.input_line} has no jobs that can be counted: expected single values. List some."
             )
         key = override.get_key_element()
         axes[key] = [f"{key}={value}" for value in values]

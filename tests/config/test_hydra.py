@@ -6,10 +6,10 @@ import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 
 from sdpa_exp.config.arguments import FLAGS
 from sdpa_exp.config.sweep import combinations
+from sdpa_exp.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_jobs_are_those_of_hydras_basic_sweeper_in_its_order(lines: list[str]) -
 
 def test_an_interval_is_refused_by_name() -> None:
     overrides = OverridesParser.create().parse_overrides(["train.lr0=interval(0.1,0.2)"])
-    with pytest.raises(HydraException, match=r"train\.lr0=interval\(0\.1,0\.2\) names an interval"):
+    with pytest.raises(ConfigError, match=r"train\.lr0=interval\(0\.1,0\.2\) has no jobs that can be counted"):
         combinations(overrides)
 
 

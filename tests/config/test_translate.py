@@ -58,7 +58,7 @@ CASES = {
     "seed=0,0 -m": "The sweep has attention=sdpa with seed=0 twice (jobs 0 and 1)",
     "attention=flash,flash -m": "The sweep has attention=flash with seed=0 twice (jobs 0 and 1)",
     "hardware.batch=4,-4 -m": "hardware.batch=-4 can't work: expected 1 or more.",
-    "seed=interval(0,9) -m": "does not support sweep type",
+    "seed=interval(0,9) -m": "seed=interval(0,9) has no jobs that can be counted: expected single values",
     "attention=flash,sdpa baseline=math -m": "baseline=math is not among the arms: expected one of flash, sdpa.",
     "hydra.run.dir=a,b -m": "hydra.run.dir=a,b can't be swept: expected a single value for hydra's own keys.",
     "--config-dir nowhere": "nowhere is not a folder: expected one with groups in it, e.g. hardware/my_box.yaml.",
