@@ -16,7 +16,7 @@ import pytest
 from sdpa_exp.runs.events import read_events
 from sdpa_exp.runs.record import read_record
 from tests.launch.conftest import TINY
-from tests.tracking.folders import whole_run
+from tests.runs.folders import whole_run
 
 LONG = (*TINY, "train.epochs=500", "tracking=none", "train.plots=false", "hydra.run.dir=run")
 PATIENCE_S = 180.0

@@ -21,7 +21,7 @@ from sdpa_exp.runs.sweep import Sweep, write_sweep
 from sdpa_exp.tasks.hardware import resolve_hardware
 from tests.launch.conftest import TINY, sdpa_exp
 from tests.launch.test_endings import contents
-from tests.tracking.folders import plan_for, whole_run
+from tests.runs.folders import plan_for, whole_run
 
 HOLD = "from pathlib import Path; from sdpa_exp.runs.folder import own_folder; import sys\n"
 HOLD += "with own_folder(Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"

@@ -12,7 +12,7 @@ from sdpa_exp.config.plan import read_plan, write_plan
 from sdpa_exp.errors import ComparisonError
 from sdpa_exp.runs.files import SWEEP_FILE
 from sdpa_exp.runs.sweep import Sweep, SweepJob, read_sweep, write_sweep
-from tests.tracking.folders import plan_for
+from tests.runs.folders import plan_for
 
 
 def sweep_in(folder: Path) -> Sweep:

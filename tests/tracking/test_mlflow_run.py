@@ -16,7 +16,7 @@ from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.runs.record import Status, read_record
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
 from tests.tracking.conftest import all_runs, only_run
-from tests.tracking.folders import (
+from tests.runs.folders import (
     ENVIRONMENT,
     T0,
     append_epoch,

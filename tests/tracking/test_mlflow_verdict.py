@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare import compare_sweep
 from tests.tracking.conftest import only_run
-from tests.tracking.folders import whole_run, write_sweep
+from tests.runs.folders import whole_run, write_sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
