@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 
-from sdpa_exp.config.plan import Job, Plan, write_plan
+from sdpa_exp.config.plan import Plan, write_plan
 from sdpa_exp.config.schema import (
-    AttentionConfig,
     CompareConfig,
-    HardwareConfig,
-    ModelConfig,
     PrimaryMetric,
-    SyntheticDataset,
-    TaskConfig,
-    TelemetryConfig,
     TrackingConfig,
     YoloDirDataset,
 )
-from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.record import Record, Status, write_record
+from sdpa_exp.runs.record import Status, write_record
+from tests.runs.folders import attestation_of, plan_for, record_for
+from tests.runs.folders import write_sweep as write_sweep_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,20 +62,14 @@ def make_plan(spec: RunSpec, folder: Path) -> Plan:
         "speed": PrimaryMetric(metric="train_s", margin=0.02, margin_kind="relative"),
         "memory": PrimaryMetric(metric="peak_memory_mib", margin=0.02, margin_kind="relative"),
     }
-    plan = Plan(
+    plan = plan_for(folder, arm=spec.arm, seed=spec.seed, copy_of=spec.copy_of)
+    plan = replace(
+        plan,
         name="field",
-        seed=spec.seed,
         baseline=None,
-        model=ModelConfig(name="yolo12n", architecture="yolo12n.yaml"),
-        dataset=SyntheticDataset(name="synthetic", num_train_images=64, num_val_images=32, image_px=160),
-        attention=AttentionConfig(name=spec.arm, backend=spec.copy_of or spec.arm, copy_of=spec.copy_of),
-        hardware=HardwareConfig(name="cpu", device="cpu", batch=spec.batch, workers=0),
-        train=TrainConfig(name="quick", epochs=4, imgsz=160),
-        task=TaskConfig(name="train"),
-        telemetry=TelemetryConfig(name="default"),
+        hardware=replace(plan.hardware, batch=spec.batch, workers=0),
         tracking=TrackingConfig(name="none", kind="none"),
         compare=CompareConfig(primary=primary),
-        job=Job(run_dir=str(folder)),
     )
     if spec.data_path is not None:
         plan = replace(plan, dataset=YoloDirDataset(name="mine", path=spec.data_path))
@@ -127,30 +115,19 @@ def write_run(folder: Path, spec: RunSpec) -> Path:
         return folder
     backend = spec.copy_of or spec.arm
     kernel = spec.kernel or KERNELS.get(backend, backend)
-    executed = {stage: {kernel: 8} for stage in STAGES}
+    mismatches = [] if spec.attestation_ok else [f"train_forward: asked for {spec.arm}, saw {kernel}"]
     metrics = default_metrics(spec.arm, spec.seed) if spec.metrics is None else spec.metrics
     write_record(
         folder,
-        Record(
+        record_for(
+            plan,
             status=spec.status,
-            arm=spec.arm,
-            seed=spec.seed,
-            group_id=plan.group_id(),
-            name="field",
-            task="train",
-            copy_of=spec.copy_of,
             started_at=spec.started_at,
             ended_at=spec.ended_at,
             reason=spec.reason,
             metrics=metrics if spec.status == "FINISHED" else {},
             phases_s={"setup": 3.0, "warmup": 15.0, "train": 45.0, "validation": 8.0, "final_eval": 2.0},
-            attestation={
-                "ok": spec.attestation_ok,
-                "requested": spec.arm,
-                "num_layers": 8,
-                "executed": executed,
-                "mismatches": [] if spec.attestation_ok else [f"train_forward: asked for {spec.arm}, saw {kernel}"],
-            },
+            attestation=attestation_of(plan, {stage: {kernel: 8} for stage in STAGES}, *mismatches),
             digests=spec.digests
             or {
                 "data_stream": f"stream{spec.seed}",
@@ -172,23 +149,17 @@ def write_sweep(
     sweep_dir: Path, specs: list[RunSpec], *, baseline: str = "stock", arms: list[str] | None = None
 ) -> Path:
     """Write a sweep folder whose jobs are the runs, in the order given."""
-    jobs = []
-    for num, spec in enumerate(specs):
-        write_run(sweep_dir / str(num), spec)
-        jobs.append({"num": num, "run_dir": str(num), "arm": spec.arm, "seed": spec.seed})
-    content = {
-        "schema_version": 1,
-        "name": "field",
-        "command": "python -m sdpa_exp attention=stock,sdpa seed=0,42 -m",
-        "arms": arms or list(dict.fromkeys(spec.arm for spec in specs)),
-        "seeds": list(dict.fromkeys(spec.seed for spec in specs)),
-        "baseline": baseline,
-        "copies": {spec.arm: spec.copy_of for spec in specs if spec.copy_of is not None},
-        "jobs": jobs,
-        "preflight": {},
-    }
-    sweep_dir.mkdir(parents=True, exist_ok=True)
-    (sweep_dir / "sweep.json").write_text(json.dumps(content), encoding="utf-8")
+    folders = write_sweep_file(
+        sweep_dir,
+        [(spec.arm, spec.seed) for spec in specs],
+        names="{num}",
+        name="field",
+        baseline=baseline,
+        arms=tuple(arms or dict.fromkeys(spec.arm for spec in specs)),
+        copies={spec.arm: spec.copy_of for spec in specs if spec.copy_of is not None},
+    )
+    for folder, spec in zip(folders, specs, strict=True):
+        write_run(folder, spec)
     return sweep_dir
 
 

@@ -19,8 +19,10 @@ from sdpa_exp.config.schema import (
     TrackingConfig,
 )
 from sdpa_exp.config.train_schema import TrainConfig
+from sdpa_exp.runs import sweep as runs_sweep
 from sdpa_exp.runs.files import EVENTS_FILE, TELEMETRY_FILE
 from sdpa_exp.runs.record import Record, Status, write_record
+from sdpa_exp.runs.sweep import Sweep, SweepJob
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,14 +31,14 @@ T0 = 1_790_000_000.0
 KERNELS = {"stock": "stock_softmax", "sdpa": "flash", "flash": "flash"}
 
 
-def plan_for(run_dir: Path, *, arm: str = "flash", seed: int = 0, **job: Any) -> Plan:
+def plan_for(run_dir: Path, *, arm: str = "flash", seed: int = 0, copy_of: str | None = None, **job: Any) -> Plan:
     return Plan(
         name="handmade",
         seed=seed,
         baseline="stock",
         model=ModelConfig(name="yolo12n", architecture="yolo12n.yaml"),
         dataset=SyntheticDataset(name="synthetic", num_train_images=64, num_val_images=16, image_px=160),
-        attention=AttentionConfig(name=arm, backend=arm),
+        attention=AttentionConfig(name=arm, backend=copy_of or arm, copy_of=copy_of),
         hardware=HardwareConfig(name="cpu", device="cpu", batch=8),
         train=TrainConfig(name="quick", epochs=3, imgsz=160),
         task=TaskConfig(name="train"),
@@ -106,21 +108,11 @@ def end_run(run_dir: Path, plan: Plan, *, status: Status = "FINISHED", offset: f
     (run_dir / "train" / "results.png").write_bytes(PIXEL)
     (run_dir / "worker.log").write_text("epoch 1\n", encoding="utf-8")
     kernel = KERNELS[plan.arm]
-    attestation = {
-        "ok": True,
-        "requested": plan.arm,
-        "num_layers": 8,
-        "executed": {"train_forward": {kernel: 8}, "train_backward": {f"{kernel}_backward": 8}},
-        "mismatches": [],
-    }
+    attestation = attestation_of(plan, {"train_forward": {kernel: 8}, "train_backward": {f"{kernel}_backward": 8}})
     (run_dir / "attestation.json").write_text(json.dumps(attestation), encoding="utf-8")
-    record = Record(
+    record = record_for(
+        plan,
         status=status,
-        arm=plan.arm,
-        seed=plan.seed,
-        group_id=plan.group_id(),
-        name=plan.name,
-        task="train",
         started_at=datetime.fromtimestamp(T0, UTC).isoformat(),
         ended_at=datetime.fromtimestamp(T0 + 100, UTC).isoformat(),
         phases_s={"setup": 2.5, "train": 40.0},
@@ -142,6 +134,29 @@ def end_run(run_dir: Path, plan: Plan, *, status: Status = "FINISHED", offset: f
     return record
 
 
+def attestation_of(plan: Plan, executed: dict[str, dict[str, int]], *mismatches: str) -> dict[str, Any]:
+    return {
+        "ok": not mismatches,
+        "requested": plan.arm,
+        "num_layers": 8,
+        "executed": executed,
+        "mismatches": list(mismatches),
+    }
+
+
+def record_for(plan: Plan, **values: Any) -> Record:
+    """A record that agrees with the plan; `values` are the fields that a plan doesn't know."""
+    return Record(
+        arm=plan.arm,
+        seed=plan.seed,
+        group_id=plan.group_id(),
+        name=plan.name,
+        task=plan.task.name,
+        copy_of=plan.attention.copy_of,
+        **values,
+    )
+
+
 def whole_run(run_dir: Path, *, num_epochs: int = 3, offset: float = 0.0, **start: Any) -> Plan:
     plan = start_run(run_dir, **start)
     for epoch in range(1, num_epochs + 1):
@@ -151,24 +166,30 @@ def whole_run(run_dir: Path, *, num_epochs: int = 3, offset: float = 0.0, **star
     return plan
 
 
-def write_sweep(sweep_dir: Path, jobs: list[tuple[str, int]]) -> list[Path]:
-    """`sweep.json`, and the run folders it names (not made)."""
+def write_sweep(
+    sweep_dir: Path, jobs: list[tuple[str, int]], *, names: str = "{num}_{arm}_seed{seed}", **values: Any
+) -> list[Path]:
+    """`sweep.json`, and the run folders it names (not made); `values` are further fields of Sweep."""
     sweep_dir.mkdir(parents=True, exist_ok=True)
-    run_dirs = [sweep_dir / f"{num}_{arm}_seed{seed}" for num, (arm, seed) in enumerate(jobs)]
-    content = {
-        "schema_version": 1,
+    made = tuple(
+        SweepJob(
+            num=num,
+            run_dir=sweep_dir / names.format(num=num, arm=arm, seed=seed),
+            arm=arm,
+            seed=seed,
+            title=f"{arm} seed {seed}",
+        )
+        for num, (arm, seed) in enumerate(jobs)
+    )
+    known = {
         "name": "handmade",
         "command": "python -m sdpa_exp attention=stock,flash seed=0,1 -m",
-        "arms": list(dict.fromkeys(arm for arm, _ in jobs)),
-        "seeds": list(dict.fromkeys(seed for _, seed in jobs)),
+        "arms": tuple(dict.fromkeys(arm for arm, _ in jobs)),
+        "seeds": tuple(dict.fromkeys(seed for _, seed in jobs)),
         "baseline": "stock",
-        "jobs": [
-            {"num": num, "run_dir": str(run_dir), "arm": arm, "seed": seed}
-            for num, (run_dir, (arm, seed)) in enumerate(zip(run_dirs, jobs, strict=True))
-        ],
     }
-    (sweep_dir / "sweep.json").write_text(json.dumps(content), encoding="utf-8")
-    return run_dirs
+    runs_sweep.write_sweep(Sweep(folder=sweep_dir, jobs=made, **{**known, **values}))
+    return [job.run_dir for job in made]
 
 
 def write_comparison(sweep_dir: Path) -> None:

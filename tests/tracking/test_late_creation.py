@@ -11,8 +11,8 @@ from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking.run_sender import is_all_sent
 from sdpa_exp.tracking.tracker import make_tracker
-from tests.tracking.conftest import all_runs
 from tests.runs.folders import whole_run
+from tests.tracking.conftest import all_runs
 from tests.tracking.server import free_port, mlflow_server
 from tests.tracking.slow_proxy import slow_proxy
 

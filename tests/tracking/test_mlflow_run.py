@@ -15,7 +15,6 @@ from sdpa_exp.config.plan import write_plan
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.runs.record import Status, read_record
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
-from tests.tracking.conftest import all_runs, only_run
 from tests.runs.folders import (
     ENVIRONMENT,
     T0,
@@ -27,6 +26,7 @@ from tests.runs.folders import (
     start_run,
     whole_run,
 )
+from tests.tracking.conftest import all_runs, only_run
 
 
 def test_a_followed_run_is_shown_with_its_settings_curves_kernels_data_and_files(

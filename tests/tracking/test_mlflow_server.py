@@ -14,8 +14,8 @@ from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking.run_sender import is_all_sent
 from sdpa_exp.tracking.tracker import make_tracker
-from tests.tracking.conftest import only_run
 from tests.runs.folders import append_epoch, append_samples, end_run, start_run, whole_run, write_sweep
+from tests.tracking.conftest import only_run
 from tests.tracking.server import free_port, mlflow_server
 from tests.tracking.test_mlflow_sweep import contents
 

@@ -22,8 +22,8 @@ from sdpa_exp.runs.sweep import Sweep
 from sdpa_exp.tracking.mlflow_store import MlflowStore
 from sdpa_exp.tracking.note import sweep_title
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
-from tests.tracking.conftest import all_runs, only_run
 from tests.runs.folders import end_run, start_run, whole_run, write_comparison, write_sweep
+from tests.tracking.conftest import all_runs, only_run
 from tests.tracking.server import free_port
 
 if TYPE_CHECKING:

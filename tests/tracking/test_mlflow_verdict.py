@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare import compare_sweep
-from tests.tracking.conftest import only_run
 from tests.runs.folders import whole_run, write_sweep
+from tests.tracking.conftest import only_run
 
 if TYPE_CHECKING:
     from pathlib import Path

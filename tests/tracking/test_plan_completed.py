@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.config.plan import write_plan
 from sdpa_exp.tracking.tracker import Tracker
-from tests.tracking.conftest import all_runs, only_run
 from tests.runs.folders import append_epoch, append_event, end_run, plan_for
+from tests.tracking.conftest import all_runs, only_run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,8 @@ from sdpa_exp.errors import TrackingError
 from sdpa_exp.launch.launch import run_single
 from sdpa_exp.tracking.recall import recall
 from tests.config.composing import compose_plan
-from tests.tracking.conftest import all_runs, only_run
 from tests.runs.folders import plan_for, whole_run, write_sweep
+from tests.tracking.conftest import all_runs, only_run
 
 if TYPE_CHECKING:
     from sdpa_exp.config.schema import TrackingConfig

@@ -6,8 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.launch.launch import run_single
-from tests.tracking.conftest import only_run
 from tests.runs.folders import plan_for, whole_run
+from tests.tracking.conftest import only_run
 
 if TYPE_CHECKING:
     from pathlib import Path
