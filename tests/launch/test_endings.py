@@ -31,6 +31,7 @@ def long_run(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
         parent = subprocess.Popen(
             command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
+        wait_until(lambda: bool(workers_of(parent)))  # what the folder held before is gone by then
         wait_until(lambda: num_epochs(tmp_path / "run") >= 1)
         return parent
 
@@ -53,8 +54,13 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
+def workers_of(parent: subprocess.Popen[str]) -> list[psutil.Process]:
+    return [p for p in psutil.Process(parent.pid).children() if "sdpa_exp.launch.worker" in p.cmdline()]
+
+
 def worker_of(parent: subprocess.Popen[str]) -> psutil.Process:
-    return next(p for p in psutil.Process(parent.pid).children() if "sdpa_exp.launch.worker" in p.cmdline())
+    (worker,) = workers_of(parent)
+    return worker
 
 
 @pytest.mark.parametrize(("number", "words"), [(signal.SIGINT, "Ctrl-C (SIGINT)"), (signal.SIGTERM, "SIGTERM")])
