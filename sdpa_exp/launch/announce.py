@@ -71,13 +71,13 @@ def say_outcomes(console: Console, sweep: Sweep, records: list[Record | None]) -
         say(console, f"{job.title}: {state}")
 
 
-def say_owed(console: Console, plan: Plan, folder: Path, num_owed: int) -> None:
-    """Says what the store has not got, and the line that sends it; the runs themselves are none the worse for it."""
-    if not num_owed:
+def say_unsent(console: Console, plan: Plan, folder: Path, num_unsent: int) -> None:
+    """Says what the store has not got, and the line that sends it; the run folders have everything."""
+    if not num_unsent:
         return
     tracking = [o for o in plan.job.overrides if o.startswith(("tracking=", "tracking."))]
     line = shlex.join(["task=sync", *tracking, f"sync.folder={short(folder)}"])
-    what = "this run" if num_owed == 1 and folder == plan.run_dir else f"{num_owed} of the runs and their sweep"
+    what = "this run" if num_unsent == 1 and folder == plan.run_dir else f"{num_unsent} of the runs and their sweep"
     say(console, f"tracking: not all of {what} is in MLflow yet; it is complete in its folder. When MLflow answers:")
     say(console, f"  {os.environ.get(COMMAND_VARIABLE) or 'python -m sdpa_exp'} {line}")
 

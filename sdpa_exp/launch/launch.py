@@ -19,9 +19,9 @@ from sdpa_exp.launch.announce import (
     say,
     say_ignored_server,
     say_outcomes,
-    say_owed,
     say_preflight,
     say_report,
+    say_unsent,
     say_where,
     short,
 )
@@ -57,10 +57,10 @@ def run_single(plan: Plan) -> int:
     except KeyboardInterrupt:
         show_end(plan, tracker)
         raise
-    num_owed = 0 if show_end(plan, tracker) else 1
+    num_unsent = 0 if show_end(plan, tracker) else 1
     say_report(console, plan.run_dir)
     say(console, f"run folder: {short(plan.run_dir)}")
-    say_owed(console, plan, plan.run_dir, num_owed)
+    say_unsent(console, plan, plan.run_dir, num_unsent)
     say_where(console, tracker)
     return record.exit_code
 
@@ -164,8 +164,8 @@ def end_sweep(sweep_dir: Path) -> int:
             exit_code = exit_code or error.exit_code
     if plan is not None:
         tracker = _tracker_of(plan)
-        num_owed = tracker.close_sweep(sweep_dir, "FINISHED" if exit_code == 0 else "FAILED")
-        say_owed(console, plan, sweep_dir, num_owed)
+        num_unsent = tracker.close_sweep(sweep_dir, "FINISHED" if exit_code == 0 else "FAILED")
+        say_unsent(console, plan, sweep_dir, num_unsent)
         say_where(console, tracker)
     return exit_code
 

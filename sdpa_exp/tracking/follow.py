@@ -111,7 +111,7 @@ class Follower:
             return [run_dir for run_dir, followed in self._followed.items() if followed.has_ended]
 
     def stop(self, timeout_s: float) -> None:
-        """End the thread after its current request; folders keep what they owe."""
+        """End the thread after its current request; what is not sent stays in the folders."""
         self._stopping.set()
         self._wake.set()
         if self._thread is not None:

@@ -84,7 +84,7 @@ class MlflowTracker:
         return self._follower.finish(run_dir, 0.0 if is_behind else timeout_s)
 
     def close_sweep(self, sweep_dir: Path, status: str) -> int:
-        """Record the end, then wait, bounded, until it and what runs still owe is sent, whichever process ran them."""
+        """Record the end, then wait, bounded, until it and the rest of its runs is sent, whichever process ran them."""
         sender = SweepSender(sweep_dir, store=self._store, experiment=self._experiment)
         ended_unix_ms = round(time.time() * 1000)
         sender.want_status(status, ended_unix_ms)
@@ -126,7 +126,7 @@ class MlflowTracker:
                 num += sync_one(one, resend=resend)
             except RunDeleted as error:
                 logger.warning("%s is left out: %s", one, error)
-            except _ODD_FOLDER as error:  # the others are none the worse for it
+            except _ODD_FOLDER as error:  # the others can be sent
                 left_out.append(f"{one}: {error}")
                 logger.warning("%s is left out: %s: %s", one, type(error).__name__, error)
             except TrackingError as error:

@@ -63,12 +63,14 @@ def sweep_note(sweep: Sweep, comparison: Mapping[str, Any] | None, *, answer: st
         f"\nSweep folder: `{sweep.folder}`" + (f"; {REPORT_HTML_FILE} is among the artifacts" if comparison else "")
     )
     tail = redact("\n".join(about))
-    told = redact(answer or "\n".join(_told(comparison or {})))
+    answered = redact(answer or "\n".join(_findings(comparison or {})))
     room = MAX_TAG_LENGTH - len(tail)
-    return (told if len(told) <= room else told[: max(0, room - 3)] + "...") + (tail if told else tail.lstrip("\n"))
+    return (answered if len(answered) <= room else answered[: max(0, room - 3)] + "...") + (
+        tail if answered else tail.lstrip("\n")
+    )
 
 
-def _told(comparison: Mapping[str, Any]) -> Iterator[str]:
+def _findings(comparison: Mapping[str, Any]) -> Iterator[str]:
     if comparison.get("headline"):
         yield f"**{comparison['headline']}**\n"
     for finding in comparison.get("findings") or ():

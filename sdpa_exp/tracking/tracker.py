@@ -43,7 +43,7 @@ class Tracker(Protocol):
         ...
 
     def close_sweep(self, sweep_dir: Path, status: str) -> int:
-        """The sweep has ended (FINISHED, FAILED or KILLED): send its comparison and what its runs still owe.
+        """The sweep has ended (FINISHED, FAILED or KILLED): send its comparison and the rest of its runs.
 
         Returns:
             How many folders, the runs' and the sweep's own, the store has not got completely.
@@ -74,7 +74,7 @@ class Tracker(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop sending; what is still owed waits for `sync`."""
+        """Stop sending; what is not sent waits for `sync`."""
         ...
 
 
@@ -91,11 +91,11 @@ class NoTracker:
         """Nothing to show."""
 
     def finish(self, run_dir: Path, timeout_s: float) -> bool:
-        """Nothing is owed."""
+        """Nothing is left to send."""
         return True
 
     def close_sweep(self, sweep_dir: Path, status: str) -> int:
-        """Nothing is owed."""
+        """Nothing is left to send."""
         return 0
 
     def sync(

@@ -41,7 +41,7 @@ def sync(plan: Plan) -> int:
     experiments = _experiments_below(folder)
     tracker = make_tracker(plan.tracking, experiment=next(iter(experiments), plan.name))  # one that is there afterwards
     tracker.check()
-    num_sent = tracker.sync(folder, _told_now_and_then(), resend=Sync.of(plan).resend)
+    num_sent = tracker.sync(folder, _progress_now_and_then(), resend=Sync.of(plan).resend)
     tracker.close()
     _say(f"{_shown(folder)}: " + (f"{num_sent} requests sent" if num_sent else "nothing was missing in the store"))
     command, page = tracker.ui_command(), tracker.ui_page(of_all=len(experiments) > 1)
@@ -57,7 +57,7 @@ def _experiments_below(folder: Path) -> dict[str, None]:
     return {str(name[1]): None for name in found if name is not None}
 
 
-def _told_now_and_then() -> Callable[[int, int], None]:
+def _progress_now_and_then() -> Callable[[int, int], None]:
     """Says how far a long history is, every ten seconds."""
     last_s = time.monotonic()
 
