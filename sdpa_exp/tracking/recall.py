@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.errors import TrackingError
-from sdpa_exp.runs.files import EVENTS_FILE, PLAN_FILE, RESULT_FILE, TRACKING_FILE
+from sdpa_exp.runs.files import ATTESTATION_FILE, EVENTS_FILE, PLAN_FILE, RESULT_FILE, TRACKING_FILE
 from sdpa_exp.tracking.location import locate
 from sdpa_exp.tracking.mlflow_check import check_database
 from sdpa_exp.tracking.mlflow_store import MlflowStore
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sdpa_exp.config.schema import TrackingConfig
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
-_FILES = (PLAN_FILE, RESULT_FILE, EVENTS_FILE, "attestation.json")
+_FILES = (PLAN_FILE, RESULT_FILE, EVENTS_FILE, ATTESTATION_FILE)
 _PAGE = 500
 _RUN_DIR_TAG = "run_dir"
 

@@ -39,7 +39,9 @@ def long_run(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+    """The files of a run by name; not the locks."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def num_epochs(run_dir: Path) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,13 @@ from sdpa_exp.compare.load.run import ENERGY, UNKNOWN_GROUP, Curves, Run, is_num
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.errors import ComparisonError, ConfigError
 from sdpa_exp.runs.events import read_events
-from sdpa_exp.runs.files import EVENTS_FILE, PLAN_FILE, RESULT_FILE
+from sdpa_exp.runs.files import EVENTS_FILE, PLAN_FILE, RESULT_FILE, SWEEP_FILE, results_csv
 from sdpa_exp.runs.record import read_record
+from sdpa_exp.runs.sweep import read_sweep as read_sweep_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SWEEP_FILE = "sweep.json"
-SWEEP_SCHEMA_VERSION = 1
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
 
 
@@ -40,53 +38,27 @@ class Sweep:
     runs: tuple[Run, ...] = ()
 
 
-def is_run_folder(folder: Path) -> bool:
-    """Whether sdpa_exp wrote a run here."""
-    return (folder / RESULT_FILE).is_file() or (folder / PLAN_FILE).is_file()
-
-
 def read_sweep(sweep_dir: Path) -> Sweep:
     """Read a sweep folder with all its runs; runs that can't be read come as missing ones.
 
     Raises:
         ComparisonError: there is no readable sweep.json of this schema version.
     """
-    path = sweep_dir / SWEEP_FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ComparisonError(
-            f"{path} is missing: expected the folder of a sweep. "
-            f"Name run folders with compare.runs=[a,b] to compare those."
-        ) from error
-    except ValueError as error:
-        raise ComparisonError(f"{path} is not JSON: {error}.") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SWEEP_SCHEMA_VERSION:
-        raise ComparisonError(
-            f"{path} has schema version {version}, and this version reads {SWEEP_SCHEMA_VERSION}: "
-            f"compare it with the sdpa_exp that wrote it."
-        )
-    jobs = content.get("jobs") or []
-    if not jobs:
-        raise ComparisonError(f"{path} names no jobs: the sweep ended before it began.")
-    preflight = content.get("preflight") or {}
-    refused = _refusals(preflight)
-    copies = content.get("copies") or {}
+    sweep = read_sweep_file(sweep_dir)
+    if not sweep.jobs:
+        raise ComparisonError(f"{sweep_dir / SWEEP_FILE} names no jobs: the sweep ended before it began.")
+    refused = _refusals(sweep.preflight)
     runs = [
-        _with_refusal(
-            read_run(_run_folder(sweep_dir, job), arm=job.get("arm"), seed=job.get("seed"), num=job.get("num")), refused
-        )
-        for job in jobs
+        _with_refusal(read_run(job.run_dir, arm=job.arm, seed=job.seed, num=job.num), refused) for job in sweep.jobs
     ]
     return Sweep(
         folder=sweep_dir,
-        name=content.get("name") or sweep_dir.name,
-        command=content.get("command") or "",
-        arms=tuple(content.get("arms") or ()),
-        baseline=content.get("baseline"),
-        preflight=preflight,
-        runs=tuple(dataclasses.replace(run, copy_of=run.copy_of or copies.get(run.arm)) for run in runs),
+        name=sweep.name,
+        command=sweep.command,
+        arms=sweep.arms,
+        baseline=sweep.baseline,
+        preflight=sweep.preflight,
+        runs=tuple(dataclasses.replace(run, copy_of=run.copy_of or sweep.copies.get(run.arm)) for run in runs),
     )
 
 
@@ -152,13 +124,6 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _run_folder(sweep_dir: Path, job: dict[str, Any]) -> Path:
-    """The run folder of a job; beside sweep.json when the sweep was moved after it ran."""
-    folder = sweep_dir / str(job.get("run_dir"))
-    moved = sweep_dir / folder.name
-    return moved if moved.exists() and not folder.exists() else folder
-
-
 def _refusals(preflight: dict[str, Any]) -> dict[str, str]:
     """Arm -> why the check before the sweep said that it can't run."""
     arms = [arm for arm in preflight.get("arms") or [] if isinstance(arm, dict) and arm.get("reasons")]
@@ -217,7 +182,7 @@ def _curves(folder: Path) -> tuple[Curves | None, list[tuple[str, str]]]:
         note = [("event_log", f"{EVENTS_FILE} is damaged ({error}); curves come from results.csv.")]
     else:
         note = []
-    path = folder / "train" / "results.csv"
+    path = results_csv(folder)
     if curves is not None or not path.is_file():
         return curves, note
     try:

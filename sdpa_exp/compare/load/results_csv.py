@@ -11,6 +11,7 @@ import numpy as np
 
 from sdpa_exp.compare.load.run import Curves
 from sdpa_exp.errors import ComparisonError
+from sdpa_exp.runs.metrics import ULTRALYTICS_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,17 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHARES = ("precision", "recall", "mAP50", "mAP50-95")
-# Ultralytics' and YOLOv5's column names -> ours; the rest (losses, lr/...) keep theirs.
-NAMES = {
-    "metrics/precision(B)": "precision",
-    "metrics/recall(B)": "recall",
-    "metrics/mAP50(B)": "mAP50",
-    "metrics/mAP50-95(B)": "mAP50-95",
-    "metrics/precision": "precision",
-    "metrics/recall": "recall",
-    "metrics/mAP_0.5": "mAP50",
-    "metrics/mAP_0.5:0.95": "mAP50-95",
-}
 
 
 def read_results_csv(path: Path) -> tuple[Curves, list[str]]:
@@ -68,7 +58,7 @@ def read_results_csv(path: Path) -> tuple[Curves, list[str]]:
         raise ComparisonError(f"{path} has an epoch that is not a number.")
     if epochs[0] == 0:
         epochs = epochs + 1
-    columns = {NAMES.get(n, n): table_EC[:, i] for i, n in enumerate(header) if i != epoch_column}
+    columns = {ULTRALYTICS_NAMES.get(n, n): table_EC[:, i] for i, n in enumerate(header) if i != epoch_column}
     problems += [f"the column {name} stands {count} times; the last is used" for name, count in _repeated(header)]
     problems += _odd(epochs, columns)
     curves = Curves(epochs=epochs.astype(np.int64), columns=columns, precision="printed digits")

@@ -6,10 +6,10 @@ import dataclasses
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from sdpa_exp.compare.load.ours import Sweep, is_run_folder, read_run, read_sweep
+from sdpa_exp.compare.load.ours import Sweep, read_run, read_sweep
 from sdpa_exp.compare.load.plain import is_plain_folder, read_plain_run, read_plain_runs
 from sdpa_exp.errors import ComparisonError
-from sdpa_exp.runs.files import SWEEP_FILE
+from sdpa_exp.runs.files import SWEEP_FILE, is_run_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.load.ours import flatten
 from sdpa_exp.compare.report.table import TextTable, words_table
+from sdpa_exp.runs.files import ATTESTATION_FILE
 
 if TYPE_CHECKING:
     from sdpa_exp.compare.comparison import Group
     from sdpa_exp.compare.load.groups import GroupRuns
     from sdpa_exp.compare.load.run import Run
-
-ATTESTATION_FILE = "attestation.json"
 
 
 def layers_table(group: GroupRuns) -> TextTable:

@@ -11,7 +11,7 @@ from sdpa_exp.compare.report.schema import write_comparison
 from sdpa_exp.compare.report.table import to_latex
 from sdpa_exp.compare.report.tables import differences_csv, runs_csv
 from sdpa_exp.compare.report.terminal import render_text
-from sdpa_exp.runs.files import write_text_atomic
+from sdpa_exp.runs.files import COMPARISON_TEXT_FILE, REPORT_HTML_FILE, REPORT_MARKDOWN_FILE, write_text_atomic
 
 if TYPE_CHECKING:
     from sdpa_exp.compare.comparison import Comparison
@@ -25,9 +25,9 @@ def write_views(comparison: Comparison) -> Comparison:
     """comparison.json, comparison.txt, report.md, report.html and tables/; gives the comparison back."""
     folder = comparison.folder
     write_comparison(comparison)
-    write_text_atomic(folder / "comparison.txt", render_text(comparison))
-    write_text_atomic(folder / "report.md", report_markdown(comparison))
-    write_text_atomic(folder / "report.html", report_html(comparison))
+    write_text_atomic(folder / COMPARISON_TEXT_FILE, render_text(comparison))
+    write_text_atomic(folder / REPORT_MARKDOWN_FILE, report_markdown(comparison))
+    write_text_atomic(folder / REPORT_HTML_FILE, report_html(comparison))
     tables = folder / TABLES_DIR
     tables.mkdir(exist_ok=True)
     csvs = {"runs.csv": runs_csv(comparison), "differences.csv": differences_csv(comparison)}

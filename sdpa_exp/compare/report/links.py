@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdpa_exp.runs.files import TRACKING_FILE
+
 if TYPE_CHECKING:
     from sdpa_exp.compare.load.run import Run
-
-TRACKING_FILE = "tracking.json"
 
 
 def relative_path(path: Path, base: Path) -> str:

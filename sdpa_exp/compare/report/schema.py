@@ -61,14 +61,13 @@ from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.report.links import relative_path
-from sdpa_exp.runs.files import write_json_atomic
+from sdpa_exp.runs.files import COMPARISON_FILE, write_json_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sdpa_exp.compare.comparison import Comparison, Group
 
-COMPARISON_FILE = "comparison.json"
 SCHEMA_VERSION = 3
 _ARM = ("name", "is_baseline", "copy_of", "num_planned", "num_finished", "described", "kernels")
 _RUN = (

@@ -12,12 +12,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.report.render import note
-from sdpa_exp.runs.files import write_json_atomic
+from sdpa_exp.runs.files import HEADLINE_FILE, write_json_atomic
 
 if TYPE_CHECKING:
     from sdpa_exp.compare.comparison import Comparison
 
-HEADLINE_FILE = "headline.json"
 MAX_TAG = 5000  # MLflow's limit on the length of a tag's value
 
 
