@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
 
 from sdpa_exp.compare import Comparison, compare_sweep, render_terminal
+from sdpa_exp.compare.load.ours import read_sweep
 from sdpa_exp.compare.run_compare import read_and_compare
 from sdpa_exp.errors import ComparisonError
 from tests.compare.folders import RunSpec, crossed, default_metrics, write_sweep
@@ -211,3 +213,9 @@ def test_a_result_that_cannot_be_read_is_a_missing_run(tmp_path: Path, result: s
     comparison = compare_sweep(tmp_path)
     assert words in (comparison.runs[3].reason or "")
     assert comparison.groups[0].differences[0].test.n == 1
+
+
+def test_a_copied_sweep_compares_its_own_runs_while_the_original_is_still_there(tmp_path: Path) -> None:
+    original = write_sweep(tmp_path / "sweep", crossed(["stock", "sdpa"], [0]))
+    copy = shutil.copytree(original, tmp_path / "copy")
+    assert [run.folder.parent for run in read_sweep(copy).runs] == [copy, copy]
