@@ -10,8 +10,8 @@ from pathlib import Path
 from sdpa_exp.runs.files import TELEMETRY_FILE
 from sdpa_exp.runs.samples import read_samples
 from sdpa_exp.telemetry.host import HostProbe
-from sdpa_exp.telemetry.replay import ReplayProbe
 from sdpa_exp.telemetry.sampler import Sampler
+from tests.telemetry.replay import ReplayProbe
 
 TRACE = Path(__file__).parent / "traces" / "handmade_gpu_trace.jsonl"
 
