@@ -1,22 +1,31 @@
-"""Runs that an MLflow store knows, as run folders: the ones on this disk, else copies of what the store kept."""
+"""Runs that an MLflow store knows, as run folders: the ones on this disk, else copies of what the store kept.
+
+Where the files themselves are gone, a record and an event log are made from the metrics that MLflow shows: only what
+was sent comes back, no environment beyond its tags, no telemetry, and of the event log the epochs.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.errors import TrackingError
+from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import ATTESTATION_FILE, EVENTS_FILE, PLAN_FILE, RESULT_FILE, TRACKING_FILE
+from sdpa_exp.runs.metrics import METRICS
+from sdpa_exp.runs.record import Record, write_record
 from sdpa_exp.tracking.location import locate
 from sdpa_exp.tracking.mlflow_check import check_database
 from sdpa_exp.tracking.mlflow_store import MlflowStore
 from sdpa_exp.tracking.params_and_tags import KEY_TAG, PARENT_TAG
-from sdpa_exp.tracking.rebuild import rebuild_from_metrics
+from sdpa_exp.tracking.points import metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +36,8 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _FILES = (PLAN_FILE, RESULT_FILE, EVENTS_FILE, ATTESTATION_FILE)
 _PAGE = 500
 _RUN_DIR_TAG = "run_dir"
+_NOT_CURVES = ("final/", "phase/", "system/", "compare/")
+_ENDED = ("FINISHED", "FAILED", "KILLED")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +154,7 @@ def _folder_of(store: MlflowStore, run: Any, into: Path) -> Path:
             if name in kept:
                 client.download_artifacts(run.info.run_id, name, str(copy))
     if RESULT_FILE not in kept:
-        is_rebuilt = rebuild_from_metrics(store, run, copy)
+        is_rebuilt = _rebuild_from_metrics(store, run, copy)
         if not is_rebuilt and PLAN_FILE not in kept:
             raise TrackingError(
                 f"nothing is left of run {run.info.run_id} ({run.info.run_name}) but its name: its folder {own} is not "
@@ -160,3 +171,73 @@ def _key(folder: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return content.get("key") if isinstance(content, dict) else None
+
+
+def _rebuild_from_metrics(store: MlflowStore, run: Any, folder: Path) -> bool:
+    """Write result.json, and events.jsonl if it is missing; False where the store has no final figures of the run."""
+    tags, metrics = run.data.tags, run.data.metrics
+    names = {metric_name(f"final/{name}"): name for name in METRICS}
+    metrics = {names[key]: value for key, value in metrics.items() if key in names}
+    seed = run.data.params.get("seed", "")
+    if not metrics or run.info.status not in _ENDED or not seed.isdigit() or "arm" not in tags:
+        return False
+    if not (folder / EVENTS_FILE).exists():
+        _write_epochs(store, run, folder)
+    digests = {key.removeprefix("digest."): value for key, value in tags.items() if key.startswith("digest.")}
+    executed = {
+        key.removeprefix("kernels."): dict(map(_kernel, value.split(" + ")))
+        for key, value in tags.items()
+        if key.startswith("kernels.")
+    }
+    attestation = {"ok": tags.get("attested") == "yes", "requested": tags.get("attention_requested")}
+    message = "result.json is gone; its figures were read back from MLflow, without environment and telemetry."
+    write_record(
+        folder,
+        Record(
+            status=run.info.status,
+            arm=tags["arm"],
+            seed=int(seed),
+            group_id=tags.get("group_id", ""),
+            name=run.info.run_name or "",
+            task=run.data.params.get("task", "train"),
+            copy_of=run.data.params.get("attention.copy_of"),
+            started_at=_iso(run.info.start_time),
+            ended_at=_iso(run.info.end_time),
+            reason=tags.get("reason"),
+            metrics=metrics,
+            phases_s={
+                key.removeprefix("phase/").removesuffix("_s"): value
+                for key, value in metrics.items()
+                if key.startswith("phase/") and key.endswith("_s")
+            },
+            attestation={**attestation, "executed": executed, "mismatches": []} if executed else None,
+            digests=digests,
+            warnings=[{"code": "rebuilt-from-mlflow", "message": message}],
+        ),
+    )
+    return True
+
+
+def _write_epochs(store: MlflowStore, run: Any, folder: Path) -> None:
+    epochs: dict[int, dict[str, float]] = defaultdict(dict)
+    for name in run.data.metrics:
+        if name.startswith(_NOT_CURVES):
+            continue
+        with store.request(f"read the history of {name}") as client:
+            for point in client.get_metric_history(run.info.run_id, name):
+                epochs[point.step][name] = point.value
+    event_log = EventLog(folder)
+    for epoch, values in sorted(epochs.items()):
+        times = {name: values.pop(f"epoch/{name}", None) for name in ("train_s", "val_s")}
+        event_log.write("epoch", epoch=epoch, epochs=max(epochs), metrics=values, **times)
+    event_log.close()
+
+
+def _kernel(text: str) -> tuple[str, int]:
+    """`flash x8` -> ("flash", 8)."""
+    name, _, count = text.rpartition(" x")
+    return name, int(count)
+
+
+def _iso(unix_ms: int | None) -> str:
+    return "" if unix_ms is None else datetime.fromtimestamp(unix_ms / 1000, tz=UTC).isoformat()
