@@ -160,7 +160,7 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
     check_folders(plans)
     plans, owned = own_sweep_folder(config, plans)
     folder = sweep_dir(config)
-    _tell_jobs(config, f"hydra.sweep.dir={json.dumps(str(folder))}")
+    _tell_jobs(config, f"hydra.sweep.dir={_quoted(str(config.hydra.sweep.dir))}")
     _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.command='{quote(command, safe='')}'")
     if plans:
         _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.num_jobs={len(plans)}")
@@ -169,6 +169,12 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
     with keeping(folder):
         launch.begin_sweep(plans, folder, command)
     return owned
+
+
+def _quoted(path: str) -> str:
+    """As a value in Hydra's grammar."""
+    text = Path(path).as_posix().replace('"', r"\"")
+    return f'"{text}"'
 
 
 def _tell_jobs(config: DictConfig, override: str) -> None:

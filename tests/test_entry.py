@@ -92,6 +92,14 @@ def test_a_command_with_quotes_reaches_the_jobs_as_it_was_typed(tmp_path: Path) 
     assert calls[1]["plan"]["sweep_dir"] == str(tmp_path / "here")
 
 
+def test_a_sweep_below_a_folder_with_an_odd_name_stays_in_it(tmp_path: Path) -> None:
+    cwd = tmp_path / "é \"x' b=c,d"
+    cwd.mkdir()
+    begin, *jobs, _ = ask("attention=flash,sdpa", "-m", cwd=cwd).calls
+    assert Path(begin["sweep_dir"]).parent == cwd / "multirun" / "comparison"
+    assert {Path(job["plan"]["run_dir"]).parent for job in jobs} == {Path(begin["sweep_dir"])}
+
+
 def test_a_single_run_hands_its_exit_code_on(tmp_path: Path) -> None:
     answer = ask("attention=stock", cwd=tmp_path)
     assert (answer.names(), answer.code, answer.err) == (["run_single"], SINGLE_EXIT_CODE, "")

@@ -107,8 +107,8 @@ def _own(config: DictConfig, kind: str) -> AbstractContextManager[object]:
         owned = own_folder(folder, key=key)
     else:
         owned = own_folder(folder, key=key, overwrite=bool(config.run.overwrite))
-    with flag_override(config, ["struct", "readonly"], [False, False]):
-        config.hydra[kind].dir = str(folder)
+    with flag_override(config, ["struct", "readonly"], [False, False]):  # relative stays so: a path may hold a `${`
+        config.hydra[kind].dir = str(folder) if os.path.isabs(node.dir) else os.path.relpath(folder)
     return owned
 
 
