@@ -12,6 +12,7 @@ from sdpa_exp.config.plan import Plan, write_plan
 from sdpa_exp.config.schema import (
     CompareConfig,
     PrimaryMetric,
+    SyntheticDataset,
     TrackingConfig,
     YoloDirDataset,
 )
@@ -67,7 +68,9 @@ def make_plan(spec: RunSpec, folder: Path) -> Plan:
         plan,
         name="field",
         baseline=None,
+        dataset=SyntheticDataset(name="synthetic", num_train_images=64, num_val_images=32, image_px=160),
         hardware=replace(plan.hardware, batch=spec.batch, workers=0),
+        train=replace(plan.train, epochs=4),
         tracking=TrackingConfig(name="none", kind="none"),
         compare=CompareConfig(primary=primary),
     )
