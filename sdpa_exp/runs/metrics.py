@@ -231,6 +231,15 @@ ULTRALYTICS_NAMES = {
 }
 """Ultralytics' names of metrics, in results.csv and in its callbacks, and ours; losses and rates keep theirs."""
 
+RESULTS_CSV_NAMES = {
+    **ULTRALYTICS_NAMES,
+    "metrics/precision": "precision",
+    "metrics/recall": "recall",
+    "metrics/mAP_0.5": "mAP50",
+    "metrics/mAP_0.5:0.95": "mAP50-95",
+}
+"""The same for files: YOLOv5's names too."""
+
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 TASK_METRICS: dict[str, Metric] = {metric.name: metric for metric in _OF_OTHER_TASKS}
 """What tasks other than train measure.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdpa_exp.compare.load.run import Curves, Precision
-from sdpa_exp.runs.metrics import ULTRALYTICS_NAMES
+from sdpa_exp.runs.metrics import RESULTS_CSV_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +39,7 @@ def curves_from_epochs(events: Iterable[dict[str, Any]]) -> Curves | None:
     if any(row.keys() != names for row in values):
         names = dict.fromkeys(name for row in values for name in row).keys()
     columns = {
-        ULTRALYTICS_NAMES.get(name, name): np.array(
+        RESULTS_CSV_NAMES.get(name, name): np.array(
             [row.get(name) for row in values], dtype=np.float64
         )  # None becomes NaN
         for name in names

@@ -11,7 +11,7 @@ import numpy as np
 
 from sdpa_exp.compare.load.run import Curves
 from sdpa_exp.errors import ComparisonError
-from sdpa_exp.runs.metrics import ULTRALYTICS_NAMES
+from sdpa_exp.runs.metrics import RESULTS_CSV_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def read_results_csv(path: Path) -> tuple[Curves, list[str]]:
         raise ComparisonError(f"{path} has an epoch that is not a number.")
     if epochs[0] == 0:
         epochs = epochs + 1
-    columns = {ULTRALYTICS_NAMES.get(n, n): table_EC[:, i] for i, n in enumerate(header) if i != epoch_column}
+    columns = {RESULTS_CSV_NAMES.get(n, n): table_EC[:, i] for i, n in enumerate(header) if i != epoch_column}
     problems += [f"the column {name} stands {count} times; the last is used" for name, count in _repeated(header)]
     problems += _odd(epochs, columns)
     curves = Curves(epochs=epochs.astype(np.int64), columns=columns, precision="printed digits")
