@@ -4,7 +4,8 @@ An interval is about the images, for one trained network: what another val split
 nothing about another seed, which moves small trainings far more; that is what several seeds are for.
 
 It sits a little high: AP's envelope rewards luck, and resampling rewards it twice, so the truth lies below the interval
-more often than above it (simulated: about 92 % coverage at 12 and at 60 images, most misses below).
+more often than above it (simulated: 83 to 93 % coverage at 10 to 64 images, by how hard they are; most misses below).
+The caption of every table with intervals says so.
 
 AP is Ultralytics' (`ap_per_class` in 8.4.190), computed for all resamples at once from three facts. Its precision
 envelope is a step function that only changes at hits. A prediction of an image that was drawn twice counts twice. And

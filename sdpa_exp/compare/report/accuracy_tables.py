@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INTERVAL_MEANING = (
     "The interval is a bootstrap over the val images for that one trained network: what other images of this kind "
     "might have given. It says nothing about another seed, so overlapping or separate intervals decide nothing "
-    "between arms."
+    "between arms. With 10 to 64 images it is too narrow: it held 83 to 93 % of true values in simulations, not 95 %."
 )
 _MAX_RUNS = 60
 _DASH = "-"

@@ -193,3 +193,21 @@ def test_of_many_groups_only_the_first_are_drawn(tmp_path: Path, monkeypatch: py
     drawn = [name for name in page.ids if name.startswith("dots-mAP50-")]
     assert [name.rpartition("-")[2] for name in drawn] == [comparison.groups[0].group_id] * len(drawn)
     assert drawn
+
+
+def test_names_that_look_like_markup_are_text_everywhere(tmp_path: Path) -> None:
+    specs = crossed(["stock", '<b onload="x">|'], [0, 1])
+    for spec in specs:
+        spec.warnings = [{"code": "<i>", "message": "a & b | c"}]
+        spec.environment = {"gpu": "<script>"}
+    path = write_sweep(tmp_path, specs) / "sweep.json"
+    content = json.loads(path.read_text(encoding="utf-8")) | {"name": "<h1>", "command": "a <br> b"}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    compare_sweep(tmp_path)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert Page(text).open == []
+    assert not re.search(r"<b |<i>|<script|<h1><|<br>", text)
+    assert "&lt;b onload=&#34;x&#34;&gt;" in text
+    assert "a &amp; b | c" in text
+    markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert '| <b onload="x">\\| | 2/2 |' in markdown
