@@ -18,6 +18,7 @@ from sdpa_exp.measure.interval import ratio_of
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.bench.arms import FLOOR
+from sdpa_exp.tasks.text_report import counted
 
 
 def fastest(row: Mapping[str, Any]) -> str | None:
@@ -124,15 +125,15 @@ def fill_outcome(outcome: Outcome, event_log: EventLog, content: Mapping[str, An
         outcome.warn(
             event_log,
             "machine_changed",
-            f"in {len(drifted)} of {len(content['cases'])} cases the reference operation drifted by more than 10 %: "
-            "another process, heat, or a clock. Repeat these on a calm machine.",
+            f"in {len(drifted)} of {counted(len(content['cases']), 'case')} the reference operation drifted by more "
+            "than 10 %: another process, heat, or a clock. Repeat these on a calm machine.",
         )
     if content["dropped"]:
         first = content["dropped"][0]
         outcome.warn(
             event_log,
             "cases_dropped",
-            f"{len(content['dropped'])} cases were dropped; the first, {first['level']} {first['name']}: "
+            f"{counted(len(content['dropped']), 'case')} dropped; the first, {first['level']} {first['name']}: "
             f"{first['reason']}",
         )
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from typing import Any
 
-from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from sdpa_exp.measure.interval import MIN_ROUNDS
 from sdpa_exp.tasks.bench.arms import FLOOR
 from sdpa_exp.tasks.bench.conclude import fastest
 from sdpa_exp.tasks.bench.decide import gain_text
+from sdpa_exp.tasks.text_report import TextReport, counted, plain_table
 
 _SHORT = {"forward": "f", "forward+backward": "f+b"}
 _A = {"step": "a training step", "inference": "an inference"}
@@ -22,11 +20,8 @@ _TITLES = {"op": "The product alone", "module": "Attention modules"}
 
 def render_bench(content: Mapping[str, Any]) -> str:
     """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
-    console = Console(file=StringIO(), color_system=None)
-
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False)
-
+    report = TextReport()
+    say = report.say
     settings = content["settings"]
     say(f"bench: {settings['model']}, {content['machine']['device']}, rounds A B B A, {settings['rounds']} at most")
     for level, title in _TITLES.items():
@@ -34,17 +29,17 @@ def render_bench(content: Mapping[str, Any]) -> str:
         if rows:
             baseline = _common_baseline(rows)
             say(f"\n{title}: times faster than {baseline or 'the baseline'} (~ 1 is in the interval, ? too few rounds)")
-            console.print(_matrix(rows, baseline))
+            report.show(_matrix(rows, baseline))
     for row in content["cases"]:
         if row["level"] not in _TITLES:
             say(f"\n{_head(row)}")
-            console.print(_arms(row))
+            report.show(_arms(row))
     if content["scaling"]:
         say("\nGrowth with N: time ~ N^a, memory ~ N^b, with 95 % intervals")
-        console.print(_scaling(content["scaling"]))
+        report.show(_scaling(content["scaling"]))
     for line in [*_notes(content), *_verdict(content)]:
         say(line)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+    return report.text
 
 
 def _common_baseline(rows: Sequence[Mapping[str, Any]]) -> str | None:
@@ -59,14 +54,10 @@ def _head(row: Mapping[str, Any]) -> str:
     return f"{what}, {row['model']}, {row['name']}, {row['precision']}, {row['rounds']} rounds{changed}"
 
 
-def _table() -> Table:
-    return Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
-
-
 def _matrix(rows: Sequence[Mapping[str, Any]], baseline: str | None) -> Table:
     """A row a case: the baseline's median, and how many times faster the other arms are."""
     several = len({row["precision"] for row in rows}) > 1
-    table = _table()
+    table = plain_table()
     table.add_column("B H N D" if rows[0]["level"] == "op" else "layer", no_wrap=True)
     if several:
         table.add_column("", no_wrap=True)
@@ -86,7 +77,7 @@ def _matrix(rows: Sequence[Mapping[str, Any]], baseline: str | None) -> Table:
 
 def _arms(row: Mapping[str, Any]) -> Table:
     """A whole-model case: a row an arm."""
-    table = _table()
+    table = plain_table()
     table.add_column("arm", no_wrap=True)
     for name in ("ms", "q1-q3", "p95", "images/s", "times faster", "MiB"):
         table.add_column(name, justify="right", overflow="fold")
@@ -107,7 +98,7 @@ def _arms(row: Mapping[str, Any]) -> Table:
 
 
 def _scaling(series: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table()
+    table = plain_table()
     table.add_column("series", overflow="fold")
     table.add_column("N", no_wrap=True)
     table.add_column("arm", no_wrap=True)
@@ -129,17 +120,18 @@ def _scaling(series: Sequence[Mapping[str, Any]]) -> Table:
 def _notes(content: Mapping[str, Any]) -> list[str]:
     lines = []
     cases = content["cases"]
+    all_cases = counted(len(cases), "case")
     pairs = dict.fromkeys(" and ".join(group) for row in cases for group in row.get("same_kernel", []))
     lines += [f"NOTE: {pair} ran the same kernel: a difference between them is noise" for pair in pairs]
     drifted = [row for row in cases if row["is_drifted"]]
     if drifted:
         lines.append(
-            f"NOTE: in {len(drifted)} of {len(cases)} cases (marked !) a fixed operation got slower or faster by "
+            f"NOTE: in {len(drifted)} of {all_cases} (marked !) a fixed operation got slower or faster by "
             "more than 10 % meanwhile: something else ran, or a clock changed"
         )
     throttled = [row for row in cases if row.get("gpu") and any(row["gpu"][edge]["throttled"] for edge in row["gpu"])]
     if throttled:
-        lines.append(f"NOTE: the GPU was throttled around {len(throttled)} of {len(cases)} cases; bench.json says why")
+        lines.append(f"NOTE: the GPU was throttled around {len(throttled)} of {all_cases}; bench.json says why")
     unsteady = sum(not arm["warm_up"]["is_steady"] for row in cases for arm in row["arms"].values())
     if unsteady:
         total = sum(len(row["arms"]) for row in cases)
@@ -147,7 +139,7 @@ def _notes(content: Mapping[str, Any]) -> list[str]:
     stopped = [row for row in cases if row["stopped"]]
     if stopped:
         limit = content["settings"]["time_limit_s"]
-        lines.append(f"NOTE: {len(stopped)} of {len(cases)} cases have fewer rounds, for bench.time_limit_s={limit:g}")
+        lines.append(f"NOTE: fewer rounds in {len(stopped)} of {all_cases}, for bench.time_limit_s={limit:g}")
     reasons: dict[str, dict[str, None]] = {}
     for row in cases:
         for label, reason in row["left_out"].items():
@@ -159,8 +151,9 @@ def _notes(content: Mapping[str, Any]) -> list[str]:
     if slow:
         least, most = (three_digits(bound(case["needs_s"] for case in slow)) for bound in (min, max))
         limit = f"bench.time_limit_s={content['settings']['time_limit_s']:g}"
+        span = least if least == most else f"{least} to {most}"
         lines.append(
-            f"dropped, since {limit} has no room for the {least} to {most} s that each takes at least: "
+            f"dropped, since {limit} has no room for the {span} s that each takes at least: "
             f"{'; '.join(map(_short_name, slow))}"
         )
     lines += [f"dropped: {_short_name(case)}: {case['reason']}" for case in content["dropped"] if case not in slow]

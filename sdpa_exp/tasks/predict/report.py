@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import Any
 
-from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
+
+from sdpa_exp.tasks.text_report import TextReport, plain_table
 
 
 def render_predict(content: dict[str, Any]) -> str:
     """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
-    console = Console(file=StringIO(), color_system=None)
-
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False)
-
+    report = TextReport()
+    say = report.say
     source = content["source"]
     images = "images" if source["num_found"] is not None else "first frames"
     weights = "trained weights" if content["weights"] else "weights as initialised"
@@ -35,7 +31,7 @@ def render_predict(content: dict[str, Any]) -> str:
             continue
         steady = "steady" if variant["is_steady"] else "NOT steady"
         say(f"{variant['title']}: {variant['num_samples']} batches, {steady} after {variant['num_warmup']} passes")
-        console.print(_table(variant, content["baseline"]))
+        report.show(_table(variant, content["baseline"]))
     if any(variant["arms"] for variant in content["variants"]):
         say(f"* baseline; x {content['baseline']}: its latency over the arm's, paired by batch, 95 % interval")
     for item in content["not_run"]:
@@ -48,15 +44,11 @@ def render_predict(content: dict[str, Any]) -> str:
         say(f"{arm} ran {', '.join(kernels) or 'no attention kernel'} at {attestation['num_layers']} layers{state}")
     for warning in content["warnings"]:
         say(f"warning: {warning}")
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+    return report.text
 
 
 def _table(variant: dict[str, Any], baseline: str) -> Table:
-    table = Table(
-        box=SIMPLE,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = plain_table()
     table.add_column("arm", overflow="fold")
     for name in ("pre", "model", "post", "p50", "p95", "p99", "FPS"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import Any
 
-from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from sdpa_exp.tasks.profile.parts import HAVE_BACKWARD, PARTS
+from sdpa_exp.tasks.text_report import TextReport, counted, plain_table
 
 _TITLES = {part.key: part.title for part in PARTS}
 
 
 def render_profile(content: dict[str, Any]) -> str:
     """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
-    console = Console(file=StringIO(), color_system=None, highlight=False)
-    console.print(
+    report = TextReport()
+    report.say(
         f"attention={content['arm']} in {content['model']}, {content['num_layers']} layers, {content['imgsz']} px, "
         f"batch {content['batch']}, {content['precision']} on {_device(content)}, {content['dataset']}, recipe "
         f"{content['recipe']}"
     )
-    console.print(_step(content))
-    console.print(_conclusion(content))
-    console.print(_memory(content))
-    console.print(_memory_words(content))
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+    report.show(_step(content))
+    report.say(_conclusion(content))
+    report.show(_memory(content))
+    report.say(_memory_words(content))
+    return report.text
 
 
 def _device(content: dict[str, Any]) -> str:
     if content["device"] != "cpu":
         return str(content["device"])
-    threads = content["num_threads"]
-    return f"cpu ({threads} thread{'s' if threads > 1 else ''})"
+    return f"cpu ({counted(content['num_threads'], 'thread')})"
 
 
 def _step(content: dict[str, Any]) -> Table:
     step = content["step"]
     what = "kernel times" if step["busy_s"] is not None else "operation times"
-    table = _table(f"where a step goes: {what}, mean of {len(step['steps_s'])} profiled steps")
+    table = plain_table(f"where a step goes: {what}, mean of {counted(len(step['steps_s']), 'profiled step')}")
     table.add_column("part", no_wrap=True)
     for name in ("forward ms", "backward ms", "total ms", "share of step"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -112,7 +109,7 @@ def _agreement(times: dict[str, Any], low: float, high: float) -> str:
 
 def _memory(content: dict[str, Any]) -> Table:
     memory = content["memory"]
-    table = _table("memory of a step, in tensors")
+    table = plain_table("memory of a step, in tensors")
     table.add_column("what", no_wrap=True)
     table.add_column("MiB", justify="right", no_wrap=True)
     table.add_column("what is in it")
@@ -170,7 +167,3 @@ def _share(step: dict[str, Any], key: str) -> float:
 
 def _ms(seconds: float) -> str:
     return f"{1000 * seconds:.1f}"
-
-
-def _table(title: str) -> Table:
-    return Table(box=SIMPLE, title=title, title_justify="left", pad_edge=False, collapse_padding=True)
