@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.errors import BackendUnavailable, ConfigError
 from sdpa_exp.help import help_text
 from sdpa_exp.tasks.bench import Bench
+from sdpa_exp.tasks.doctor.matrix import availability
 from tests.tasks.planning import plan_of
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +126,14 @@ def test_a_function_by_its_file_is_named_after_itself_and_its_path_made_absolute
     bench = plan_of("task=bench", "bench.arms=[stock,'my_attention.py:linear']", run_dir=tmp_path)
     assert Bench.of(bench).arms == ["stock", f"{tmp_path / 'my_attention.py'}:linear"]
     assert bench.title == "bench stock, linear seed 0"
+
+
+def test_the_doctor_has_a_row_for_each_attention_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "my_attention.py").write_text(example(), encoding="utf-8")
+    plan = plan_of("hardware=cpu", f"attention.backend={tmp_path / 'my_attention.py'}:linear", run_dir=tmp_path)
+    matrix = availability(dataclasses.replace(plan, attentions={"broken": f"{tmp_path / 'gone.py'}:f"}))
+    assert (matrix["chosen"]["backend"], matrix["chosen"]["reasons"]) == ("linear", [])
+    assert "can't be imported: FileNotFoundError" in matrix["backends"]["broken"]["precisions"]["fp32"]["reasons"][0]
 
 
 def test_the_former_name_of_the_key_is_refused_with_the_new_one(tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ from sdpa_exp.attention.pytorch_kernels import expected_kernel
 from sdpa_exp.attention.registry import BACKENDS, check, get_backend
 from sdpa_exp.attention.requirements import Package, Setting, reasons_against
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.errors import InjectionError
+from sdpa_exp.errors import BackendUnavailable, InjectionError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.layers import find_layers, settings_of
 from sdpa_exp.tasks.auto import base_setting
 from sdpa_exp.tasks.hardware import DTYPES, capability_of, image_mib, resolve_hardware
 
+_PRECISIONS = ("fp32", "bf16", "fp16")
 # GPUs in the order of how likely someone has one: the first whose capability suffices is the answer.
 _GPUS = (((7, 5), "a T4 or RTX 20"), ((8, 0), "an A100, RTX 30 or newer"), ((9, 0), "an H100 or newer"))
 
@@ -46,8 +47,10 @@ def availability(plan: Plan) -> dict[str, Any]:
     base = base_setting(dataclasses.replace(plan, hardware=hardware))
     settings = list(dict.fromkeys(settings_of(layers, dataclasses.replace(base, dtype=torch.float32))))
     chosen = get_backend(plan.attention.backend)
-    backends = {**BACKENDS, plan.attention.backend: chosen}
-    table = {name: _row(backend, settings) for name, backend in backends.items()}
+    row = plan.attention.backend if plan.attention.backend in BACKENDS else plan.arm
+    table = {name: _row(name, settings) for name in BACKENDS}
+    table |= {name: _row(backend, settings) for name, backend in plan.attentions.items()}
+    table |= {row: _row(plan.attention.backend, settings)}
     precision = hardware.precision or "fp32"
     return {
         "device": str(device),
@@ -60,8 +63,8 @@ def availability(plan: Plan) -> dict[str, Any]:
         "backends": table,
         "chosen": {
             "arm": plan.arm,
-            "backend": plan.attention.backend,
-            "reasons": table[plan.attention.backend]["precisions"][precision]["reasons"],
+            "backend": row,
+            "reasons": table[row]["precisions"][precision]["reasons"],
             "step": step_for(chosen, [_in(setting, precision) for setting in settings]),
         },
     }
@@ -97,18 +100,29 @@ def _missing_packages(backend: Backend) -> list[Package]:
     return [package for package in backend.requirements.packages if any(package.name in reason for reason in reasons)]
 
 
-def _row(backend: Backend, settings: list[Setting]) -> dict[str, Any]:
+def _row(name: str, settings: list[Setting]) -> dict[str, Any]:
+    """One backend by its name or reference; one that can't be imported has the reason in every precision."""
     device_type = settings[0].device_type
+    try:
+        backend = get_backend(name)
+    except BackendUnavailable:
+        entry = {"reasons": check(name), "kernel": None}
+        return {
+            "summary": "",
+            "caveat": None,
+            "step": None,
+            "precisions": dict.fromkeys(("fp32", "bf16", "fp16"), entry),
+        }
     precisions: dict[str, Any] = {}
-    for name in ("fp32", "bf16", "fp16"):
-        here = [_in(setting, name) for setting in settings]
+    for precision in _PRECISIONS:
+        here = [_in(setting, precision) for setting in settings]
         reasons = check(backend, *here)
         kernels = sorted({str(k) for k in (expected_kernel(backend, setting) for setting in here) if k})
-        precisions[name] = {"reasons": reasons, "kernel": None if reasons else " and ".join(kernels) or None}
+        precisions[precision] = {"reasons": reasons, "kernel": None if reasons else " and ".join(kernels) or None}
     runs = any(not entry["reasons"] for entry in precisions.values())  # even where no training has that precision
     return {
         "summary": backend.summary,
-        "caveat": backend.caveat(device_type) if runs and backend.name in BACKENDS else None,
+        "caveat": backend.caveat(device_type) if runs and name in BACKENDS else None,
         "step": None if runs else step_for(backend, [_in(setting, "fp32") for setting in settings]),
         "precisions": precisions,
     }
