@@ -10,12 +10,14 @@ import math
 import re
 from collections.abc import Sequence
 
+from sdpa_exp.config.architectures import check_architecture
 from sdpa_exp.config.attentions import check_backend_name
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.refusing import PRECISIONS, at_least, multiple_of_32, one_of, refuse
 from sdpa_exp.config.schema import YoloDirDataset
 from sdpa_exp.config.task import load_task
+from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.metrics import METRICS
 
@@ -44,6 +46,9 @@ def check_plan(plan: Plan) -> None:
     at_least("seed", plan.seed, 0, "Set seed=0.")
     if plan.seed > _MAX_SEED:
         refuse("seed", plan.seed, f"at most {_MAX_SEED}", "Set seed=0.")
+    task = load_task(plan)
+    if not (task.in_parent or task.examines):
+        check_architecture(plan.model.architecture)
     _check_hardware(plan)
     check_backend_name("attention.backend", plan.attention.backend, plan.attentions)
     _check_determinism(plan)
@@ -53,7 +58,7 @@ def check_plan(plan: Plan) -> None:
         refuse("telemetry.period_s", plan.telemetry.period_s, "0.1 s or more", "Set telemetry.period_s=1.")
     _check_tracking(plan)
     _check_compare(plan)
-    load_task(plan).check(plan)
+    task.check(plan)
 
 
 def _check_tracking(plan: Plan) -> None:
@@ -199,8 +204,23 @@ def _check_train(plan: Plan) -> None:
     if train.time is not None:
         next_step = "Set train.epochs instead: a time limit stops arms at different epochs, and they no longer compare."
         refuse("train.time", train.time, "null", next_step)
+    _check_ignored(train)
     if train.optimizer is not None and train.optimizer.lower() not in {name.lower() for name in OPTIMIZERS}:
         one_of("train.optimizer", train.optimizer, OPTIMIZERS)
+
+
+def _check_ignored(train: TrainConfig) -> None:
+    """Arguments that Ultralytics would pass over beside others."""
+    if (train.optimizer or "auto").lower() == "auto":
+        for key in ("lr0", "momentum"):
+            value = getattr(train, key)
+            if value is not None:
+                next_step = f"Set train.{key}=null, or name an optimizer, such as train.optimizer=AdamW."
+                refuse(f"train.{key}", value, "null with optimizer=auto, which chooses it and ignores this", next_step)
+    for key in ("mosaic", "mixup", "cutmix") if train.rect else ():
+        if getattr(train, key):
+            wanted = "0 or null with train.rect=true, which turns it off"
+            refuse(f"train.{key}", getattr(train, key), wanted, f"Set train.{key}=0, or leave train.rect out.")
 
 
 def _check_dataset(plan: Plan) -> None:

@@ -6,7 +6,8 @@ see the model. A callback would come too late for EMA, validation and best.pt.
 Read in Ultralytics 8.4.190, engine/trainer.py: an out-of-memory in the first epoch halves the batch and goes on; NaN
 reloads last.pt; the AMP check downloads a model and can switch AMP off. Each changes what is measured, so here the
 first two are errors and the third is replaced: the precision asked for is the precision that runs. A model that
-can't be compiled is trained uncompiled there, with a warning; here that is an error too.
+can't be compiled is trained uncompiled there, with a warning; here that is an error too. What its loaders leave out
+or undo is refused in `unasked.py`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import torch
+from torch import nn
 from ultralytics.models.rtdetr.train import RTDETRTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
 
 from sdpa_exp.errors import InjectionError, RunError
 from sdpa_exp.injection.build import is_rtdetr
+from sdpa_exp.injection.checkpoint import load_network, unfit_weights, widen_position_convolutions
 from sdpa_exp.injection.inject import Choices, InjectionReport, check_injected, inject
 from sdpa_exp.injection.perturb import Perturbation, perturb
+from sdpa_exp.injection.unasked import refuse_what_was_not_asked
 
 if TYPE_CHECKING:
     _Trainer = DetectionTrainer
@@ -63,6 +67,7 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         self.perturbation: Perturbation | None = None
         self.last_batch: dict[str, Any] | None = None
         self.num_pipelines = 0
+        self.unfit_weights: str | None = None
         super().__init__(overrides=overrides)
         if is_strict:  # Ultralytics has seeded in its __init__, and takes determinism back when the training ends
             torch.use_deterministic_algorithms(True, warn_only=False)
@@ -72,8 +77,21 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
 
         Raises:
             InjectionError: the model has no layers, or one did not take the backend.
+            ConfigError: the weights are another model's.
+            RunError: the weights can't be loaded.
         """
-        checkpoint = super().setup_model()
+        given: list[nn.Module] = []
+
+        def load(weights: Any, *args: Any, **kwargs: Any) -> Any:
+            network, content = load_network(str(weights))
+            widen_position_convolutions(network)
+            given.append(network)
+            return network, content
+
+        with mock.patch("ultralytics.engine.trainer.load_checkpoint", load):
+            checkpoint = super().setup_model()
+        if given:
+            self.unfit_weights = unfit_weights(self.model, given[-1], str(self.args.pretrained))
         self.injection = inject(self.model, self.backend, choices=self.choices)
         if self.perturb_seed is not None:
             self.perturbation = perturb(self.model, seed=self.perturb_seed)
@@ -126,6 +144,7 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         self.run_callbacks("on_caching_start")
         super()._build_train_pipeline()
         self.run_callbacks("on_caching_end")
+        refuse_what_was_not_asked(self)
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
         loss = None if self.loss is None else float(self.loss.detach())

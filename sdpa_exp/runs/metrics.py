@@ -237,6 +237,8 @@ RESULTS_CSV_NAMES = {
     "metrics/recall": "recall",
     "metrics/mAP_0.5": "mAP50",
     "metrics/mAP_0.5:0.95": "mAP50-95",
+    "metrics/mAP_0.5(B)": "mAP50",
+    "metrics/mAP_0.5:0.95(B)": "mAP50-95",
 }
 """The same for files: YOLOv5's names too."""
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.checkpoint import load_network
+from sdpa_exp.injection.fit import check_sizes
 from sdpa_exp.injection.inject import Choices, inject
 
 
@@ -29,13 +32,14 @@ def build(plan: Plan, *, num_classes: int | None, weights: str | None, images: T
         images: (B, 3, H, W), float, 0 to 1.
     """
     from ultralytics.cfg import get_cfg
-    from ultralytics.nn.tasks import load_checkpoint
 
+    network: Any
     if weights:
-        network, _ = load_checkpoint(weights)
+        network, _ = load_network(weights)
     else:
         torch.manual_seed(plan.seed)
         network = build_network(plan.model.architecture, num_classes)
+        check_sizes(network, [(images.shape[-2], images.shape[-1])], key="the image size")
         _settle_batch_statistics(network, images.cpu())
     network.args = get_cfg(overrides={"task": "detect"})
     num_classes = num_classes or int(network.yaml["nc"])

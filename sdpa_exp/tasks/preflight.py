@@ -16,8 +16,9 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import BackendUnavailable, InjectionError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.determinism import reasons_against_strict
+from sdpa_exp.injection.fit import check_sizes, training_sizes
 from sdpa_exp.injection.layers import find_layers, settings_of
-from sdpa_exp.tasks.auto import base_setting, resolve_auto
+from sdpa_exp.tasks.auto import DEFAULT_IMGSZ, base_setting, resolve_auto
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
 
     Raises:
         InjectionError: the model has no attention layers.
+        ConfigError: the image size does not fit the areas of a layer.
     """
     network = build_network(plan.model.architecture) if network is None else network
     layers = find_layers(network)
@@ -54,6 +56,7 @@ def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
             f"model={plan.model.name} has no attention layers that sdpa_exp knows. "
             "Choose a model with attention, such as model=yolo12n."
         )
+    check_sizes(network, training_sizes(plan.train.imgsz or DEFAULT_IMGSZ, plan.train.multi_scale), key="train.imgsz")
     settings = settings_of(layers, base_setting(plan))
     backend = plan.attention.backend
     reasons = check(backend, *settings)

@@ -162,3 +162,33 @@ def test_a_margin_that_makes_no_sense_is_refused(tmp_path: Path, margin: float, 
     folder = write_plain(tmp_path / "a", curve=[0.1, 0.2])
     with pytest.raises(ComparisonError, match=words):
         compare_runs([folder], baseline=None, config=config, out_dir=tmp_path / "out")
+
+
+def test_a_results_csv_of_yolov5_is_read_by_its_own_names_and_fitness(tmp_path: Path) -> None:
+    for arm, last in (("a", 0.301), ("b", 0.31)):
+        (tmp_path / arm).mkdir()
+        (tmp_path / arm / "results.csv").write_text(
+            "      epoch,  train/box_loss, train/obj_loss,metrics/precision, metrics/recall, metrics/mAP_0.5,"
+            "metrics/mAP_0.5:0.95, x/lr0\n0,0.1,0.1,0.5,0.4,0.6,0.300,0.1\n"
+            f"1,0.1,0.1,0.6,0.5,0.4,{last},0.1\n",
+            encoding="utf-8",
+        )
+    first, second = compare([tmp_path / "a", tmp_path / "b"], tmp_path / "out").runs
+    assert {name: first.metrics[name] for name in ("mAP50", "mAP50-95", "recall", "best_epoch", "last/mAP50")} == {
+        "mAP50": 0.6,  # 0.1 x 0.6 + 0.9 x 0.300 is more than 0.1 x 0.4 + 0.9 x 0.301: YOLOv5 keeps the first epoch
+        "mAP50-95": 0.3,
+        "recall": 0.4,
+        "best_epoch": 1,
+        "last/mAP50": 0.4,
+    }
+    assert second.metrics["best_epoch"] == 1
+
+
+def test_a_results_csv_without_the_metric_says_what_it_has(tmp_path: Path) -> None:
+    for arm in "ab":
+        (tmp_path / arm).mkdir()
+        (tmp_path / arm / "results.csv").write_text("epoch,train/loss,metrics/AP\n1,0.1,0.5\n", encoding="utf-8")
+    comparison = compare([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    assert comparison.runs[0].unmeasured["mAP50-95"] == (
+        "its results.csv has no column for it; it has train/loss, metrics/AP"
+    )

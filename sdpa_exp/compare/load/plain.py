@@ -1,8 +1,8 @@
 """Reads Ultralytics' own run folders: results.csv and args.yaml, ours or anybody's.
 
 `train_s` can't be known from results.csv. Its `time` column counts every epoch and validation too; the value of its
-last line is the metric `csv_time_s`. best.pt is saved at the epoch of best mAP50-95 (that is Ultralytics' fitness),
-so that epoch's line stands in for a re-evaluation of best.pt.
+last line is the metric `csv_time_s`. best.pt is saved at the epoch of best fitness (mAP50-95; with YOLOv5 a tenth of
+mAP50 counts too), so that epoch's line stands in for a re-evaluation of best.pt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from sdpa_exp.compare.findings.finding import listed
-from sdpa_exp.compare.load.results_csv import SHARES, read_results_csv
+from sdpa_exp.compare.load.results_csv import OBJECTNESS, SHARES, read_results_csv
 from sdpa_exp.compare.load.run import CSV_TIME, UNKNOWN_GROUP, Curves, Run, is_number
 from sdpa_exp.errors import ComparisonError
 
@@ -89,12 +89,16 @@ def _metrics(curves: Curves) -> tuple[dict[str, float], dict[str, str]]:
     columns = {name: values for name, values in curves.columns.items() if name not in in_percent}
     measured: dict[str, float] = {}
     fitness_E = columns.get("mAP50-95")
+    if fitness_E is not None and OBJECTNESS in columns and "mAP50" in columns:
+        fitness_E = 0.1 * columns["mAP50"] + 0.9 * fitness_E
     if fitness_E is not None and np.isfinite(fitness_E).any():
         best = int(np.nanargmax(np.where(np.isfinite(fitness_E), fitness_E, np.nan)))
         measured["best_epoch"] = float(curves.epochs[best])
         measured.update({name: float(columns[name][best]) for name in SHARES if name in columns})
         measured.update({f"last/{n}": float(columns[n][-1]) for n in ("mAP50", "mAP50-95") if n in columns})
     unmeasured = dict.fromkeys(("train_s", "images_per_s", "peak_memory_mib"), "a results.csv does not hold it")
+    found = f"its results.csv has no column for it; it has {', '.join(curves.columns)}"
+    unmeasured |= {name: found for name in SHARES if name not in curves.columns}
     unmeasured |= dict.fromkeys(in_percent, "it is above 1, as a percentage would be")
     if "time" in columns:
         why = _why_no_time(curves)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHARES = ("precision", "recall", "mAP50", "mAP50-95")
+OBJECTNESS = "train/obj_loss"
+"""A column that YOLOv5 has and later models have not."""
 
 
 def read_results_csv(path: Path) -> tuple[Curves, list[str]]:

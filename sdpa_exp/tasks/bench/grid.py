@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from sdpa_exp.config.plan import Plan
+from sdpa_exp.errors import ConfigError
+from sdpa_exp.injection.fit import check_sizes
 from sdpa_exp.tasks.bench import Bench
 from sdpa_exp.tasks.bench.case import Arms, Case, describe_failure, free_memory, is_out_of_memory
 from sdpa_exp.tasks.bench.kinds import Kind, kinds_of, with_dispatchers
@@ -86,6 +88,10 @@ class _ModelGrid:
         if imgsz % stride:
             up = -(-imgsz // stride) * stride
             return [], f"{imgsz} px is not a multiple of the model's stride {stride}: try {up}"
+        try:
+            check_sizes(self.network, [(imgsz, imgsz)], key="bench.imgsz")
+        except ConfigError as error:
+            return [], str(error)
         try:
             found = kinds_of(self.network, imgsz=imgsz, batch=batch, precision=self.precision, device=self.device)
         except (RuntimeError, MemoryError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,8 @@ from torch import Tensor, nn
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import RunError
+from sdpa_exp.injection.checkpoint import load_network
+from sdpa_exp.injection.fit import check_sizes
 from sdpa_exp.injection.inject import describe
 from sdpa_exp.tasks.network import build
 from sdpa_exp.tasks.predict import Predict
@@ -42,12 +43,14 @@ def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) 
         num_classes: of fresh weights; None takes the architecture's.
 
     Raises:
+        ConfigError: the image size does not fit the areas of a layer.
         RunError: the checkpoint can't be loaded, or is none of a detector.
     """
     weights = Predict.of(plan).weights or plan.model.weights
     if weights:
         network, trained_at = _load(weights)
         imgsz = Predict.of(plan).imgsz or trained_at
+        check_sizes(network, [(imgsz, imgsz)], key="predict.imgsz")
         return Detector(network=network, name=describe(network), weights=weights, imgsz=imgsz)
     imgsz = Predict.of(plan).imgsz or DEFAULT_IMGSZ
     images = _letterboxed(frames[:_NUM_SETTLING], imgsz)
@@ -56,16 +59,9 @@ def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) 
 
 
 def _load(weights: str) -> tuple[nn.Module, int]:
-    from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel, load_checkpoint
+    from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel
 
-    try:
-        network, checkpoint = load_checkpoint(weights)
-    except (OSError, RuntimeError, EOFError, KeyError, AttributeError, TypeError, pickle.UnpicklingError) as error:
-        reason = next(iter(str(error).split("❌️ ")[-1].splitlines()), type(error).__name__)  # advice and emojis follow
-        raise RunError(
-            f"the weights {weights} can't be loaded: {reason}. Expected a checkpoint of Ultralytics such as best.pt; "
-            "set predict.weights to one."
-        ) from error
+    network, checkpoint = load_network(weights, key="predict.weights")
     if not isinstance(network, DetectionModel) or isinstance(network, SegmentationModel | PoseModel | OBBModel):
         raise RunError(
             f"the weights {weights} are of a {type(network).__name__}: expected a detector. Set predict.weights to one."

@@ -17,6 +17,7 @@ from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.real_batch import val_images
 from sdpa_exp.errors import BackendUnavailable, RunError
 from sdpa_exp.evidence.attest import Attestation
+from sdpa_exp.injection.fit import check_sizes
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
@@ -56,6 +57,7 @@ def predict(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s
         DatasetError: there is no image, or one that can't be read.
         BackendUnavailable: the plan's arm runs in none of the precisions.
         AttestationError: an arm ran something else than its backend.
+        ConfigError: an image size that a layer's areas don't fit.
         RunError: the weights can't be loaded, or nothing fits into memory.
     """
     _Prediction(plan, event_log, outcome, started_perf_s).run()
@@ -166,6 +168,8 @@ class _Prediction:
         """Compare the outputs of the arms, then time them for every batch size."""
         plan = self.plan
         first = next(iter(arms.values()))
+        shapes = shapes_of(first, to_batches(source.frames, 1))
+        check_sizes(first.network, [(shape[-2], shape[-1]) for shape in shapes], key="predict.imgsz")
         setup = f"{'fp16' if first.is_half else 'fp32'}, {'channels_last' if first.is_channels_last else 'NCHW'}"
         self.content["boxes_by"] = "no NMS: the model selects" if first.selects_itself else "NMS"
         if self.baseline in arms and len(arms) > 1:

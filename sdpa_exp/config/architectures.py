@@ -1,0 +1,138 @@
+"""Checks `model.architecture` by name before anything starts: Ultralytics' model files, their sizes, like names.
+
+The files are read where Ultralytics is installed, without importing it. It takes a name without a size for the
+smallest one, with a warning; here the size must be said.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sdpa_exp.errors import ConfigError
+
+_DETECTORS = frozenset({"Detect", "v10Detect", "RTDETRDecoder"})
+_SIZE = re.compile(r"(yolo(?:e-)?v?\d+)([nslmx])(?![a-z0-9])")
+"""Ultralytics' rule (guess_model_scale): the letter after the number."""
+
+
+def check_architecture(name: str) -> None:
+    """Refuse a model file that is not there, leaves its size open, or is no detector.
+
+    Raises:
+        ConfigError: with the sizes, or the nearest names.
+    """
+    if name.lower().endswith((".pt", ".onnx", ".torchscript", ".engine")):
+        raise ConfigError(
+            f"model.architecture={name} is a file of weights: expected a model file such as yolo12n.yaml. Set "
+            f"model.weights={name}, and model to what it was trained as."
+        )
+    folder = _ultralytics_models()
+    file = Path(name) if Path(name).is_file() else _file_of(name)
+    if file is None:
+        if folder is not None:  # without Ultralytics nothing is known, and task=doctor says so
+            raise _unknown(name)
+        return
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(
+            f"model.architecture={name} can't be read as YAML: {' '.join(str(error).split())}. Expected a model file "
+            "of Ultralytics. Correct it."
+        ) from error
+    _refuse_other_heads(name, content)
+    _refuse_open_size(name, content)
+
+
+def _refuse_other_heads(name: str, content: Any) -> None:
+    try:
+        head = str(content["head"][-1][2])
+    except (TypeError, KeyError, IndexError) as error:
+        raise ConfigError(
+            f"model.architecture={name} is no model file: expected backbone: and head: with lists of layers, as "
+            "Ultralytics has them. Correct it, or choose model=yolo12n."
+        ) from error
+    if head not in _DETECTORS:
+        raise ConfigError(
+            f"model.architecture={name} ends in {head}: expected a detector ({', '.join(sorted(_DETECTORS))}). Choose "
+            f"one such as {re.sub('-(seg|pose|obb|cls|sem|depth)', '', Path(name).stem)}.yaml."
+        )
+
+
+def _refuse_open_size(name: str, content: Any) -> None:
+    scales = list(content.get("scales") or {})
+    path = Path(name)
+    found = _SIZE.search(path.stem)
+    if len(scales) < 2 or (found and found.group(2) in scales):
+        return
+    sizes = [re.sub(r"(yolo(?:e-)?v?\d+)[nslmx]?", rf"\g<1>{scale}", path.stem, count=1) for scale in scales]
+    if sizes[0] == sizes[-1]:  # a file of one's own whose name has no place for the letter
+        sizes = [f"{path.stem}_yolo12{scale}" for scale in scales]
+    raise ConfigError(
+        f"model.architecture={name} leaves the size open, and Ultralytics would take {scales[0]}: expected one of "
+        f"{', '.join(f'{size}.yaml' for size in sizes)}. The letter after the number is the size; put it into the name."
+    )
+
+
+def _unknown(name: str) -> ConfigError:
+    known = _known_names()
+    stem = Path(name).name.removesuffix(".yaml").removesuffix(".yml")
+    sizes = [each for each in known if _SIZE.sub(r"\1", each) == stem and each != stem]
+    if f"{stem}" in known:
+        return ConfigError(f"model.architecture={name} is no file: expected one. Set model.architecture={stem}.yaml.")
+    if sizes:
+        return ConfigError(
+            f"model.architecture={name} leaves the size open: expected one of "
+            f"{', '.join(f'{size}.yaml' for size in sizes)}. Set model.architecture={sizes[0]}.yaml for the smallest."
+        )
+    near = get_close_matches(stem, known, n=3, cutoff=0.6)
+    words = f"expected perhaps {' or '.join(f'{each}.yaml' for each in near)}" if near else "expected a model file"
+    return ConfigError(
+        f"model.architecture={name} is neither a file nor a model of Ultralytics: {words}. `--help` lists the models "
+        "that model= chooses."
+    )
+
+
+def _file_of(name: str) -> Path | None:
+    """The file that Ultralytics finds for a name of its own: with the size's letter, or without."""
+    if not name.endswith((".yaml", ".yml")):
+        return None
+    names = {Path(name).stem, _SIZE.sub(r"\1", Path(name).stem)}
+    return next((path for path in _model_files() if path.stem in names), None)
+
+
+@functools.cache
+def _model_files() -> tuple[Path, ...]:
+    folder = _ultralytics_models()
+    return tuple(sorted(folder.rglob("*.yaml"))) if folder else ()
+
+
+@functools.cache
+def _known_names() -> list[str]:
+    """Every detector of Ultralytics by name, in each of its sizes."""
+    names = []
+    for path in _model_files():
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if str(content["head"][-1][2]) not in _DETECTORS:
+            continue
+        scales = list(content.get("scales") or {})
+        place = re.match(r"yolo(?:e-)?v?\d+", path.stem)
+        names += (
+            [f"{place.group()}{scale}{path.stem[place.end():]}" for scale in scales]
+            if place and len(scales) > 1
+            else [path.stem]
+        )  # fmt: skip
+    return names
+
+
+def _ultralytics_models() -> Path | None:
+    found = importlib.util.find_spec("ultralytics")
+    places = list(found.submodule_search_locations or []) if found else []
+    folder = Path(places[0]) / "cfg" / "models" if places else None
+    return folder if folder is not None and folder.is_dir() else None

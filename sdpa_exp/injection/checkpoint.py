@@ -1,0 +1,142 @@
+"""Loads checkpoints, those of the YOLOv12 authors' code included, and says how much of one a model takes over.
+
+The authors' AAttn computes queries and keys with one convolution (`qk`) and values with another (`v`); Ultralytics'
+has one (`qkv`) whose channels are ordered by head. The numbers are the same in another order, so that the conversion
+is exact. Their `pe` is 5 x 5 where Ultralytics has 7 x 7: for a training it is framed by zeros, which is exact too.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sdpa_exp.errors import ConfigError, RunError
+
+logger = logging.getLogger(__name__)
+
+_AREA_ATTENTION = "ultralytics.nn.modules.block.AAttn"
+_PE_SIZE = 7  # of Ultralytics' AAttn
+_UNREADABLE = (OSError, RuntimeError, EOFError, LookupError, AttributeError, TypeError, ImportError, UnpicklingError)
+_MIN_SHARE = 0.5
+"""Of the tensors outside the head that weights must fit; fewer are another model's."""
+
+
+def load_network(weights: str, *, key: str = "model.weights") -> tuple[nn.Module, dict[str, Any]]:
+    """The network of a checkpoint in fp32, on the CPU, and the checkpoint.
+
+    Args:
+        weights: path of the file.
+        key: the option that named it.
+
+    Raises:
+        RunError: it can't be loaded, or its attention is of an unknown code.
+    """
+    from ultralytics.nn.tasks import load_checkpoint
+
+    try:
+        network, checkpoint = load_checkpoint(weights)
+    except _UNREADABLE as error:
+        reason = next(iter(str(error).split("❌️ ")[-1].splitlines()), type(error).__name__)  # advice and emojis follow
+        raise RunError(
+            f"the weights {weights} can't be loaded: {reason}. Expected a checkpoint of Ultralytics such as best.pt; "
+            f"set {key} to one."
+        ) from error
+    num_converted = convert_authors_attention(network, weights)
+    if num_converted:
+        logger.info("%s is of the YOLOv12 authors' code: %d layers were converted, exactly", weights, num_converted)
+    return network, checkpoint
+
+
+def convert_authors_attention(network: nn.Module, weights: str) -> int:
+    """Give every AAttn of the authors' code the one convolution that Ultralytics' forward needs; how many there were.
+
+    Raises:
+        RunError: an AAttn has neither.
+    """
+    layers = [(n, m) for n, m in network.named_modules() if _path(m) == _AREA_ATTENTION and not hasattr(m, "qkv")]
+    for name, layer in layers:
+        if not (hasattr(layer, "qk") and hasattr(layer, "v")):
+            parts = ", ".join(part for part, _ in layer.named_children())
+            raise RunError(
+                f"the weights {weights} were trained by another code than Ultralytics' or the YOLOv12 authors': {name} "
+                f"has {parts}, and qkv, or qk and v, was expected. Use them with the code that trained them."
+            )
+        layer.qkv = _joined(layer.qk, layer.v, num_heads=int(layer.num_heads))
+        del layer.qk, layer.v
+    return len(layers)
+
+
+def widen_position_convolutions(network: nn.Module) -> None:
+    """Frame every AAttn's `pe` by zeros to Ultralytics' size: the same output from a kernel that a fresh model has."""
+    for layer in network.modules():
+        if _path(layer) != _AREA_ATTENTION:
+            continue
+        convolution: Any = layer.pe.conv  # type: ignore[union-attr]
+        frame = (_PE_SIZE - convolution.kernel_size[0]) // 2
+        if frame > 0:
+            convolution.weight = nn.Parameter(F.pad(convolution.weight.detach(), (frame,) * 4))
+            convolution.kernel_size, convolution.padding = (_PE_SIZE,) * 2, (_PE_SIZE // 2,) * 2
+
+
+def unfit_weights(network: nn.Module, given: nn.Module, weights: str) -> str | None:
+    """What a model could not take over from given weights, in a sentence; None where all but the head fits.
+
+    Ultralytics takes over what fits in name and shape, and says how much in its log alone.
+
+    Raises:
+        ConfigError: less than half fits, so that the weights are another model's.
+    """
+    expected, own = _without_head(network), _without_head(given)
+    unfit = [name for name, tensor in expected.items() if name not in own or own[name].shape != tensor.shape]
+    if not unfit:
+        return None
+    sentence = (
+        f"model.weights={weights} fits {len(expected) - len(unfit)} of the model's {len(expected)} tensors outside "
+        f"its head; fresh ones stay in {', '.join(unfit[:3])}{', ...' if len(unfit) > 3 else ''}."
+    )
+    if len(unfit) > (1 - _MIN_SHARE) * len(expected):
+        raise ConfigError(
+            f"{sentence} They are another model's, or fused for inference: expected weights of the same architecture. "
+            "Choose the model that they were trained as, or set model.weights=null."
+        )
+    return sentence
+
+
+def _without_head(network: nn.Module) -> dict[str, Tensor]:
+    head = f"model.{len(network.model) - 1}."  # type: ignore[arg-type]
+    return {
+        name: tensor
+        for name, tensor in network.state_dict().items()
+        if not name.startswith(head) and not name.endswith("num_batches_tracked")
+    }
+
+
+def _joined(qk: Any, v: Any, *, num_heads: int) -> nn.Module:
+    """One convolution (with its batch norm) in place of two: channels (q k v, head, d) become (head, q k v, d)."""
+
+    def by_head(first: Tensor, second: Tensor) -> Tensor:
+        both = torch.cat([first.detach(), second.detach()])
+        return both.view(3, num_heads, -1, *both.shape[1:]).transpose(0, 1).reshape(both.shape)
+
+    joined = copy.deepcopy(qk)
+    for part in ("conv", "bn"):
+        target, first, second = getattr(joined, part, None), getattr(qk, part, None), getattr(v, part, None)
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            if isinstance(getattr(target, name, None), nn.Parameter):
+                setattr(target, name, nn.Parameter(by_head(getattr(first, name), getattr(second, name))))
+            elif isinstance(getattr(target, name, None), Tensor):
+                setattr(target, name, by_head(getattr(first, name), getattr(second, name)))
+    joined.conv.out_channels = qk.conv.out_channels + v.conv.out_channels
+    if hasattr(joined, "bn"):
+        joined.bn.num_features = joined.conv.out_channels
+    return joined  # type: ignore[no-any-return]
+
+
+def _path(module: nn.Module) -> str:
+    return f"{type(module).__module__}.{type(module).__qualname__}"

@@ -1,0 +1,86 @@
+"""Checkpoints of another code base are converted exactly or refused, and weights of another model are refused."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from sdpa_exp import inject
+from sdpa_exp.errors import ConfigError, RunError
+from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.checkpoint import load_network, unfit_weights, widen_position_convolutions
+from sdpa_exp.injection.layers import find_layers
+from tests.injection.areas import as_authors_checkpoint, with_authors_attention
+
+
+@pytest.fixture(scope="module")
+def authors() -> nn.Module:
+    """YOLO12n as the authors' code computes it."""
+    torch.manual_seed(0)
+    return with_authors_attention(build_network("yolo12n.yaml"))
+
+
+def _save(network: nn.Module, path: Path) -> str:
+    torch.save(as_authors_checkpoint(copy.deepcopy(network)), path)
+    return str(path)
+
+
+@torch.no_grad()
+def test_the_authors_weights_compute_the_same_after_conversion_with_every_attention(
+    authors: nn.Module, tmp_path: Path
+) -> None:
+    image = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    expected = authors(image)[0]
+    converted = load_network(_save(authors, tmp_path / "v1.pt"))[0].double()
+    assert all(hasattr(layer.module, "qkv") and not hasattr(layer.module, "qk") for layer in find_layers(converted))
+    scale = float(expected.abs().max())
+    for backend in ("stock", "eager", "sdpa"):
+        inject(converted, backend)
+        assert float((converted(image)[0] - expected).abs().max()) < 1e-5 * scale  # the file went through fp32
+
+
+@torch.no_grad()
+def test_a_fresh_model_takes_all_of_the_authors_weights_over(authors: nn.Module, tmp_path: Path) -> None:
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    converted, _ = load_network(_save(authors, tmp_path / "v1.pt"))
+    expected = converted(image)[0]
+    widen_position_convolutions(converted)
+    fresh = build_network("yolo12n.yaml")
+    fresh.load(converted)  # type: ignore[operator]
+    assert unfit_weights(fresh, converted, "v1.pt") is None
+    assert float((fresh.eval()(image)[0] - expected).abs().max()) < 1e-4 * float(expected.abs().max())
+
+
+def test_attention_of_an_unknown_code_is_refused(authors: nn.Module, tmp_path: Path) -> None:
+    network = copy.deepcopy(authors)
+    for layer in network.modules():
+        if hasattr(layer, "qk"):
+            layer.query_key = layer.qk
+            del layer.qk
+    with pytest.raises(RunError, match=r"trained by another code .* has v, proj, pe, query_key, and qkv, or qk and v,"):
+        load_network(_save(network, tmp_path / "v0.pt"))
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"", "empty, truncated or corrupted"), (b"hello", "not a loadable")])
+def test_a_file_that_is_no_checkpoint_is_refused_by_its_option(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "best.pt"
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=reason) as caught:
+        load_network(str(path), key="predict.weights")
+    assert "set predict.weights to one." in str(caught.value)
+
+
+def test_weights_of_another_model_are_refused_and_a_few_misfits_are_named() -> None:
+    small, medium = build_network("yolo12n.yaml"), build_network("yolo12s.yaml")
+    with pytest.raises(ConfigError, match=r"fits \d+ of the model's \d+ tensors outside its head; .*another model's"):
+        unfit_weights(medium, small, "yolo12n.pt")
+    assert unfit_weights(small, build_network("yolo12n.yaml", num_classes=2), "mine.pt") is None
+    other = copy.deepcopy(small)
+    other.set_submodule("model.0", nn.Identity())
+    sentence = unfit_weights(small, other, "mine.pt")
+    assert sentence is not None
+    assert "fresh ones stay in model.0.conv.weight, model.0.bn.weight, model.0.bn.bias, ..." in sentence
