@@ -36,7 +36,7 @@ class Sweep:
         folder: where sweep.json is.
         baseline: the control arm; None where nothing is compared or the sweeper can't say beforehand.
         copies: A/A copy -> the arm that it repeats.
-        preflight: what launch/preflight.py found out before the first job; empty where it was not asked.
+        preflight: what launch/before_sweep.py found out before the first job; empty where it was not asked.
     """
 
     folder: Path

@@ -70,7 +70,7 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
 def _metrics(
     epochs: EpochEventLog, clock: PhaseClock, trainer: Any, unmeasured: dict[str, str]
 ) -> dict[str, float | None]:
-    """The named metrics of results/metrics.py; reasons for missing ones go to `unmeasured`."""
+    """The named metrics of runs/metrics.py; reasons for missing ones go to `unmeasured`."""
     values: dict[str, float | None] = dict(epochs.best)
     if epochs.epochs:
         last = epochs.epochs[-1]["metrics"]
