@@ -58,6 +58,11 @@ def test_seeds_are_outermost_so_that_arms_alternate(line: str, jobs: list[tuple[
     assert ask(*line.split(), cwd=tmp_path).jobs() == jobs
 
 
+def test_a_sweep_over_tasks_is_one_folder_although_each_task_has_an_experiment_of_its_own(tmp_path: Path) -> None:
+    begin, *jobs, end = ask("task=verify,profile", "hardware=cpu", "-m", cwd=tmp_path).calls
+    assert {str(Path(job["plan"]["run_dir"]).parent) for job in jobs} == {begin["sweep_dir"]} == {end["sweep_dir"]}
+
+
 def test_a_sweep_is_announced_whole_then_run_then_ended(tmp_path: Path) -> None:
     answer = ask("attention=flash,sdpa", "seed=0,42", "train.imgsz=320", "-m", cwd=tmp_path)
     assert answer.names() == ["begin_sweep", *["run_job"] * 4, "end_sweep"]
