@@ -1,4 +1,4 @@
-"""Journals that a run started from weights moved by one ulp, as an A/A copy does."""
+"""Records that a run started from weights moved by one ulp, as an A/A copy does."""
 
 from __future__ import annotations
 
