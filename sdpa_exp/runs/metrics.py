@@ -109,7 +109,7 @@ _OF_OTHER_TASKS = (
         name="error_ratio",
         unit="",
         better="lower",
-        meaning="verify: the largest error to fp64 truth of any layer, over the plain computation's own error there",
+        meaning="verify: the largest error of any layer to a checked fp64 truth, over what the precision explains",
     ),
     Metric(
         name="max_abs_diff",
