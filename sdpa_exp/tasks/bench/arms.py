@@ -33,7 +33,7 @@ def arms_of(plan: Plan) -> tuple[Arms, dict[str, str]]:
     if names is None:
         left_out = {"flex": COMPILES, "stock_fixed": AS_STOCK}
         names = [name for name in (*BACKENDS, *plan.attentions) if name not in {AUTO_NAME, *left_out}]
-    labels = [name.rpartition(":")[2] for name in names]
+    labels = [_label(name) for name in names]
     arms = {
         label if labels.count(label) == 1 else name: plan.backend_of(name)
         for name, label in zip(names, labels, strict=True)
@@ -42,6 +42,14 @@ def arms_of(plan: Plan) -> tuple[Arms, dict[str, str]]:
         arms[plan.arm] = plan.attention.backend
         left_out.pop(plan.arm, None)
     return arms, left_out
+
+
+def _label(name: str) -> str:
+    """An option as it is, code of one's own by the name it gives itself; what can't be imported is refused later."""
+    try:
+        return get_backend(name).name if ":" in name else name
+    except BackendUnavailable:
+        return name.rpartition(":")[2]
 
 
 def bench_setting(plan: Plan, precision: str, shape: Sequence[int], *, needs_grad: bool) -> Setting:

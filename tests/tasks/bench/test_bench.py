@@ -268,7 +268,7 @@ def test_a_chosen_baseline_is_used(tmp_path: Path) -> None:
     ("overrides", "sentence"),
     [
         (["bench.levels=[ops]"], "bench.levels=ops can't work: expected one of op, module, inference, step"),
-        (["bench.arms=[stock,flsh]"], "bench.arms=flsh can't work: expected one of stock, eager"),
+        (["bench.arms=[stock,flsh]"], "bench.arms=flsh can't work: expected one of auto, cudnn"),
         (["bench.arms=[auto]"], "bench.arms=auto can't work"),
         (["bench.arms=[sdpa,sdpa]"], "bench.arms=[sdpa,sdpa] can't work: expected each arm once. Take out one sdpa."),
         (["bench.arms=[]"], "bench.arms=[] can't work: expected one or more"),
