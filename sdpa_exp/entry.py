@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import shlex
 import sys
@@ -28,6 +29,7 @@ from sdpa_exp.config.arguments import check_arguments
 from sdpa_exp.config.compose import plan_from_config, register_schemas
 from sdpa_exp.config.control import add_control, refuse_control
 from sdpa_exp.config.folders import check_folders, find_swept_keys, own_run_folder, own_sweep_folder, sweep_dir
+from sdpa_exp.config.objectives import check_directions, num_objectives
 from sdpa_exp.config.plan import Job
 from sdpa_exp.config.sweep import expand_sweep, is_enumerable
 from sdpa_exp.config.translate import translate
@@ -68,8 +70,11 @@ def start() -> int:
     return 0
 
 
-def job(cfg: DictConfig) -> int | None:
-    """One job. Alone it returns its exit code; in a sweep it never raises and never exits: it records."""
+def job(cfg: DictConfig) -> int | float | tuple[float, ...]:
+    """One job. Alone it returns its exit code; in a sweep it never raises and never exits: it records.
+
+    In a sweep it returns what a sweeper that looks for the best setting wants: the declared primary metrics.
+    """
     from sdpa_exp.launch import launch
 
     hydra_cfg = HydraConfig.get()
@@ -88,12 +93,10 @@ def job(cfg: DictConfig) -> int | None:
             ),
         )
         with keeping(Path(plan.job.sweep_dir or plan.job.run_dir)):
-            if not is_sweep:
-                return launch.run_single(plan)
-            launch.run_job(plan)
+            return launch.run_job(plan, num_objectives(hydra_cfg)) if is_sweep else launch.run_single(plan)
     except SdpaExpError as error:  # in a sweep only with a sweeper whose jobs could not be checked beforehand
-        return _say(error)
-    return None
+        exit_code = _say(error)
+        return math.nan if is_sweep else exit_code
 
 
 class SweepCallback(Callback):
@@ -153,7 +156,11 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
     loader = GlobalHydra.instance().config_loader()
     swept = find_swept_keys(config, OverridesParser.create(config_loader=loader))
     _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.swept={json.dumps(swept)}")
-    plans = expand_sweep(config, loader, command) if is_enumerable(config) else []
+    if is_enumerable(config):
+        plans = expand_sweep(config, loader, command)
+    else:
+        plans = []
+        check_directions(config)
     if add_control(config, loader, plans):
         plans = expand_sweep(config, loader, command)
     check_sweep(plans)

@@ -57,10 +57,11 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
         raise RuntimeError("a bug in begin_sweep")
 
 
-def run_job(plan: Plan) -> None:
+def run_job(plan: Plan, num_objectives: int | None = None) -> float:
     say("run_job", plan=described(plan))
     if BEHAVIOUR == "interrupt":
         raise KeyboardInterrupt
+    return 0.5
 
 
 def end_sweep(sweep_dir: Path) -> int:

@@ -16,13 +16,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from sdpa_exp import errors
+from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan, from_dict, to_dict
 from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.errors import RunError, SdpaExpError
 from sdpa_exp.launch.process import end_in_order, prepare_environment
-from sdpa_exp.runs.files import PREFLIGHT_FILE, PREFLIGHT_LOG_FILE, PREFLIGHT_REQUEST_FILE, read_json, write_json_atomic
-from sdpa_exp.runs.sweep import Sweep, SweepJob
+from sdpa_exp.runs.files import (
+    PREFLIGHT_FILE,
+    PREFLIGHT_LOG_FILE,
+    PREFLIGHT_REQUEST_FILE,
+    SWEEP_FILE,
+    read_json,
+    write_json_atomic,
+)
+from sdpa_exp.runs.sweep import Sweep, SweepJob, read_sweep, write_sweep
 from sdpa_exp.tracking.mlflow_environment import without_credentials
 
 
@@ -36,11 +46,35 @@ def describe_sweep(plans: list[Plan], sweep_dir: Path, command: str, baseline: s
         seeds=tuple(dict.fromkeys(plan.seed for plan in plans)),
         baseline=baseline,
         copies={plan.arm: plan.attention.copy_of for plan in plans if plan.attention.copy_of is not None},
-        jobs=tuple(
-            SweepJob(num=plan.job.num, run_dir=plan.run_dir, arm=plan.arm, seed=plan.seed, title=plan.title)
-            for plan in plans
-        ),
+        jobs=tuple(_job_of(plan) for plan in plans),
     )
+
+
+def register_job(sweep_dir: Path, plan: Plan) -> Sweep:
+    """The sweep with this job in it; a sweeper that chooses as it goes can't say its jobs beforehand.
+
+    Raises:
+        ComparisonError: sweep.json can't be read.
+    """
+    with FileLock(sweep_dir / f"{SWEEP_FILE}.lock"):
+        sweep = read_sweep(sweep_dir)
+        if any(job.num == plan.job.num for job in sweep.jobs):
+            return sweep
+        arms = tuple(dict.fromkeys([*sweep.arms, plan.arm]))
+        grown = dataclasses.replace(
+            sweep,
+            name=plan.name,
+            arms=arms,
+            seeds=tuple(dict.fromkeys([*sweep.seeds, plan.seed])),
+            baseline=resolve_baseline(arms, plan.baseline if plan.baseline in arms else None),
+            jobs=(*sweep.jobs, _job_of(plan)),
+        )
+        write_sweep(grown)
+        return grown
+
+
+def _job_of(plan: Plan) -> SweepJob:
+    return SweepJob(num=plan.job.num, run_dir=plan.run_dir, arm=plan.arm, seed=plan.seed, title=plan.title)
 
 
 def ask_preflight(plans: list[Plan], sweep_dir: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from sdpa_exp.launch.announce import (
     say_where,
     short,
 )
-from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, frozen_hardware, refusal_of
+from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, frozen_hardware, refusal_of, register_job
 from sdpa_exp.launch.make_record import record_unstarted
 from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.launch.supervise import show_end, supervise
@@ -105,10 +106,15 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
         say_preflight(console, sweep.preflight)
 
 
-def run_job(plan: Plan) -> None:
-    """One job of a sweep: records whatever happens, raises nothing but KeyboardInterrupt."""
+def run_job(plan: Plan, num_objectives: int | None = None) -> float | tuple[float, ...]:
+    """One job of a sweep: records whatever happens, raises nothing but KeyboardInterrupt.
+
+    Returns:
+        The first primary metric, or the first `num_objectives` of them; NaN for what was not measured.
+    """
     console = Console()
-    title = f"job {plan.job.num + 1}/{plan.job.num_jobs}  {plan.title}"
+    total = f"/{plan.job.num_jobs}" if plan.job.num < plan.job.num_jobs else ""
+    title = f"job {plan.job.num + 1}{total}  {plan.title}"
     sweep_dir = Path(plan.job.sweep_dir or plan.run_dir.parent)
     tracker = _tracker_of(plan)
     try:
@@ -119,13 +125,22 @@ def run_job(plan: Plan) -> None:
     except KeyboardInterrupt:
         tracker.close_sweep(sweep_dir, "KILLED")
         raise
+    return objectives(plan, _record_of(plan.run_dir), num_objectives)
+
+
+def objectives(plan: Plan, record: Record | None, number: int | None) -> float | tuple[float, ...]:
+    """A run's first primary metric, or with a number as many; NaN where it failed or did not measure one."""
+    metrics = record.metrics if record is not None and record.exit_code == 0 else {}
+    measured = [metrics.get(primary.metric) for primary in plan.compare.primary.values()]
+    values = tuple(math.nan if value is None else float(value) for value in measured)
+    return values[:number] if number is not None else values[0] if values else math.nan
 
 
 def _do_job(plan: Plan, sweep_dir: Path, tracker: Tracker, title: str) -> None:
     """One job in a folder that is ours."""
     console = Console()
     try:
-        sweep = read_sweep(sweep_dir)
+        sweep = register_job(sweep_dir, plan)
         plan = dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware))
         sentence = refusal_of(sweep, plan)
         if sentence is None:

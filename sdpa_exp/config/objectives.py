@@ -1,0 +1,50 @@
+"""What a sweeper that looks for the best setting (Optuna's, say) is told about a run: the declared primary metrics.
+
+With one direction it is the first of `compare.primary`, with a list of directions as many of them, in their order. A
+run that failed is NaN, which Optuna counts as a failed trial. No metric is turned round: the direction must fit it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import ListConfig
+
+from sdpa_exp.errors import ConfigError
+from sdpa_exp.runs.metrics import METRICS
+
+_DIRECTIONS = {"higher": "maximize", "lower": "minimize"}
+
+
+def num_objectives(hydra_config: Any) -> int | None:
+    """How many numbers the sweeper wants; None for one that is no list."""
+    directions = hydra_config.sweeper.get("direction")
+    return len(directions) if isinstance(directions, ListConfig) else None
+
+
+def check_directions(config: Any) -> None:
+    """Refuse directions in which a sweeper would look for the worst setting; one without directions wants the least.
+
+    Raises:
+        ConfigError: names the metric and the direction that fits.
+    """
+    directions = config.hydra.sweeper.get("direction")
+    if directions is None:
+        return
+    given = list(directions) if isinstance(directions, ListConfig) else [directions]
+    metrics = [primary.metric for primary in config.compare.primary.values()]
+    if len(given) > len(metrics):
+        raise ConfigError(
+            f"hydra.sweeper.direction has {len(given)} directions, and compare.primary has {len(metrics)} metrics: "
+            f"expected at most as many. Give as many as there are metrics: {', '.join(metrics)}."
+        )
+    for direction, metric in zip(given, metrics, strict=False):
+        name = str(getattr(direction, "name", direction)).lower()
+        better = METRICS[metric].better if metric in METRICS else None
+        if better is not None and name != _DIRECTIONS[better]:
+            fitting = [_DIRECTIONS.get(METRICS[m].better or "lower", "minimize") for m in metrics[: len(given)]]
+            value = fitting[0] if not isinstance(directions, ListConfig) else f"[{','.join(fitting)}]"
+            raise ConfigError(
+                f"hydra.sweeper.direction={name} would look for the worst {metric}, of which {better} is better: "
+                f"expected {_DIRECTIONS[better]}. Set hydra.sweeper.direction={value}."
+            )
