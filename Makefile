@@ -31,7 +31,7 @@ help:
 demo: setup
 	$(PY) -m sdpa_exp attention=stock,sdpa seed=0,42 -m $(ARGS)
 
-test slow: export YOLO_CONFIG_DIR ?= $(CURDIR)/$(VENV)/ultralytics
+test slow quick-tests: export YOLO_CONFIG_DIR ?= $(CURDIR)/$(VENV)/ultralytics
 
 # Side by side: mypy keeps one core busy for a minute.
 test: setup
