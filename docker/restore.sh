@@ -40,16 +40,20 @@ if [[ -f $folder/artifacts.tar ]]; then
   in_server_image mlflow tar -C /mlartifacts/.new -xf - <"$folder/artifacts.tar" || die "artifacts.tar is damaged. $unchanged"
 fi
 
-# exchange FROM TO: what is in use goes to TO, what is in FROM comes into use.
+# exchange FROM TO: what is in use goes to TO, what is in FROM comes into use; both databases or none.
 exchange() {
   compose stop mlflow >&2
-  local database
-  for database in "${databases[@]}"; do
-    sql postgres <<<"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '$database';
-DROP DATABASE IF EXISTS $database$2 WITH (FORCE);
-ALTER DATABASE $database RENAME TO $database$2;
-ALTER DATABASE $database$1 RENAME TO $database;" >/dev/null
-  done
+  {
+    for database in "${databases[@]}"; do
+      echo "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '$database';"
+      echo "DROP DATABASE IF EXISTS $database$2 WITH (FORCE);"
+    done
+    echo "BEGIN;"
+    for database in "${databases[@]}"; do
+      echo "ALTER DATABASE $database RENAME TO $database$2; ALTER DATABASE $database$1 RENAME TO $database;"
+    done
+    echo "COMMIT;"
+  } | sql postgres >/dev/null
   if artifacts_in_volume; then
     in_server_image mlflow sh -ec 'cd /mlartifacts; rm -rf ".$2"; mkdir ".$2"
       find . -mindepth 1 -maxdepth 1 ! -name .new ! -name .old -exec mv -t ".$2" {} +
@@ -59,7 +63,7 @@ ALTER DATABASE $database$1 RENAME TO $database;" >/dev/null
 }
 exchange _new _old
 compose up -d >&2
-if ! wait_healthy mlflow 240; then
+if ! wait_healthy mlflow 600; then
   exchange _old _new
   compose up -d >&2
   die "the server does not work with the backup: see above. It has what it had before; the backup lies in the databases ${databases[*]/%/_new}."
