@@ -10,8 +10,10 @@ import sys
 from importlib import metadata
 
 from databases import RUNS_URI, USERS_URI
+from start import write_auth_config
 
 if __name__ == "__main__":
+    write_auth_config()
     suffix = "".join(sys.argv[1:])
     subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", RUNS_URI + suffix], check=True)
     subprocess.run(

@@ -24,15 +24,10 @@ def main() -> None:
             "not started: MLFLOW_ALLOWED_HOSTS and MLFLOW_CORS_ORIGINS in docker/.env are MLFLOW_SERVER_NAMES by now: "
             "the names alone, such as MLFLOW_SERVER_NAMES=mlflow.example.org,192.0.2.7"
         )
-    permission = os.environ.pop("DEFAULT_PERMISSION", "EDIT")
-    if permission not in PERMISSIONS:
-        sys.exit(f"not started: MLFLOW_DEFAULT_PERMISSION={permission}: expected one of {', '.join(PERMISSIONS)}.")
+    write_auth_config()
     names = [name.strip() for name in os.environ.pop("SERVER_NAMES", "").split(",") if name.strip()]
     os.environ["MLFLOW_SERVER_ALLOWED_HOSTS"] = ",".join(allowed_hosts(names))
     os.environ["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(allowed_origins(names))
-    template = Path(__file__).with_name("basic_auth.ini").read_text(encoding="utf-8")
-    path = Path(os.environ["MLFLOW_AUTH_CONFIG_PATH"])
-    path.write_text(template.format(default_permission=permission), encoding="utf-8")
 
     from databases import why_not_to_start
 
@@ -41,6 +36,16 @@ def main() -> None:
     if reason:
         sys.exit(f"not started: {reason}")
     os.execvp("mlflow", ["mlflow", "server", "--app-name", "basic-auth"])  # noqa: S606, S607
+
+
+def write_auth_config() -> None:
+    """What MLflow's login reads, wherever it is imported: the template with this server's default permission."""
+    permission = os.environ.get("DEFAULT_PERMISSION", "EDIT")
+    if permission not in PERMISSIONS:
+        sys.exit(f"not started: MLFLOW_DEFAULT_PERMISSION={permission}: expected one of {', '.join(PERMISSIONS)}.")
+    template = Path(__file__).with_name("basic_auth.ini").read_text(encoding="utf-8")
+    path = Path(os.environ["MLFLOW_AUTH_CONFIG_PATH"])
+    path.write_text(template.format(default_permission=permission), encoding="utf-8")
 
 
 def allowed_hosts(names: list[str]) -> list[str]:
