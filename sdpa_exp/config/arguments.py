@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import Any, NoReturn, get_args, get_type_hints
 
-from sdpa_exp.config.schema import Config
+from sdpa_exp.config.schema import DATASETS, Config
 from sdpa_exp.errors import ConfigError
 
 # `dataset` has no schema of its own in Config; its option brings one.
@@ -25,6 +26,7 @@ _WITH_A_VALUE = (
     ("--experimental-rerun",),
 )  # fmt: skip
 _CFG, _INFO = ("--cfg", "-c"), ("--info", "-i")
+_NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][+-]?\d+)?")
 FLAGS = frozenset(flag for flags in (*_SWITCHES, *_WITH_A_VALUE, _CFG, _INFO) for flag in flags)
 
 
@@ -73,8 +75,39 @@ def check_arguments(arguments: Sequence[str]) -> list[str]:
     options = list(arguments)
     for override in args.overrides:
         _check_group(override)
+        _check_text(override)
         options.remove(override)
     return [*args.overrides, *options]
+
+
+def _check_text(override: str) -> None:
+    """A text that Hydra reads as a number and writes in another way: name=1e3 would be called 1000.0."""
+    key, _, values = override.partition("=")
+    if key not in _text_keys():
+        return
+    for value in values.split(","):
+        if not _NUMBER.fullmatch(value):
+            continue
+        read = str(int(value) if value.replace("_", "").isdecimal() else float(value))
+        if read != value and not (value.isdecimal() and value.startswith("0")):
+            raise ConfigError(
+                f"{key}={value} would be read as the number {read}: expected a text. Write {key}=\"'{value}'\"."
+            )
+
+
+@functools.cache
+def _text_keys() -> frozenset[str]:
+    """The keys whose values are texts."""
+    keys = set()
+    for name, hint in get_type_hints(Config).items():
+        classes = DATASETS.values() if name == "dataset" else [hint] if is_dataclass(hint) else []
+        keys |= {f"{name}.{key}" for cls in classes for key, each in get_type_hints(cls).items() if _is_text(each)}
+        keys |= {name} if _is_text(hint) else set()
+    return frozenset(keys)
+
+
+def _is_text(hint: Any) -> bool:
+    return hint is str or str in get_args(hint)
 
 
 def _check_group(override: str) -> None:

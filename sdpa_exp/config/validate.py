@@ -17,6 +17,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.refusing import PRECISIONS, at_least, multiple_of_32, one_of, refuse
 from sdpa_exp.config.schema import YoloDirDataset
 from sdpa_exp.config.task import load_task
+from sdpa_exp.config.train_ranges import check_ranges
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.metrics import METRICS
@@ -204,6 +205,7 @@ def _check_train(plan: Plan) -> None:
     if train.time is not None:
         next_step = "Set train.epochs instead: a time limit stops arms at different epochs, and they no longer compare."
         refuse("train.time", train.time, "null", next_step)
+    check_ranges(train)
     _check_ignored(train)
     if train.optimizer is not None and train.optimizer.lower() not in {name.lower() for name in OPTIMIZERS}:
         one_of("train.optimizer", train.optimizer, OPTIMIZERS)

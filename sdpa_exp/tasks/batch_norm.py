@@ -28,8 +28,8 @@ def batch_norm_warning(plan: Plan, *, num_train_images: int) -> str | None:
     if hardware.device == "mps" and (hardware.channels_last or not own_layout):
         return (
             "public reports say that batch norm's gradients are wrong on MPS for channels_last inputs, which this arm "
-            "makes (https://github.com/pytorch/pytorch/issues/175189). Check with task=verify hardware=mps first; a "
-            "newer PyTorch, or attention=stock with hardware.channels_last=false, avoids it."
+            "makes (https://github.com/pytorch/pytorch/issues/175189). Check with task=verify hardware=m_series first; "
+            "a newer PyTorch, or attention=stock with hardware.channels_last=false, avoids it."
         )
     where = _one_image(batch, num_train_images, drops_last=bool(plan.train.compile))
     if hardware.device != "cpu" or hardware.channels_last or not is_stock or where is None:
