@@ -3,13 +3,13 @@
 SdpaExpError
 ├── ConfigError          a key, type, value or combination that can't work         (exit code 2)
 ├── DatasetError         a data set that is missing, empty or malformed             (exit code 3)
-├── BackendUnavailable      the attention asked for can't run here, with the reasons   (exit code 4)
+├── BackendUnavailable   the attention asked for can't run here, with the reasons   (exit code 4)
 ├── InjectionError       the layers of a model were not all found or not all swapped (exit code 5)
 ├── AttestationError     the kernels that ran are not the ones asked for            (exit code 6)
 ├── RunError             a training or a worker process failed                      (exit code 7)
 ├── TrackingError        a tracking store that can't be reached or refuses us       (exit code 8)
 ├── ComparisonError      run folders that can't be read or compared                 (exit code 9)
-├── EquivalenceError     an attention that doesn't compute what stock computes      (exit code 10)
+├── EquivalenceError     an attention further from the truth than rounding explains (exit code 10)
 └── UnfitMachine         task=doctor: this configuration can't run on this machine  (exit code 1)
 """
 

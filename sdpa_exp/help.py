@@ -30,22 +30,22 @@ and says with honest statistics whether anything differs.
 
   python -m sdpa_exp GROUP=OPTION ... key=value ... [-m]
 
-Without -m one job runs. With -m every combination of comma-separated values runs, each in a fresh process, seeds
-outermost so that arms alternate; then the arms are compared, seed by seed.
+One run without -m. With -m, with a set of several seeds or with a preset that names arms, every combination of
+comma-separated values runs, each in a fresh process, seeds outermost so that arms alternate; then they are compared.
 
 Examples
   python -m sdpa_exp attention=stock,sdpa seed=0,42 -m        does SDPA change anything?
-  python -m sdpa_exp attention=flash,sdpa seed=0,42 -m        the same kernel on a CPU and on most GPUs: it says so
-  python -m sdpa_exp attention=stock,sdpa seeds=five -m       five seeds: the least for a verdict
+  python -m sdpa_exp attention=flash,sdpa seed=0,42 -m        on a CPU both are one kernel: it says so
+  python -m sdpa_exp attention=stock,sdpa seeds=five -m       five seeds: it says how many would settle it
   python -m sdpa_exp attention=stock,sdpa seeds=five compare.control=aa -m    stock twice, 1 ulp apart: the noise floor
   python -m sdpa_exp experiment=layout_or_kernel              a preset: arms, seeds and baseline are in its file
   python -m sdpa_exp dataset=yolo_dir dataset.path=my/data.yaml attention=stock,sdpa seed=0,42 -m train.epochs=20
   python -m sdpa_exp task=bench 'bench.arms=[stock,sdpa]'     how much faster are modules, steps and inference?
   python -m sdpa_exp task=doctor attention=flash              can it run here, and what is wrong with this machine?
-  python -m sdpa_exp task=verify attention=flash,sdpa -m      do they compute what stock computes?
+  python -m sdpa_exp task=verify attention=flash,sdpa -m      do they compute what stock should compute?
   python -m sdpa_exp task=predict predict.weights=best.pt     latency and FPS of one arm beside stock, interleaved
   python -m sdpa_exp task=profile attention=stock,sdpa -m     where does a step go, and what could attention save?
-  python -m sdpa_exp task=setup_trial                         how long does it take to get the flash-attn package?
+  python -m sdpa_exp task=setup_trial                         how long to get PyTorch's kernels, and flash-attn?
   python -m sdpa_exp task=compare 'compare.runs=[a,b]'        any run, sweep or plain Ultralytics folders, results.csv
   python -m sdpa_exp task=compare 'compare.runs=[mlflow:comparison]'          runs of an MLflow experiment, or a run id
   python -m sdpa_exp task=sync                                send runs that the tracking store has missed
@@ -54,16 +54,17 @@ Examples
   python -m sdpa_exp attention.backend=my_attention.py:mine   a function mine(q, k, v, scale); see --help attention
   python -m sdpa_exp hardware.price_per_gpu_hour=2.5 hardware.currency=EUR    what a run costs, from its own figures
 
-Groups and options (* is the default)
+Config groups and their options (* is the default)
 """
 
 _BOTTOM = """\
 `flash` is the flash-attention kernel inside PyTorch. It is not the flash-attn package, which is not needed.
-An arm never falls back: what is asked for runs, or the run fails before training and says why.
+An arm runs its kernel or fails: before training where it can't run, after it where the profiler saw another one. Only
+sdpa leaves the choice of kernel to PyTorch, and auto to a timing on your machine.
 
 Results
-  Everything lands below multirun/NAME/DATE_TIME/: one folder per job (plan.yaml, events.jsonl, result.json,
-  attestation.json, weights, logs), and for a sweep the comparison. hydra.run.dir=... and hydra.sweep.dir=... move it.
+  Everything lands in multirun/NAME/DATE_TIME/: the files of a single run (plan.yaml, events.jsonl, result.json,
+  attestation.json, weights, logs), or a sweep's run folders and their comparison. hydra.run.dir=... and hydra.sweep.dir=... move it.
   A folder holds one run or sweep: a used one is refused, or moved aside to NAME_old with run.overwrite=true.
   MLflow shows the same runs; the exact command to open it is printed at the end.
 

@@ -1,8 +1,7 @@
 """The backends by name, your own by reference, and the one answer to "can it run here?".
 
 conf/attention/*.yaml is the list: its `backend` names a file in backends/, or a function or Backend of your own by
-`package.module:name` or `path/file.py:name`. FlashAttention 3 and 4, xFormers and SageAttention have their place here
-once a GPU has run them: code that was never executed is not offered. `flash_attn` is the one exception, and says so
+`package.module:name` or `path/file.py:name`. What the authors have not run on a device says so
 (`Backend.executed_on`).
 """
 

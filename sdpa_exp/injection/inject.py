@@ -14,7 +14,7 @@ from sdpa_exp.attention.registry import get_backend, reference_to
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.dispatch import ATTRIBUTE, REQUESTED, install_dispatcher, is_installed
 from sdpa_exp.injection.layers import FAMILIES, Layer, family_of, find_layers
-from sdpa_exp.injection.proof import refuse_unfit
+from sdpa_exp.injection.refuse_unfit import refuse_unfit
 
 logger = logging.getLogger(__name__)
 

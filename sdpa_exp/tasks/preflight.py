@@ -18,7 +18,7 @@ from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.determinism import reasons_against_strict
 from sdpa_exp.injection.fit import check_sizes, training_sizes
 from sdpa_exp.injection.layers import find_layers, settings_of
-from sdpa_exp.tasks.auto import DEFAULT_IMGSZ, base_setting, resolve_auto
+from sdpa_exp.tasks.auto_attention import DEFAULT_IMGSZ, base_setting, resolve_auto
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from sdpa_exp.injection.trainer import trainer_class
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import write_json_atomic
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.auto import resolve_auto
+from sdpa_exp.tasks.auto_attention import resolve_auto
 from sdpa_exp.tasks.batch_norm import CODE, batch_norm_warning
 from sdpa_exp.tasks.hardware import set_backends
 from sdpa_exp.tasks.preflight import require_backend

@@ -11,6 +11,7 @@ from sdpa_exp.runs.json_lines import Line, read_lines
 from sdpa_exp.runs.record import Record, read_record
 from sdpa_exp.tracking.abandoned import last_sign_unix_ms
 from sdpa_exp.tracking.artifacts import Artifact, run_artifacts
+from sdpa_exp.tracking.exactly_one_run import ensure_run
 from sdpa_exp.tracking.mlflow_store import MAX_METRICS, MlflowStore
 from sdpa_exp.tracking.note import run_note
 from sdpa_exp.tracking.params_and_tags import (
@@ -23,7 +24,6 @@ from sdpa_exp.tracking.params_and_tags import (
     record_tags,
 )
 from sdpa_exp.tracking.points import Point, event_points, record_points, sample_points, unix_ms
-from sdpa_exp.tracking.run_identity import ensure_run
 from sdpa_exp.tracking.sweep_sender import SweepSender
 from sdpa_exp.tracking.tracking_file import ProgressFile
 

@@ -12,10 +12,10 @@ from sdpa_exp.runs.files import COMPARISON_FILE, EVENTS_FILE, HEADLINE_FILE, SWE
 from sdpa_exp.runs.json_lines import read_lines
 from sdpa_exp.runs.sweep import Sweep, read_sweep
 from sdpa_exp.tracking.artifacts import sweep_artifacts
+from sdpa_exp.tracking.exactly_one_run import ensure_run
 from sdpa_exp.tracking.note import sweep_note, sweep_title
 from sdpa_exp.tracking.params_and_tags import NOTE_TAG, clean, sweep_tags
 from sdpa_exp.tracking.points import headline_points
-from sdpa_exp.tracking.run_identity import ensure_run
 from sdpa_exp.tracking.tracking_file import ProgressFile
 
 if TYPE_CHECKING:

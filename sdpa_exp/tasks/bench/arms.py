@@ -12,7 +12,7 @@ from sdpa_exp.attention.registry import BACKENDS, check, get_backend
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import BackendUnavailable
-from sdpa_exp.tasks.auto import base_setting
+from sdpa_exp.tasks.auto_attention import base_setting
 from sdpa_exp.tasks.bench import Bench
 from sdpa_exp.tasks.bench.case import Arms
 from sdpa_exp.tasks.hardware import DTYPES

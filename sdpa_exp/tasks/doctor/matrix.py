@@ -15,7 +15,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import BackendUnavailable, InjectionError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.layers import find_layers, settings_of
-from sdpa_exp.tasks.auto import base_setting
+from sdpa_exp.tasks.auto_attention import base_setting
 from sdpa_exp.tasks.hardware import DTYPES, capability_of, image_mib, resolve_hardware
 
 _PRECISIONS = ("fp32", "bf16", "fp16")

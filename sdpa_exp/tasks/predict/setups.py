@@ -16,7 +16,7 @@ from sdpa_exp.data.cache import cache_root
 from sdpa_exp.injection.auto import choose
 from sdpa_exp.injection.inject import Choices
 from sdpa_exp.injection.layers import Layer, find_layers, settings_of
-from sdpa_exp.tasks.auto import FOLDER, base_setting
+from sdpa_exp.tasks.auto_attention import FOLDER, base_setting
 from sdpa_exp.tasks.hardware import DTYPES
 from sdpa_exp.tasks.predict import Predict
 from sdpa_exp.tasks.predict.arm import Arm, Options

@@ -24,7 +24,7 @@ from sdpa_exp.injection.layers import Layer, find_layers, settings_of
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.auto import base_setting, resolve_auto
+from sdpa_exp.tasks.auto_attention import base_setting, resolve_auto
 from sdpa_exp.tasks.hardware import DTYPES
 from sdpa_exp.tasks.network import build, with_backend
 from sdpa_exp.tasks.verify import Verify
