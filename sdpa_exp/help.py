@@ -64,7 +64,7 @@ sdpa leaves the choice of kernel to PyTorch, and auto to a timing on your machin
 
 Results
   Everything lands in multirun/NAME/DATE_TIME/: the files of a single run (plan.yaml, events.jsonl, result.json,
-  attestation.json, weights, logs), or a sweep's run folders and their comparison. hydra.run.dir and hydra.sweep.dir move it.
+  attestation.json, weights, logs), or a sweep's run folders and comparison. hydra.run.dir, hydra.sweep.dir move it.
   A folder holds one run or sweep: a used one is refused, or moved aside to NAME_old with run.overwrite=true.
   MLflow shows the same runs; the exact command to open it is printed at the end.
 
