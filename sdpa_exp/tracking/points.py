@@ -5,6 +5,7 @@ The same line always gives the same (name, step, timestamp, value), which is wha
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -82,8 +83,9 @@ def headline_points(headline: Mapping[str, Any]) -> list[Point]:
 
 
 def _points(values: Mapping[str, Any], time_unix_ms: int, step: int) -> list[Point]:
+    """What MLflow can hold; an infinite value, which it would keep as 1.8e308, stays in the run folder alone."""
     return [
         Point(name=metric_name(name), value=float(value), time_unix_ms=time_unix_ms, step=step)
         for name, value in values.items()
-        if isinstance(value, int | float)
+        if isinstance(value, int | float) and not math.isinf(value)
     ]
