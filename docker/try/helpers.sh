@@ -45,6 +45,12 @@ says() { # WORDS COMMAND...: it fails, and its output has the words
   tr -s ' \n' '  ' <said.txt | grep -qE -- "$words" || { cat said.txt; echo "'$words' is missing"; return 1; }
 }
 
+up_again() { # Compose stops the proxy while the server behind it is made anew
+  literally up -d
+  wait_healthy mlflow 600
+  wait_healthy proxy 120
+}
+
 store() { as_user "$python" docker/try/store.py "$@"; }
 folders() { find "$@" -name plan.yaml -not -path '*/artifacts/*' -printf '%h\n' | sort; }
 

@@ -42,8 +42,7 @@ keeps_rights() {
   # READ, with a grant where it is wanted.
   unset who
   sed -i 's/^MLFLOW_DEFAULT_PERMISSION=.*/MLFLOW_DEFAULT_PERMISSION=READ/' docker/.env
-  literally up -d
-  wait_healthy mlflow 300
+  up_again
   export who=guest
   [[ $(api_status runs/create "{\"experiment_id\": \"$id\"}") == 403 ]]
   docker/users.sh grant guest 'renamed by guest' EDIT
@@ -52,16 +51,21 @@ keeps_rights() {
   [[ $(api_status runs/create "{\"experiment_id\": \"$id\"}") == 403 ]]
   unset who
   sed -i 's/^MLFLOW_DEFAULT_PERMISSION=.*/MLFLOW_DEFAULT_PERMISSION=EDIT/' docker/.env
-  literally up -d
-  wait_healthy mlflow 300
+  up_again
   echo "EDIT: rename and write, not delete; READ: neither, but with a grant; 5 planted places for artifacts: 403"
 }
 
 knows_its_health() {
-  local page
+  local page _ second
   printf 'COMPOSE_FILE=docker-compose.yml:docker-compose.metrics.yml\nMLFLOW_METRICS_PORT=%s\n' $((port + 1000)) >>docker/.env
   compose up -d
-  wait_healthy exporter 120
+  wait_healthy exporter 300
+  wait_healthy proxy 120
+  for _ in $(seq 22); do status_of admin:wrong /version; done
+  docker stop "$(container mlflow)"
+  [[ $(https_to /health -o /dev/null -w '%{http_code}') == 503 ]]
+  docker start "$(container mlflow)"
+  wait_healthy mlflow 600
   page=$(curl -s "http://127.0.0.1:$((port + 1000))/metrics")
   grep -qE '^mlflow_requests_total\{code="200"\} [1-9]' <<<"$page"
   grep -qE '^mlflow_requests_total\{code="503"\} [1-9]' <<<"$page"
@@ -69,19 +73,19 @@ knows_its_health() {
   grep -qE '^mlflow_database_bytes\{database="mlflow"\} [1-9]' <<<"$page"
   grep -qE '^mlflow_artifacts_disk_free_bytes [1-9]' <<<"$page"
   docker stop "$(container db)"
-  local _
-  for _ in $(seq 120); do
+  for second in $(seq 180); do
     [[ $(health mlflow) != unhealthy ]] || break
     sleep 1
   done
   [[ $(health mlflow) == unhealthy ]]
-  curl -s "http://127.0.0.1:$((port + 1000))/metrics" | grep -qF 'mlflow_database_up{database="mlflow"} 0'
+  page=$(curl -s "http://127.0.0.1:$((port + 1000))/metrics")
+  grep -qF 'mlflow_database_up{database="mlflow"} 0' <<<"$page"
   docker start "$(container db)"
   wait_healthy db 120
   wait_healthy mlflow 120
   docker rm -f "$(container exporter)"
   sed -i '/^COMPOSE_FILE=/d;/^MLFLOW_METRICS_PORT=/d' docker/.env
-  echo "unhealthy $_ s after the database was stopped, healthy again with it; requests, 5xx, logins, databases, disk"
+  echo "unhealthy $second s after the database was stopped, healthy again with it; requests, 5xx, logins, databases, disk"
 }
 
 collects_garbage() {
@@ -109,8 +113,7 @@ rotates() {
   docker/make-env.sh --rotate
   after=$(sed -n 's/^MLFLOW_DB_PASSWORD=//p' docker/.env)
   [[ $before != "$after" && $(stat -c %a docker/.env) == 600 ]]
-  literally up -d
-  wait_healthy mlflow 300
+  up_again
   refused compose exec -T -e PGPASSWORD="$before" mlflow python -c "from databases import connect; connect('mlflow')"
   store num-running "$url"
   # A certificate from elsewhere, and back to its own.

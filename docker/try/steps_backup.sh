@@ -15,9 +15,7 @@ backs_up() {
 wipes() {
   literally down
   docker volume rm "${project}_db" "${project}_artifacts"
-  literally up -d
-  wait_healthy mlflow 300
-  wait_healthy proxy 120
+  up_again
   # shellcheck disable=SC2016
   [[ $(as_user sh -c 'curl -s --cacert "$MLFLOW_TRACKING_SERVER_CERT_PATH" -o /dev/null -w "%{http_code}" \
     -u "$MLFLOW_TRACKING_USERNAME:$MLFLOW_TRACKING_PASSWORD" "$MLFLOW_TRACKING_URI/"') == 401 ]]
