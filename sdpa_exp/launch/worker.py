@@ -68,11 +68,11 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
 
     from sdpa_exp.launch.gpu_lock import gpu_lock
     from sdpa_exp.runs.environment import collect_environment
-    from sdpa_exp.tasks.hardware import choose_hardware, image_mib
+    from sdpa_exp.tasks.hardware import choose_for_sweep
 
     switch_off_trackers()
     untouched_until_unix_s = time.time()  # the libraries are imported, and no GPU was touched so far
-    chosen = choose_hardware(plan.hardware, images_mib=[image_mib(plan)])
+    (chosen,) = choose_for_sweep([plan])
     plan = dataclasses.replace(plan, hardware=chosen.hardware)
     write_plan(plan)
     event_log.write("run_started", plan_group_id=plan.group_id(), gpu_untouched_until_unix_s=untouched_until_unix_s)

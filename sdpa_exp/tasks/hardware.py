@@ -15,6 +15,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.tasks.allocator import default_allocator
+from sdpa_exp.tasks.image_cache import NO_CACHE, choose_cache
 from sdpa_exp.tasks.limits import default_num_threads, free_memory_bytes, usable_cores
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -56,14 +57,17 @@ def choose_for_sweep(plans: Sequence[Plan]) -> list[Chosen]:
     sharing: dict[str, list[Plan]] = {}
     for plan in plans:
         sharing.setdefault(repr(plan.hardware), []).append(plan)
-    chosen = {
-        asked: choose_hardware(those[0].hardware, images_mib=[image_mib(plan) for plan in those])
-        for asked, those in sharing.items()
-    }
+    chosen = {}
+    for asked, those in sharing.items():
+        hardware = those[0].hardware
+        cache = choose_cache(those) if hardware.cache is None else NO_CACHE
+        chosen[asked] = choose_hardware(hardware, images_mib=[image_mib(plan) for plan in those], cache=cache)
     return [chosen[repr(plan.hardware)] for plan in plans]
 
 
-def choose_hardware(asked: HardwareConfig, *, images_mib: Iterable[float] = ()) -> Chosen:
+def choose_hardware(
+    asked: HardwareConfig, *, images_mib: Iterable[float] = (), cache: tuple[str, str] = NO_CACHE
+) -> Chosen:
     """Fill every `None` and `device=auto`; what was set stays. Each choice is one line of the log.
 
     Precision: bf16 from compute capability 8.0 on, fp16 on older GPUs, fp32 elsewhere: the fastest that the device
@@ -72,6 +76,7 @@ def choose_hardware(asked: HardwareConfig, *, images_mib: Iterable[float] = ()) 
     Args:
         asked: what the plan says.
         images_mib: `image_mib` of every plan that shares the choice; the batch fits the hungriest of them.
+        cache: what `choose_cache` says of these plans.
 
     Raises:
         ConfigError: the device asked for isn't there, or doesn't have the precision asked for.
@@ -81,13 +86,13 @@ def choose_hardware(asked: HardwareConfig, *, images_mib: Iterable[float] = ()) 
     precision, why_precision = (asked.precision, "set") if asked.precision else _best_precision(device)
     cores = usable_cores()
     found: dict[str, tuple[Any, str]] = {
-        "batch": _batch(device, precision, max(images_mib, default=_KEPT_MIB["n"])),
+        "batch": _batch(room_for(device, precision, max(images_mib, default=_KEPT_MIB["n"]))),
         "workers": (
             (min(8, cores), f"one per usable core ({cores}), at most 8")
             if is_cuda
             else (0, "Ultralytics loads images in the training process where there is no CUDA device")
         ),
-        "cache": ("none", "in RAM it makes training non-deterministic, on disk it writes beside the images"),
+        "cache": cache,
         "precision": (precision, why_precision),
         "tf32": (
             is_cuda and torch.cuda.get_device_capability(device) >= (8, 0),
@@ -112,8 +117,17 @@ def choose_hardware(asked: HardwareConfig, *, images_mib: Iterable[float] = ()) 
     return Chosen(hardware=resolved, reasons=reasons)
 
 
-def _batch(device: torch.device, precision: str, kept_mib: float) -> tuple[int, str]:
-    """The largest batch of the ladder whose training step fits into the memory that is free."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Room:
+    """How many images a training step finds memory for, the most that are chosen however much there is, and why."""
+
+    num_images: int
+    most: int
+    why: str
+
+
+def room_for(device: torch.device, precision: str, kept_mib: float) -> Room:
+    """The images whose training step fits into the memory that is free; `kept_mib` is `image_mib` of the plan."""
     if device.type == "cuda":
         free_mib, share, most = torch.cuda.mem_get_info(device)[0] / _MIB, 0.95, _BATCHES[-1]
         where = "free on the GPU"
@@ -121,11 +135,16 @@ def _batch(device: torch.device, precision: str, kept_mib: float) -> tuple[int, 
         free_mib, share, most = free_memory_bytes() / _MIB, 0.5, _CPU_BATCH  # the rest is for files and other programs
         where = "free memory that this process may use"
     step_mib = kept_mib * _PEAK_FACTOR * (1.0 if precision == "fp32" else 0.5)
-    batch = max((each for each in _BATCHES if each <= most and each * step_mib <= share * free_mib), default=1)
     why = (
         f"a step takes about {step_mib:.0f} MiB an image, and {share:.0%} of {free_mib / 1024:.1f} GiB {where} is used"
     )
-    return batch, f"{why}; at most {most}"
+    return Room(num_images=int(share * free_mib / step_mib), most=most, why=why)
+
+
+def _batch(room: Room) -> tuple[int, str]:
+    """The largest batch of the ladder that finds room."""
+    batch = max((each for each in _BATCHES if each <= min(room.most, room.num_images)), default=1)
+    return batch, f"{room.why}; at most {room.most}"
 
 
 def find_device(name: str) -> torch.device:

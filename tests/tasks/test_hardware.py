@@ -86,6 +86,35 @@ def test_auto_takes_apples_gpu_before_the_cpu(monkeypatch: pytest.MonkeyPatch) -
     assert resolve_hardware(HardwareConfig(name="auto")).device == "mps"
 
 
+@pytest.mark.parametrize(
+    ("free_gib", "overrides", "cache", "words"),
+    [
+        (1.0, ["train.deterministic=false"], "ram", "take at most 0.2 MiB"),
+        (1.0, ["train.deterministic=false", "train.imgsz=16000"], "none", "too much: they may take 25% of 1.0 GiB"),
+        (1.0, [], "none", "in RAM it makes training non-deterministic"),
+        (1.0, ["train.deterministic=true"], "none", "in RAM it makes training non-deterministic"),
+        (1.0, ["determinism=strict"], "none", "in RAM it makes training non-deterministic"),
+        (1.0, ["train.deterministic=false", "hardware.cache=disk"], "disk", ""),
+    ],
+)
+def test_images_are_kept_in_ram_where_determinism_is_not_asked_for_and_they_fit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_gib: float, overrides: list[str], cache: str, words: str
+) -> None:
+    monkeypatch.setenv("SDPA_EXP_CACHE", str(tmp_path))
+    monkeypatch.setattr("sdpa_exp.tasks.image_cache.free_memory_bytes", lambda: free_gib * 2**30)
+    plan = plan_of(
+        "hardware=auto", "dataset.num_train_images=2", "dataset.num_val_images=1", *overrides, run_dir=tmp_path
+    )
+    (chosen,) = choose_for_sweep([plan])
+    assert chosen.hardware.cache == cache
+    assert words in chosen.reasons.get("cache", "")
+
+
+def test_one_arm_that_asks_for_determinism_keeps_the_images_of_all_out_of_ram(tmp_path: Path) -> None:
+    plans = [plan_of("hardware=auto", f"train.deterministic={value}", run_dir=tmp_path) for value in ("false", "true")]
+    assert [each.hardware.cache for each in choose_for_sweep(plans)] == ["none", "none"]
+
+
 def plant_gpu(monkeypatch: pytest.MonkeyPatch, free_gib: int) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 9))
