@@ -60,7 +60,8 @@ def look(plan: Plan) -> tuple[Machine, dict[str, Any]]:
         memory_free_gib=free_memory_bytes() / 2**30,
         store=ask_store(plan.tracking),
         index_error=index_error(index) if index else "",
-        asked_device=plan.hardware.device,
+        hardware=plan.hardware,
+        fit=answers.get("fit", {}),
         needs_network_for=_downloads(plan),
     )
     return machine, answers
@@ -126,7 +127,7 @@ def probe(
         plan = None
 
 
-_ANSWERS = ("torch", "environment", "matrix", "refused")
+_ANSWERS = ("torch", "environment", "fit", "matrix", "refused")
 
 
 def _ending(returncode: int) -> str | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sdpa_exp.config.schema import HardwareConfig
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImportTry:
@@ -69,6 +71,7 @@ class Machine:
         disk_free_gib, memory_free_gib: in the run folder's file system, and of the machine.
         store: what the tracking store says: None is fine, else why not; needs_network_for: what would be downloaded.
         index_error: why pip's index doesn't answer; None where it does; "" where it was not asked.
+        hardware: as it was asked for; fit: what it is measured by, see fit.py, and empty where torch can't be imported.
     """
 
     system: str
@@ -91,13 +94,19 @@ class Machine:
     memory_free_gib: float
     store: str | None
     index_error: str | None
-    asked_device: str = "auto"
+    hardware: HardwareConfig = field(default_factory=lambda: HardwareConfig(name="auto"))
+    fit: Mapping[str, Any] = field(default_factory=dict)
     needs_network_for: tuple[str, ...] = field(default=())
 
     @property
     def is_wsl(self) -> bool:
         """Whether this is Linux inside Windows."""
         return self.system == "Linux" and "microsoft" in self.release.lower()
+
+    @property
+    def asked_device(self) -> str:
+        """`hardware.device` as it was asked for."""
+        return self.hardware.device
 
     @property
     def wants_cuda(self) -> bool:

@@ -1,8 +1,8 @@
 """`python -m sdpa_exp.tasks.doctor.probe`: imports what a run imports, in a process that may die of it.
 
 Reads a request on stdin ({"modules": [...], "plan": {...} or null}) and prints one JSON line per thing found out:
-"try" before an import, "import" after it, then "torch", "environment" and "matrix". A line on stderr marks whose noise
-follows.
+"try" before an import, "import" after it, then "torch", "environment", "fit" and "matrix". A line on stderr marks whose
+noise follows.
 """
 
 from __future__ import annotations
@@ -71,11 +71,14 @@ def _say_plan(content: dict[str, Any]) -> None:
     from sdpa_exp.config.plan import from_dict
     from sdpa_exp.errors import SdpaExpError
     from sdpa_exp.runs.environment import collect_environment
+    from sdpa_exp.tasks.doctor.fit import fit_of
     from sdpa_exp.tasks.doctor.matrix import availability
 
     _say(environment=collect_environment())
     try:
-        _say(matrix=availability(from_dict(content)))
+        plan = from_dict(content)
+        _say(fit=fit_of(plan))
+        _say(matrix=availability(plan))
     except SdpaExpError as error:
         _say(refused=str(error))
 

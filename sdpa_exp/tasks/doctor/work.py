@@ -12,7 +12,7 @@ from sdpa_exp.errors import UnfitMachine
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.doctor import checks_cuda, checks_packages, checks_system
+from sdpa_exp.tasks.doctor import checks_cuda, checks_hardware, checks_packages, checks_system
 from sdpa_exp.tasks.doctor.finding import Finding
 from sdpa_exp.tasks.doctor.look import look
 from sdpa_exp.tasks.doctor.machine import Machine
@@ -23,6 +23,7 @@ DOCTOR_FILE = "doctor.json"
 CHECKS: dict[str, Callable[[Machine], Finding]] = {
     "packages": checks_packages.versions,
     "GPU": checks_cuda.gpu,
+    "hardware": checks_hardware.hardware_fits,
     "NumPy ABI": checks_packages.numpy_abi,
     "system libraries": checks_packages.system_libraries,
     "binaries": checks_packages.binaries,

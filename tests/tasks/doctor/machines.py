@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.tasks.doctor.machine import ImportTry, Installed, Machine, Toolkit
 
 TORCH = {
@@ -14,6 +17,21 @@ TORCH = {
     "cudnn": 91900,
 }
 NO_CUDA = {**TORCH, "is_available": False, "gpus": [], "architectures": [], "cudnn": None}
+FIT: dict[str, Any] = {
+    "num_cores": 4,
+    "deterministic": True,
+    "device": "cuda:0",
+    "capability": [8, 0],
+    "auto": {"precision": "bf16", "tf32": True, "allocator": "expandable_segments:True"},
+    "num_images": 20,
+    "why": "a step takes about 242 MiB an image",
+}
+FIT_CPU: dict[str, Any] = {
+    **FIT,
+    "device": "cpu",
+    "capability": None,
+    "auto": {"precision": "fp32", "tf32": False, "allocator": None},
+}
 LAYER = "/venv/lib/python3.11/site-packages"
 
 
@@ -48,4 +66,6 @@ HEALTHY = Machine(
     memory_free_gib=32.0,
     store=None,
     index_error=None,
+    hardware=HardwareConfig(name="auto"),
+    fit=FIT,
 )

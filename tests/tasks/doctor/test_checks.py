@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.tasks.doctor.faults import FAULTS
 from sdpa_exp.tasks.doctor.finding import Finding
 from sdpa_exp.tasks.doctor.machine import ImportTry, Machine, Toolkit
 from sdpa_exp.tasks.doctor.work import CHECKS, examine, obstacles_of
-from tests.tasks.doctor.machines import HEALTHY, NO_CUDA, TORCH, installed
+from tests.tasks.doctor.machines import FIT, FIT_CPU, HEALTHY, NO_CUDA, TORCH, installed
 
 
 def found(machine: Machine, check: str) -> Finding:
@@ -23,6 +24,7 @@ def broken(module: str, error: str | None = None, stderr: str = "") -> Machine:
     return replace(HEALTHY, imports={**HEALTHY.imports, module: ImportTry(error=error, stderr=stderr)})
 
 
+A100 = HardwareConfig(name="a100", device="cuda", batch=16, workers=4, precision="bf16", tf32=True, cache="none")
 WSL = replace(HEALTHY, release="5.15.153.1-microsoft-standard-WSL2")
 # kind -> (what is wrong, the check that says so, words of the finding)
 PLANTED: dict[str, list[tuple[Machine, str, str]]] = {
@@ -147,7 +149,7 @@ PLANTED: dict[str, list[tuple[Machine, str, str]]] = {
 
 def test_a_healthy_machine_is_all_ok() -> None:
     assert [finding for finding in examine(HEALTHY) if finding.state != "ok"] == []
-    assert len(examine(HEALTHY)) == len(CHECKS) == 16
+    assert len(examine(HEALTHY)) == len(CHECKS) == 17
 
 
 def test_every_kind_has_a_machine_that_provokes_it() -> None:
@@ -178,7 +180,7 @@ def test_a_fault_is_found_named_and_has_a_next_step(kind: str, machine: Machine,
         ({"disk_free_gib": 0.2}, "disk", "0.2 GiB free, and a run wants 1"),
         ({"memory_free_gib": 0.5}, "memory", "0.5 GiB free, and a run wants 1.5"),
         ({"store": "Connection refused"}, "tracking store", "can't be used: Connection refused"),
-        ({"torch": NO_CUDA, "driver": None, "has_nvidia_gpu": False, "asked_device": "cuda"}, "GPU", "no NVIDIA GPU"),
+        ({"torch": NO_CUDA, "driver": None, "has_nvidia_gpu": False, "hardware": A100}, "GPU", "no NVIDIA GPU"),
         (
             {"index_error": "timed out", "needs_network_for": ("yolo12n.pt",)},
             "network",
@@ -215,3 +217,83 @@ def test_obstacles_name_what_blocks_first_and_the_next_step() -> None:
     machine = replace(HEALTHY, disk_free_gib=0.1)
     (sentence,) = obstacles_of(examine(machine), None, None)
     assert sentence == "0.1 GiB free, and a run wants 1. Next step: delete old runs below multirun/"
+
+
+# what is asked for otherwise than A100, where -> state, words of the finding, the next step
+MISFITS: list[tuple[dict[str, Any], dict[str, Any], str, str, str]] = [
+    (
+        {"batch": 24},
+        FIT,
+        "problem",
+        "hardware.batch=24 does not fit: expected at most 20: a step takes about 242 MiB an image",
+        "set hardware.batch=20, or take hardware=auto",
+    ),
+    ({"batch": 3}, {**FIT, "num_images": 0}, "problem", "expected at most 1: a step", "hardware.batch=1,"),
+    (
+        {"batch": 24, "workers": 0, "precision": "fp32", "tf32": False},
+        FIT_CPU,
+        "note",
+        "batch=24",
+        "hardware.batch=20,",
+    ),
+    ({"workers": 16}, FIT, "note", "hardware.workers=16 does not fit: expected at most 4, the cores", "workers=4,"),
+    ({"workers": 2}, FIT_CPU, "note", "expected 0, which Ultralytics forces on cpu", "hardware.workers=0"),
+    ({"num_threads": 5}, FIT, "note", "hardware.num_threads=5 does not fit: expected at most 4", "num_threads=4,"),
+    (
+        {"precision": "fp16"},
+        FIT_CPU,
+        "problem",
+        "expected fp32, which cpu computes natively",
+        "hardware.precision=fp32",
+    ),
+    (
+        {},
+        {**FIT, "capability": [7, 5], "auto": {**FIT["auto"], "precision": "fp16", "tf32": False}},
+        "problem",
+        "hardware.precision=bf16 does not fit: expected fp16, which cuda:0 computes natively in training. "
+        "hardware.tf32=true does not fit: expected false",
+        "set hardware.precision=fp16 hardware.tf32=false,",
+    ),
+    (
+        {"allocator": "backend:native"},
+        FIT_CPU,
+        "note",
+        "expected null, since it is a setting of CUDA's",
+        "allocator=null",
+    ),
+    (
+        {"cache": "ram"},
+        FIT,
+        "note",
+        "hardware.cache=ram does not fit: expected none, since in RAM",
+        "hardware.cache=none,",
+    ),
+    (
+        {"device": "cuda:1"},
+        {**FIT, "device": None},
+        "problem",
+        "hardware.device=cuda:1 does not fit",
+        "hardware.device=auto",
+    ),
+]
+
+
+@pytest.mark.parametrize(("asked", "fit", "state", "words", "step"), MISFITS)
+def test_what_a_hardware_file_has_and_this_machine_has_not_is_said_with_the_value_that_fits(
+    asked: dict[str, Any], fit: dict[str, Any], state: str, words: str, step: str
+) -> None:
+    finding = found(replace(HEALTHY, hardware=replace(A100, **asked), fit=fit), "hardware")
+    assert finding.state == state
+    assert words in finding.what
+    assert step in str(finding.next_step)
+
+
+@pytest.mark.parametrize(("hardware", "fit"), [(A100, FIT), (HEALTHY.hardware, FIT), (HEALTHY.hardware, FIT_CPU)])
+def test_a_hardware_file_that_fits_gets_one_line(hardware: HardwareConfig, fit: dict[str, Any]) -> None:
+    finding = found(replace(HEALTHY, hardware=hardware, fit=fit), "hardware")
+    assert (finding.state, finding.what) == ("ok", f"hardware={hardware.name} fits this machine ({fit['device']})")
+
+
+def test_a_cache_in_ram_fits_where_determinism_is_not_asked_for() -> None:
+    machine = replace(HEALTHY, hardware=replace(A100, cache="ram"), fit={**FIT, "deterministic": False})
+    assert found(machine, "hardware").state == "ok"
