@@ -41,7 +41,7 @@ from tests.config.composing import compose_plan
         ("hardware=cpu hardware.precision=fp16", "hardware.precision=fp16 can't work: expected fp32 with device=cpu"),
         (
             "attention.backend=flsh",
-            "attention.backend=flsh can't work: expected one of auto, cudnn, eager, efficient, flash, flash_attn, ",
+            "attention.backend=flsh can't work: expected one of auto, cudnn, eager, efficient, flash, flash3, flash4, ",
         ),
         ("attention.backend=flsh", "package.module:name for your own. Did you mean flash?"),
         ("attention.backend=no_such_file.py:mine", "expected a Python file that exists (relative paths are taken from"),

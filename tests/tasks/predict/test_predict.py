@@ -74,7 +74,7 @@ def test_a_backend_that_is_never_executed_fails_after_everything_is_written(tmp_
 
 
 def test_a_backend_that_computes_something_else_is_said_to_differ(tmp_path: Path) -> None:
-    planted = ("attention.name=planted", "attention.backend='tests.evidence.test_equivalence:TRANSPOSED'")
+    planted = ("attention.name=planted", "attention.backend='tests.evidence.faults:TOKENS_MAJOR'")
     outcome, content = run(tmp_path, "attention=eager", *planted, "predict.conf=0.01")
     (found,) = content["agreement"]
     assert found["raw_max_box_diff_px"] > 0.1
