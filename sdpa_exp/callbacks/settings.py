@@ -25,9 +25,10 @@ class SettingsCheck:
 
     def _compare(self, trainer: Any) -> None:
         executed = vars(trainer.args)
-        if trainer.unfit_weights is not None and "pretrained" not in self.changed:
-            self.changed["pretrained"] = [self._planned.get("pretrained"), trainer.unfit_weights]
-            self._event_log.write("warning", code="weights_partly_used", message=trainer.unfit_weights)
+        unfit = getattr(trainer, "unfit_weights", None)  # a plain YOLO object's trainer has none
+        if unfit is not None and "pretrained" not in self.changed:
+            self.changed["pretrained"] = [self._planned.get("pretrained"), unfit]
+            self._event_log.write("warning", code="weights_partly_used", message=unfit)
         for key, planned in self._planned.items():
             value = executed.get(key)
             if key not in _BOOKKEEPING and value != planned and key not in self.changed:

@@ -1,7 +1,7 @@
 """Whether image sizes fit a model's areas: area attention splits the tokens of a layer into equal parts, or can't run.
 
-A layer's stride comes from one pass of shapes alone (on torch's meta device), so that a size is judged before anything
-is computed, for every attention alike: the model's own code splits the tokens too.
+A layer's stride comes from one pass of shapes alone (on torch's meta device, with the model's own code: no backend has
+a kernel there), so that a size is judged before anything is computed, for every attention alike.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from sdpa_exp.errors import ConfigError
+from sdpa_exp.injection.dispatch import ATTRIBUTE
 from sdpa_exp.injection.layers import find_layers
 
 STRIDE = 32
@@ -76,6 +77,8 @@ def split_layers(network: nn.Module) -> list[SplitLayer]:
 
         return hook
 
+    for layer in find_layers(probe):
+        vars(layer.module).pop(ATTRIBUTE, None)
     for name in split:
         probe.get_submodule(name).register_forward_pre_hook(note(name))
     try:

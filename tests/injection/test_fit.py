@@ -10,6 +10,8 @@ import torch
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.fit import check_sizes, split_layers, training_sizes
+from sdpa_exp.injection.inject import inject, injected_backend
+from sdpa_exp.injection.layers import find_layers
 from tests.injection.areas import eight_areas
 
 
@@ -49,3 +51,12 @@ def test_every_multiple_of_32_fits_the_models_of_ultralytics(architecture: str) 
 def test_sizes_of_a_training_follow_multi_scale() -> None:
     assert training_sizes(160, None) == [(160, 160)]
     assert [height for height, _ in training_sizes(160, 0.25)] == [96, 128, 160, 192, 224]
+
+
+def test_sizes_are_judged_for_backends_that_run_on_one_device_alone() -> None:
+    network = build_network("yolo12n.yaml")
+    layers = split_layers(network)
+    for name in ("efficient", "flash"):
+        inject(network, name)
+        assert split_layers(network) == layers
+        assert injected_backend(find_layers(network)) == name

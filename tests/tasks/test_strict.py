@@ -13,7 +13,6 @@ from torch import nn
 
 from sdpa_exp.callbacks.data_stream import weights_digest
 from sdpa_exp.config.plan import Job, Plan
-from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.config.validate import check_plan
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.errors import ConfigError
@@ -82,20 +81,9 @@ def test_other_models_have_nothing_against_it() -> None:
     assert reasons_against_strict(nn.Sequential(copy.deepcopy(nn.Conv2d(3, 3, 1))), "cuda") == []
 
 
-@pytest.mark.parametrize(
-    ("plan", "words"),
-    [
-        (plan_for("sdpa", determinism="strikt"), "determinism=strikt can't work: expected one of default, strict"),
-        (
-            strict_plan("cudnn", hardware=HardwareConfig(name="h200", device="cuda", precision="bf16")),
-            "attention=cudnn can't run with determinism=strict: cuDNN's attention is not deterministic",
-        ),
-    ],
-)
-def test_settings_that_cannot_work_are_refused_before_anything_starts(plan: Plan, words: str) -> None:
-    plan.dataset.num_train_images = 4  # type: ignore[union-attr]
-    with pytest.raises(ConfigError, match=words):
-        check_plan(plan)
+def test_a_determinism_that_does_not_exist_is_refused_before_anything_starts() -> None:
+    with pytest.raises(ConfigError, match="determinism=strikt can't work: expected one of default, strict"):
+        check_plan(plan_for("sdpa", determinism="strikt"))
 
 
 def test_strict_with_ultralytics_determinism_switched_off_is_a_contradiction() -> None:
