@@ -7,6 +7,7 @@ models/yolo/detect/val.py raises max_det for the last evaluation alone.
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from sdpa_exp.errors import ConfigError, DatasetError, RunError
@@ -24,9 +25,13 @@ def refuse_what_was_not_asked(trainer: Any) -> None:
         RunError: the images were not cached as asked.
     """
     args, model = trainer.args, trainer.model
-    for loader in (trainer.train_loader, trainer.test_loader):
-        _refuse_left_out(loader.dataset)
-        _refuse_no_cache(loader.dataset, args.cache)
+    before = random.getstate()  # listing images draws some of them to time the disk: the training must not notice
+    try:
+        for loader in (trainer.train_loader, trainer.test_loader):
+            _refuse_left_out(loader.dataset)
+            _refuse_no_cache(loader.dataset, args.cache)
+    finally:
+        random.setstate(before)
     _refuse_ignored(trainer)
     check_sizes(model, training_sizes(args.imgsz, args.multi_scale), key="train.imgsz")
     shapes = getattr(trainer.test_loader.dataset, "batch_shapes", [])

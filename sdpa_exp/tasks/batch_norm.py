@@ -32,15 +32,14 @@ def batch_norm_warning(plan: Plan, *, num_train_images: int) -> str | None:
             "a newer PyTorch, or attention=stock with hardware.channels_last=false, avoids it."
         )
     where = _one_image(batch, num_train_images, drops_last=bool(plan.train.compile))
-    if hardware.device != "cpu" or hardware.channels_last or not is_stock or where is None:
+    if hardware.device != "cpu" or not is_stock or where is None:  # Ultralytics trains channels_last on CUDA alone
         return None
     if not _has_areas(plan.model.architecture):
         return None
     return (
         f"{where}, and there PyTorch computes wrong gradients on a CPU for stock area attention in NCHW "
         "(docs/batch_norm.md): this arm learns from them, and the other arms don't. A difference between them is then "
-        "neither kernel nor layout. Set hardware.channels_last=true, take another batch size, or use "
-        "attention=stock_fixed, which is stock without that fault."
+        "neither kernel nor layout. Take another batch size, or attention=stock_fixed, which is stock without that fault."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +36,16 @@ def make_trainer(found: int = 2, kept: int = 2, cache: str | None = None, boxes:
 def test_a_trainer_that_did_what_was_asked_passes() -> None:
     refuse_what_was_not_asked(make_trainer(freeze=10))
     refuse_what_was_not_asked(make_trainer(cache="disk", freeze=[0, 21]))
+
+
+def test_looking_moves_no_random_number_of_the_training() -> None:
+    """Ultralytics' own listing of images draws some, to time the disk; it moved the demo's mAPs once."""
+    trainer = make_trainer()
+    listed = trainer.train_loader.dataset.get_img_files
+    trainer.train_loader.dataset.get_img_files = lambda place: [random.random(), listed(place)][1]
+    before = random.getstate()
+    refuse_what_was_not_asked(trainer)
+    assert random.getstate() == before
 
 
 @pytest.mark.parametrize(
