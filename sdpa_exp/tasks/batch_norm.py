@@ -39,7 +39,8 @@ def batch_norm_warning(plan: Plan, *, num_train_images: int) -> str | None:
     return (
         f"{where}, and there PyTorch computes wrong gradients on a CPU for stock area attention in NCHW "
         "(docs/batch_norm.md): this arm learns from them, and the other arms don't. A difference between them is then "
-        "neither kernel nor layout. Take another batch size, or attention=stock_fixed, which is stock without that fault."
+        "neither kernel nor layout. Take another batch size, or attention=stock_fixed, which is stock without that "
+        "fault."
     )
 
 
