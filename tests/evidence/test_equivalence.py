@@ -135,7 +135,10 @@ def test_a_nan_is_the_worst_whatever_stands_beside_it() -> None:
     assert "1 of 3 layers WRONG" in str(equivalence)
 
 
-def test_it_prints_as_a_short_table_that_shows_what_was_judged(network: nn.Module) -> None:
+def test_it_prints_as_a_short_table_that_shows_what_was_judged(
+    network: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     equivalence = verify(network, IMAGES, backend="flash")
     assert equivalence.ok
     text = str(equivalence)
