@@ -42,7 +42,7 @@ def test_code_that_prints_and_raises_its_environment_gives_no_secret_away(tmp_pa
     assert "MLFLOW_TRACKING_URI': 'http://127.0.0.1:9'" in log  # the address is no secret
     assert "an error with all it knows" in json.loads((tmp_path / "run" / "result.json").read_text())["reason"]
     if "task=sync" in done.stdout:  # a busy machine: what the store lacks is sent by the line that was printed
-        sdpa_exp("task=sync", cwd=tmp_path)
+        sdpa_exp("task=sync", "sync.folder=run", cwd=tmp_path)
     client = MlflowClient(f"sqlite:///{tmp_path}/multirun/mlflow.db")
     (run,) = client.search_runs([client.get_experiment_by_name("smoke").experiment_id])
     assert "an error with all it knows" in run.data.tags["reason"]
