@@ -29,6 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.gpu_judge import judgement
+from sdpa_exp.runs.environment import collect_environment
 
 KEPT = frozenset({".json", ".jsonl", ".csv", ".yaml", ".log", ".txt", ".md", ".html"})
 MAX_BYTES = 2 * 2**20
@@ -192,25 +193,6 @@ def run(step: Step, limit_s: float, work: Path) -> Ended:
     )
 
 
-def machine() -> dict[str, object]:
-    """The card, its driver, and the versions that matter."""
-    import torch
-
-    found: dict[str, object] = {
-        "python": sys.version.split()[0],
-        "torch": torch.__version__,
-        "cuda": torch.version.cuda,
-    }
-    if torch.cuda.is_available():
-        properties = torch.cuda.get_device_properties(0)
-        found |= {"card": properties.name, "capability": list(torch.cuda.get_device_capability(0))}
-        found |= {"memory_mib": properties.total_memory // 2**20, "cudnn": torch.backends.cudnn.version()}
-        query = ("nvidia-smi", "--query-gpu=driver_version,power.limit", "--format=csv,noheader")
-        found["driver, power limit"] = subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip()
-    commit = subprocess.run(("git", "rev-parse", "HEAD"), cwd=ROOT, capture_output=True, text=True, check=False)
-    return found | {"commit": commit.stdout.strip() or None}
-
-
 def pack(work: Path, target: Path) -> None:
     """All small text files of the steps, as one archive that appears whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -242,7 +224,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         ended.append(run(step, min(step.limit_s * (10 if options.cpu else 1), left_s - 10), work))
         print(f"{step.name}: exit code {ended[-1].exit_code}, {ended[-1].wall_s:.0f} s", flush=True)
-        content = {"group": options.group, "machine": machine(), "steps": [asdict(entry) for entry in ended]}
+        content = {
+            "group": options.group,
+            "machine": collect_environment(),
+            "steps": [asdict(entry) for entry in ended],
+        }
         (work / "steps.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         (work / "judgement.md").write_text(judgement(work), encoding="utf-8")
         pack(work, target)

@@ -9,7 +9,6 @@ times physically possible, what is `sdpa` on this card, do two arms train the sa
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kernel_floor import CARDS, saved_bytes
+from sdpa_exp.compare.load.curves import TIME_COLUMNS
+from sdpa_exp.compare.load.results_csv import read_results_csv
+from sdpa_exp.errors import ComparisonError
+from sdpa_exp.runs.files import LOG_FILE, RESULT_FILE
 
 Answer = tuple[str, str]
 """yes, no or not known; and what was seen."""
@@ -45,7 +48,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _runs(folder: Path) -> Iterator[dict[str, Any]]:
     """Every run of a training that left a result, with its folder."""
-    for path in sorted(folder.rglob("result.json")):
+    for path in sorted(folder.rglob(RESULT_FILE)):
         run = _read(path)
         if run.get("task") == "train":
             yield run | {"folder": path.parent, "step": path.relative_to(folder).parts[0]}
@@ -116,8 +119,8 @@ def _bench(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _possible(folder: Path, runs: list[dict[str, Any]]) -> Answer:
     """Step times against the time in which the card moves the saved tensors of yolo12n once out and once in."""
-    named = str(_read(folder / "steps.json").get("machine", {}).get("card", ""))
-    card = next((card for name, card in CARDS.items() if name.split()[0] in named), None)
+    named = str(_read(folder / "steps.json").get("machine", {}).get("gpu") or "")
+    card = next((card for card in CARDS.values() if card.driver_name in named), None)
     if card is None:
         return "not known", f"no peak is on file for {named or 'a machine without a GPU'}"
     bound_ms = 2e3 * saved_bytes() / card.bytes
@@ -146,7 +149,7 @@ def _identity(folder: Path, runs: list[dict[str, Any]]) -> Answer:
 
 
 def _hidden_copy(folder: Path, runs: list[dict[str, Any]]) -> Answer:
-    logs = [*folder.rglob("worker.log"), *folder.rglob("logs/*.log")]
+    logs = [*folder.rglob(LOG_FILE), *folder.rglob("logs/*.log")]
     if not logs:
         return "not known", "no log"
     lines = (line for path in logs for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
@@ -172,7 +175,7 @@ def _peaks(folder: Path, runs: list[dict[str, Any]]) -> Answer:
 
 
 def _same_curves(folder: Path, runs: list[dict[str, Any]]) -> Answer:
-    curves = {(run["step"], run["seed"], run["arm"]): _curve(run["folder"] / "train") for run in _finished(runs)}
+    curves = {(run["step"], run["seed"], run["arm"]): _curve(run["folder"]) for run in _finished(runs)}
     pairs = [
         (curves[key], other)
         for key in curves
@@ -184,12 +187,13 @@ def _same_curves(folder: Path, runs: list[dict[str, Any]]) -> Answer:
     return ("yes" if same == len(pairs) else "no"), f"{same} of {len(pairs)} pairs equal in every printed digit"
 
 
-def _curve(folder: Path) -> list[dict[str, str]] | None:
+def _curve(folder: Path) -> dict[str, list[float]] | None:
+    """Metric -> values by epoch, time aside."""
     try:
-        with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
-            return [{key: row[key] for key in row if key.strip() != "time"} for row in csv.DictReader(file)]
-    except OSError:
+        curves, _ = read_results_csv(folder / "train" / "results.csv")
+    except (OSError, ComparisonError):
         return None
+    return {name: list(values) for name, values in curves.columns.items() if name not in TIME_COLUMNS}
 
 
 def _steps(folder: Path, runs: list[dict[str, Any]]) -> Answer:

@@ -41,8 +41,9 @@ SCORES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """Peaks of a card: operations, bytes and exponentials a second."""
+    """Peaks of a card: operations, bytes and exponentials a second; `driver_name` is a part of what its driver says."""
 
+    driver_name: str
     flops: float
     bytes: float
     exponentials: float
@@ -50,10 +51,10 @@ class Card:
 
 
 CARDS = {
-    "T4": Card(flops=65e12, bytes=320e9, exponentials=40 * 16 * 1.59e9, has_flash=False),
-    "RTX 4060 Laptop": Card(flops=60e12, bytes=256e9, exponentials=24 * 16 * 2.3e9),
-    "A100 SXM": Card(flops=312e12, bytes=2039e9, exponentials=108 * 16 * 1.41e9),
-    "H100 SXM": Card(flops=989e12, bytes=3350e9, exponentials=132 * 16 * 1.83e9),
+    "T4": Card(driver_name="Tesla T4", flops=65e12, bytes=320e9, exponentials=40 * 16 * 1.59e9, has_flash=False),
+    "RTX 4060 Laptop": Card(driver_name="RTX 4060 Laptop", flops=60e12, bytes=256e9, exponentials=24 * 16 * 2.3e9),
+    "A100 SXM": Card(driver_name="A100-SXM", flops=312e12, bytes=2039e9, exponentials=108 * 16 * 1.41e9),
+    "H100 SXM": Card(driver_name="H100 80GB HBM3", flops=989e12, bytes=3350e9, exponentials=132 * 16 * 1.83e9),
 }
 
 

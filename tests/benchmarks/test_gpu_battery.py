@@ -53,7 +53,7 @@ def write_battery(folder: Path, **of_flash: Any) -> Path:
     (folder / "bench_n").mkdir()
     bench = {"cases": [case | {"arms": {arm: {"median_ms": ms} for arm, ms in times.items()}}]}
     (folder / "bench_n" / "bench.json").write_text(json.dumps(bench))
-    content = {"machine": {"card": "NVIDIA H100 80GB HBM3"}, "steps": [{"name": "smi", "exit_code": 0}]}
+    content = {"machine": {"gpu": "NVIDIA H100 80GB HBM3"}, "steps": [{"name": "smi", "exit_code": 0}]}
     (folder / "steps.json").write_text(json.dumps(content))
     return folder
 
@@ -91,7 +91,7 @@ def test_one_step_runs_here_and_leaves_one_file_with_a_judgement(
         found = json.load(steps_file)
     assert {"steps.json", "judgement.md", "logs/doctor.log", "doctor/doctor.json"} <= set(names)
     assert [(step["name"], step["exit_code"]) for step in found["steps"]] == [("doctor", 0)]
-    assert found["machine"]["torch"]
+    assert found["machine"]["versions"]["torch"]
     assert "The file to send" in capsys.readouterr().out
 
 
@@ -142,3 +142,10 @@ def test_impossible_times_other_curves_moving_peaks_and_hidden_copies_are_seen(t
 
 def test_an_empty_battery_knows_nothing(tmp_path: Path) -> None:
     assert {told for told, _ in answers(tmp_path).values()} == {"not known"}
+
+
+def test_a_card_without_peaks_on_file_is_not_taken_for_its_cousin(tmp_path: Path) -> None:
+    folder = write_battery(tmp_path)
+    for gpu, told in (("NVIDIA GeForce RTX 4060 Laptop GPU", "yes"), ("NVIDIA GeForce RTX 4090", "not known")):
+        (folder / "steps.json").write_text(json.dumps({"machine": {"gpu": gpu}, "steps": []}))
+        assert answer(folder, "bound of the card")[0] == told
