@@ -44,8 +44,8 @@ FlashImpl = Literal["FA3", "FA4"]
 _OF_IMPL: dict[FlashImpl, Kernel] = {"FA3": "flash3", "FA4": "flash4"}
 
 
-def use_flash_impl(impl: FlashImpl | None) -> None:
-    """Let PyTorch's flash operations run this package's kernels from now on, or (None) PyTorch's own again.
+def use_flash_impl(impl: str | None) -> None:
+    """Let PyTorch's flash operations run this package's kernels (FA3, FA4) from now on, or (None) PyTorch's own again.
 
     It holds for the whole process, backward passes included: a step must end before another backend begins.
 
@@ -118,7 +118,7 @@ def _confirm_impl(impl: FlashImpl, setting: Setting) -> list[str]:
     except Exception as error:  # noqa: BLE001  # the package's import may raise anything
         return [f"PyTorch can't activate {impl} here: {type(error).__name__}: {error}"]
     finally:
-        use_flash_impl("FA3" if before == "FA3" else "FA4" if before == "FA4" else None)
+        use_flash_impl(before)
     return []
 
 

@@ -10,6 +10,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from sdpa_exp.evidence.rule import largest_of
+
 
 def equivalence_text(content: dict[str, Any]) -> str:
     """A verification's table, stock's own faults, and the verdict; `content` as `Equivalence.to_dict` makes it."""
@@ -49,7 +51,7 @@ def equivalence_table(content: dict[str, Any]) -> Table:
             layer["precision"],
             *(f"{number:.1e}" for number in _judged(worst)),
             one("product"),
-            _times(_largest(grads)) if grads else "-",
+            _times(largest_of(grads)) if grads else "-",
             *map(one, ("forward", "grad_input", "grad_params")),
             _times(_worst(layer["parts"], "plain_ratio")["plain_ratio"]),
             "ok" if layer["ok"] else "WRONG",
@@ -121,10 +123,6 @@ def _judged(part: dict[str, Any]) -> tuple[float, float]:
     error, explained = part["error"], part["explained"]
     kind = max(("rms", "largest"), key=lambda kind: _sortable(error[kind] / (explained[kind] or 1e-300)))
     return error[kind], part["max_ratio"] * explained[kind]
-
-
-def _largest(values: list[float]) -> float:
-    return max(values, key=_sortable)
 
 
 def _sortable(ratio: float) -> float:

@@ -33,9 +33,9 @@ def refuse_what_was_not_asked(trainer: Any) -> None:
     finally:
         random.setstate(before)
     _refuse_ignored(trainer)
-    check_sizes(model, training_sizes(args.imgsz, args.multi_scale), key="train.imgsz")
     shapes = getattr(trainer.test_loader.dataset, "batch_shapes", [])
-    check_sizes(model, [(int(height), int(width)) for height, width in shapes], key="train.imgsz")
+    validated = [(int(height), int(width)) for height, width in shapes]
+    check_sizes(model, [*training_sizes(args.imgsz, args.multi_scale), *validated], key="train.imgsz")
 
 
 def _refuse_left_out(dataset: Any) -> None:
