@@ -18,16 +18,6 @@ from tests.data.small_field import YAML, make_field
 from tests.data.test_yolo_dir import load, refusal
 
 
-@pytest.fixture
-def field(tmp_path: Path) -> Path:
-    return make_field(tmp_path / "field").parent
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
-
-
 def test_an_image_above_pillows_limit_is_named_with_limit_and_remedy(field: Path, cache: Path) -> None:
     Image.new("1", (14000, 14000)).save(field / "images/train/p0.png")
     (field / "images/train/p0.jpg").unlink()

@@ -26,16 +26,6 @@ def refusal(path: Path | str | None, cache: Path) -> str:
     return str(caught.value)
 
 
-@pytest.fixture
-def field(tmp_path: Path) -> Path:
-    return make_field(tmp_path / "field").parent
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
-
-
 def _fingerprint(root: Path) -> dict[str, tuple[str, int]]:
     files = [p for p in sorted(root.rglob("*")) if p.is_file()]
     return {str(p): (hashlib.sha256(p.read_bytes()).hexdigest(), p.stat().st_mtime_ns) for p in files}
