@@ -17,6 +17,7 @@ from sdpa_exp.errors import ConfigError
 from sdpa_exp.tasks.allocator import default_allocator
 from sdpa_exp.tasks.image_cache import NO_CACHE, choose_cache
 from sdpa_exp.tasks.limits import default_num_threads, free_memory_bytes, usable_cores
+from sdpa_exp.tasks.precisions import native_precisions
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _MIB = 2**20
@@ -183,11 +184,11 @@ def capability_of(device: torch.device) -> tuple[int, int] | None:
 
 
 def _best_precision(device: torch.device) -> tuple[str, str]:
-    if device.type != "cuda":
-        return "fp32", "half precision is slow or unsupported in training without CUDA"
-    major, minor = torch.cuda.get_device_capability(device)
-    best = "bf16" if (major, minor) >= (8, 0) else "fp16"
-    return best, f"the fastest that compute capability {major}.{minor} computes natively"
+    capability = capability_of(device)
+    best = native_precisions(capability)[-1]
+    if capability is None:
+        return best, "half precision is slow or unsupported in training without CUDA"
+    return best, f"the fastest that compute capability {capability[0]}.{capability[1]} computes natively"
 
 
 def _check(hardware: HardwareConfig, device: torch.device) -> None:
@@ -195,8 +196,9 @@ def _check(hardware: HardwareConfig, device: torch.device) -> None:
         raise ConfigError(
             "hardware.precision=fp16 can't train on a CPU (no gradient scaling there): use hardware.precision=fp32."
         )
-    if hardware.precision == "bf16" and device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
-        major, minor = torch.cuda.get_device_capability(device)
+    capability = capability_of(device)
+    if hardware.precision == "bf16" and capability is not None and "bf16" not in native_precisions(capability):
+        major, minor = capability
         raise ConfigError(
             f"hardware.precision=bf16 is only emulated on this GPU (compute capability {major}.{minor}; native from "
             "8.0 on): use hardware.precision=fp16."

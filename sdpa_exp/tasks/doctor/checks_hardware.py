@@ -9,6 +9,7 @@ from typing import Any
 
 from sdpa_exp.tasks.doctor.finding import Finding, note, ok, problem
 from sdpa_exp.tasks.doctor.machine import Machine
+from sdpa_exp.tasks.precisions import native_precisions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,8 @@ def _of_device(machine: Machine) -> Iterator[Misfit]:
         )
         return
     auto, is_cuda = fit["auto"], fit["device"].startswith("cuda")
-    if asked.precision not in (None, *_native(fit)):
+    capability = None if fit["capability"] is None else tuple(fit["capability"])
+    if asked.precision not in (None, *native_precisions(capability)):
         best = auto["precision"]
         why = f"{best}, which {fit['device']} computes natively in training"
         is_refused = is_cuda or asked.precision == "fp16"
@@ -82,13 +84,6 @@ def _of_device(machine: Machine) -> Iterator[Misfit]:
     if asked.allocator is not None and auto["allocator"] is None:
         why = f"null, since it is a setting of CUDA's allocator under Linux and this is {fit['device']}"
         yield Misfit(key="allocator", got=asked.allocator, expected=why, set_to=None)
-
-
-def _native(fit: Any) -> tuple[str, ...]:
-    """Precisions that a training has natively; hardware.py refuses the others on CUDA, and fp16 on a CPU."""
-    if fit["capability"] is None:
-        return ("fp32",)
-    return ("fp32", "fp16", "bf16") if tuple(fit["capability"]) >= (8, 0) else ("fp32", "fp16")
 
 
 def _text(value: Any) -> str:

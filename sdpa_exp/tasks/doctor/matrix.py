@@ -17,6 +17,7 @@ from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.layers import find_layers, settings_of
 from sdpa_exp.tasks.auto_attention import base_setting
 from sdpa_exp.tasks.hardware import DTYPES, capability_of, image_mib, resolve_hardware
+from sdpa_exp.tasks.precisions import native_precisions
 
 _PRECISIONS = ("fp32", "bf16", "fp16")
 # GPUs in the order of how likely someone has one: the first whose capability suffices is the answer.
@@ -132,7 +133,7 @@ def _untrainable(device_type: str, capability: tuple[int, int] | None) -> dict[s
     """Precisions that no training has on such a device, whatever the backend: hardware.py refuses them."""
     if device_type == "cpu":
         return {"fp16": "fp16 can't train on a CPU (no gradient scaling there)"}
-    if capability is not None and capability < (8, 0):
+    if capability is not None and "bf16" not in native_precisions(capability):
         return {"bf16": "bf16 is only emulated before compute capability 8.0"}
     return {}
 

@@ -25,8 +25,9 @@ from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.auto_attention import base_setting, resolve_auto
-from sdpa_exp.tasks.hardware import DTYPES
+from sdpa_exp.tasks.hardware import DTYPES, capability_of
 from sdpa_exp.tasks.network import build, with_backend
+from sdpa_exp.tasks.precisions import native_precisions
 from sdpa_exp.tasks.verify import Verify
 from sdpa_exp.tasks.verify.report import render_verify
 from sdpa_exp.tasks.verify.val_accuracy import val_accuracy
@@ -130,7 +131,7 @@ def _precisions(plan: Plan, device: torch.device) -> list[str]:
     if asked is not None:
         return list(dict.fromkeys(asked))
     if device.type == "cuda":
-        return ["fp32", "fp16", *(["bf16"] if torch.cuda.get_device_capability(device) >= (8, 0) else [])]
+        return list(native_precisions(capability_of(device)))
     return ["fp32", "bf16"] if device.type == "cpu" else ["fp32"]
 
 
