@@ -26,8 +26,9 @@ import torch
 from torch import Tensor, nn
 
 from sdpa_exp import Attention
+from sdpa_exp.attention.precision import DTYPES
 from sdpa_exp.evidence.equivalence import judge_layer, prepare_layer, versions
-from sdpa_exp.evidence.layer_run import DTYPES, FORMATS, as_stock, capture_calls
+from sdpa_exp.evidence.layer_run import FORMATS, as_stock, capture_calls
 from sdpa_exp.evidence.rule import MAX_RATIO, LayerEquivalence, largest_of
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.inject import inject

@@ -16,15 +16,9 @@ from typing import Literal
 
 import torch
 
+from sdpa_exp.attention.precision import dtype_name
+
 FLOATS = frozenset({torch.float32, torch.float64, torch.float16, torch.bfloat16})
-HALVES = frozenset({torch.float16, torch.bfloat16})
-
-_SHORT = {torch.float32: "fp32", torch.float64: "fp64", torch.float16: "fp16", torch.bfloat16: "bf16"}
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """The short name people use: fp32, bf16, ..."""
-    return _SHORT.get(dtype, str(dtype).removeprefix("torch."))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -126,7 +126,7 @@ def attest(model: Any, batch: Any, *, dtype: str | None = None) -> Attestation:
         parameter.requires_grad_(parameter.is_floating_point())
 
     def train_step() -> None:
-        _total(trained(batch)).backward()
+        total_of(trained(batch)).backward()
 
     evidence = [
         *attest_call(trained, train_step, stage="train", backward=True, dtype=dtype),
@@ -248,7 +248,7 @@ def _label(kernel: Kernel, requested: str) -> str:
     return f"{LABELS[kernel]} ({requested})" if kernel == "softmax" else LABELS[kernel]
 
 
-def _total(output: Any) -> Tensor:
+def total_of(output: Any) -> Tensor:
     """A scalar that depends on every floating-point output, for a backward pass."""
     if isinstance(output, Tensor):
         return output.float().sum() if output.is_floating_point() else torch.zeros(())
@@ -257,5 +257,5 @@ def _total(output: Any) -> Tensor:
     if not isinstance(output, list | tuple):  # such as RT-DETR's missing denoising part
         return torch.zeros(())
     if isinstance(output, list | tuple) and output and isinstance(output[0], Tensor) and output[0].requires_grad:
-        return _total(output[0]) if output[0].ndim <= 1 else sum((_total(o) for o in output), torch.zeros(()))
-    return sum((_total(o) for o in output), torch.zeros(()))
+        return total_of(output[0]) if output[0].ndim <= 1 else sum((total_of(o) for o in output), torch.zeros(()))
+    return sum((total_of(o) for o in output), torch.zeros(()))

@@ -7,16 +7,14 @@ queries are the best), and a choice can turn over on the last bit.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.attention.requirements import dtype_name
-from sdpa_exp.evidence.layer_run import autocast_to
-from sdpa_exp.injection.inject import Choices, inject
+from sdpa_exp.attention.precision import autocast_to, dtype_name
+from sdpa_exp.injection.inject import Choices, injected_copy
 
 _NOISE_SEED = 0
 
@@ -52,8 +50,8 @@ def compare_end_to_end(
         dtype: a half precision runs under autocast.
         choices: as `inject` takes them, for backend="auto".
     """
-    stock, tested = _with(network, "stock"), _with(network, backend, choices)
-    truth = _predictions(_with(network, "stock").double(), batch["img"].double(), torch.float64)
+    stock, tested = injected_copy(network, "stock"), injected_copy(network, backend, choices)
+    truth = _predictions(injected_copy(network, "stock").double(), batch["img"].double(), torch.float64)
     by_stock, got = (_predictions(model, batch["img"], dtype) for model in (stock, tested))
     diff = (got - by_stock).abs()
     return EndToEnd(
@@ -67,16 +65,10 @@ def compare_end_to_end(
     )
 
 
-def _with(network: nn.Module, backend: str, choices: Choices | None = None) -> nn.Module:
-    model = copy.deepcopy(network)
-    inject(model, backend, choices=choices)
-    return model
-
-
 @torch.no_grad()
 def _predictions(model: nn.Module, images: Tensor, dtype: torch.dtype) -> Tensor:
     """What the model predicts in evaluation mode, as fp64."""
-    with autocast_to(torch.float32 if dtype is torch.float64 else dtype, images.device.type):
+    with autocast_to(dtype, images.device.type):
         out = model.eval()(images)
     while not isinstance(out, Tensor):
         out = next(iter(out.values())) if isinstance(out, dict) else out[0]

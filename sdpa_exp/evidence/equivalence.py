@@ -12,7 +12,6 @@ convolution are zero in exact arithmetic, and any rounding there is infinitely w
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from sdpa_exp.attention.backend import AUTO_NAME
+from sdpa_exp.attention.precision import DTYPES, dtype_name
 from sdpa_exp.attention.registry import get_backend
-from sdpa_exp.attention.requirements import dtype_name
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.evidence.error_model import Rounding
 from sdpa_exp.evidence.layer_run import (
-    DTYPES,
     FORMATS,
     LayerCall,
     Values,
@@ -38,7 +36,7 @@ from sdpa_exp.evidence.layer_run import (
 from sdpa_exp.evidence.product import PRODUCT_PARTS, Computations, compare_product
 from sdpa_exp.evidence.reference import Reference, checked_reference
 from sdpa_exp.evidence.rule import MAX_RATIO, Equivalence, Error, LayerEquivalence, Part
-from sdpa_exp.injection.inject import Choices, inject, injected_backend, layer_backend
+from sdpa_exp.injection.inject import Choices, injected_backend, injected_copy, layer_backend
 from sdpa_exp.injection.layers import Layer, find_layers
 
 _ROUNDING_SEED = 0
@@ -102,8 +100,7 @@ def compare_layers(
     choices: Choices | None = None,
 ) -> list[LayerEquivalence]:
     """Compare a backend with stock at every layer of a network, in one precision; `choices` as `inject` takes them."""
-    stock, tested = as_stock(network).train(), copy.deepcopy(network).train()
-    inject(tested, backend, choices=choices)
+    stock, tested = as_stock(network).train(), injected_copy(network, backend, choices).train()
     plain = {layer.name: layer.module for layer in find_layers(stock)}
     return [
         compare_layer(plain[layer.name], layer, calls[layer.name], dtype=dtype, max_ratio=max_ratio)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from sdpa_exp.attention.backend import BackendFunction
+from sdpa_exp.attention.precision import autocast_to
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.dispatch import OBSERVER
 from sdpa_exp.injection.inject import inject
@@ -23,7 +23,6 @@ Values = dict[str, list[Tensor]]
 """Part (forward, grad_input, grad_params) -> its tensors, in fp64."""
 
 FORMATS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _UPSTREAM_SEED = 0
 
 
@@ -92,11 +91,6 @@ def as_stock(network: nn.Module) -> nn.Module:
         parameter.requires_grad_(parameter.is_floating_point())
     inject(model, "stock")
     return model
-
-
-def autocast_to(dtype: torch.dtype, device_type: str) -> AbstractContextManager[Any]:
-    """Autocast to a half precision; nothing for fp32."""
-    return nullcontext() if dtype is torch.float32 else torch.autocast(device_type, dtype=dtype)
 
 
 def run_layer(module: nn.Module, call: LayerCall, dtype: torch.dtype, *, in_fp64: bool = False) -> Values:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from sdpa_exp.attention.backends.flex import BACKEND as FLEX
+from sdpa_exp.attention.precision import dtype_name
 from sdpa_exp.attention.registry import get_backend
-from sdpa_exp.attention.requirements import dtype_name
 from sdpa_exp.evidence.kernels import SOFTMAX_OPS
 from sdpa_exp.injection.dispatch import OBSERVER
 from sdpa_exp.injection.inject import layer_backend

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.evidence.attest import LayerEvidence, attest_call
-from sdpa_exp.evidence.layer_run import autocast_to
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+from sdpa_exp.attention.precision import DTYPES, autocast_to
+from sdpa_exp.evidence.attest import LayerEvidence, attest_call, total_of
 
 
 def attest_training_step(network: nn.Module, images: Tensor, *, precision: str) -> list[LayerEvidence]:
@@ -27,16 +24,8 @@ def attest_training_step(network: nn.Module, images: Tensor, *, precision: str) 
         parameter.requires_grad_(parameter.is_floating_point())
 
     def step() -> None:
-        with autocast_to(_DTYPES[precision], images.device.type):
+        with autocast_to(DTYPES[precision], images.device.type):
             out = model(images)
-        torch.autograd.backward(_total(out))
+        torch.autograd.backward(total_of(out))
 
     return attest_call(model, step, stage=precision, backward=True, dtype=precision)
-
-
-def _total(out: Any) -> Tensor:
-    """The sum of all floating-point outputs of a forward in training mode."""
-    if isinstance(out, Tensor):
-        return out.float().sum() if out.is_floating_point() else torch.zeros(())
-    parts = list(out.values()) if isinstance(out, dict) else list(out) if isinstance(out, list | tuple) else []
-    return sum((_total(part) for part in parts), torch.zeros(()))

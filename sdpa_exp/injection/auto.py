@@ -22,9 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from sdpa_exp.attention.backend import AUTO_NAME
+from sdpa_exp.attention.precision import autocast_to, dtype_name
 from sdpa_exp.attention.pytorch_kernels import expected_kernel
 from sdpa_exp.attention.registry import BACKENDS, check
-from sdpa_exp.attention.requirements import Setting, dtype_name
+from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.auto_choice import AutoChoice, KeyChoice, Timing, read_choice, write_choice
 from sdpa_exp.injection.dispatch import ATTRIBUTE, install_dispatcher
@@ -103,7 +104,7 @@ def _kinds(
     images = torch.rand(batch, 3, imgsz, imgsz, device=device)
     if channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
-    with torch.no_grad(), _autocast(setting, device):
+    with torch.no_grad(), autocast_to(setting.dtype, device.type):
         network(images)
     for handle in handles:
         handle.remove()
@@ -178,12 +179,12 @@ def _time(layer: Layer, x: _Input, backends: list[str], setting: Setting, device
     data = torch.empty_strided(x.shape, x.stride, device=device, dtype=x.dtype).copy_(values)
 
     def forward() -> Tensor:
-        with torch.no_grad(), _autocast(setting, device):
+        with torch.no_grad(), autocast_to(setting.dtype, device.type):
             return module(data)  # type: ignore[no-any-return]
 
     def step() -> None:
         leaf = data.detach().requires_grad_()
-        with _autocast(setting, device):
+        with autocast_to(setting.dtype, device.type):
             out = module(leaf)
         out.backward(torch.ones_like(out))
         module.zero_grad(set_to_none=True)
@@ -214,11 +215,6 @@ def _time(layer: Layer, x: _Input, backends: list[str], setting: Setting, device
         )
         for backend in backends
     ]
-
-
-def _autocast(setting: Setting, device: torch.device) -> torch.autocast:
-    is_half = setting.dtype in (torch.float16, torch.bfloat16)
-    return torch.autocast(device.type, dtype=setting.dtype if is_half else None, enabled=is_half)
 
 
 def _machine(device: torch.device, driver: str | None) -> dict[str, Any]:

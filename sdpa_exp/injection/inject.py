@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,6 +63,13 @@ def inject(model: Any, backend: str | BackendFunction, *, choices: Choices | Non
     if network is not model:
         model.add_callback("on_pretrain_routine_start", lambda trainer: _inject_after_setup(trainer, backend, choices))
     return report
+
+
+def injected_copy(network: nn.Module, backend: str, choices: Choices | None = None) -> nn.Module:
+    """A copy of a network with this backend at every layer; arguments as in `inject`."""
+    model = copy.deepcopy(network)
+    inject(model, backend, choices=choices)
+    return model
 
 
 def injected_backend(layers: list[Layer]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from sdpa_exp.attention.precision import DTYPES
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.errors import ConfigError
@@ -19,7 +20,6 @@ from sdpa_exp.tasks.image_cache import NO_CACHE, choose_cache
 from sdpa_exp.tasks.limits import default_num_threads, free_memory_bytes, usable_cores
 from sdpa_exp.tasks.precisions import native_precisions
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _MIB = 2**20
 # What autograd keeps of one image of 640 px in a training step in fp32, by the letter of the scale: measured on a CPU
 # with yolo12 and 8.4.190 at 160 px, times 16 (it grows with the area: 242 by 160 px, 247 by 320 px). yolo11n,

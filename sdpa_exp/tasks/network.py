@@ -1,8 +1,7 @@
-"""The plan's model outside a training: built or loaded, and copied with a backend injected."""
+"""The plan's model outside a training: built or loaded."""
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -12,14 +11,6 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.checkpoint import load_network
 from sdpa_exp.injection.fit import check_sizes
-from sdpa_exp.injection.inject import Choices, inject
-
-
-def with_backend(network: nn.Module, backend: str, choices: Choices | None = None) -> nn.Module:
-    """A copy of the network with this backend injected."""
-    model = copy.deepcopy(network)
-    inject(model, backend, choices=choices)
-    return model
 
 
 def build(plan: Plan, *, num_classes: int | None, weights: str | None, images: Tensor) -> nn.Module:

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch.nn.attention import _registry, current_flash_attention_impl
 
+from sdpa_exp.attention.precision import HALVES
 from sdpa_exp.attention.pytorch_kernels import expected_kernel
 from sdpa_exp.attention.registry import BACKENDS, check, get_backend
-from sdpa_exp.attention.requirements import FLOATS, HALVES, Package, Requirements, Setting, reasons_against
+from sdpa_exp.attention.requirements import FLOATS, Package, Requirements, Setting, reasons_against
 from sdpa_exp.errors import BackendUnavailable
 
 CPU = Setting(device_type="cpu", capability=None, dtype=torch.float32, head_dim_qk=32, head_dim_v=32)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sdpa_exp import inject
+from sdpa_exp.attention.precision import DTYPES
 from sdpa_exp.attention.registry import BACKENDS, check, get_backend
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.evidence.attest import attest_call, judge
@@ -18,7 +19,6 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and this machine has none"),
 ]
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 @pytest.mark.parametrize("precision", DTYPES)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch.nn.attention import SDPBackend
 
+from sdpa_exp.attention.precision import HALVES
 from sdpa_exp.attention.pytorch_kernels import pinned
-from sdpa_exp.attention.requirements import FLOATS, HALVES, Requirements
+from sdpa_exp.attention.requirements import FLOATS, Requirements
 
 BACKEND = pinned(
     SDPBackend.FLASH_ATTENTION,

@@ -11,8 +11,9 @@ from __future__ import annotations
 from torch import bfloat16, float16
 from torch.nn.attention import SDPBackend
 
+from sdpa_exp.attention.precision import HALVES
 from sdpa_exp.attention.pytorch_kernels import pinned
-from sdpa_exp.attention.requirements import HALVES, Package, Requirements
+from sdpa_exp.attention.requirements import Package, Requirements
 
 BACKEND = pinned(
     SDPBackend.FLASH_ATTENTION,

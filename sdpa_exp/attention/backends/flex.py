@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import flex_attention
 
 from sdpa_exp.attention.backend import Backend
-from sdpa_exp.attention.requirements import FLOATS, HALVES, Requirements
+from sdpa_exp.attention.precision import HALVES
+from sdpa_exp.attention.requirements import FLOATS, Requirements
 
 
 @functools.cache

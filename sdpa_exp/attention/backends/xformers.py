@@ -11,7 +11,8 @@ from torch import Tensor, bfloat16, float16
 
 from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.padding import PaddedToOneHeadDim
-from sdpa_exp.attention.requirements import HALVES, Package, Requirements
+from sdpa_exp.attention.precision import HALVES
+from sdpa_exp.attention.requirements import Package, Requirements
 
 
 def xformers(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:

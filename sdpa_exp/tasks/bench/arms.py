@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
 from sdpa_exp.attention.backend import AUTO_NAME
+from sdpa_exp.attention.precision import DTYPES
 from sdpa_exp.attention.registry import BACKENDS, check, get_backend
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
@@ -15,7 +14,6 @@ from sdpa_exp.errors import BackendUnavailable
 from sdpa_exp.tasks.auto_attention import base_setting
 from sdpa_exp.tasks.bench import Bench
 from sdpa_exp.tasks.bench.case import Arms
-from sdpa_exp.tasks.hardware import DTYPES
 
 FLOOR = "identity"
 NO_STOCK = "at the op level there is no stock: it is a whole module, and eager is the same mathematics"
@@ -102,10 +100,3 @@ def check_baseline(plan: Plan, arms: Arms) -> None:
             f"baseline={plan.baseline} is not among the arms of this benchmark: expected one of {', '.join(arms)}. "
             f"Add it to bench.arms, or leave baseline out."
         )
-
-
-def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """Autocast for half precisions, nothing for fp32."""
-    dtype = DTYPES[precision]
-    is_half = dtype is not torch.float32
-    return torch.autocast(device.type, dtype=dtype if is_half else None, enabled=is_half)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from sdpa_exp.attention.backend import BackendFunction
+from sdpa_exp.attention.precision import DTYPES, autocast_to
 from sdpa_exp.injection.dispatch import ATTRIBUTE, OBSERVER
 from sdpa_exp.injection.inject import inject
 from sdpa_exp.injection.layers import Layer, find_layers
-from sdpa_exp.tasks.bench.arms import autocast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def kinds_of(network: nn.Module, *, imgsz: int, batch: int, precision: str, devi
         setattr(layer.module, ATTRIBUTE, "eager")
         setattr(layer.module, OBSERVER, functools.partial(_observe, shapes, layer.name))
     try:
-        with torch.no_grad(), autocast(precision, device):
+        with torch.no_grad(), autocast_to(DTYPES[precision], device.type):
             network.eval()(random_images(network, imgsz=imgsz, batch=batch, device=device))
     finally:
         for handle in handles:

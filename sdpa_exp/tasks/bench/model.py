@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sdpa_exp.attention.precision import DTYPES, autocast_to
 from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.injection.dispatch import ATTRIBUTE
 from sdpa_exp.injection.layers import Layer, family_of, find_layers
-from sdpa_exp.tasks.bench.arms import autocast, bench_setting, refusals
+from sdpa_exp.tasks.bench.arms import bench_setting, refusals
 from sdpa_exp.tasks.bench.case import Arms, Case, Entry
 from sdpa_exp.tasks.bench.kinds import Kind, random_images
 
@@ -107,12 +108,12 @@ def _build_module(arms: Arms, *, kind: Kind, precision: str, is_backward: bool) 
 
     @torch.no_grad()
     def forward() -> None:
-        with autocast(precision, device):
+        with autocast_to(DTYPES[precision], device.type):
             module(x)
 
     def forward_backward() -> None:
         leaf = x.detach().requires_grad_()
-        with autocast(precision, device):
+        with autocast_to(DTYPES[precision], device.type):
             out = module(leaf)
         out.backward(upstream.to(out.dtype))
         module.zero_grad(set_to_none=True)
@@ -134,7 +135,7 @@ def _build_inference(
 
     @torch.inference_mode()
     def call() -> None:
-        with autocast(precision, device):
+        with autocast_to(DTYPES[precision], device.type):
             fused(images)
 
     def prepare(backend: str) -> None:
@@ -155,7 +156,7 @@ def _build_step(
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
     def call() -> None:
-        with autocast(precision, device):
+        with autocast_to(DTYPES[precision], device.type):
             loss, _ = trained(data)
         scaler.scale(loss.sum()).backward()
         scaler.step(optimizer)

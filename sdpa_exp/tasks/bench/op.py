@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from sdpa_exp.attention.backend import BackendFunction
+from sdpa_exp.attention.precision import DTYPES
 from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.injection.layers import Layer
 from sdpa_exp.tasks.bench.arms import bench_setting, refusals
 from sdpa_exp.tasks.bench.case import Arms, Case, Entry
-from sdpa_exp.tasks.hardware import DTYPES
 
 LEVEL = "op"
 PUBLISHED_GRID: tuple[tuple[int, int, int, int], ...] = (

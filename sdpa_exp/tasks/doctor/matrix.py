@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from sdpa_exp.attention.backend import Backend
+from sdpa_exp.attention.precision import DTYPES
 from sdpa_exp.attention.pytorch_kernels import expected_kernel
 from sdpa_exp.attention.registry import BACKENDS, check, get_backend
 from sdpa_exp.attention.requirements import Package, Setting, reasons_against
@@ -16,7 +17,7 @@ from sdpa_exp.errors import BackendUnavailable, InjectionError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.layers import find_layers, settings_of
 from sdpa_exp.tasks.auto_attention import base_setting
-from sdpa_exp.tasks.hardware import DTYPES, capability_of, image_mib, resolve_hardware
+from sdpa_exp.tasks.hardware import capability_of, image_mib, resolve_hardware
 from sdpa_exp.tasks.precisions import native_precisions
 
 _PRECISIONS = ("fp32", "bf16", "fp16")

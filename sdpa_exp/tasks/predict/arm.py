@@ -17,10 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from sdpa_exp.evidence.attest import Attestation, attest_call, judge
-from sdpa_exp.injection.inject import Choices
+from sdpa_exp.injection.inject import Choices, injected_copy
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.measure.clock import synchronize
-from sdpa_exp.tasks.network import with_backend
 from sdpa_exp.tasks.predict.source import Batch
 
 OUTPUT_FOLDER = "predict"
@@ -77,7 +76,7 @@ class Arm:
             }
         )
         num_threads = torch.get_num_threads()
-        self.predictor.setup_model(with_backend(network, backend, choices), verbose=False)
+        self.predictor.setup_model(injected_copy(network, backend, choices), verbose=False)
         torch.set_num_threads(num_threads)  # choosing a device resets it
         self.predictor.setup_source([torch.zeros(32, 32, 3, dtype=torch.uint8).numpy()])  # image size, source type
         # As stream_inference does; it also imports torchvision, without which Ultralytics falls back to a slower NMS.

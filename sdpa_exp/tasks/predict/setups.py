@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sdpa_exp.attention.backend import AUTO_NAME
+from sdpa_exp.attention.precision import DTYPES
 from sdpa_exp.attention.registry import check
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
@@ -17,7 +18,6 @@ from sdpa_exp.injection.auto import choose
 from sdpa_exp.injection.inject import Choices
 from sdpa_exp.injection.layers import Layer, find_layers, settings_of
 from sdpa_exp.tasks.auto_attention import FOLDER, base_setting
-from sdpa_exp.tasks.hardware import DTYPES
 from sdpa_exp.tasks.predict import Predict
 from sdpa_exp.tasks.predict.arm import Arm, Options
 

@@ -9,6 +9,7 @@ import time
 import torch
 
 from sdpa_exp.attention.backend import AUTO_NAME
+from sdpa_exp.attention.precision import DTYPES
 from sdpa_exp.attention.registry import check, refusal
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
@@ -20,13 +21,14 @@ from sdpa_exp.evidence.equivalence import compare_layers, versions
 from sdpa_exp.evidence.layer_run import capture_calls
 from sdpa_exp.evidence.rule import Equivalence, LayerEquivalence
 from sdpa_exp.evidence.training_step import attest_training_step
+from sdpa_exp.injection.inject import injected_copy
 from sdpa_exp.injection.layers import Layer, find_layers, settings_of
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.auto_attention import base_setting, resolve_auto
-from sdpa_exp.tasks.hardware import DTYPES, capability_of
-from sdpa_exp.tasks.network import build, with_backend
+from sdpa_exp.tasks.hardware import capability_of
+from sdpa_exp.tasks.network import build
 from sdpa_exp.tasks.precisions import native_precisions
 from sdpa_exp.tasks.verify import Verify
 from sdpa_exp.tasks.verify.report import render_verify
@@ -72,7 +74,7 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
 
     backend = plan.attention.backend
     choices = resolve_auto(plan, network).backends if backend == AUTO_NAME else None
-    tested = with_backend(network, backend, choices)
+    tested = injected_copy(network, backend, choices)
     calls = capture_calls(network, batch["img"])
     found: list[LayerEquivalence] = []
     end_to_end: list[EndToEnd] = []
@@ -92,7 +94,7 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
     if _has_trained_weights(plan):
         accuracy = {
             name: val_accuracy(model, plan, prepared.yaml_path, imgsz=imgsz)
-            for name, model in {"stock": with_backend(network, "stock"), plan.arm: copy.deepcopy(tested)}.items()
+            for name, model in {"stock": injected_copy(network, "stock"), plan.arm: copy.deepcopy(tested)}.items()
         }
     else:
         outcome.warn(event_log, "accuracy_not_compared", _NO_ACCURACY)
