@@ -1,14 +1,11 @@
 """Holds the documents to their figures: every figure names a committed JSON, and says what stands in it.
 
-python -m benchmarks.claims          # what disagrees, or has no source
-python -m benchmarks.claims --write  # fill in the tables from their files
-
-A document says where a figure comes from in comments, which Markdown does not show:
+`python -m pages` checks the documents, and `python -m pages --write` fills in their tables. A document says where a
+figure comes from in comments, which Markdown does not show:
 
     0.996<!-- overhead_cpu.json ratio_median .3f -->          the number before it is that value in that format
     4<!-- demo_cpu.json wall_s < /60 -->                      that value, divided by 60, is below the number
     2.0<!-- not measured: an aim -->                          no result, and why; alone on a line: for the block below
-    <!-- output: demo_cpu.json -->                            the fence below is what a comparison of those runs says
     <!-- table: {file: ..., where: ..., columns: ...} -->     the table below is made of that file
 
 Files lie in benchmarks/results/. A path is dotted; `rows[model=yolo12n,what=forward].speedup.sdpa.0` picks entries of a
@@ -21,7 +18,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -30,15 +26,11 @@ from typing import Any
 
 import yaml
 
-from benchmarks.demo_text import output_numbers
-
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-DOCUMENTS = (ROOT / "README.md", RESULTS / "README.md")
 
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
 _TABLE = re.compile(r"(<!-- table:(.*?)-->\n+)((?:\|[^\n]*\n)*)", re.DOTALL)
-_OUTPUT = re.compile(r"<!-- output: (\S+) -->\n+```\w*\n(.*?)```", re.DOTALL)
 _BLOCK_EXEMPT = re.compile(r"^<!-- not measured: [^\n]+? -->\n+(?:```.*?```|(?:[^\n]+\n?)+)", re.MULTILINE | re.DOTALL)
 _CLAIM = re.compile(r"([-+]?\d[\d,]*(?:\.\d+)?)<!--(.*?)-->", re.DOTALL)
 _CODE_FENCE = re.compile(r"^ *```(?:bash|python|yaml)\n.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -52,7 +44,6 @@ _FIGURE = re.compile(
     rf"|(?<![\w.])\d[\d,]*\s?(?:%|(?:{_UNIT})\b)"  # 5 %, 30 ms
     rf"|(?<![\w.])\d+x\b"  # 2x
 )
-_DECIMAL = re.compile(r"(?<![\w.])\d[\d,]*\.\d+(?![\w.])")
 _SELECTOR = re.compile(r"(\w[\w -]*)\[(.*?)\]")
 
 
@@ -70,7 +61,7 @@ class Problem:
 
 def check(text: str, results: Path = RESULTS) -> list[Problem]:
     """What is wrong with a document, by line."""
-    found = [*_tables(text, results), *_outputs(text, results), *_claims(text, results), *_without_source(text)]
+    found = [*_tables(text, results), *_claims(text, results), *_without_source(text)]
     return sorted(found, key=lambda problem: problem.line)
 
 
@@ -105,20 +96,6 @@ def value_at(content: Any, path: str) -> Any:
             if not found:
                 raise ClaimError(f"nothing fits {step}")
     return found if is_many else found[0]
-
-
-def main() -> int:
-    """Check the documents, or fill in their tables; the exit code says whether something is wrong."""
-    num_problems = 0
-    for path in DOCUMENTS:
-        text = path.read_text(encoding="utf-8")
-        if "--write" in sys.argv[1:]:
-            text = filled(text)
-            path.write_text(text, encoding="utf-8")
-        for problem in check(text):
-            print(f"{path.relative_to(ROOT)}:{problem.line}: {problem.sentence}")
-            num_problems += 1
-    return 1 if num_problems else 0
 
 
 @cache
@@ -168,19 +145,6 @@ def _tables(text: str, results: Path) -> Iterator[Problem]:
             yield Problem(line=line, sentence=f"the table has {len(got)} lines, and its file gives {len(expected)}.")
 
 
-def _outputs(text: str, results: Path) -> Iterator[Problem]:
-    for found in _OUTPUT.finditer(text):
-        try:
-            known = output_numbers(_read(results / found[1]))
-        except (ClaimError, KeyError) as error:
-            yield Problem(line=_line(text, found.start()), sentence=f"this output can't be checked: {error}.")
-            continue
-        for number in _DECIMAL.finditer(found[2]):
-            if number[0] not in known:
-                line = _line(text, found.start(2) + number.start())
-                yield Problem(line=line, sentence=f"{number[0]} is not in what {found[1]} gives.")
-
-
 def _claims(text: str, results: Path) -> Iterator[Problem]:
     for found in _CLAIM.finditer(text):
         printed, source = found[1], " ".join(found[2].split())
@@ -208,7 +172,7 @@ def _claims(text: str, results: Path) -> Iterator[Problem]:
 
 def _without_source(text: str) -> Iterator[Problem]:
     """Figures that are left when all that has a source, or needs none, is blanked out."""
-    for pattern in (_TABLE, _OUTPUT, _BLOCK_EXEMPT, _CODE_FENCE, _CLAIM, _COMMENT, _NO_FIGURES, _VERSION):
+    for pattern in (_TABLE, _BLOCK_EXEMPT, _CODE_FENCE, _CLAIM, _COMMENT, _NO_FIGURES, _VERSION):
         text = pattern.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
     for number, line in enumerate(text.splitlines(), start=1):
         figures = [found[0].strip() for found in _FIGURE.finditer(line)]
@@ -222,7 +186,3 @@ def _without_source(text: str) -> Iterator[Problem]:
 
 def _line(text: str, offset: int) -> int:
     return text.count("\n", 0, offset) + 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
