@@ -3,7 +3,8 @@
 #   make test    lint, types and the quick tests        make slow    the heavier tests
 #   make test-oldest     what touches PyTorch, with the oldest PyTorch that pyproject.toml allows
 #   make setup   only the environment                   make lock    refresh requirements.lock (UPGRADE=1: newest)
-#   make lint    ruff and mypy                          make clean   remove .venv
+#   make lint    ruff and mypy                          make docs    the documentation, in site/
+#   make clean   remove .venv
 
 UV_VERSION := 0.13.8
 VENV := .venv
@@ -23,7 +24,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick-tests test-oldest slow lint setup lock clean
+.PHONY: help demo test quick-tests test-oldest slow lint docs setup lock clean
 
 help:
 	@sed -n '/^#   /s/^# //p' Makefile
@@ -67,6 +68,10 @@ lint: setup
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
+docs: setup
+	$(PY) -m pages
+	$(VENV)/bin/zensical build --strict --clean
+
 setup: $(VENV)/.project
 
 $(VENV)/.uv:
@@ -89,7 +94,7 @@ $(VENV)/.project: pyproject.toml $(VENV)/.locked
 
 # No header and no notes: the lock names neither hosts nor paths.
 lock: $(VENV)/.uv
-	$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	$(UV) pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --quiet $(if $(UPGRADE),--upgrade) -o requirements.lock
 	$(UV) pip compile docker/mlflow/requirements.in -c requirements.lock --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --quiet | awk 'NR == FNR { ours[$$1]; next } \
