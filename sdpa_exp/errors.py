@@ -7,6 +7,7 @@ SdpaExpError
 ├── InjectionError       the layers of a model were not all found or not all swapped (exit code 5)
 ├── AttestationError     the kernels that ran are not the ones asked for            (exit code 6)
 ├── RunError             a training or a worker process failed                      (exit code 7)
+│   └── OutOfMemory      a training does not fit into memory                        (exit code 7)
 ├── TrackingError        a tracking store that can't be reached or refuses us       (exit code 8)
 ├── ComparisonError      run folders that can't be read or compared                 (exit code 9)
 ├── EquivalenceError     an attention further from the truth than rounding explains (exit code 10)
@@ -56,6 +57,10 @@ class RunError(SdpaExpError):
     """A training or worker process that failed."""
 
     exit_code = 7
+
+
+class OutOfMemory(RunError):  # noqa: N818 - a state of the machine, named as users say it
+    """A training that does not fit into memory: a smaller batch may."""
 
 
 class TrackingError(SdpaExpError):

@@ -7,9 +7,12 @@ when it composes; `plan.py` checks values and combinations. Units are in the key
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from sdpa_exp.config.train_schema import TrainConfig
+
+AUTO_BATCH = "auto"
+"""As `hardware.batch`: measured by trial steps."""
 
 MISSING = "???"  # OmegaConf's mark for a mandatory value
 
@@ -62,7 +65,7 @@ class HardwareConfig:
 
     name: str = MISSING
     device: str = "auto"
-    batch: Optional[int] = None  # noqa: UP045
+    batch: Union[int, str, None] = None  # noqa: UP007
     workers: Optional[int] = None  # noqa: UP045
     cache: Optional[str] = None  # noqa: UP045
     precision: Optional[str] = None  # noqa: UP045
@@ -74,6 +77,11 @@ class HardwareConfig:
     price_per_gpu_hour: Optional[float] = None  # noqa: UP045
     price_per_kwh: Optional[float] = None  # noqa: UP045
     currency: Optional[str] = None  # noqa: UP045
+
+    @property
+    def batch_size(self) -> int | None:
+        """Images a step; None where the machine or trial steps are still to say."""
+        return self.batch if isinstance(self.batch, int) else None
 
 
 @dataclass

@@ -31,6 +31,7 @@ class Task:
 
     Attributes:
         is_compared: its sweeps end in a comparison of arms.
+        trains: it trains by the recipe, so that `hardware.batch=auto` can be measured.
         needs_arm: the arm must be able to run here, which preflight finds out before a sweep starts.
         has_own_arms: its option `arms` says what runs, all in one process, so that `attention` can't be swept.
         examines: it looks at an installation that may be broken, so that nothing heavy is imported on its behalf, no
@@ -40,6 +41,7 @@ class Task:
     """
 
     is_compared: ClassVar[bool] = False
+    trains: ClassVar[bool] = False
     needs_arm: ClassVar[bool] = True
     has_own_arms: ClassVar[bool] = False
     examines: ClassVar[bool] = False

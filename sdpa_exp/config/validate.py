@@ -15,8 +15,8 @@ from sdpa_exp.config.attentions import check_backend_name
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.refusing import PRECISIONS, at_least, multiple_of_32, one_of, refuse
-from sdpa_exp.config.schema import YoloDirDataset
-from sdpa_exp.config.task import load_task
+from sdpa_exp.config.schema import AUTO_BATCH, YoloDirDataset
+from sdpa_exp.config.task import Task, load_task
 from sdpa_exp.config.train_ranges import check_ranges
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import ConfigError
@@ -51,6 +51,7 @@ def check_plan(plan: Plan) -> None:
     if not (task.in_parent or task.examines):
         check_architecture(plan.model.architecture)
     _check_hardware(plan)
+    _check_batch(plan, task)
     check_backend_name("attention.backend", plan.attention.backend, plan.attentions)
     _check_determinism(plan)
     _check_train(plan)
@@ -145,8 +146,6 @@ def _check_names(plan: Plan) -> None:
 
 def _check_hardware(plan: Plan) -> None:
     hardware = plan.hardware
-    if hardware.batch is not None:
-        at_least("hardware.batch", hardware.batch, 1, "Set hardware.batch=8, or null to let the machine decide.")
     if hardware.workers is not None:
         at_least("hardware.workers", hardware.workers, 0, "Set hardware.workers=0 to load images in the main process.")
     if hardware.num_threads is not None:
@@ -164,6 +163,17 @@ def _check_hardware(plan: Plan) -> None:
     if device in ("cpu", "mps") and hardware.precision == "fp16":
         next_step = "Set hardware.precision=fp32."
         refuse("hardware.precision", "fp16", f"fp32 with device={device}, where AMP has no fp16", next_step)
+
+
+def _check_batch(plan: Plan, task: Task) -> None:
+    batch, next_step = plan.hardware.batch, "Set hardware.batch=8, or null to let the machine decide."
+    if isinstance(batch, int):
+        at_least("hardware.batch", batch, 1, next_step)
+    elif batch not in (None, AUTO_BATCH):
+        refuse("hardware.batch", batch, f"a whole number, {AUTO_BATCH} or null", next_step)
+    elif batch == AUTO_BATCH and not (task.trains or task.examines):
+        expected = f"a number or null with task={plan.task.name}, since it is measured with steps of a training"
+        refuse("hardware.batch", batch, expected, next_step)
 
 
 def _check_prices(plan: Plan) -> None:

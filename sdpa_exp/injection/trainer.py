@@ -13,6 +13,7 @@ or undo is refused in `unasked.py`.
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -22,12 +23,13 @@ from torch import nn
 from ultralytics.models.rtdetr.train import RTDETRTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
 
-from sdpa_exp.errors import InjectionError, RunError
+from sdpa_exp.errors import InjectionError, OutOfMemory, RunError
 from sdpa_exp.injection.build import is_rtdetr
 from sdpa_exp.injection.checkpoint import load_network, unfit_weights, widen_position_convolutions
 from sdpa_exp.injection.inject import Choices, InjectionReport, check_injected, inject
 from sdpa_exp.injection.perturb import Perturbation, perturb
 from sdpa_exp.injection.unasked import refuse_what_was_not_asked
+from sdpa_exp.measure.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:
     _Trainer = DetectionTrainer
@@ -66,7 +68,7 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         self.injection: InjectionReport | None = None
         self.perturbation: Perturbation | None = None
         self.last_batch: dict[str, Any] | None = None
-        self.num_pipelines = 0
+        self.batch_asked: int | None = None  # known once the loaders are built
         self.unfit_weights: str | None = None
         super().__init__(overrides=overrides)
         if is_strict:  # Ultralytics has seeded in its __init__, and takes determinism back when the training ends
@@ -134,17 +136,25 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
             )
 
     def _build_train_pipeline(self) -> None:
-        self.num_pipelines += 1
-        if self.num_pipelines > 1:
-            raise RunError(
-                f"out of memory in the first epoch: batch {self.batch_size * 2} does not fit on {self.device}. "
-                "Ultralytics would halve the batch and go on, and arms would no longer be comparable. "
-                f"Set hardware.batch={self.batch_size} or less for all arms."
-            )
+        if self.batch_asked is not None:
+            raise self._no_second_try(self.batch_asked)
+        self.batch_asked = self.batch_size
         self.run_callbacks("on_caching_start")
         super()._build_train_pipeline()
         self.run_callbacks("on_caching_end")
         refuse_what_was_not_asked(self)
+
+    def _no_second_try(self, batch: int) -> RunError:
+        """Ultralytics takes some errors of cuDNN for a lack of memory, too: it is called while it handles one."""
+        error = sys.exception()
+        words = str(error).splitlines()[0] if str(error or "") else "no reason is known"
+        unlike = "Ultralytics would halve the batch and go on, and arms would no longer be comparable"
+        if error is not None and not is_out_of_memory(error):
+            return RunError(f"a step failed in the first epoch ({words}). {unlike}. The log above says more.")
+        return OutOfMemory(
+            f"out of memory in the first epoch: batch {batch} does not fit on {self.device} ({words}). {unlike}. "
+            f"Set hardware.batch={max(1, batch // 2)} or less for all arms."
+        )
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
         loss = None if self.loss is None else float(self.loss.detach())

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.schema import AUTO_BATCH
 from sdpa_exp.launch.progress import closing_line
 from sdpa_exp.runs.files import REPORT_FILE
 from sdpa_exp.runs.record import Record
@@ -38,6 +39,8 @@ def say_preflight(console: Console, preflight: dict[str, Any]) -> None:
     for entry in preflight["hardware"]:
         h = entry["resolved"]
         say(console, f"hardware: {h['device']}, {h['precision']}, batch {h['batch']}, {h['num_threads']} CPU threads")
+        if entry["asked"]["batch"] == AUTO_BATCH:
+            say(console, f"hardware.batch={h['batch']}: {entry['reasons']['batch']}")
     for message in preflight["warnings"]:
         say(console, f"data set: {message}")
     for entry in preflight["arms"]:

@@ -21,9 +21,9 @@ from filelock import FileLock
 from sdpa_exp import errors
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan, from_dict, to_dict
-from sdpa_exp.config.schema import HardwareConfig
-from sdpa_exp.errors import RunError, SdpaExpError
-from sdpa_exp.launch.process import end_in_order, prepare_environment
+from sdpa_exp.config.schema import AUTO_BATCH, HardwareConfig
+from sdpa_exp.errors import ConfigError, RunError, SdpaExpError
+from sdpa_exp.launch.process import end_in_order, prepare_environment, switch_off_trackers
 from sdpa_exp.runs.files import (
     PREFLIGHT_FILE,
     PREFLIGHT_LOG_FILE,
@@ -78,7 +78,7 @@ def _job_of(plan: Plan) -> SweepJob:
 
 
 def ask_preflight(plans: list[Plan], sweep_dir: Path) -> dict[str, Any]:
-    """What the process of its own answers; hardware as pairs of asked and resolved, each once.
+    """What the process of its own answers; hardware as asked, as resolved, and the reasons, each once.
 
     Raises:
         SdpaExpError: as the process raised it, or it gave no answer.
@@ -95,8 +95,8 @@ def ask_preflight(plans: list[Plan], sweep_dir: Path) -> dict[str, Any]:
     if answer["error"] is not None:
         raise getattr(errors, answer["error"]["class"])(answer["error"]["message"])
     entries: list[dict[str, Any]] = []
-    for plan, resolved in zip(plans, answer["hardware"], strict=True):
-        entry = {"asked": to_dict(plan)["hardware"], "resolved": resolved}
+    for plan, resolved, reasons in zip(plans, answer["hardware"], answer.pop("hardware_reasons"), strict=True):
+        entry = {"asked": to_dict(plan)["hardware"], "resolved": resolved, "reasons": reasons}
         if entry not in entries:
             entries.append(entry)
     (sweep_dir / PREFLIGHT_REQUEST_FILE).unlink()
@@ -105,10 +105,19 @@ def ask_preflight(plans: list[Plan], sweep_dir: Path) -> dict[str, Any]:
 
 
 def frozen_hardware(sweep: Sweep, asked: HardwareConfig) -> HardwareConfig:
-    """What `asked` was resolved to at the start of the sweep; `asked` itself where preflight did not see it."""
+    """What `asked` was resolved to at the start of the sweep; `asked` itself where preflight did not see it.
+
+    Raises:
+        ConfigError: each job would measure a batch of its own.
+    """
     for entry in sweep.preflight.get("hardware", []):
         if entry["asked"] == dataclasses.asdict(asked):
             return HardwareConfig(**entry["resolved"])
+    if asked.batch == AUTO_BATCH:
+        raise ConfigError(
+            "hardware.batch=auto is measured before a sweep, once for all arms, and this sweeper chooses its jobs as "
+            "it goes: expected a number or null. Set hardware.batch=8."
+        )
     return asked
 
 
@@ -138,10 +147,11 @@ def main() -> int:
 
 def _look(plans: list[Plan]) -> dict[str, Any]:
     from sdpa_exp.data.prepare import prepare
-    from sdpa_exp.tasks.hardware import choose_for_sweep
     from sdpa_exp.tasks.preflight import check_arm, same_kernel
     from sdpa_exp.tasks.preflight import to_dict as check_to_dict
+    from sdpa_exp.tasks.sweep_hardware import choose_for_sweep
 
+    switch_off_trackers()
     chosen = choose_for_sweep(plans)
     resolved = [dataclasses.replace(plan, hardware=each.hardware) for plan, each in zip(plans, chosen, strict=True)]
     warnings: dict[str, None] = {}
@@ -160,7 +170,7 @@ def _look(plans: list[Plan]) -> dict[str, Any]:
     return {
         "error": None,
         "hardware": [dataclasses.asdict(plan.hardware) for plan in resolved],
-        "hardware_reasons": list({id(each): each.reasons for each in chosen}.values()),
+        "hardware_reasons": [each.reasons for each in chosen],
         "arms": [{"group_id": group, **check_to_dict(check)} for (group, _), check in checks.items()],
         "same_kernel": [
             {"group_id": group, "arms": arms} for group, found in groups.items() for arms in same_kernel(found)

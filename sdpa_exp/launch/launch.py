@@ -13,7 +13,7 @@ from rich.console import Console
 
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan, read_plan
-from sdpa_exp.config.schema import TrackingConfig
+from sdpa_exp.config.schema import AUTO_BATCH, TrackingConfig
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable, RunError, SdpaExpError
 from sdpa_exp.launch.announce import (
@@ -98,6 +98,8 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
             f"A/A control: {copy} is {original} again, from weights 1 ulp apart; their spread is the noise floor",
         )
     with_arms = [plan for plan in plans if load_task(plan).needs_arm]
+    if any(plan.hardware.batch == AUTO_BATCH for plan in with_arms):
+        say(console, "hardware.batch=auto: every arm trains a few steps first, to find the largest batch that all take")
     if with_arms:
         sweep = dataclasses.replace(sweep, preflight=ask_preflight(with_arms, sweep_dir))
     write_sweep(sweep)

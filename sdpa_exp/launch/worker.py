@@ -68,7 +68,7 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
 
     from sdpa_exp.launch.gpu_lock import gpu_lock
     from sdpa_exp.runs.environment import collect_environment
-    from sdpa_exp.tasks.hardware import choose_for_sweep
+    from sdpa_exp.tasks.sweep_hardware import choose_for_sweep
 
     switch_off_trackers()
     untouched_until_unix_s = time.time()  # the libraries are imported, and no GPU was touched so far

@@ -33,7 +33,7 @@ def resolve_auto(plan: Plan, network: nn.Module | None = None) -> AutoChoice:
         build_network(plan.model.architecture) if network is None else network,
         base_setting(plan),
         device=device,
-        batch=plan.hardware.batch or 1,
+        batch=plan.hardware.batch_size or 1,
         imgsz=plan.train.imgsz or DEFAULT_IMGSZ,
         channels_last=bool(plan.hardware.channels_last),
         driver=collect_environment()["driver"],

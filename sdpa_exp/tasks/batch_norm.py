@@ -22,7 +22,7 @@ def batch_norm_warning(plan: Plan, *, num_train_images: int) -> str | None:
         plan: resolved.
         num_train_images: in the training split.
     """
-    hardware, batch = plan.hardware, plan.hardware.batch or 0
+    hardware, batch = plan.hardware, plan.hardware.batch_size or 0
     is_stock = plan.attention.backend == "stock"
     own_layout = get_backend(plan.attention.backend).function is None
     if hardware.device == "mps" and (hardware.channels_last or not own_layout):

@@ -6,17 +6,17 @@ import dataclasses
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 
 from sdpa_exp.attention.precision import DTYPES
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.config.schema import HardwareConfig
+from sdpa_exp.config.schema import AUTO_BATCH, HardwareConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.tasks.allocator import default_allocator
-from sdpa_exp.tasks.image_cache import NO_CACHE, choose_cache
+from sdpa_exp.tasks.image_cache import NO_CACHE
 from sdpa_exp.tasks.limits import default_num_threads, free_memory_bytes, usable_cores
 from sdpa_exp.tasks.precisions import native_precisions
 
@@ -53,23 +53,10 @@ def resolve_hardware(asked: HardwareConfig, *, images_mib: Iterable[float] = ())
     return choose_hardware(asked, images_mib=images_mib).hardware
 
 
-def choose_for_sweep(plans: Sequence[Plan]) -> list[Chosen]:
-    """One choice for all plans that ask for the same: arms never differ by what was free a moment later."""
-    sharing: dict[str, list[Plan]] = {}
-    for plan in plans:
-        sharing.setdefault(repr(plan.hardware), []).append(plan)
-    chosen = {}
-    for asked, those in sharing.items():
-        hardware = those[0].hardware
-        cache = choose_cache(those) if hardware.cache is None else NO_CACHE
-        chosen[asked] = choose_hardware(hardware, images_mib=[image_mib(plan) for plan in those], cache=cache)
-    return [chosen[repr(plan.hardware)] for plan in plans]
-
-
 def choose_hardware(
     asked: HardwareConfig, *, images_mib: Iterable[float] = (), cache: tuple[str, str] = NO_CACHE
 ) -> Chosen:
-    """Fill every `None` and `device=auto`; what was set stays. Each choice is one line of the log.
+    """Fill every `None` and `auto`, the batch by arithmetic; what was set stays. Each choice is one line of the log.
 
     Precision: bf16 from compute capability 8.0 on, fp16 on older GPUs, fp32 elsewhere: the fastest that the device
     computes natively, and the one that fused kernels take.
@@ -107,14 +94,16 @@ def choose_hardware(
             f"as Ultralytics: all usable cores ({cores}) but one, at most 8",
         ),
     }
-    filled = {key: pair for key, pair in found.items() if getattr(asked, key) is None and pair[0] is not None}
+    is_open = {key: getattr(asked, key) in (None, AUTO_BATCH) for key in found}
+    filled = {key: pair for key, pair in found.items() if is_open[key] and pair[0] is not None}
     reasons = {key: why for key, (_, why) in filled.items()}
     if asked.device == "auto":
         reasons = {"device": "the first CUDA device, else Apple's MPS, else the CPU", **reasons}
     resolved = dataclasses.replace(asked, device=str(device), **{key: value for key, (value, _) in filled.items()})
     _check(resolved, device)
     for key, why in reasons.items():
-        _log.info("hardware.%s=%s: %s", key, getattr(resolved, key), why)
+        if key != "batch" or asked.batch != AUTO_BATCH:  # that one is reckoned, and not yet measured
+            _log.info("hardware.%s=%s: %s", key, getattr(resolved, key), why)
     return Chosen(hardware=resolved, reasons=reasons)
 
 

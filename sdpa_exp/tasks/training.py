@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ import torch
 from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
+from sdpa_exp.errors import OutOfMemory
 from sdpa_exp.injection.trainer import trainer_class
+from sdpa_exp.measure.out_of_memory import is_out_of_memory
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import write_json_atomic
 from sdpa_exp.runs.outcome import Outcome
@@ -94,6 +98,38 @@ def set_up_training(plan: Plan, event_log: EventLog, outcome: Outcome, **changed
     )
     torch.set_num_threads(plan.hardware.num_threads or 1)  # here, since building a trainer sets it too
     return Training(trainer=trainer, arguments=arguments)
+
+
+@contextmanager
+def memory_errors(plan: Plan) -> Iterator[None]:
+    """A training that runs out of memory, said in words that help; in the first epoch the trainer says it itself.
+
+    Raises:
+        OutOfMemory: for any error that means that memory is full.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(
+            f"a training ran out of memory on {plan.hardware.device}: batch {plan.hardware.batch} at "
+            f"{plan.train.imgsz or 640} px does not fit "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). Set "
+            f"hardware.batch={max(1, (plan.hardware.batch_size or 2) // 2)} or less for all arms, or a smaller "
+            "train.imgsz."
+        ) from error
+
+
+class StepsDone(Exception):  # noqa: N818 - not an error: the way out of Ultralytics' loop
+    """All steps that were wanted are done."""
+
+
+def close_loaders(trainer: Any) -> None:
+    """What Ultralytics does behind a loop that was left: loader processes must not outlive it."""
+    for loader in (trainer.train_loader, trainer.test_loader):
+        if hasattr(loader, "close"):
+            loader.close()
 
 
 def _choices(plan: Plan) -> dict[str, str] | None:

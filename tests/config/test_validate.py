@@ -15,6 +15,11 @@ from tests.config.composing import compose_plan
     ("overrides", "sentence"),
     [
         ("hardware.batch=-4", "hardware.batch=-4 can't work: expected 1 or more. Set hardware.batch=8, or null"),
+        ("hardware.batch=big", "hardware.batch=big can't work: expected a whole number, auto or null. Set hardware.ba"),
+        (
+            "hardware.batch=auto task=verify",
+            "hardware.batch=auto can't work: expected a number or null with task=veri",
+        ),
         ("hardware.batch=0", "hardware.batch=0 can't work: expected 1 or more."),
         ("hardware.workers=-1", "hardware.workers=-1 can't work: expected 0 or more."),
         ("hardware.num_threads=0", "hardware.num_threads=0 can't work: expected 1 or more."),

@@ -11,7 +11,8 @@ import torch
 from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.tasks.allocator import default_allocator
-from sdpa_exp.tasks.hardware import choose_for_sweep, choose_hardware, image_mib, resolve_hardware
+from sdpa_exp.tasks.hardware import choose_hardware, image_mib, resolve_hardware
+from sdpa_exp.tasks.sweep_hardware import choose_for_sweep
 from tests.tasks.planning import plan_of
 
 CPU = HardwareConfig(name="cpu", device="cpu")

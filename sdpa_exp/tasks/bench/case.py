@@ -11,6 +11,7 @@ import torch
 
 from sdpa_exp.attention.backend import Kernel
 from sdpa_exp.injection.layers import Layer
+from sdpa_exp.measure.out_of_memory import is_out_of_memory
 
 Arms = Mapping[str, str]
 """Label -> backend, as `get_backend` knows it."""
@@ -76,13 +77,6 @@ def describe_failure(error: BaseException) -> str:
     if is_out_of_memory(error):
         return f"it does not fit into memory ({first})"
     return f"it failed: {first}"
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory is full, on any device."""
-    words = ("out of memory", "can't allocate memory", "not enough memory", "Cannot allocate memory")
-    is_torch = isinstance(error, torch.OutOfMemoryError)
-    return is_torch or isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 def free_memory(device: torch.device) -> None:

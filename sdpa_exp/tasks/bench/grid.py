@@ -11,8 +11,9 @@ from torch import nn
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.injection.fit import check_sizes
+from sdpa_exp.measure.out_of_memory import is_out_of_memory
 from sdpa_exp.tasks.bench import Bench
-from sdpa_exp.tasks.bench.case import Arms, Case, describe_failure, free_memory, is_out_of_memory
+from sdpa_exp.tasks.bench.case import Arms, Case, describe_failure, free_memory
 from sdpa_exp.tasks.bench.kinds import Kind, kinds_of, with_dispatchers
 from sdpa_exp.tasks.bench.model import model_case, module_cases
 from sdpa_exp.tasks.bench.op import PUBLISHED_GRID, op_cases

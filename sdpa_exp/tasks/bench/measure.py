@@ -11,10 +11,11 @@ import numpy as np
 from sdpa_exp.measure.clock import DeviceClock
 from sdpa_exp.measure.drift import MAX_DRIFT, ReferenceOperation, drift_of
 from sdpa_exp.measure.interleaved import Contestant, Timing, time_interleaved
+from sdpa_exp.measure.out_of_memory import is_out_of_memory
 from sdpa_exp.measure.warmup import WarmUp, warm_up
 from sdpa_exp.tasks.bench.arms import baseline_of
 from sdpa_exp.tasks.bench.budget import CaseDropped, raise_if_too_long
-from sdpa_exp.tasks.bench.case import Arms, Case, Entry, describe_failure, is_out_of_memory
+from sdpa_exp.tasks.bench.case import Arms, Case, Entry, describe_failure
 
 _WARM_UP_SHARE = 0.4
 

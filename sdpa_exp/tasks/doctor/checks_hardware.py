@@ -76,7 +76,7 @@ def _of_device(machine: Machine) -> Iterator[Misfit]:
         yield Misfit(key="precision", got=asked.precision, expected=why, set_to=best, is_grave=is_refused)
     if asked.tf32 and not auto["tf32"]:
         yield Misfit(key="tf32", got=True, expected=f"false, since {fit['device']} has no TF32", set_to=False)
-    if asked.batch is not None and asked.batch > max(1, fit["num_images"]):
+    if asked.batch_size is not None and asked.batch_size > max(1, fit["num_images"]):
         most = max(1, fit["num_images"])
         yield Misfit(
             key="batch", got=asked.batch, expected=f"at most {most}: {fit['why']}", set_to=most, is_grave=is_cuda

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sdpa_exp.config.refusing import at_least, refuse
 from sdpa_exp.config.task import Task
@@ -19,6 +19,8 @@ _MAX_PROFILED = 50
 @dataclass
 class Profile(Task):
     """How many steps are taken for what."""
+
+    trains: ClassVar[bool] = True
 
     warmup_steps: int = 4
     num_pairs: int = 6

@@ -12,6 +12,7 @@ from typing import Any
 
 from sdpa_exp.callbacks.attach import Callbacks
 from sdpa_exp.errors import RunError
+from sdpa_exp.tasks.training import StepsDone
 
 
 class Stage:
@@ -32,10 +33,6 @@ class Stage:
 
     def end(self, trainer: Any) -> None:
         """Called at the end of the last step."""
-
-
-class StepsDone(Exception):  # noqa: N818 - not an error: the way out of the loop
-    """All stages are done."""
 
 
 class Schedule:

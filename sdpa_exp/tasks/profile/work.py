@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,7 +13,6 @@ from sdpa_exp.callbacks.attach import attach
 from sdpa_exp.callbacks.attestation import attest_step
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.errors import RunError
 from sdpa_exp.evidence.attest import Attestation, judge
 from sdpa_exp.injection.inject import layer_backend
 from sdpa_exp.injection.layers import find_layers
@@ -28,10 +25,10 @@ from sdpa_exp.tasks.profile.figures import draw_memory, draw_step
 from sdpa_exp.tasks.profile.memory import MemorySteps, StepMemory
 from sdpa_exp.tasks.profile.parts import PARTS
 from sdpa_exp.tasks.profile.report import render_profile
-from sdpa_exp.tasks.profile.schedule import Schedule, Stage, StepsDone
+from sdpa_exp.tasks.profile.schedule import Schedule, Stage
 from sdpa_exp.tasks.profile.timing import StepTimes, Unit, summarise, turns
 from sdpa_exp.tasks.profile.trace import ProfiledSteps
-from sdpa_exp.tasks.training import set_up_training
+from sdpa_exp.tasks.training import StepsDone, close_loaders, memory_errors, set_up_training
 
 PROFILE_FILE = "profile.json"
 TRACE_FILE = "trace.json.gz"
@@ -39,7 +36,6 @@ SCHEMA_VERSION = 1
 # What stands between the steps and is no part of one; and a warm-up of the learning rate would also make the optimiser
 # step more often than it does later.
 _CHANGED: dict[str, Any] = {"val": False, "save": False, "plots": False, "warmup_epochs": 0.0}
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 def profile(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
@@ -64,10 +60,10 @@ def profile(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s
     steps = _Steps(plan, clock)
     attach(trainer, steps)
     try:
-        with _memory_errors(plan):
+        with memory_errors(plan):
             trainer.train()
     except StepsDone:
-        _close_loaders(trainer)
+        close_loaders(trainer)
     finally:
         clock.close()
         outcome.phases_s.update(clock.wall_s)
@@ -152,31 +148,9 @@ class _Steps:
         self._attestation = judge(evidence, self._layers)
 
 
-def _close_loaders(trainer: Any) -> None:
-    """What Ultralytics does behind the loop that was left: loader processes must not outlive it."""
-    for loader in (trainer.train_loader, trainer.test_loader):
-        if hasattr(loader, "close"):
-            loader.close()
-
-
 def _multiple(count: int, of: int) -> int:
     """The least multiple of `of` that is not below `count`."""
     return -(-count // of) * of
-
-
-@contextmanager
-def _memory_errors(plan: Plan) -> Iterator[None]:
-    """An out-of-memory of torch, said in words that help; in the first epoch on CUDA the trainer says it itself."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if isinstance(error, RuntimeError) and not any(words in str(error) for words in _OUT_OF_MEMORY):
-            raise
-        raise RunError(
-            f"a step ran out of memory on {plan.hardware.device}: batch {plan.hardware.batch} at "
-            f"{plan.train.imgsz or 640} px does not fit. Set hardware.batch={max(1, (plan.hardware.batch or 2) // 2)} "
-            f"or a smaller train.imgsz ({str(error).splitlines()[0] if str(error) else type(error).__name__})."
-        ) from error
 
 
 def _fill(outcome: Outcome, event_log: EventLog, found: Found) -> None:

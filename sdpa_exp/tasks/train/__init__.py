@@ -18,6 +18,7 @@ class Train(Task):
     """It has no options of its own: the groups model, dataset, hardware and train say everything."""
 
     is_compared: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
 
     def run(self, plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
         """See work.py."""

@@ -17,7 +17,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import ATTESTATION_FILE, write_json_atomic
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.training import set_up_training
+from sdpa_exp.tasks.training import memory_errors, set_up_training
 
 
 def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
@@ -33,7 +33,8 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
         BackendUnavailable: before the first step, with reasons.
         DatasetError: the data set can't be used.
         AttestationError: something else ran than what was asked for.
-        RunError: out of memory, NaN.
+        OutOfMemory: batch and image size don't fit.
+        RunError: NaN.
     """
     training = set_up_training(plan, event_log, outcome)
     trainer = training.trainer
@@ -47,7 +48,8 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
     watchers = (clock, epochs, stream, settings, attest, PerturbationNote(event_log))
     attach(trainer, accuracy, *watchers)  # accuracy first: it is part of final_eval
     try:
-        trainer.train()
+        with memory_errors(plan):
+            trainer.train()
     finally:
         clock.close()
         outcome.phases_s.update(clock.wall_s)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from sdpa_exp.errors import RunError
-from sdpa_exp.tasks.profile.schedule import Schedule, Stage, StepsDone, epochs_needed
+from sdpa_exp.tasks.profile.schedule import Schedule, Stage, epochs_needed
 from sdpa_exp.tasks.profile.timing import Timed, summarise, turns
+from sdpa_exp.tasks.training import StepsDone
 
 
 class _Noting(Stage):
