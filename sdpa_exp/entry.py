@@ -33,6 +33,7 @@ from sdpa_exp.config.objectives import check_directions, num_objectives
 from sdpa_exp.config.plan import Job
 from sdpa_exp.config.sweep import expand_sweep, is_enumerable
 from sdpa_exp.config.translate import translate
+from sdpa_exp.config.turns import take_turns
 from sdpa_exp.config.validate import check_sweep
 from sdpa_exp.errors import RunError, SdpaExpError
 from sdpa_exp.interruption import Interrupted, keeping, raise_on_signals
@@ -170,6 +171,7 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
     _tell_jobs(config, f"hydra.sweep.dir={_quoted(str(config.hydra.sweep.dir))}")
     _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.command='{quote(command, safe='')}'")
     if plans:
+        take_turns()
         _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.num_jobs={len(plans)}")
     from sdpa_exp.launch import launch
 

@@ -13,6 +13,7 @@ from sdpa_exp.compare.findings.control import shifted
 from sdpa_exp.compare.findings.find import find
 from sdpa_exp.compare.findings.finding import Finding, by_severity, listed
 from sdpa_exp.compare.load.groups import GroupRuns, into_groups, pair_metric, usable
+from sdpa_exp.compare.load.run import RATIOS
 from sdpa_exp.compare.load.settings import in_one_place, with_settings
 from sdpa_exp.compare.noise_floor import control_of, controlled_test, noise_floors, with_control
 from sdpa_exp.compare.questions import for_runs
@@ -57,7 +58,7 @@ def assemble(
     ]
     compared = tuple(_compare_group(group, baseline, asked, alpha) for group in groups)
     shifts = [finding for group in compared for finding in shifted(group.noise_floors, alpha, group.group_id)]
-    findings = (*swaps, *warned, *find(groups, baseline), *shifts)
+    findings = (*swaps, *warned, *find(groups, baseline, alpha), *shifts)
     compared = tuple(with_caveats(group, findings) for group in compared)
     return Comparison(
         name=name,
@@ -102,7 +103,8 @@ def _compare_group(group: GroupRuns, baseline: str, questions: Sequence[Question
             if paired.seeds:
                 question = margins.get(metric)
                 margin = question.margin_for(float(paired.baseline.mean())) if question else None
-                test = paired_test(paired.arm, paired.baseline, margin=margin, alpha=alpha)
+                ratio = metric in RATIOS
+                test = paired_test(paired.arm, paired.baseline, margin=margin, alpha=alpha, ratio=ratio)
                 differences.append(Difference(arm=arm, metric=metric, seeds=paired.seeds, test=test))
     floors = noise_floors(group, baseline, questions, alpha)
     tests = {(d.arm, d.metric): d.test for d in differences}

@@ -15,6 +15,7 @@ import numpy as np
 
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.load.groups import GroupRuns, pair_metric, usable
+from sdpa_exp.compare.load.run import RATIOS
 from sdpa_exp.compare.statistics.control import mean_of_copies
 from sdpa_exp.compare.statistics.paired import paired_test
 from sdpa_exp.compare.statistics.power import holm
@@ -90,8 +91,10 @@ def controlled_test(
     once, again = (pair_metric(runs, usable(group, name), question.metric) for name in copies)
     if len(once.seeds) < 2 or once.seeds != again.seeds:
         return None
-    reference = mean_of_copies(once.baseline, again.baseline)
-    return paired_test(once.arm, reference, margin=question.margin_for(float(reference.mean())), alpha=alpha)
+    ratio = question.metric in RATIOS
+    reference = mean_of_copies(once.baseline, again.baseline, ratio=ratio)
+    margin = question.margin_for(float(reference.mean()))
+    return paired_test(once.arm, reference, margin=margin, alpha=alpha, ratio=ratio)
 
 
 def noise_floors(
@@ -107,7 +110,7 @@ def noise_floors(
         if not paired.seeds:
             continue
         difference_N = paired.arm - paired.baseline
-        test = paired_test(paired.arm, paired.baseline, alpha=alpha)
+        test = paired_test(paired.arm, paired.baseline, alpha=alpha, ratio=question.metric in RATIOS)
         floors.append(
             NoiseFloor(
                 question=question.name,

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from sdpa_exp.config.compose import plan_from_config
 from sdpa_exp.config.folders import sweep_dir
 from sdpa_exp.config.plan import Job, Plan
+from sdpa_exp.config.turns import in_turns
 from sdpa_exp.errors import ConfigError
 
 
@@ -29,6 +30,7 @@ def expand_sweep(config: DictConfig, loader: ConfigLoader, command: str) -> list
     """The Plan of every job, in the order they will run.
 
     Sweep parameters from config files come first, then the command line; a key that both name keeps its first place.
+    Arms turn round at every other seed.
 
     Raises:
         ConfigError, HydraException, OmegaConfBaseException: a job that can't be composed or can't work.
@@ -38,7 +40,7 @@ def expand_sweep(config: DictConfig, loader: ConfigLoader, command: str) -> list
     lines = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
     lines += [str(line) for line in config.hydra.overrides.task]
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(lines)
-    jobs = combinations(overrides)
+    jobs = in_turns(combinations(overrides))
     folder = str(sweep_dir(config))
     return [
         _plan(

@@ -32,7 +32,7 @@ from sdpa_exp.runs.files import (
     read_json,
     write_json_atomic,
 )
-from sdpa_exp.runs.sweep import Sweep, SweepJob, read_sweep, write_sweep
+from sdpa_exp.runs.sweep import IN_TURNS, Sweep, SweepJob, read_sweep, write_sweep
 from sdpa_exp.tracking.mlflow_environment import without_credentials
 
 
@@ -47,6 +47,7 @@ def describe_sweep(plans: list[Plan], sweep_dir: Path, command: str, baseline: s
         baseline=baseline,
         copies={plan.arm: plan.attention.copy_of for plan in plans if plan.attention.copy_of is not None},
         jobs=tuple(_job_of(plan) for plan in plans),
+        order=IN_TURNS if plans else "",
     )
 
 

@@ -15,6 +15,7 @@ from sdpa_exp.errors import ComparisonError
 from sdpa_exp.runs.files import SWEEP_FILE, write_json_atomic
 
 SCHEMA_VERSION = 1
+IN_TURNS = "arms turn round at every other seed"  # config/turns.py
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class Sweep:
         folder: where sweep.json is.
         baseline: the control arm; None where nothing is compared or the sweeper can't say beforehand.
         copies: A/A copy -> the arm that it repeats.
+        order: how the jobs were put in order, in words; empty where the sweeper chose as it went.
         preflight: what launch/before_sweep.py found out before the first job; empty where it was not asked.
     """
 
@@ -48,6 +50,7 @@ class Sweep:
     copies: dict[str, str] = field(default_factory=dict)
     jobs: tuple[SweepJob, ...] = ()
     preflight: dict[str, Any] = field(default_factory=dict)
+    order: str = ""
 
 
 def write_sweep(sweep: Sweep) -> None:
@@ -89,6 +92,7 @@ def read_sweep(folder: Path) -> Sweep:
         copies=content.get("copies") or {},
         jobs=tuple(_job(folder, job) for job in content.get("jobs") or ()),
         preflight=content.get("preflight") or {},
+        order=content.get("order") or "",
     )
 
 

@@ -167,8 +167,14 @@ def write_sweep(
 
 
 def crossed(arms: list[str], seeds: list[int], **common: Any) -> list[RunSpec]:
-    """All arms at all seeds, seeds outermost, as a sweep runs them."""
+    """All arms at all seeds, seeds outermost."""
     return [RunSpec(arm=arm, seed=seed, **common) for seed in seeds for arm in arms]
+
+
+def turning(arms: list[str], seeds: list[int], **common: Any) -> list[RunSpec]:
+    """The same with the arms turned round at every other seed, as a sweep runs them."""
+    turns = [(seed, arms[::-1] if turn % 2 else arms) for turn, seed in enumerate(seeds)]
+    return [RunSpec(arm=arm, seed=seed, **common) for seed, ordered in turns for arm in ordered]
 
 
 CSV_HEADER = (

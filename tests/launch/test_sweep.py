@@ -26,9 +26,12 @@ def records(sweep: Finished) -> dict[tuple[str, int], Record]:
     }
 
 
-def test_seeds_are_outermost_so_that_arms_alternate(sweep: Finished) -> None:
-    jobs = json.loads((sweep.sweep_dir / "sweep.json").read_text())["jobs"]
-    assert [(job["seed"], job["arm"]) for job in jobs] == [(s, a) for s in SEEDS for a in (*FINISHED_ARMS, "efficient")]
+def test_seeds_are_outermost_and_the_arms_turn_round_at_every_other(sweep: Finished) -> None:
+    content = json.loads((sweep.sweep_dir / "sweep.json").read_text())
+    arms = (*FINISHED_ARMS, "efficient")
+    jobs = [(job["seed"], job["arm"]) for job in content["jobs"]]
+    assert jobs == [*((0, arm) for arm in arms), *((42, arm) for arm in arms[::-1])]
+    assert content["order"] == "arms turn round at every other seed"
 
 
 def test_runs_finish_and_the_arm_that_cannot_run_is_recorded_with_its_reason(sweep: Finished) -> None:

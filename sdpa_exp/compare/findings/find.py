@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sdpa_exp.compare.findings import conditions, control, prices, same, settings
+from sdpa_exp.compare.findings import conditions, control, prices, same, settings, times
 from sdpa_exp.compare.findings.finding import Finding, by_severity
 
 if TYPE_CHECKING:
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.load.groups import GroupRuns
 
 
-def find(groups: Sequence[GroupRuns], baseline: str) -> tuple[Finding, ...]:
+def find(groups: Sequence[GroupRuns], baseline: str, alpha: float) -> tuple[Finding, ...]:
     """Everything a reader must know before the figures, errors first."""
-    return by_severity(_all(groups, baseline))
+    return by_severity(_all(groups, baseline, alpha))
 
 
-def _all(groups: Sequence[GroupRuns], baseline: str) -> Iterator[Finding]:
+def _all(groups: Sequence[GroupRuns], baseline: str, alpha: float) -> Iterator[Finding]:
     yield from settings.differing_groups(groups)
     yield from conditions.arm_counts(groups, baseline)
     for group in groups:
-        for finding in _about(group, baseline):
+        for finding in _about(group, baseline, alpha):
             yield replace(finding, group_id=group.group_id)
 
 
-def _about(group: GroupRuns, baseline: str) -> Iterator[Finding]:
+def _about(group: GroupRuns, baseline: str, alpha: float) -> Iterator[Finding]:
     yield from same.same_kernels(group)
     yield from same.nothing_learnt(group)
     yield from same.identical_curves(group)
@@ -40,6 +40,9 @@ def _about(group: GroupRuns, baseline: str) -> Iterator[Finding]:
     yield from conditions.unfinished(group)
     yield from conditions.seed_counts(group, baseline)
     yield from conditions.run_order(group, baseline)
+    yield from times.fixed_order(group, baseline)
+    yield from times.drifted(group, alpha)
+    yield from times.outlying(group)
     yield from conditions.machine(group)
     yield from conditions.epoch_counts(group)
     yield from settings.differing_machines(group, baseline)

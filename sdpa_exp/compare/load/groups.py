@@ -13,7 +13,7 @@ from sdpa_exp.compare.load.run import Run
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sdpa_exp.compare.statistics.paired import FloatArray
+    from sdpa_exp.compare.statistics.trim import FloatArray
 
 Seed = int | str | None  # a string where one seed ran on several machines
 _ABSENT = "(not set)"

@@ -20,6 +20,7 @@ COST = "cost"
 LARGEST = 1e100  # beyond, squares overflow; nothing that we measure comes near
 CSV_TIME = "csv_time_s"  # Ultralytics' own `time` column at the last epoch: every epoch, validation included
 WHOLE_RUN = frozenset({"train_s", "total_s", CSV_TIME, ENERGY, COST})  # what grows with the epochs of a run
+RATIOS = WHOLE_RUN | {"images_per_s"}  # compared as ratios, so that a straggler or two don't decide
 
 
 def is_number(value: float) -> bool:

@@ -53,6 +53,11 @@ def _sentences(comparison: Comparison, group: Group, runs: list[Run]) -> Iterato
             f"two one-sided tests (TOST) against the margin, at the {100 * comparison.alpha:g} % level{holm}; "
             f"intervals are t intervals of the mean difference."
         )
+        times = [v.test for v in tested if v.test is not None and v.test.is_ratio]
+        if times:
+            out = max(test.num_trimmed for test in times)
+            trimmed = f", without {out} pair{'s' if out > 1 else ''} at each end" if out else ""
+            yield f"Times were compared as ratios, by the mean of their logarithms{trimmed}."
         if len({verdict.question.name for verdict in tested}) > 1:
             yield "Each question was tested at that level by itself, without a correction over questions."
         if any(v.test is not None and v.test.n >= PERMUTATION_MIN_PAIRS for v in tested):

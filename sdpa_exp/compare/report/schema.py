@@ -50,7 +50,9 @@ to the folder of the file.
 | .seeds_needed  | [least, most] pairs that would settle it, over the likely range of the SD; null at an end: more
 |                | than 1,000; null below 5 pairs |
 | test           | {n, mean, sd, baseline_mean, level, low, high, p, margin, p_equivalence, p_permutation, d_z,
-|                | is_deterministic} |
+|                | is_deterministic, is_ratio, num_trimmed}; of times is_ratio: arm over baseline was compared on
+|                | the scale of logarithms, num_trimmed pairs left out at each end, and mean is that ratio less 1,
+|                | times baseline_mean |
 """
 
 from __future__ import annotations

@@ -12,10 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from sdpa_exp.compare.statistics.paired import FloatArray
+    from sdpa_exp.compare.statistics.trim import FloatArray
 
 
-def mean_of_copies(baseline_SN: FloatArray, copy_SN: FloatArray) -> FloatArray:
-    """What an arm is held against where the baseline ran twice."""
+def mean_of_copies(baseline_SN: FloatArray, copy_SN: FloatArray, *, ratio: bool = False) -> FloatArray:
+    """What an arm is held against where the baseline ran twice; the geometric mean for ratios of positive values."""
+    if ratio and min(baseline_SN.min(), copy_SN.min()) > 0:
+        return np.asarray(np.sqrt(baseline_SN * copy_SN))
     return (baseline_SN + copy_SN) / 2

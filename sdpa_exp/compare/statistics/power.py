@@ -13,7 +13,7 @@ import numpy as np
 from scipy import optimize, stats
 
 if TYPE_CHECKING:
-    from sdpa_exp.compare.statistics.paired import FloatArray
+    from sdpa_exp.compare.statistics.trim import FloatArray
 
 POWER = 0.8
 MAX_SEEDS = 1000

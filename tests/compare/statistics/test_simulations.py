@@ -12,7 +12,7 @@ from sdpa_exp.compare.statistics.paired import difference_p, equivalence_p
 from sdpa_exp.compare.statistics.power import sd_limits, seeds_range, seeds_to_settle
 
 if TYPE_CHECKING:
-    from sdpa_exp.compare.statistics.paired import FloatArray
+    from sdpa_exp.compare.statistics.trim import FloatArray
 
 NUM = 20_000
 
