@@ -83,13 +83,13 @@ class Page:
 
 
 @contextmanager
-def page(browser: str, *, width_px: int = 1600, height_px: int = 1000) -> Iterator[Page]:
-    """Start the browser with one tab, and end it."""
+def page(browser: str, *more: str, width_px: int = 1600, height_px: int = 1000) -> Iterator[Page]:
+    """Start the browser with one tab, and with `more` options; end it."""
     read_commands, to_browser = os.pipe()
     from_browser, write_answers = os.pipe()
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe"]
     with tempfile.TemporaryDirectory(prefix="sdpa_exp_browser_") as profile:
-        options += [f"--user-data-dir={profile}", f"--window-size={width_px},{height_px}", "about:blank"]
+        options += [f"--user-data-dir={profile}", f"--window-size={width_px},{height_px}", *more, "about:blank"]
         # The browser reads commands from descriptor 3 and writes answers to 4.
         command = f'exec "$0" "$@" 3<&{read_commands} 4>&{write_answers}'
         process = subprocess.Popen(

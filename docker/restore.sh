@@ -2,6 +2,7 @@
 # Puts a backup in place of everything that the server holds now: docker/restore.sh FOLDER --yes
 # Users and their passwords come back with it. Works on a fresh machine too, with a docker/.env of its own. The backup is
 # unpacked beside what is there, which goes only when the server works with it; until then nothing is lost.
+# RESTORE_PATIENCE_S (600): how long the server may take to start with it.
 set -euo pipefail
 [[ $# == 2 && $2 == --yes ]] || { sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 folder=$(realpath -m "$1")
@@ -63,7 +64,7 @@ exchange() {
 }
 exchange _new _old
 compose up -d >&2
-if ! wait_healthy mlflow 600; then
+if ! wait_healthy mlflow "${RESTORE_PATIENCE_S:-600}"; then
   exchange _old _new
   compose up -d >&2
   die "the server does not work with the backup: see above. It has what it had before; the backup lies in the databases ${databases[*]/%/_new}."

@@ -1,4 +1,4 @@
-"""Opens the server's pages in headless Chromium as a person would: over https, with user and password in its dialog.
+"""Opens the server's pages in headless Chromium as a person would: over https, with user and password.
 
 browser.py CHROMIUM FOLDER: fails where a page lacks the words that it should show; pictures go into the folder. The
 certificate that it takes is the one in MLFLOW_TRACKING_SERVER_CERT_PATH's chain, and no other.
@@ -14,104 +14,17 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from mlflow.tracking import MlflowClient
 
+from benchmarks.headless import page
+
 SITE = os.environ["MLFLOW_TRACKING_URI"]
 PARENT_TAG = "mlflow.parentRunId"
-
-
-class Browser:
-    """Chromium, spoken to through its debugging pipe: JSON messages that end with a zero byte."""
-
-    def __init__(self, chromium: str, profile: str, fingerprint: str) -> None:
-        to_read, self._to = os.pipe()
-        self._from, to_write = os.pipe()
-        flags = [
-            "--headless=new",
-            "--disable-gpu",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-sync",
-        ]
-        flags += ["--disable-component-update", f"--user-data-dir={profile}", "--window-size=1400,900"]
-        flags += ["--remote-debugging-pipe", f"--ignore-certificate-errors-spki-list={fingerprint}"]
-        flags += ["--no-sandbox"] if os.getuid() == 0 else []
-        # Chromium reads from descriptor 3 and writes to 4.
-        command = ["bash", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "bash", chromium, *flags]
-        self._process = subprocess.Popen(command, pass_fds=(to_read, to_write), stderr=subprocess.DEVNULL)
-        os.close(to_read)
-        os.close(to_write)
-        self._buffer = b""
-        self._num = 0
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        self.page("Page.enable")
-        self.page("Fetch.enable", handleAuthRequests=True)
-
-    def page(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """A call to the page."""
-        return self.call(method, session=self._session, **parameters)
-
-    def call(self, method: str, *, session: str | None = None, **parameters: Any) -> dict[str, Any]:
-        """Send a message and return its answer; what the page asks meanwhile is answered."""
-        wanted = self._send(method, session, parameters)
-        while True:
-            message = self._receive()
-            if message.get("id") == wanted:
-                assert "error" not in message, message
-                return dict(message.get("result", {}))
-            self._let_through(message)
-
-    def _let_through(self, message: dict[str, Any]) -> None:
-        """Requests go on as they are; a login dialog gets user and password."""
-        parameters = message.get("params", {})
-        if message.get("method") == "Fetch.requestPaused":
-            self._send("Fetch.continueRequest", self._session, {"requestId": parameters["requestId"]})
-        elif message.get("method") == "Fetch.authRequired":
-            login = {"response": "ProvideCredentials", "username": os.environ["MLFLOW_TRACKING_USERNAME"]}
-            login["password"] = os.environ["MLFLOW_TRACKING_PASSWORD"]
-            answer = {"requestId": parameters["requestId"], "authChallengeResponse": login}
-            self._send("Fetch.continueWithAuth", self._session, answer)
-
-    def _send(self, method: str, session: str | None, parameters: dict[str, Any]) -> int:
-        self._num += 1
-        message = {"id": self._num, "method": method, "params": parameters}
-        os.write(self._to, json.dumps(message | ({"sessionId": session} if session else {})).encode() + b"\0")
-        return self._num
-
-    def _receive(self) -> dict[str, Any]:
-        while b"\0" not in self._buffer:
-            piece = os.read(self._from, 65536)
-            assert piece, "Chromium ended"
-            self._buffer += piece
-        text, _, self._buffer = self._buffer.partition(b"\0")
-        return dict(json.loads(text))
-
-    def look(self, address: str, words: str, picture: Path, timeout_s: float = 90.0) -> None:
-        """Go there, wait for the words, take a picture."""
-        self.page("Page.navigate", url="about:blank")
-        self.page("Page.navigate", url=address)
-        ends_s = time.monotonic() + timeout_s
-        text = ""
-        while words not in text:
-            if time.monotonic() > ends_s:
-                sys.exit(f"{picture.stem}: {words!r} is not on the page, which says: {text[:400]!r}")
-            time.sleep(0.5)
-            found = self.page("Runtime.evaluate", expression="document.body ? document.body.innerText : ''")
-            text = str(found["result"].get("value", ""))
-        time.sleep(1.0)
-        picture.write_bytes(base64.b64decode(self.page("Page.captureScreenshot", format="png")["data"]))
-
-    def close(self) -> None:
-        """End it."""
-        self._process.terminate()
-        self._process.wait(30)
+PATIENCE_S = 120.0
 
 
 def fingerprint() -> str:
@@ -131,7 +44,7 @@ def fingerprint() -> str:
 
 
 def pages() -> dict[str, tuple[str, str]]:
-    """Name -> address and words, for the last sweep of the experiment `try`."""
+    """Name -> address and words, for the first sweep of the experiment `try`."""
     client = MlflowClient(SITE)
     experiment = client.get_experiment_by_name("try")
     assert experiment is not None
@@ -145,6 +58,7 @@ def pages() -> dict[str, tuple[str, str]]:
         "experiments": (f"{SITE}/#/experiments?workflowType=machine_learning", "try"),
         "parent_and_children": (f"{listed}?workflowType=machine_learning", "sweep stock, sdpa x 1 seed"),
         "parent": (f"{listed}/{parent}", "Child runs"),
+        "report": (f"{listed}/{parent}/artifacts", "report.html"),
         "run": (f"{listed}/{pair[0]}", "mAP50"),
         "compare": (
             f"{SITE}/#/compare-runs?runs=[{compared}]&experiments=[%22{experiment.experiment_id}%22]",
@@ -160,14 +74,25 @@ def main() -> None:
     chromium, folder = sys.argv[1], Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     wanted = pages()
-    with tempfile.TemporaryDirectory() as profile:
-        browser = Browser(chromium, profile, fingerprint())
-        try:
-            for name, (address, words) in wanted.items():
-                browser.look(address, words, folder / f"{name}.png")
-        finally:
-            browser.close()
+    login = f"{os.environ['MLFLOW_TRACKING_USERNAME']}:{os.environ['MLFLOW_TRACKING_PASSWORD']}"
+    trusted = f"--ignore-certificate-errors-spki-list={fingerprint()}"
+    with page(chromium, trusted, width_px=1400, height_px=900) as tab:
+        # Chromium answers the server's question for a login with these, here and on the pages that follow.
+        version = f"{SITE.replace('://', f'://{login}@')}/version"
+        assert tab.seconds_until(version, _shows("3."), patience_s=PATIENCE_S) is not None, "no login"
+        for name, (address, words) in wanted.items():
+            if tab.seconds_until(address, _shows(words), patience_s=PATIENCE_S) is None:
+                sys.exit(f"{name}: {words!r} is not on the page, which says: {tab.evaluate(_TEXT)!r}")
+            time.sleep(1.0)
+            tab.picture(folder / f"{name}.png")
     print(f"{len(wanted)} pages over https, with what they should show")
+
+
+_TEXT = "document.body ? document.body.innerText.slice(0, 400) : ''"
+
+
+def _shows(words: str) -> str:
+    return f"document.body !== null && document.body.innerText.includes({json.dumps(words)})"
 
 
 if __name__ == "__main__":

@@ -21,13 +21,19 @@ as_user() { # COMMAND with the tracking variables of a plain user, or of the one
   )
 }
 
-# api METHOD JSON: what the server answers to the user in $who, the HTTP status in a line of its own.
-api() {
+# user_curl PATH [MORE]: as the user in $who.
+user_curl() {
   # shellcheck disable=SC2016
-  as_user sh -c 'curl -s --cacert "$MLFLOW_TRACKING_SERVER_CERT_PATH" -u "$MLFLOW_TRACKING_USERNAME:$MLFLOW_TRACKING_PASSWORD" \
-    -w "\n%{http_code}\n" -H "Content-Type: application/json" -d "$2" "$MLFLOW_TRACKING_URI/api/2.0/mlflow/$1"' sh "$1" "$2"
+  as_user sh -c 'path=$1; shift; exec curl -s --cacert "$MLFLOW_TRACKING_SERVER_CERT_PATH" \
+    -u "$MLFLOW_TRACKING_USERNAME:$MLFLOW_TRACKING_PASSWORD" "$@" "$MLFLOW_TRACKING_URI$path"' sh "$@"
 }
-api_status() { api "$@" | tail -n 1; }
+user_status() { user_curl "$@" -o /dev/null -w '%{http_code}'; }
+
+# api METHOD JSON: what the server answers; api_status: the HTTP status alone; made METHOD JSON: the id of what it made.
+api() { user_curl "/api/2.0/mlflow/$1" -H 'Content-Type: application/json' -d "$2"; }
+api_status() { user_status "/api/2.0/mlflow/$1" -H 'Content-Type: application/json' -d "$2"; }
+made() { api "$@" | sed -n 's/.*"\(run\|experiment\)_id": "\([0-9a-f]*\)".*/\2/p' | head -n 1; }
+file_path() { echo "/api/2.0/mlflow-artifacts/artifacts/$1/$2/artifacts/file.txt"; } # EXPERIMENT RUN
 
 train() { # FOLDER OVERRIDES...: small trainings of the same code that users run
   (cd "$repository" && as_user env OMP_NUM_THREADS=1 COLUMNS=120 "$python" -m sdpa_exp name="${experiment:-try}" \
@@ -54,12 +60,12 @@ up_again() { # Compose stops the proxy while the server behind it is made anew
 store() { as_user "$python" docker/try/store.py "$@"; }
 folders() { find "$@" -name plan.yaml -not -path '*/artifacts/*' -printf '%h\n' | sort; }
 
-wait_until_running() { # NUM: runs that are being sent
-  local _ num=0
-  for _ in $(seq 300); do
-    num=$(store num-running "$url" 2>/dev/null || echo 0)
-    ((num < $1)) || return 0
+# Runs that are being sent, parents left out: asked of the database, which costs the trainings beside it least.
+num_running() { sql mlflow <<<"SELECT count(*) FROM runs JOIN tags USING (run_uuid) WHERE status = 'RUNNING' AND key = 'run_dir'"; }
+
+wait_until_running() { # NUM PROCESS: as long as that one lives
+  until (($(num_running) >= $1)); do
+    kill -0 "$2" || return 1
     sleep 1
   done
-  return 1
 }

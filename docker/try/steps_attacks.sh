@@ -23,36 +23,82 @@ print(f"1.5 GB without login: 413, {grown_mib:.0f} MiB more; 50 MB of JSON: 413;
 PY
 }
 
+limits_bodies_and_requests() {
+  local id run file
+  head -c 5000000 /dev/zero >five_mb
+  id=$(made experiments/create '{"name": "limits"}')
+  run=$(made runs/create "{\"experiment_id\": \"$id\"}")
+  file=$(file_path "$id" "$run")
+  [[ $(user_status /api/2.0/mlflow/runs/log-batch -H 'Content-Type: application/json' --data-binary @five_mb) == 413 ]]
+  [[ $(user_status "$file" -T five_mb) == 200 ]]
+  [[ $(https_to "$file" -T five_mb -o /dev/null -w '%{http_code}') == 401 ]]
+  user_curl '/api/2.0/mlflow/experiments/search?max_results=[1-400]' --http1.1 --parallel --parallel-immediate --parallel-max 300 \
+    -o /dev/null -w '%{http_code}\n' | sort | uniq -c | tee statuses.txt
+  grep -q ' 200$' statuses.txt
+  grep -q ' 429$' statuses.txt
+  [[ $(user_status /version) == 200 ]]
+  echo "5 MB: 413, as an artifact 200, without login 401; 300 requests at once:$(tr -s ' \n' ' ' <statuses.txt)"
+}
+
+default_right() {
+  (
+    unset who
+    sed -i "s/^MLFLOW_DEFAULT_PERMISSION=.*/MLFLOW_DEFAULT_PERMISSION=$1/" docker/.env
+    up_again
+  )
+}
+
+# README's table: what `guest` may do with an experiment of `lab`, by the default and by a grant.
 keeps_rights() {
-  local id status
-  # EDIT, the default: others may rename, and write into, an experiment that they can't delete.
-  id=$(api experiments/create '{"name": "of lab"}' | sed -n 's/.*"experiment_id": "\([0-9]*\)".*/\1/p')
-  [[ -n $id ]]
+  local id run file place own
+  id=$(made experiments/create '{"name": "of lab"}')
+  run=$(made runs/create "{\"experiment_id\": \"$id\"}")
+  file=$(file_path "$id" "$run")
+  echo lab >lab.txt
+  echo guest >guest.txt
+  [[ $(user_status "$file" -T lab.txt) == 200 ]]
   export who=guest
   [[ $(api_status experiments/update "{\"experiment_id\": \"$id\", \"new_name\": \"renamed by guest\"}") == 200 ]]
   [[ $(api_status runs/create "{\"experiment_id\": \"$id\"}") == 200 ]]
+  [[ $(user_status "$file" -T guest.txt) == 200 ]]
   [[ $(api_status experiments/delete "{\"experiment_id\": \"$id\"}") == 403 ]]
+  own=$(made experiments/create '{"name": "of guest"}')
+  [[ $(who=user api_status experiments/delete "{\"experiment_id\": \"$own\"}") == 403 ]]
   # Planted: in either spelling, as JSON in a string, whatever the place.
-  for status in '{"name": "p1", "artifact_location": "file:///mlartifacts/1"}' '{"name": "p2", "artifactLocation": "file:///proc/self"}' \
+  for place in '{"name": "p1", "artifact_location": "file:///mlartifacts/1"}' '{"name": "p2", "artifactLocation": "file:///proc/self"}' \
     '"{\"name\": \"p3\", \"artifact_location\": \"file:///etc\"}"' '{"name": "p4", "artifact_location": "mlflow-artifacts:/1"}' \
     '{"name": "p5", "artifact_location": "s3://another-bucket/x"}'; do
-    [[ $(api_status experiments/create "$status") == 403 ]]
+    [[ $(api_status experiments/create "$place") == 403 ]]
   done
-  [[ $(api experiments/get-by-name '{}' | head -n 1) != *planted* ]]
-  # READ, with a grant where it is wanted.
-  unset who
-  sed -i 's/^MLFLOW_DEFAULT_PERMISSION=.*/MLFLOW_DEFAULT_PERMISSION=READ/' docker/.env
-  up_again
-  export who=guest
-  [[ $(api_status runs/create "{\"experiment_id\": \"$id\"}") == 403 ]]
+  [[ $(sql mlflow <<<"SELECT count(*) FROM experiments WHERE name ~ '^p[0-9]\$'") == 0 ]]
+  default_right READ
+  may_only_read "$id" "$file"
+  experiment='renamed by guest' says "may not write to the experiment 'renamed by guest'" client A=b
+  may_write_with_a_grant "$id" "$file"
+  default_right NO_PERMISSIONS
+  [[ $(user_status "/api/2.0/mlflow/experiments/get?experiment_id=$id") == 403 ]]
+  [[ $(user_status "$file") == 403 ]]
+  docker/users.sh grant guest 'renamed by guest' READ
+  may_only_read "$id" "$file"
+  may_write_with_a_grant "$id" "$file"
+  [[ $(api_status runs/create "{\"experiment_id\": \"$(made experiments/create '{"name": "of guest alone"}')\"}") == 200 ]]
+  default_right EDIT
+  echo "EDIT: rename, write and overwrite, not delete; READ and NO_PERMISSIONS: by a grant; 5 planted places for artifacts: 403"
+}
+
+may_only_read() { # EXPERIMENT FILE
+  [[ $(user_status "/api/2.0/mlflow/experiments/get?experiment_id=$1") == 200 ]]
+  [[ $(user_curl "$2") == guest ]]
+  [[ $(api_status runs/create "{\"experiment_id\": \"$1\"}") == 403 ]]
+  [[ $(user_status "$2" -T lab.txt) == 403 ]]
+}
+
+may_write_with_a_grant() { # EXPERIMENT FILE
   docker/users.sh grant guest 'renamed by guest' EDIT
-  [[ $(api_status runs/create "{\"experiment_id\": \"$id\"}") == 200 ]]
+  [[ $(api_status runs/create "{\"experiment_id\": \"$1\"}") == 200 ]]
+  [[ $(user_status "$2" -T guest.txt) == 200 ]]
   docker/users.sh grant guest 'renamed by guest' NONE
-  [[ $(api_status runs/create "{\"experiment_id\": \"$id\"}") == 403 ]]
-  unset who
-  sed -i 's/^MLFLOW_DEFAULT_PERMISSION=.*/MLFLOW_DEFAULT_PERMISSION=EDIT/' docker/.env
-  up_again
-  echo "EDIT: rename and write, not delete; READ: neither, but with a grant; 5 planted places for artifacts: 403"
+  [[ $(api_status runs/create "{\"experiment_id\": \"$1\"}") == 403 ]]
 }
 
 knows_its_health() {
@@ -89,12 +135,11 @@ knows_its_health() {
 }
 
 collects_garbage() {
-  local id run path
-  id=$(api experiments/create '{"name": "to be deleted"}' | sed -n 's/.*"experiment_id": "\([0-9]*\)".*/\1/p')
-  run=$(api runs/create "{\"experiment_id\": \"$id\"}" | sed -n 's/.*"run_id": "\([0-9a-f]*\)".*/\1/p' | head -n 1)
-  path=/api/2.0/mlflow-artifacts/artifacts/$id/$run/artifacts/file.txt
-  # shellcheck disable=SC2016
-  as_user sh -c 'echo content | curl -s --cacert "$MLFLOW_TRACKING_SERVER_CERT_PATH" -u "$MLFLOW_TRACKING_USERNAME:$MLFLOW_TRACKING_PASSWORD" -T - "$MLFLOW_TRACKING_URI$1"' sh "$path"
+  local id run
+  id=$(made experiments/create '{"name": "to be deleted"}')
+  run=$(made runs/create "{\"experiment_id\": \"$id\"}")
+  echo content >content.txt
+  [[ $(user_status "$(file_path "$id" "$run")" -T content.txt) == 200 ]]
   compose exec -T mlflow test -s "/mlartifacts/$id/$run/artifacts/file.txt"
   [[ $(api_status runs/delete "{\"run_id\": \"$run\"}") == 200 ]]
   docker/gc.sh 30d
@@ -115,7 +160,7 @@ rotates() {
   [[ $before != "$after" && $(stat -c %a docker/.env) == 600 ]]
   up_again
   refused compose exec -T -e PGPASSWORD="$before" mlflow python -c "from databases import connect; connect('mlflow')"
-  store num-running "$url"
+  [[ $(user_status "/api/2.0/mlflow/experiments/search?max_results=1") == 200 ]]
   # A certificate from elsewhere, and back to its own.
   openssl req -x509 -newkey rsa:2048 -nodes -days 30 -keyout given.key -out given.pem -subj /CN=lab -addext subjectAltName=IP:127.0.0.1 2>/dev/null
   refused compose exec -T proxy /opt/proxy/certificate.sh given <given.pem 2>refusal.txt

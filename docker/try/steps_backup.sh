@@ -16,10 +16,14 @@ wipes() {
   literally down
   docker volume rm "${project}_db" "${project}_artifacts"
   up_again
-  # shellcheck disable=SC2016
-  [[ $(as_user sh -c 'curl -s --cacert "$MLFLOW_TRACKING_SERVER_CERT_PATH" -o /dev/null -w "%{http_code}" \
-    -u "$MLFLOW_TRACKING_USERNAME:$MLFLOW_TRACKING_PASSWORD" "$MLFLOW_TRACKING_URI/"') == 401 ]]
+  [[ $(user_status /) == 401 ]]
   echo "its volumes gone; a fresh server knows neither runs nor the user"
+}
+
+restores() {
+  docker/restore.sh "$(tail -n 1 backup.txt)" --yes
+  store dump "$url" after.json
+  "$python" docker/try/store.py same before.json after.json
 }
 
 refuses_backups() {
@@ -27,19 +31,30 @@ refuses_backups() {
   good=$(tail -n 1 backup.txt)
   # Cut short within its data, with sums that match; and one that ends within its list.
   for bad in 60 1; do
-    rm -rf broken && cp -r "$good" broken
+    copy_broken "$good"
     truncate -s $(($(stat -c %s broken/mlflow.dump) * bad / 100)) broken/mlflow.dump
-    (cd broken && sha256sum -- *[!S] >SHA256SUMS)
+    sum_broken
     says 'Nothing was changed' docker/restore.sh broken --yes
     [[ $(status_of "$(admin_login)" /version) == 200 ]]
   done
-  rm -rf broken && cp -r "$good" broken
+  copy_broken "$good"
   echo x >>broken/mlflow.dump
   says 'not a whole backup. Nothing was changed' docker/restore.sh broken --yes
-  rm -rf broken && cp -r "$good" broken
+  copy_broken "$good"
   sed -i 's/^schema_of_runs=.*/schema_of_runs=ffffffffffff/' broken/made_with
-  (cd broken && sha256sum -- *[!S] >SHA256SUMS)
+  sum_broken
   says 'mlflow has schema ffffffffffff, .* of a newer server .* Nothing was changed' docker/restore.sh broken --yes
+  # Whole in every way that can be looked at, and yet no server starts with it: what was there comes back.
+  copy_broken "$good"
+  sql postgres <<<'CREATE DATABASE spoiled'
+  compose exec -T db pg_restore -U postgres --no-owner -d spoiled <broken/mlflow_auth.dump
+  sql spoiled <<<'DROP TABLE users CASCADE'
+  compose exec -T db pg_dump -U postgres -Fc spoiled >broken/mlflow_auth.dump
+  sql postgres <<<'DROP DATABASE spoiled'
+  sum_broken
+  says 'does not work with the backup.* It has what it had before' env RESTORE_PATIENCE_S=90 docker/restore.sh broken --yes
+  wait_healthy mlflow 300
+  wait_healthy proxy 120
   rm -rf broken
   flock docker/.lock sleep 8 &
   sleep 1
@@ -49,25 +64,22 @@ refuses_backups() {
   says 'another script is at work' docker/gc.sh
   wait
   [[ $(sql postgres <<<"SELECT count(*) FROM pg_database WHERE datname LIKE 'mlflow%' AND datname !~ '_new$'") == 2 ]]
-  echo "cut short twice, altered, of a newer server, and four scripts at once: refused, and the server goes on"
-}
-
-restores() {
-  docker/restore.sh "$(tail -n 1 backup.txt)" --yes
   store dump "$url" after.json
   "$python" docker/try/store.py same before.json after.json
+  echo "cut short twice, altered, newer, one that no server starts with, four scripts at once; all is still there"
 }
+copy_broken() { rm -rf broken && cp -r "$1" broken; }
+sum_broken() { (cd broken && sha256sum -- *[!S] >SHA256SUMS); }
 
 # The backup stops the server while a run is being sent; what it holds is put back, and the folders are sent again.
 backs_up_a_sweep() {
   train "$out/swept" tracking=server attention=stock,sdpa seed=2 -m >swept.txt 2>&1 &
   local sweep=$!
-  wait_until_running 1 || { cat swept.txt; return 1; }
+  wait_until_running 1 $sweep || { cat swept.txt; return 1; }
   docker/backup.sh "$out/backups" | tee backup_of_sweep.txt
   wait $sweep
   docker/restore.sh "$(tail -n 1 backup_of_sweep.txt)" --yes
-  store num-running "$url" | tee num.txt
-  (($(<num.txt) >= 1))
+  (($(num_running) >= 1))
   train "$out/resync" task=sync tracking=server sync.resend=true "sync.folder=$out/swept" | tail -n 3
   train "$out/reference" task=sync "tracking.uri=sqlite:///$out/reference2.db" "sync.folder=$out/swept"
   store dump "$url" server.json

@@ -70,6 +70,7 @@ is_confined() {
   [[ $(wc -l <secrets.txt) == 4 ]]
   for service in mlflow proxy db; do docker top "$(container "$service")" -o pid,args >>top.txt; done
   refused grep -Ff secrets.txt top.txt
+  grep -q -- '--timeout-worker-healthcheck 60' top.txt
   rm secrets.txt
   docker top "$(container db)" -o pid,uid,args | tee top.txt
   grep -q bin/postgres top.txt
@@ -103,9 +104,7 @@ refuses_strangers() {
 adds_users() {
   docker/users.sh add lab >user.env
   docker/users.sh add guest >guest.env
-  # shellcheck disable=SC2016
-  [[ $(as_user sh -c 'curl -s --cacert "$MLFLOW_TRACKING_SERVER_CERT_PATH" -o /dev/null -w "%{http_code}" \
-    -u "$MLFLOW_TRACKING_USERNAME:$MLFLOW_TRACKING_PASSWORD" "$MLFLOW_TRACKING_URI/"') == 200 ]]
+  [[ $(user_status /) == 200 ]]
   refused docker/users.sh add 'a b' 2>name.txt
   grep -q "can't be a user" name.txt
   refused docker/users.sh add short --password-stdin <<<tiny 2>password.txt

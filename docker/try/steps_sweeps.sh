@@ -5,7 +5,7 @@ survives_a_kill() {
   local a=$!
   train "$out/runs/b" tracking=server attention=stock,sdpa seed=1 -m >b.txt 2>&1 &
   local b=$!
-  wait_until_running 2 || { cat a.txt b.txt; return 1; }
+  wait_until_running 2 $a || { cat a.txt b.txt; return 1; }
   docker kill "$(container mlflow)"
   local left
   left=$((4 - $(find runs -name result.json -not -path '*/artifacts/*' | wc -l)))
@@ -41,7 +41,7 @@ comes_back() {
   compose restart db
   wait_healthy db 120
   wait_healthy mlflow 120
-  store num-running "$url"
+  [[ $(user_status "/api/2.0/mlflow/experiments/search?max_results=1") == 200 ]]
   echo "after its process ended, and after a restart of the database"
 }
 
@@ -67,7 +67,7 @@ runs_in_a_container() {
 disowns_a_stray() {
   cp -r local/run stray_run && rm -f stray_run/tracking.json
   local through held proxy _
-  exec {held}< <(who=guest as_user "$python" docker/try/holding_proxy.py 75)
+  exec {held}< <(PYTHONPATH=$repository who=guest as_user "$python" docker/try/holding_proxy.py 75)
   read -r -u "$held" through proxy
   says 'did not create the run: no answer in time' sync_stray "$through"
   sync_stray "$through"
@@ -103,7 +103,7 @@ says_the_cause() {
   docker/users.sh add leaver >leaver.env
   who=leaver epochs=60 train "$out/leaver" tracking=server attention=sdpa >leaver.txt 2>&1 &
   local run=$!
-  wait_until_running 1
+  wait_until_running 1 $run || { cat leaver.txt; return 1; }
   docker/users.sh remove leaver
   wait $run || true
   cat leaver.txt
@@ -117,4 +117,4 @@ client() { # VARIABLES...: a sync of a run folder with them
     "sync.folder=$out/local" "hydra.run.dir=$out/client")
 }
 
-shows() { as_user "$python" docker/try/browser.py "$chromium" "$out/screens"; }
+shows() { PYTHONPATH=$repository as_user "$python" docker/try/browser.py "$chromium" "$out/screens"; }

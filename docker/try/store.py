@@ -4,7 +4,6 @@
 `store.py same A B`: equal, file by file and point by point (before a wipe, after the restore).
 `store.py as-sent DUMP REFERENCE FOLDER...`: each run folder is in DUMP once, finished, with exactly the points of
 REFERENCE, a store that was filled from the same folders and was never away.
-`store.py num-running URI`: runs that are RUNNING now, parents left out.
 `store.py with-key URI FOLDER`, `store.py strays URI`: runs of a folder, and runs that were disowned.
 """
 
@@ -22,7 +21,6 @@ os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_ENABLE_ARTIFACTS_PROGR
 
 KEY_TAG = "sdpa_exp.key"
 STRAY_TAG = "sdpa_exp.stray"
-PARENT_TAG = "mlflow.parentRunId"
 
 
 def dump(uri: str, file: str) -> int:
@@ -71,14 +69,6 @@ def as_sent(dumped: str, reference: str, *folders: str) -> int:
             return 1
         num_points += sum(len(points) for points in ours[0]["metrics"].values())
     print(f"{len(folders)} folders, each one run, finished; {num_points} metric points, each once")
-    return 0
-
-
-def num_running(uri: str) -> int:
-    """Print the number of runs that are being written."""
-    client = _client(uri)
-    runs = [run for experiment in client.search_experiments() for run in _runs(client, experiment)]
-    print(sum(run.info.status == "RUNNING" and PARENT_TAG in run.data.tags for run in runs))
     return 0
 
 
@@ -158,6 +148,5 @@ def _say(content: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    command = {"dump": dump, "same": same, "as-sent": as_sent, "num-running": num_running}.get(sys.argv[1])
-    command = command or {"with-key": with_key, "strays": strays}[sys.argv[1]]
-    sys.exit(command(*sys.argv[2:]))
+    commands = {"dump": dump, "same": same, "as-sent": as_sent, "with-key": with_key, "strays": strays}
+    sys.exit(commands[sys.argv[1]](*sys.argv[2:]))

@@ -100,13 +100,14 @@ step "a creation that lands after 75 s, and a second user" disowns_a_stray
 step "what the client says, each to the cause" says_the_cause
 step "rights: EDIT, READ with a grant, planted artifacts" keeps_rights
 step "three cheap attacks" withstands_attacks
+step "limits by path, and of requests at once" limits_bodies_and_requests
 step "the database stopped: unhealthy; figures for Prometheus" knows_its_health
 step "deleted runs lose their files" collects_garbage
 step "rotated secrets, another certificate" rotates
 step "backup; old ones expire" backs_up
 step "wipe" wipes
-step "damaged and newer backups, two scripts at once: refused" refuses_backups
 step "restore: all as before" restores
+step "damaged and newer backups, two scripts at once: refused" refuses_backups
 step "backup in mid-sweep, restored, sent again: every point once" backs_up_a_sweep
 step "an encrypted copy, drilled in a second stack" drills
 step "upgrade: backup, build, schemas, all as before" upgrades

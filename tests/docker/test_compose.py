@@ -219,6 +219,14 @@ def test_a_server_whose_bucket_was_left_out_by_mistake_does_not_start() -> None:
     assert services()["mlflow"]["environment"]["WANTED_DESTINATION"] == "${MLFLOW_S3_DESTINATION:-}"
 
 
+def test_with_a_bucket_the_server_has_a_network_that_leads_outside_and_else_none() -> None:
+    content = yaml.safe_load((DOCKER / "docker-compose.s3.yml").read_text(encoding="utf-8"))
+    assert content["services"]["mlflow"]["networks"] == ["outside"]
+    assert not (content["networks"]["outside"] or {}).get("internal")
+    keys = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    assert [name for name, service in content["services"].items() if keys & set(service["environment"])] == ["mlflow"]
+
+
 @pytest.mark.parametrize(
     ("setting", "words"),
     [

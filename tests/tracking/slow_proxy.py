@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,16 +27,23 @@ class Passed:
 
 @contextmanager
 def slow_proxy(
-    port: int, delay_s: float | Callable[[str], float], *, forbidden: str | None = None
+    server: int | str,
+    delay_s: float | Callable[[str], float],
+    *,
+    forbidden: str | None = None,
+    authority: str | None = None,
 ) -> Iterator[tuple[str, list[Passed]]]:
     """Its address, and the requests answered so far.
 
     Args:
-        port: of the server behind it.
+        server: the one behind it: a port of this machine, or an address.
         delay_s: how long a request is held back before it goes on; one number, or by its "METHOD /path".
         forbidden: the end of a path that is answered 403, as MLflow does where the user lacks the right.
+        authority: the file of the authority that signed the certificate of an https server.
     """
     passed: list[Passed] = []
+    host = f"127.0.0.1:{server}" if isinstance(server, int) else urlsplit(server).netloc
+    context = None if authority is None else ssl.create_default_context(cafile=authority)
 
     class Handler(BaseHTTPRequestHandler):
         def forward(self) -> None:
@@ -46,7 +55,11 @@ def slow_proxy(
                 self.end_headers()
                 self.wfile.write(b"Permission denied")
                 return
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection = (
+                http.client.HTTPConnection(host, timeout=120)
+                if context is None
+                else http.client.HTTPSConnection(host, timeout=120, context=context)
+            )
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             connection.request(self.command, self.path, body, headers)
             answer = connection.getresponse()
