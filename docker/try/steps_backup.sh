@@ -3,13 +3,13 @@
 backs_up() {
   store dump "$url" before.json
   local _
-  for _ in 1 2 3; do docker/backup.sh --keep 2 "$out/backups" | tee backup.txt; done
-  [[ $(find backups -name SHA256SUMS | wc -l) == 2 ]]
+  for _ in 1 2; do docker/backup.sh --keep 1 "$out/backups" | tee backup.txt; done
+  [[ $(find backups -name SHA256SUMS) == backups/"$(basename "$(<backup.txt)")"/SHA256SUMS ]]
   [[ $(stat -c %a "$(tail -n 1 backup.txt)") == 700 ]]
   wait_healthy mlflow 300
   [[ -s $(tail -n 1 backup.txt)/artifacts.tar ]]
   (cd "$(tail -n 1 backup.txt)" && ls -l && sha256sum --check SHA256SUMS)
-  echo "$(du -sh --apparent-size "$(tail -n 1 backup.txt)" | cut -f1); of three the newest two are kept"
+  echo "$(du -sh --apparent-size "$(tail -n 1 backup.txt)" | cut -f1); of two the newer is kept"
 }
 
 wipes() {
