@@ -58,7 +58,7 @@ keeps_rights() {
   echo guest >guest.txt
   [[ $(user_status "$file" -T lab.txt) == 200 ]]
   export who=guest
-  [[ $(api_status experiments/update "{\"experiment_id\": \"$id\", \"new_name\": \"renamed by guest\"}") == 200 ]]
+  [[ $(api_status experiments/update "{\"experiment_id\": \"$id\", \"new_name\": \"renamed-by-guest\"}") == 200 ]]
   [[ $(api_status runs/create "{\"experiment_id\": \"$id\"}") == 200 ]]
   [[ $(user_status "$file" -T guest.txt) == 200 ]]
   [[ $(api_status experiments/delete "{\"experiment_id\": \"$id\"}") == 403 ]]
@@ -73,12 +73,12 @@ keeps_rights() {
   [[ $(sql mlflow <<<"SELECT count(*) FROM experiments WHERE name ~ '^p[0-9]\$'") == 0 ]]
   default_right READ
   may_only_read "$id" "$file"
-  experiment='renamed by guest' says "may not write to the experiment 'renamed by guest'" client A=b
+  experiment='renamed-by-guest' says "may not write to the experiment 'renamed-by-guest'" client A=b
   may_write_with_a_grant "$id" "$file"
   default_right NO_PERMISSIONS
   [[ $(user_status "/api/2.0/mlflow/experiments/get?experiment_id=$id") == 403 ]]
   [[ $(user_status "$file") == 403 ]]
-  docker/users.sh grant guest 'renamed by guest' READ
+  docker/users.sh grant guest 'renamed-by-guest' READ
   may_only_read "$id" "$file"
   may_write_with_a_grant "$id" "$file"
   [[ $(api_status runs/create "{\"experiment_id\": \"$(made experiments/create '{"name": "of guest alone"}')\"}") == 200 ]]
@@ -94,10 +94,10 @@ may_only_read() { # EXPERIMENT FILE
 }
 
 may_write_with_a_grant() { # EXPERIMENT FILE
-  docker/users.sh grant guest 'renamed by guest' EDIT
+  docker/users.sh grant guest 'renamed-by-guest' EDIT
   [[ $(api_status runs/create "{\"experiment_id\": \"$1\"}") == 200 ]]
   [[ $(user_status "$2" -T guest.txt) == 200 ]]
-  docker/users.sh grant guest 'renamed by guest' NONE
+  docker/users.sh grant guest 'renamed-by-guest' NONE
   [[ $(api_status runs/create "{\"experiment_id\": \"$1\"}") == 403 ]]
 }
 
