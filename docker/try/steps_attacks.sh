@@ -12,7 +12,7 @@ assert not any(one["a_worker_was_killed"] for one in found.values()), found
 grown_mib = found["body"]["memory_peak_mib"]["mlflow"] - found["body"]["memory_before_mib"]["mlflow"]
 assert grown_mib < 500, grown_mib
 statuses = found["guess"]["attack"]["statuses"]
-assert statuses.get("401", 0) <= 20, statuses
+assert statuses.get("401", 0) <= 2 * 20, statuses  # 20 s touch two of the proxy's minutes at most
 assert statuses["429"] > 0, statuses
 assert all(set(one["valid_user"]["statuses"]) == {"200"} for one in found.values()), found
 versions = dict(line.split(" ", 1) for line in open(versions_file).read().splitlines())
