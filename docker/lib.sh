@@ -59,9 +59,10 @@ health() { # a stopped container keeps its last status
 
 # wait_healthy SERVICE SECONDS
 wait_healthy() {
-  local _
-  for _ in $(seq "$2"); do
+  local second
+  for second in $(seq "$2"); do
     [[ $(health "$1") != healthy ]] || return 0
+    ((second != 5)) || echo "waiting for $1, at most $2 s" >&2
     sleep 1
   done
   compose logs --tail 20 "$1" >&2

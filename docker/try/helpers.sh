@@ -32,7 +32,7 @@ user_status() { user_curl "$@" -o /dev/null -w '%{http_code}'; }
 # api METHOD JSON: what the server answers; api_status: the HTTP status alone; made METHOD JSON: the id of what it made.
 api() { user_curl "/api/2.0/mlflow/$1" -H 'Content-Type: application/json' -d "$2"; }
 api_status() { user_status "/api/2.0/mlflow/$1" -H 'Content-Type: application/json' -d "$2"; }
-made() { api "$@" | sed -n 's/.*"\(run\|experiment\)_id": "\([0-9a-f]*\)".*/\2/p' | head -n 1; }
+made() { api "$@" | sed -n "s/.*\"${1%%s/*}_id\": \"\([0-9a-f]*\)\".*/\1/p" | head -n 1; }
 file_path() { echo "/api/2.0/mlflow-artifacts/artifacts/$1/$2/artifacts/file.txt"; } # EXPERIMENT RUN
 
 train() { # FOLDER OVERRIDES...: small trainings of the same code that users run

@@ -37,7 +37,7 @@ step() { # NAME FUNCTION: its last line of output is the note; the first failure
   [[ -z ${TRY_ONLY:-} || " $start_steps goes_down $TRY_ONLY " == *" $2 "* ]] || return 0
   log=$out/$(printf '%02d' ${#names[@]})_$2.log
   printf '%-62s' "$1"
-  (set -e; cd "$out"; trap 'echo "line $LINENO failed" >&2' ERR; "$2") >"$log" 2>&1
+  (set -eE; cd "$out"; trap 'echo "line $LINENO failed: $BASH_COMMAND" >&2' ERR; "$2") >"$log" 2>&1
   local status=$?
   names+=("$1") times+=($((SECONDS - began))) notes+=("$(tail -n 1 "$log" | tr -d '\r')")
   if ((status)); then
