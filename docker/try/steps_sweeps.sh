@@ -4,7 +4,7 @@
 survives_a_kill() {
   train "$out/runs/sweep" tracking=server attention=stock,sdpa seed=0 -m >sweep.txt 2>&1 &
   local sweep=$!
-  epochs=25 train "$out/runs/single" tracking=server attention=sdpa seed=1 >single.txt 2>&1 &
+  epochs=60 train "$out/runs/single" tracking=server attention=sdpa seed=1 >single.txt 2>&1 &
   local single=$!
   wait_until_running 2 $sweep || { cat sweep.txt single.txt; return 1; }
   docker kill "$(container mlflow)"
