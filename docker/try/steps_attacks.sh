@@ -107,11 +107,12 @@ knows_its_health() {
   compose up -d
   wait_healthy exporter 300
   wait_healthy proxy 120
-  for _ in $(seq 22); do status_of admin:wrong /version; done
   docker stop "$(container mlflow)"
   [[ $(https_to /health -o /dev/null -w '%{http_code}') == 503 ]]
+  says 'HTTP 503: not ready: it is starting, stopped or in a backup' client A=b
   docker start "$(container mlflow)"
   wait_healthy mlflow 600
+  for _ in $(seq 22); do status_of admin:wrong /version; done
   page=$(curl -s "http://127.0.0.1:$((port + 1000))/metrics")
   grep -qE '^mlflow_requests_total\{code="200"\} [1-9]' <<<"$page"
   grep -qE '^mlflow_requests_total\{code="503"\} [1-9]' <<<"$page"

@@ -1,8 +1,8 @@
 # Steps of try.sh: sweeps, what interrupts them, and what people see of them.
 # shellcheck shell=bash disable=SC2154
-# A sweep of two runs and a single run beside it.
+# A sweep of two runs and a single run beside it; in its second run a backup is made, which stops the server, too.
 survives_a_kill() {
-  train "$out/runs/sweep" tracking=server attention=stock,sdpa seed=0 -m >sweep.txt 2>&1 &
+  epochs=15 train "$out/runs/sweep" tracking=server attention=stock,sdpa seed=0 -m >sweep.txt 2>&1 &
   local sweep=$!
   epochs=60 train "$out/runs/single" tracking=server attention=sdpa seed=1 >single.txt 2>&1 &
   local single=$!
@@ -14,6 +14,8 @@ survives_a_kill() {
   sleep 25
   compose start mlflow
   wait_healthy mlflow 300
+  wait_until_running 1 $sweep
+  docker/backup.sh "$out/sweep_backups" | tee backup_of_sweep.txt
   wait $sweep
   wait $single
   cat sweep.txt single.txt
@@ -44,6 +46,17 @@ comes_back() {
   wait_healthy mlflow 120
   [[ $(user_status "/api/2.0/mlflow/experiments/search?max_results=1") == 200 ]]
   echo "after its process ended, and after a restart of the database"
+}
+
+# What a backup in mid-sweep holds is put in place of all, and the folders are sent again.
+restores_a_sweep() {
+  docker/restore.sh "$(<backup_of_sweep.txt)" --yes
+  num_running | tee num.txt
+  (($(<num.txt) >= 1))
+  train "$out/resync" task=sync tracking=server sync.resend=true "sync.folder=$out/runs" | tail -n 3
+  store dump "$url" server.json
+  # shellcheck disable=SC2046
+  "$python" docker/try/store.py as-sent server.json reference.json $(folders runs)
 }
 
 # The folder of the single run, as one that only a store on this machine knows.
@@ -97,22 +110,21 @@ says_the_cause() {
   says 'the proxy http://127.0.0.1:9 .https_proxy in the environment. can.t be reached' client https_proxy=http://127.0.0.1:9 no_proxy= NO_PROXY=
   says 'refuses the user or password' client MLFLOW_TRACKING_PASSWORD=wrong-wrong-wrong
   says 'isn.t trusted here: set MLFLOW_TRACKING_SERVER_CERT_PATH' client MLFLOW_TRACKING_SERVER_CERT_PATH=/etc/ssl/certs/ca-certificates.crt
-  says 'that file is not there' client MLFLOW_TRACKING_SERVER_CERT_PATH=/nowhere.pem
   experiment=$name says 'has 257 characters, and an MLflow server takes 256' client A=b
-  docker stop "$(container mlflow)"
-  says 'HTTP 503: not ready: it is starting, stopped or in a backup' client A=b
-  docker start "$(container mlflow)"
-  wait_healthy mlflow 300
   docker/users.sh add leaver >leaver.env
-  who=leaver epochs=60 train "$out/leaver" tracking=server attention=sdpa >leaver.txt 2>&1 &
+  who=leaver epochs=1000 train "$out/leaver" tracking=server attention=sdpa >leaver.txt 2>&1 &
   local run=$!
   wait_until_running 1 $run || { cat leaver.txt; return 1; }
   docker/users.sh remove leaver
+  until tr -s ' \n' '  ' <leaver.txt | grep -q 'HTTP 401: the user or password is no longer accepted'; do
+    kill -0 $run
+    sleep 1
+  done
+  pgrep -f "sdpa_exp .*hydra.run.dir=$out/leaver " | xargs kill
   wait $run || true
   cat leaver.txt
-  tr -s ' \n' '  ' <leaver.txt | grep -q 'HTTP 401: the user or password is no longer accepted'
   [[ -s leaver/result.json ]]
-  echo "redirect, token, dead proxy, password, certificate, 257 characters, 503, and a user removed in mid-run"
+  echo "redirect, token, dead proxy, password, certificate, 257 characters, and a user removed in mid-run"
 }
 
 client() { # VARIABLES...: a sync of a run folder with them

@@ -91,8 +91,9 @@ step "only what should be reachable is" is_closed
 step "containers are confined, the database's role too" is_confined
 step "strangers are refused" refuses_strangers
 step "users are added" adds_users
-step "3 runs, 2 at a time, docker kill meanwhile" survives_a_kill
+step "3 runs, 2 at a time, docker kill and a backup meanwhile" survives_a_kill
 step "all 3 are there, every point once" is_complete
+step "the backup of that restored, sent again: every point once" restores_a_sweep
 step "it comes back by itself" comes_back
 step "a local history is moved to it" moves_history
 [[ -z ${TRY_IMAGE:-} ]] || step "a sweep in the experiment image" runs_in_a_container
@@ -108,7 +109,6 @@ step "backup; old ones expire" backs_up
 step "wipe" wipes
 step "restore: all as before" restores
 step "damaged and newer backups, two scripts at once: refused" refuses_backups
-step "backup in mid-sweep, restored, sent again: every point once" backs_up_a_sweep
 step "an encrypted copy, drilled in a second stack" drills
 step "upgrade: backup, build, schemas, all as before" upgrades
 chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
