@@ -27,7 +27,7 @@ class Passed:
 
 @contextmanager
 def slow_proxy(
-    server: int | str,
+    behind: int | str,
     delay_s: float | Callable[[str], float],
     *,
     forbidden: str | None = None,
@@ -36,13 +36,13 @@ def slow_proxy(
     """Its address, and the requests answered so far.
 
     Args:
-        server: the one behind it: a port of this machine, or an address.
+        behind: the server that it forwards to: a port of this machine, or an address.
         delay_s: how long a request is held back before it goes on; one number, or by its "METHOD /path".
         forbidden: the end of a path that is answered 403, as MLflow does where the user lacks the right.
         authority: the file of the authority that signed the certificate of an https server.
     """
     passed: list[Passed] = []
-    host = f"127.0.0.1:{server}" if isinstance(server, int) else urlsplit(server).netloc
+    host = f"127.0.0.1:{behind}" if isinstance(behind, int) else urlsplit(behind).netloc
     context = None if authority is None else ssl.create_default_context(cafile=authority)
 
     class Handler(BaseHTTPRequestHandler):
