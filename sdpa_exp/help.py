@@ -11,7 +11,7 @@ from sdpa_exp import errors
 from sdpa_exp.conf_dir import conf_dir
 
 _WIDTH = 118
-_GROUPS = {
+GROUPS = {
     "attention": "which code computes softmax(QK^T)V: the arm",
     "model": "the detector",
     "dataset": "what it learns",
@@ -83,13 +83,13 @@ def help_text(arguments: list[str]) -> str:
     """The whole text, or that of one group named beside --help; `--config-dir` adds the options found there."""
     folders = [conf_dir(), *_config_dirs(arguments)]
     defaults = _defaults(folders[0] / "config.yaml")
-    topic = next((argument for argument in arguments if argument in _GROUPS), None)
+    topic = next((argument for argument in arguments if argument in GROUPS), None)
     if topic is not None:
         more = f"\n{_attention_contract()}\n" if topic == "attention" else ""
         return f"{_group(topic, folders, defaults.get(topic))}{more}"
-    names = [*_GROUPS, *sorted(_groups(folders) - set(_GROUPS))]
+    names = [*GROUPS, *sorted(_groups(folders) - set(GROUPS))]
     groups = "\n".join(_group(name, folders, defaults.get(name)) for name in names)
-    codes = "\n".join(f"  {code:<4} {meaning}" for code, meaning in _exit_codes())
+    codes = "\n".join(f"  {code:<4} {meaning}" for code, meaning in exit_codes())
     return f"{_TOP}{groups}\n{_BOTTOM}{codes}\n"
 
 
@@ -111,7 +111,7 @@ def _group(name: str, folders: list[Path], default: str | None) -> str:
     if not files:
         return ""
     width = max(len(option) for option, _ in files) + 1
-    lines = [f"{name}: {_GROUPS[name]}" if name in _GROUPS else name]
+    lines = [f"{name}: {GROUPS[name]}" if name in GROUPS else name]
     for option, file in files:
         label = f"  {option + ('*' if option == default else ''):<{width}}  "
         lines += textwrap.wrap(when_to_choose(file), _WIDTH, initial_indent=label, subsequent_indent=" " * len(label))
@@ -133,7 +133,7 @@ def _config_dirs(arguments: list[str]) -> list[Path]:
     return [Path(place) for place in re.findall(r"^(?:--config-dir|-cd)[=\n](.+)$", text, re.M) if Path(place).is_dir()]
 
 
-def _exit_codes() -> list[tuple[str, str]]:
+def exit_codes() -> list[tuple[str, str]]:
     """Codes and meanings from the drawing in errors.py."""
     found = re.findall(r"^[├└]── \w+ +(.+?) +\(exit code (\d+)\)$", errors.__doc__ or "", re.M)
     return [*((code, meaning) for meaning, code in found), ("130", "ended by Ctrl-C"), ("143", "ended by SIGTERM")]

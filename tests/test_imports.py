@@ -37,7 +37,7 @@ ARROWS = {
     "tasks": ("callbacks", "data", "compare", "config", "measure", "telemetry", "tracking"),
     "interruption": (),
     "launch": ("tasks", "telemetry", "tracking", "interruption"),
-    "help": ("conf_dir",),
+    "help": ("conf_dir", "config"),
     "entry": ("launch", "interruption"),
     "__main__": ("entry", "help"),
     "__init__": ("evidence", "injection"),

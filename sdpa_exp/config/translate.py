@@ -7,11 +7,10 @@ and the tests hold on to those.
 from __future__ import annotations
 
 import re
-import types
 from collections.abc import Sequence
 from dataclasses import is_dataclass
 from difflib import get_close_matches
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException, SearchPathException
@@ -26,18 +25,13 @@ from omegaconf.errors import (
 )
 
 from sdpa_exp.config.compose import SCHEMA_PREFIXES
+from sdpa_exp.config.keys import expected, hints_below
 from sdpa_exp.config.refusing import refuse_old_name
-from sdpa_exp.config.schema import DATASETS, Config
+from sdpa_exp.config.schema import Config
 from sdpa_exp.config.task import other_task, task_names
 from sdpa_exp.errors import ConfigError
 
 _MAX_LISTED = 24
-_WORDS: dict[Any, tuple[str, str]] = {
-    int: ("a whole number", "4"),
-    float: ("a number", "0.5"),
-    bool: ("true or false", "true"),
-    str: ("a text", "abc"),
-}
 
 
 def translate(error: BaseException) -> ConfigError | None:  # noqa: PLR0911 - one line a class
@@ -140,8 +134,8 @@ def _wrong_type(error: ValidationError, key: str, message: str, place: str) -> C
 
 
 def _wrong_type_sentence(key: str, got: str, place: str, error: ValidationError | None = None) -> ConfigError:
-    expected, example = _expected(_hint(key, error))
-    return ConfigError(f"{place}{key}={got} has the wrong type: expected {expected}. For instance {key}={example}.")
+    wanted, example = expected(_hint(key, error))
+    return ConfigError(f"{place}{key}={got} has the wrong type: expected {wanted}. For instance {key}={example}.")
 
 
 def _from_message(message: str) -> ConfigError:  # noqa: PLR0911 - one line a message
@@ -183,20 +177,8 @@ def _root_names() -> list[str]:
 
 
 def _keys_of(key: str) -> list[str]:
-    hints = _hints(key)
+    hints = hints_below(key)
     return list(hints) if hints else _root_names()
-
-
-def _hints(key: str) -> dict[str, Any]:
-    """The typed keys below `key`; for `dataset` those of all kinds."""
-    if key == "dataset":
-        return {name: hint for cls in DATASETS.values() for name, hint in get_type_hints(cls).items()}
-    node: Any = Config
-    for part in filter(None, key.split(".")):
-        node = get_args(node)[1] if get_origin(node) is dict else get_type_hints(node).get(part)
-        if not is_dataclass(node) and get_origin(node) is not dict:
-            return {}
-    return get_type_hints(node) if is_dataclass(node) else {}
 
 
 def _hint(key: str, error: ValidationError | None) -> Any:
@@ -206,19 +188,7 @@ def _hint(key: str, error: ValidationError | None) -> Any:
         return next(iter(get_args(error.ref_type)), None)
     if error is not None and is_dataclass(error.object_type):
         return get_type_hints(error.object_type).get(name)
-    return _hints(parent).get(name)
-
-
-def _expected(hint: Any) -> tuple[str, str]:
-    """What a type is in words, and an example."""
-    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    first = next(iter(options))
-    if get_origin(first) is list:
-        item, example = _WORDS.get(get_args(first)[0], ("a list of numbers", "[4]"))
-        words, example = f"a list of this: {item}", f"[{example}]"
-    else:
-        words, example = _WORDS.get(first, ("a group of keys", "..."))
-    return (f"{words}, or null" if type(None) in options else words), example
+    return hints_below(parent).get(name)
 
 
 def _one_line(text: object) -> str:
