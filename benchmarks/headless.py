@@ -63,9 +63,11 @@ class Page:
         """The value of a JavaScript expression; None while the page is changing."""
         return self._call("Runtime.evaluate", expression=expression, returnByValue=True).get("result", {}).get("value")
 
-    def picture(self, path: Path) -> None:
-        """Write what is on the screen as PNG."""
-        path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot")["data"]))
+    def picture(self, path: Path, *, width_px: float | None = None, height_px: float | None = None) -> None:
+        """Write what is on the screen as PNG, or its upper left corner of this size."""
+        size = {"x": 0, "y": 0, "width": width_px, "height": height_px, "scale": 1}
+        clip = {"clip": size} if width_px and height_px else {}
+        path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", **clip)["data"]))
 
     def _call(self, method: str, **params: Any) -> dict[str, Any]:
         self._num += 1
