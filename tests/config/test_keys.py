@@ -28,8 +28,8 @@ def test_a_key_says_what_it_takes_and_what_each_file_sets_it_to() -> None:
 def test_a_folder_of_ones_own_adds_its_keys(tmp_path: Path) -> None:
     (tmp_path / "task").mkdir()
     file = tmp_path / "task" / "count.yaml"
-    file.write_text("# @package _global_\n# How many?\ncount:\n  times: 1   # how often # each counts\n", encoding="utf-8")
-    assert keys([conf_dir(), tmp_path])["count.times"].meaning == "how often # each counts"
+    file.write_text("# @package _global_\n# How many?\ncount:\n  times: 1   # how often # each\n", encoding="utf-8")
+    assert keys([conf_dir(), tmp_path])["count.times"].meaning == "how often # each"
 
 
 def _leaves(task: str) -> set[str]:
