@@ -38,7 +38,7 @@ def _leaves(task: str) -> set[str]:
     todo = [("", compose_config(f"task={task}"))]
     while todo:
         above, node = todo.pop()
-        for name in node:
+        for name in map(str, node):
             key = f"{above}{name}"
             if name in ("_target_", "hydra", "copy_of"):
                 continue
