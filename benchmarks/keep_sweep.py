@@ -18,20 +18,25 @@ _ENVIRONMENT = ("python", "cpu", "num_cpus", "gpu", "driver", "cuda", "versions"
 
 def main() -> None:
     """Read the folder, write the file, both from the command line."""
-    sweep_dir, out = Path(sys.argv[1]), Path(sys.argv[2])
+    content = kept_sweep(Path(sys.argv[1]))
+    Path(sys.argv[2]).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def kept_sweep(sweep_dir: Path) -> dict[str, Any]:
+    """What is kept of a sweep's folder."""
     sweep = json.loads((sweep_dir / "sweep.json").read_text(encoding="utf-8"))
     records = [read_record(sweep_dir / job["run_dir"]) for job in sweep["jobs"]]
     started, ended = (datetime.fromisoformat(t) for t in (records[0].started_at, records[-1].ended_at))
     comparison = json.loads((sweep_dir / "comparison.json").read_text(encoding="utf-8"))
-    content = {
+    return {
         "command": sweep["command"],
+        "date": started.date().isoformat(),
         "wall_s_first_start_to_last_end": (ended - started).total_seconds(),
         "headline": comparison["headline"],
         "environment": {key: records[0].environment.get(key) for key in _ENVIRONMENT},
         "noise_floors": [floor for group in comparison["groups"] for floor in group["noise_floors"]],
         "runs": [_run(record) for record in records],
     }
-    out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _run(record: Record) -> dict[str, Any]:

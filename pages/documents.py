@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks import claims
-from pages import kept_sweep, reference
+from pages import kept_sweep, reference, results
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -29,7 +29,7 @@ def _with_output(*, is_whole: bool) -> Callable[[str], str]:
     return made
 
 
-PAGES: dict[Path, Callable[[], str]] = {**reference.pages()}
+PAGES: dict[Path, Callable[[], str]] = {**reference.pages(), results.RESULTS_PAGE: results.page}
 """Pages that are made as a whole."""
 
 _WITH_OUTPUT = {README: _with_output(is_whole=False), QUICK_START: _with_output(is_whole=True)}
