@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 import hydra
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -30,13 +31,15 @@ from sdpa_exp.config.compose import plan_from_config, register_schemas
 from sdpa_exp.config.control import add_control, refuse_control
 from sdpa_exp.config.folders import check_folders, find_swept_keys, own_run_folder, own_sweep_folder, sweep_dir
 from sdpa_exp.config.objectives import check_directions, num_objectives
-from sdpa_exp.config.plan import Job
+from sdpa_exp.config.plan import Job, Plan
+from sdpa_exp.config.resume import quoted, resume_line, resumed_arguments, without_folder
 from sdpa_exp.config.sweep import expand_sweep, is_enumerable
 from sdpa_exp.config.translate import translate
 from sdpa_exp.config.turns import take_turns
 from sdpa_exp.config.validate import check_sweep
 from sdpa_exp.errors import RunError, SdpaExpError
 from sdpa_exp.interruption import Interrupted, keeping, raise_on_signals
+from sdpa_exp.runs.files import SWEEP_FILE
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -53,13 +56,13 @@ def start() -> int:
     raise_on_signals()
     wants_traceback = os.environ.get(_FULL_ERROR) == "1"
     try:
-        sys.argv[1:] = check_arguments(sys.argv[1:])
+        sys.argv[1:] = check_arguments(resumed_arguments(sys.argv[1:]))
         with _hydra_raises():
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     except KeyboardInterrupt as error:
         interrupted = error if isinstance(error, Interrupted) else Interrupted()
         sys.stdout.flush()  # in a pipe it would come after the last word
-        sys.stderr.write(f"{interrupted.sentence()}\n")
+        sys.stderr.write(f"{interrupted.sentence()}\n{_how_to_go_on(interrupted.folder)}")
         return interrupted.exit_code
     except Exception as error:
         expected = _expected(error)
@@ -94,7 +97,13 @@ def job(cfg: DictConfig) -> int | float | tuple[float, ...]:
             ),
         )
         with keeping(Path(plan.job.sweep_dir or plan.job.run_dir)):
-            return launch.run_job(plan, num_objectives(hydra_cfg)) if is_sweep else launch.run_single(plan)
+            if is_sweep:
+                return launch.run_job(plan, num_objectives(hydra_cfg))
+            if cfg.resume is None:
+                return launch.run_single(plan)
+            from sdpa_exp.launch import resume
+
+            return resume.resume_single(plan, changed=cfg.resume_changed, mode=cfg.resume_mode)
     except SdpaExpError as error:  # in a sweep only with a sweeper whose jobs could not be checked beforehand
         exit_code = _say(error)
         return math.nan if is_sweep else exit_code
@@ -144,7 +153,10 @@ def command_line() -> str:
     """What the user typed, ready to be typed again."""
     program = Path(sys.argv[0]).name
     start = "python -m sdpa_exp" if program == "__main__.py" else program
-    return " ".join([start, shlex.join(sys.argv[1:])]).rstrip()
+    arguments = sys.argv[1:]
+    if any(word.startswith("resume=") for word in arguments):
+        arguments = without_folder(arguments)
+    return " ".join([start, shlex.join(arguments)]).rstrip()
 
 
 def _check_single(config: DictConfig) -> None:
@@ -168,22 +180,38 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
     check_folders(plans)
     plans, owned = own_sweep_folder(config, plans)
     folder = sweep_dir(config)
-    _tell_jobs(config, f"hydra.sweep.dir={_quoted(str(config.hydra.sweep.dir))}")
+    _tell_jobs(config, f"hydra.sweep.dir={quoted(str(config.hydra.sweep.dir))}")
     _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.command='{quote(command, safe='')}'")
     if plans:
         take_turns()
         _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.num_jobs={len(plans)}")
-    from sdpa_exp.launch import launch
-
     with keeping(folder):
-        launch.begin_sweep(plans, folder, command)
+        if (folder / SWEEP_FILE).exists():
+            _resume(config, loader, plans, command)
+        else:
+            from sdpa_exp.launch import launch
+
+            launch.begin_sweep(plans, folder, command)
     return owned
 
 
-def _quoted(path: str) -> str:
-    """As a value in Hydra's grammar."""
-    text = Path(path).as_posix().replace('"', r"\"")
-    return f'"{text}"'
+def _resume(config: DictConfig, loader: ConfigLoader, plans: list[Plan], command: str) -> None:
+    """Find each job's folder in the sweep that is there, keep what had finished, and make the rest ready."""
+    from sdpa_exp.launch import match_jobs, resume
+
+    folder = sweep_dir(config)
+    matches = match_jobs.match_jobs(folder, plans)
+    if any(match.before is None for match in matches):
+        named = expand_sweep(config, loader, command, match_jobs.folder_numbers(folder, matches))
+        matches = [match.with_folder(plan.run_dir) for match, plan in zip(matches, named, strict=True)]
+    _tell_jobs(config, "hydra.sweep.subdir=${resumed_subdir:}")
+    _tell_jobs(config, "hydra.output_subdir=${resumed_output_subdir:}")
+    resume.begin_again(matches, folder, command, changed=config.resume_changed, mode=config.resume_mode)
+
+
+def _how_to_go_on(folder: Path | None) -> str:
+    line = None if folder is None else resume_line(folder)
+    return f"To go on:  {line}\n" if line else ""
 
 
 def _tell_jobs(config: DictConfig, override: str) -> None:

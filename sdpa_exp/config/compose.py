@@ -17,6 +17,7 @@ from sdpa_exp.config.attentions import absolute_backend, arm_name, attentions_be
 from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.config.plan import Job, Plan, from_dict
 from sdpa_exp.config.refusing import refuse_old_name
+from sdpa_exp.config.resume import RESUME_KEYS, check_resume
 from sdpa_exp.config.schema import DATASETS, Config, PrimaryMetric, SyntheticDataset, YoloDirDataset
 from sdpa_exp.config.task import Task, other_task, path_options, task_class, task_names
 from sdpa_exp.config.validate import check_plan
@@ -52,6 +53,7 @@ def plan_from_config(cfg: DictConfig, job: Job) -> Plan:
     task = task_class(content["task"]["name"], content["task"]["_target_"])
     _refuse_unknown_keys(content)
     content.pop("run")  # not what a run does: what happens to its folder
+    check_resume({key: content.pop(key) for key in RESUME_KEYS})
     _check_options(content, task)
     _make_paths_absolute(content, task)
     _resolve_attentions(content, _config_dirs(cfg))

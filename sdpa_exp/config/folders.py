@@ -15,7 +15,9 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import ConfigError
+from sdpa_exp.runs.files import SWEEP_FILE
 from sdpa_exp.runs.folder import is_used, make_folder, own_folder
+from sdpa_exp.runs.sweep import SweepJob, read_sweep
 
 _TIME_STAMP = "${now:"
 _IN_NAME = ("attention", "attention.name", "seed")  # hydra.sweep.subdir in conf/config.yaml has them
@@ -25,25 +27,32 @@ _MAX_VALUE, _MAX_SUFFIX = 40, 100  # characters; file systems take 255 for a nam
 def own_run_folder(config: DictConfig) -> AbstractContextManager[object]:
     """Make `hydra.run.dir` and hold it; a folder named by the time gets a suffix where it is taken.
 
+    With `resume` the folder is taken as it is.
+
     Raises:
         RunError: the folder was named by the user, and is in use or used.
     """
-    return _own(config, "run")
+    return _own(config, "run", resumes=config.resume is not None)
 
 
 def own_sweep_folder(config: DictConfig, plans: Sequence[Plan]) -> tuple[list[Plan], AbstractContextManager[object]]:
     """The same for `hydra.sweep.dir`; the plans come back with the folder that it became.
+
+    A folder that holds a sweep is taken as it is, to complete it.
 
     Raises:
         RunError: the folder, or one of its jobs' folders, is in use or used.
     """
     planned = sweep_dir(config)
     overwrite = bool(config.run.overwrite)
-    owned = _own(config, "sweep")
+    resumes = (planned / SWEEP_FILE).exists() and not overwrite
+    owned = _own(config, "sweep", resumes=resumes)
     folder = sweep_dir(config)
     moved = [_moved(plan, planned, folder) for plan in plans]
     for plan in moved:
-        if is_used(plan.run_dir):  # outside the sweep's folder, or beside a sweep of which sweep.json is gone
+        if (
+            is_used(plan.run_dir) and not resumes
+        ):  # outside the sweep's folder, or beside a sweep of which sweep.json is gone
             with own_folder(plan.run_dir, key="hydra.sweep.dir", overwrite=overwrite):
                 pass
     return moved, owned
@@ -93,11 +102,25 @@ def swept_suffix(_root_: DictConfig) -> str:
     return "".join(parts)[:_MAX_SUFFIX]
 
 
+def resumed_subdir(_root_: DictConfig) -> str:
+    """The folder of a job in a sweep that is completed: the one that sweep.json names, below the sweep's own."""
+    return os.path.relpath(_resumed_job(_root_).run_dir, sweep_dir(_root_))
+
+
+def resumed_output_subdir(_root_: DictConfig) -> str | None:
+    """None for a run that is kept, into which nothing is written."""
+    return None if _resumed_job(_root_).is_kept else ".hydra"
+
+
+def _resumed_job(root: DictConfig) -> SweepJob:
+    return next(job for job in read_sweep(sweep_dir(root)).jobs if job.num == root.hydra.job.num)
+
+
 def _plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_.-")[:_MAX_VALUE]
 
 
-def _own(config: DictConfig, kind: str) -> AbstractContextManager[object]:
+def _own(config: DictConfig, kind: str, *, resumes: bool) -> AbstractContextManager[object]:
     node: Any = config.hydra[kind]
     pattern = str(OmegaConf.to_container(node, resolve=False)["dir"])  # type: ignore[index,call-overload]
     folder = Path(os.path.abspath(str(node.dir)))
@@ -106,7 +129,7 @@ def _own(config: DictConfig, kind: str) -> AbstractContextManager[object]:
         folder = make_folder(folder)
         owned = own_folder(folder, key=key)
     else:
-        owned = own_folder(folder, key=key, overwrite=bool(config.run.overwrite))
+        owned = own_folder(folder, key=key, overwrite=bool(config.run.overwrite), resumes=resumes)
     with flag_override(config, ["struct", "readonly"], [False, False]):  # relative stays so: a path may hold a `${`
         config.hydra[kind].dir = str(folder) if os.path.isabs(node.dir) else os.path.relpath(folder)
     return owned
@@ -120,4 +143,9 @@ def _moved(plan: Plan, planned: Path, folder: Path) -> Plan:
 
 
 # At import, since the processes of parallel launchers do no more than import what they call.
-OmegaConf.register_new_resolver("swept_keys", swept_suffix, replace=True)
+for _name, _resolver in (
+    ("swept_keys", swept_suffix),
+    ("resumed_subdir", resumed_subdir),
+    ("resumed_output_subdir", resumed_output_subdir),
+):
+    OmegaConf.register_new_resolver(_name, _resolver, replace=True)

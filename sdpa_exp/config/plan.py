@@ -47,7 +47,13 @@ _LABELS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Where a run stands in its sweep. `sweep_dir` is None for a single run."""
+    """Where a run stands in its sweep.
+
+    Attributes:
+        sweep_dir: None for a single run.
+        cwd: the folder that the command was typed in.
+        continue_from: a checkpoint below the run folder to go on from; None starts from scratch.
+    """
 
     run_dir: str
     sweep_dir: str | None = None
@@ -55,6 +61,8 @@ class Job:
     num_jobs: int = 1
     command: str = ""
     overrides: tuple[str, ...] = ()
+    cwd: str = field(default_factory=os.getcwd)
+    continue_from: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +139,26 @@ class Plan:
 
     def group_id(self) -> str:
         """A short digest of `group()`: runs with the same id differ in nothing but arm and seed."""
-        text = json.dumps(self.group(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return _digest(self.group())
+
+    def key(self) -> str:
+        """A short digest of the group, the arm and the seed: what a run is, wherever it stands in a sweep."""
+        return _digest([self.group(), asdict(self.attention), self.seed])
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def to_dict(plan: Plan) -> dict[str, Any]:

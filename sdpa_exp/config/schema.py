@@ -160,6 +160,9 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
     run: RunConfig = field(default_factory=RunConfig)
+    resume: Optional[str] = None  # noqa: UP045
+    resume_mode: str = "restart"
+    resume_changed: Optional[str] = None  # noqa: UP045
 
 
 DATASETS: dict[str, type[SyntheticDataset] | type[YoloDirDataset]] = {

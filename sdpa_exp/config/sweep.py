@@ -26,11 +26,19 @@ def is_enumerable(config: DictConfig) -> bool:
     return str(config.hydra.sweeper.get("_target_", "")).endswith(".BasicSweeper")
 
 
-def expand_sweep(config: DictConfig, loader: ConfigLoader, command: str) -> list[Plan]:
+def expand_sweep(
+    config: DictConfig, loader: ConfigLoader, command: str, folder_nums: Sequence[int] | None = None
+) -> list[Plan]:
     """The Plan of every job, in the order they will run.
 
     Sweep parameters from config files come first, then the command line; a key that both name keeps its first place.
     Arms turn round at every other seed.
+
+    Args:
+        config: of the sweep.
+        loader: Hydra's.
+        command: the command line.
+        folder_nums: the numbers that the jobs' folders are named for; None takes their places.
 
     Raises:
         ConfigError, HydraException, OmegaConfBaseException: a job that can't be composed or can't work.
@@ -47,6 +55,7 @@ def expand_sweep(config: DictConfig, loader: ConfigLoader, command: str) -> list
             config,
             loader,
             job,
+            num if folder_nums is None else folder_nums[num],
             Job(
                 run_dir=folder,
                 sweep_dir=folder,
@@ -81,9 +90,8 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
     return [list(job) for job in itertools.product(*axes.values())]
 
 
-def _plan(config: DictConfig, loader: ConfigLoader, overrides: list[str], job: Job) -> Plan:
+def _plan(config: DictConfig, loader: ConfigLoader, overrides: list[str], folder_num: int, job: Job) -> Plan:
     cfg: Any = loader.load_sweep_config(config, overrides)
     with open_dict(cfg):
-        cfg.hydra.job.id = job.num
-        cfg.hydra.job.num = job.num
+        cfg.hydra.job.id = cfg.hydra.job.num = folder_num
     return plan_from_config(cfg, replace(job, run_dir=str(Path(job.run_dir) / str(cfg.hydra.sweep.subdir))))

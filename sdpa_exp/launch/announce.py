@@ -11,14 +11,12 @@ from rich.console import Console
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import AUTO_BATCH
+from sdpa_exp.config.resume import typed_as
 from sdpa_exp.launch.progress import closing_line
 from sdpa_exp.runs.files import REPORT_FILE
 from sdpa_exp.runs.record import Record
 from sdpa_exp.runs.sweep import Sweep
 from sdpa_exp.tracking.tracker import Tracker
-
-COMMAND_VARIABLE = "SDPA_EXP_COMMAND"
-"""How people start sdpa_exp where it isn't `python -m sdpa_exp`: the container's way in, set by docker-compose.yml."""
 
 
 def say(console: Console, message: str) -> None:
@@ -36,11 +34,14 @@ def say_ignored_server(console: Console, plan: Plan) -> None:
 
 def say_preflight(console: Console, preflight: dict[str, Any]) -> None:
     """The frozen hardware, warnings about the data, arms that can't run, arms that are one and the same."""
+    lines: dict[str, None] = {}
     for entry in preflight["hardware"]:
         h = entry["resolved"]
-        say(console, f"hardware: {h['device']}, {h['precision']}, batch {h['batch']}, {h['num_threads']} CPU threads")
+        lines[f"hardware: {h['device']}, {h['precision']}, batch {h['batch']}, {h['num_threads']} CPU threads"] = None
         if entry["asked"]["batch"] == AUTO_BATCH:
-            say(console, f"hardware.batch={h['batch']}: {entry['reasons']['batch']}")
+            lines[f"hardware.batch={h['batch']}: {entry['reasons']['batch']}"] = None
+    for line in lines:
+        say(console, line)
     for message in preflight["warnings"]:
         say(console, f"data set: {message}")
     for entry in preflight["arms"]:
@@ -82,7 +83,7 @@ def say_unsent(console: Console, plan: Plan, folder: Path, num_unsent: int) -> N
     line = shlex.join(["task=sync", *tracking, f"sync.folder={short(folder)}"])
     what = "this run" if num_unsent == 1 and folder == plan.run_dir else f"{num_unsent} of the runs and their sweep"
     say(console, f"tracking: not all of {what} is in MLflow yet; it is complete in its folder. When MLflow answers:")
-    say(console, f"  {os.environ.get(COMMAND_VARIABLE) or 'python -m sdpa_exp'} {line}")
+    say(console, f"  {typed_as()} {line}")
 
 
 def say_where(console: Console, tracker: Tracker) -> None:

@@ -13,6 +13,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,15 @@ def describe_sweep(plans: list[Plan], sweep_dir: Path, command: str, baseline: s
         copies={plan.arm: plan.attention.copy_of for plan in plans if plan.attention.copy_of is not None},
         jobs=tuple(_job_of(plan) for plan in plans),
         order=IN_TURNS if plans else "",
+        cwd=os.getcwd(),
     )
+
+
+def with_keys(sweep: Sweep, plans: Sequence[Plan]) -> Sweep:
+    """The sweep with the digest of each job's plan, as far as its hardware is resolved before the first job."""
+    keys = [dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware)).key() for plan in plans]
+    jobs = (dataclasses.replace(job, key=key) for job, key in zip(sweep.jobs, keys, strict=True))
+    return dataclasses.replace(sweep, jobs=tuple(jobs))
 
 
 def register_job(sweep_dir: Path, plan: Plan) -> Sweep:
@@ -105,6 +114,11 @@ def ask_preflight(plans: list[Plan], sweep_dir: Path) -> dict[str, Any]:
     return {**answer, "hardware": entries}
 
 
+def lasting(preflight: dict[str, Any]) -> dict[str, Any]:
+    """The part of an answer that sweep.json keeps; the records of the runs have the rest."""
+    return {key: value for key, value in preflight.items() if key not in ("environment", "data_sets")}
+
+
 def frozen_hardware(sweep: Sweep, asked: HardwareConfig) -> HardwareConfig:
     """What `asked` was resolved to at the start of the sweep; `asked` itself where preflight did not see it.
 
@@ -148,6 +162,7 @@ def main() -> int:
 
 def _look(plans: list[Plan]) -> dict[str, Any]:
     from sdpa_exp.data.prepare import prepare
+    from sdpa_exp.runs.environment import collect_environment
     from sdpa_exp.tasks.preflight import check_arm, same_kernel
     from sdpa_exp.tasks.preflight import to_dict as check_to_dict
     from sdpa_exp.tasks.sweep_hardware import choose_for_sweep
@@ -156,11 +171,12 @@ def _look(plans: list[Plan]) -> dict[str, Any]:
     chosen = choose_for_sweep(plans)
     resolved = [dataclasses.replace(plan, hardware=each.hardware) for plan, each in zip(plans, chosen, strict=True)]
     warnings: dict[str, None] = {}
-    wanted = [(plan.dataset, plan.train.split) for plan in plans]
-    for dataset, split in {
-        json.dumps([dataclasses.asdict(data), split]): (data, split) for data, split in wanted
-    }.values():
-        warnings.update(dict.fromkeys(prepare(dataset, split=split).warnings))
+    data_sets = []
+    wanted = {json.dumps(asked := [dataclasses.asdict(p.dataset), p.train.split]): (asked, p) for p in plans}
+    for asked, plan in wanted.values():
+        prepared = prepare(plan.dataset, split=plan.train.split)
+        warnings.update(dict.fromkeys(prepared.warnings))
+        data_sets.append({"asked": asked, "digest": prepared.digest})
     checks: dict[tuple[str, str], Any] = {}
     groups: dict[str, list[Any]] = {}
     for plan in resolved:
@@ -177,6 +193,8 @@ def _look(plans: list[Plan]) -> dict[str, Any]:
             {"group_id": group, "arms": arms} for group, found in groups.items() for arms in same_kernel(found)
         ],
         "warnings": list(warnings),
+        "data_sets": data_sets,
+        "environment": collect_environment(resolved[0].hardware.device),
     }
 
 

@@ -26,11 +26,19 @@ from sdpa_exp.launch.announce import (
     say_where,
     short,
 )
-from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, frozen_hardware, refusal_of, register_job
+from sdpa_exp.launch.before_sweep import (
+    ask_preflight,
+    describe_sweep,
+    frozen_hardware,
+    lasting,
+    refusal_of,
+    register_job,
+    with_keys,
+)
 from sdpa_exp.launch.make_record import record_unstarted
-from sdpa_exp.launch.progress import RunProgress
+from sdpa_exp.launch.progress import RunProgress, closing_line
 from sdpa_exp.launch.supervise import show_end, supervise
-from sdpa_exp.runs.files import RESULT_FILE
+from sdpa_exp.runs.files import RESULT_FILE, SWEEP_FILE
 from sdpa_exp.runs.folder import own_folder
 from sdpa_exp.runs.record import Record, read_record
 from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
@@ -51,7 +59,7 @@ def run_single(plan: Plan) -> int:
     if task.in_parent:
         return task.run_in_parent(plan)
     console = Console()
-    tracker = _checked_tracker(plan)
+    tracker = checked_tracker(plan)
     say_ignored_server(console, plan)
     try:
         record = supervise(plan, tracker, RunProgress(console, plan.title))
@@ -85,7 +93,7 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
     if not plans:
         write_sweep(sweep)
         return
-    tracker = _checked_tracker(plans[0])
+    tracker = checked_tracker(plans[0])
     say_ignored_server(console, plans[0])
     say(
         console,
@@ -100,9 +108,14 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
     with_arms = [plan for plan in plans if load_task(plan).needs_arm]
     if any(plan.hardware.batch == AUTO_BATCH for plan in with_arms):
         say(console, "hardware.batch=auto: every arm trains a few steps first, to find the largest batch that all take")
+    write_sweep(sweep)  # so that a command that is interrupted from here on can be resumed
     if with_arms:
-        sweep = dataclasses.replace(sweep, preflight=ask_preflight(with_arms, sweep_dir))
-    write_sweep(sweep)
+        try:
+            sweep = dataclasses.replace(sweep, preflight=lasting(ask_preflight(with_arms, sweep_dir)))
+        except SdpaExpError:
+            (sweep_dir / SWEEP_FILE).unlink()
+            raise
+    write_sweep(with_keys(sweep, plans))
     tracker.open_sweep(sweep_dir)
     if with_arms:
         say_preflight(console, sweep.preflight)
@@ -119,6 +132,10 @@ def run_job(plan: Plan, num_objectives: int | None = None) -> float | tuple[floa
     title = f"job {plan.job.num + 1}{total}  {plan.title}"
     sweep_dir = Path(plan.job.sweep_dir or plan.run_dir.parent)
     tracker = _tracker_of(plan)
+    if _is_kept(sweep_dir, plan):
+        record = _record_of(plan.run_dir)
+        say(console, f"{title}: kept: {'no result' if record is None else closing_line(record)}")
+        return objectives(plan, record, num_objectives)
     try:
         with own_folder(plan.run_dir, key="hydra.sweep.dir"):
             _do_job(plan, sweep_dir, tracker, title)
@@ -143,7 +160,7 @@ def _do_job(plan: Plan, sweep_dir: Path, tracker: Tracker, title: str) -> None:
     console = Console()
     try:
         sweep = register_job(sweep_dir, plan)
-        plan = dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware))
+        plan = _as_decided(plan, sweep)
         sentence = refusal_of(sweep, plan)
         if sentence is None:
             supervise(plan, tracker, RunProgress(console, title))
@@ -158,6 +175,22 @@ def _do_job(plan: Plan, sweep_dir: Path, tracker: Tracker, title: str) -> None:
         say(console, f"{title}: failed: {error}")
         if not (plan.run_dir / RESULT_FILE).exists():
             record_unstarted(plan, error)
+
+
+def _as_decided(plan: Plan, sweep: Sweep) -> Plan:
+    """The plan with what was found out before the first job: its hardware, and a checkpoint to go on from."""
+    known = next(job for job in sweep.jobs if job.num == plan.job.num)
+    job = dataclasses.replace(plan.job, continue_from=known.continue_from)
+    return dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware), job=job)
+
+
+def _is_kept(sweep_dir: Path, plan: Plan) -> bool:
+    """Whether the sweep was resumed, and this run of it had finished before."""
+    try:
+        jobs = read_sweep(sweep_dir).jobs
+    except SdpaExpError:
+        return False
+    return any(job.is_kept and job.num == plan.job.num for job in jobs)
 
 
 def end_sweep(sweep_dir: Path) -> int:
@@ -187,7 +220,7 @@ def end_sweep(sweep_dir: Path) -> int:
     return exit_code
 
 
-def _checked_tracker(plan: Plan) -> Tracker:
+def checked_tracker(plan: Plan) -> Tracker:
     """The tracker, once its store has said that it takes our runs.
 
     A doctor does without: its answer must come in seconds and where the store is what's broken, while MLflow alone

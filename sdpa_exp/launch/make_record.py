@@ -8,6 +8,7 @@ from typing import Any
 
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
 from sdpa_exp.errors import RunError, SdpaExpError
+from sdpa_exp.runs.attempts import earlier_attempts
 from sdpa_exp.runs.events import EventLog, read_events
 from sdpa_exp.runs.files import TELEMETRY_FILE
 from sdpa_exp.runs.record import Record, Status, write_record
@@ -33,6 +34,7 @@ def record_of(plan: Plan, *, status: Status, started_at: str, **values: Any) -> 
         copy_of=plan.attention.copy_of,
         started_at=started_at,
         ended_at=now(),
+        attempts=earlier_attempts(plan.run_dir),
         **values,
     )
 

@@ -19,6 +19,7 @@ from sdpa_exp.launch.process import (
     switch_off_trackers,
 )
 from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.folder import hold_as_worker
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.runs.record import Record, Status, write_record
 
@@ -32,6 +33,12 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     plan = read_plan(Path(sys.argv[1]))
     end_in_order()
+    held = hold_as_worker(plan.run_dir)
+    with held:
+        return _work(plan, started_perf_s, started_at)
+
+
+def _work(plan: Plan, started_perf_s: float, started_at: str) -> int:
     prepare_environment(plan)
     event_log = EventLog(plan.run_dir)
     outcome = Outcome()

@@ -1,7 +1,8 @@
-"""What a run ran on: versions, device, driver, and the state of the code. Called in the worker, which has torch."""
+"""What a run ran on: versions, device, driver, and the state of the code."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -24,11 +25,16 @@ PACKAGES = (
 
 
 def collect_environment(device: str = "cuda") -> dict[str, Any]:
-    """Versions, machine and code, as plain values; what can't be found out is None.
+    """Versions, machine and code, as plain values; what can't be found out is None. For the worker, which has torch.
 
     Args:
         device: torch's name of the GPU that is used; where it names none, the facts are of the first GPU, if any.
     """
+    return {**software_and_host(), **_torch_facts(device)}
+
+
+def software_and_host() -> dict[str, Any]:
+    """The part of the environment that can be known without torch."""
     import sdpa_exp
 
     code = Path(sdpa_exp.__file__).parent
@@ -41,7 +47,7 @@ def collect_environment(device: str = "cuda") -> dict[str, Any]:
         "versions": {name: _version(_HEADLESS.get(name, name)) or _version(name) for name in PACKAGES},
         "locations": {"sdpa_exp": str(code), "python": sys.executable},
         "git": git_state(code),
-        **_torch_facts(device),
+        "code": _code_digest(code),
     }
 
 
@@ -54,6 +60,14 @@ def git_state(folder: Path) -> dict[str, Any]:
     status = _git(folder, "status", "--porcelain", "--untracked-files=no") if commit else None
     commit = commit or os.environ.get("SDPA_EXP_COMMIT") or None
     return {"commit": commit, "dirty": None if status is None else bool(status)}
+
+
+def _code_digest(package: Path) -> str:
+    """SHA-256 over names and bytes of the package's Python files, shortened to 16 hex digits."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

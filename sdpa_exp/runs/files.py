@@ -38,6 +38,11 @@ TRACKING_FILE = "tracking.json"
 OWNER_LOCK_FILE = ".owner.lock"  # held by the process that runs the run or sweep
 TRACKING_LOCK_FILE = ".tracking.lock"  # held by the process that sends the folder to a store
 
+# Of a run that was started more than once.
+WORKER_LOCK_FILE = ".worker.lock"  # held by the run's worker, which may outlive the process that started it
+ATTEMPTS_FOLDER = "attempts"  # attempts/1, attempts/2, ...: what earlier attempts left
+ATTEMPT_FILE = "attempt.json"  # in each of these: how it ended, and why the run was started again
+
 
 def ultralytics_folder(run_dir: Path) -> Path:
     """Where Ultralytics writes a training's own files."""
@@ -47,6 +52,11 @@ def ultralytics_folder(run_dir: Path) -> Path:
 def results_csv(run_dir: Path) -> Path:
     """Ultralytics' curves of a training."""
     return ultralytics_folder(run_dir) / "results.csv"
+
+
+def last_checkpoint(run_dir: Path) -> Path:
+    """Ultralytics' checkpoint of the last epoch, to go on from."""
+    return ultralytics_folder(run_dir) / "weights" / "last.pt"
 
 
 def best_checkpoint(run_dir: Path) -> Path:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from sdpa_exp.errors import RunError
-from sdpa_exp.runs.files import COMPARISON_FILE, EVENTS_FILE, OWNER_LOCK_FILE, PLAN_FILE, RESULT_FILE, SWEEP_FILE
+from sdpa_exp.runs.files import (
+    COMPARISON_FILE,
+    EVENTS_FILE,
+    OWNER_LOCK_FILE,
+    PLAN_FILE,
+    RESULT_FILE,
+    SWEEP_FILE,
+    WORKER_LOCK_FILE,
+)
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -31,7 +39,9 @@ def make_folder(wanted: Path) -> Path:
     raise AssertionError("the numbers never end")
 
 
-def own_folder(folder: Path, *, key: str = "hydra.run.dir", overwrite: bool = False) -> AbstractContextManager[object]:
+def own_folder(
+    folder: Path, *, key: str = "hydra.run.dir", overwrite: bool = False, resumes: bool = False
+) -> AbstractContextManager[object]:
     """Make a folder ours for one new run or sweep, until the context that is returned ends or this process does.
 
     The process that owns a folder may ask again. A folder that is refused is left as it is.
@@ -40,15 +50,16 @@ def own_folder(folder: Path, *, key: str = "hydra.run.dir", overwrite: bool = Fa
         folder: made where it is missing.
         key: what names the folder on the command line, for the sentences.
         overwrite: move what the folder holds aside, to `<name>_old`.
+        resumes: take the folder with what it holds.
 
     Raises:
         RunError: another process is at work in the folder, or it holds a run, a sweep or a comparison.
     """
-    if is_used(folder) and not overwrite and not is_owned(folder):
+    if is_used(folder) and not (overwrite or resumes) and not is_owned(folder):
         raise _used(folder, key)
     folder.mkdir(parents=True, exist_ok=True)
     owned = _lock(folder)
-    if is_used(folder):
+    if is_used(folder) and not resumes:
         if not overwrite:
             owned.lock.release()
             raise _used(folder, key)
@@ -67,7 +78,52 @@ def is_used(folder: Path) -> bool:
 
 def is_owned(folder: Path) -> bool:
     """Whether a process, this one too, is at work in the folder."""
-    path = folder / OWNER_LOCK_FILE
+    return _is_held(folder / OWNER_LOCK_FILE)
+
+
+def is_at_work(folder: Path) -> bool:
+    """Whether a process owns the folder, or a run's worker is still there that outlived its own.
+
+    The system takes a lock from a process that has ended, however it did and also by a restart of the machine.
+    """
+    return is_owned(folder) or _is_held(folder / WORKER_LOCK_FILE)
+
+
+def hold_as_worker(run_dir: Path) -> AbstractContextManager[object]:
+    """Say that this process is the run's worker, until the context or the process ends.
+
+    Raises:
+        RunError: another process is.
+    """
+    try:
+        return FileLock(run_dir / WORKER_LOCK_FILE).acquire(timeout=0)
+    except Timeout as error:
+        raise _worker_lives(run_dir) from error
+
+
+def wait_for_worker(run_dir: Path, timeout_s: float) -> None:
+    """Wait until the worker of an earlier attempt has ended, which it does once it sees that its parent is gone.
+
+    Raises:
+        RunError: it has not within the time.
+    """
+    if not (run_dir / WORKER_LOCK_FILE).exists():
+        return
+    try:
+        with FileLock(run_dir / WORKER_LOCK_FILE, timeout=timeout_s):
+            return
+    except Timeout as error:
+        raise _worker_lives(run_dir) from error
+
+
+def _worker_lives(run_dir: Path) -> RunError:
+    return RunError(
+        f"the process of an earlier attempt is still at work in {run_dir}: expected it to end once the process that "
+        f"started it was gone. End it (sdpa_exp.launch.worker in the list of processes), then repeat the line."
+    )
+
+
+def _is_held(path: Path) -> bool:
     if not path.exists():
         return False
     try:
@@ -96,6 +152,7 @@ def _used(folder: Path, key: str) -> RunError:
     return RunError(
         f"{folder} already holds a {what}: expected a new or an empty folder. Choose another one with {key}=..., or "
         f"move the old {what} aside with run.overwrite=true."
+        + ("" if what == "comparison" else f" resume={folder} completes what was interrupted there.")
     )
 
 

@@ -38,6 +38,8 @@ class Record:
         settings_changed: Ultralytics argument -> [planned, executed], where the two differ.
         warnings: [{"code", "message"}].
         telemetry: summary of telemetry.jsonl, added by the parent, as are the metrics of energy and cost.
+        attempts: how earlier attempts at this run ended and why it was started again, oldest first; see attempts.py.
+        continued_from_epoch: the epoch of last.pt that it went on from (resume_mode=continue); None from scratch.
         prices: {"currency", "price_per_gpu_hour", "price_per_kwh"}, for the metric cost; None where it is None.
     """
 
@@ -64,6 +66,8 @@ class Record:
     warnings: list[dict[str, str]] = field(default_factory=list)
     telemetry: dict[str, Any] | None = None
     prices: dict[str, Any] | None = None
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    continued_from_epoch: int | None = None
 
 
 def write_record(run_dir: Path, record: Record) -> Path:

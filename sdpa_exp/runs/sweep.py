@@ -20,13 +20,25 @@ IN_TURNS = "arms turn round at every other seed"  # config/turns.py
 
 @dataclass(frozen=True, kw_only=True)
 class SweepJob:
-    """One run of a sweep: its folder, which may not be made yet, and what is known of it beforehand."""
+    """One run of a sweep: its folder, which may not be made yet, and what is known of it beforehand.
+
+    Attributes:
+        num: its place in the command that ran last, from 0.
+        key: the digest of its plan, by which a resumed sweep knows it again; None in older sweeps.
+        added: 0 for a job that was there at first; n where the n-th entry of `Sweep.resumed` (from 1) added it.
+        is_kept: it had finished before the sweep was resumed the last time, and is not run again.
+        continue_from: a checkpoint below its folder to go on from (resume_mode=continue).
+    """
 
     num: int
     run_dir: Path
     arm: str
     seed: int | None
     title: str
+    key: str | None = None
+    added: int = 0
+    is_kept: bool = False
+    continue_from: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +51,10 @@ class Sweep:
         copies: A/A copy -> the arm that it repeats.
         order: how the jobs were put in order, in words; empty where the sweeper chose as it went.
         preflight: what launch/before_sweep.py found out before the first job; empty where it was not asked.
+        cwd: the folder that the command was typed in.
+        resumed: one entry for each time that the sweep was resumed, oldest first; see launch/resume.py. An entry with
+            `num_added` above 0 extended it: with `arms_added` and `seeds_added`, after `num_finished` runs, and after
+            somebody could have read a comparison of those where `was_compared`.
     """
 
     folder: Path
@@ -51,6 +67,13 @@ class Sweep:
     jobs: tuple[SweepJob, ...] = ()
     preflight: dict[str, Any] = field(default_factory=dict)
     order: str = ""
+    cwd: str = ""
+    resumed: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def extensions(self) -> tuple[dict[str, Any], ...]:
+        """The entries of `resumed` that added jobs."""
+        return tuple(entry for entry in self.resumed if entry["num_added"])
 
 
 def write_sweep(sweep: Sweep) -> None:
@@ -93,6 +116,8 @@ def read_sweep(folder: Path) -> Sweep:
         jobs=tuple(_job(folder, job) for job in content.get("jobs") or ()),
         preflight=content.get("preflight") or {},
         order=content.get("order") or "",
+        cwd=content.get("cwd") or "",
+        resumed=tuple(content.get("resumed") or ()),
     )
 
 
@@ -108,4 +133,8 @@ def _job(folder: Path, job: dict[str, Any]) -> SweepJob:
         arm=arm,
         seed=seed,
         title=str(job.get("title") or f"{arm} seed {seed}"),
+        key=job.get("key"),
+        added=int(job.get("added") or 0),
+        is_kept=bool(job.get("is_kept")),
+        continue_from=job.get("continue_from"),
     )

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import psutil
-
-from sdpa_exp.runs.events import read_events
 from sdpa_exp.runs.files import EVENTS_FILE, RESULT_FILE, TELEMETRY_FILE, TRACKING_FILE
+from sdpa_exp.runs.folder import is_at_work
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-# A process with the event log's pid that was born later than this after the event log's first line is another one.
-_START_SLACK_S = 5.0
 
 
 def is_abandoned(run_dir: Path) -> bool:
@@ -27,26 +22,10 @@ def is_abandoned(run_dir: Path) -> bool:
         return False
     path = run_dir / TRACKING_FILE
     stores = json.loads(path.read_text(encoding="utf-8"))["stores"].values() if path.exists() else ()
-    if any(store["host"] != socket.gethostname() for store in stores):
-        return False
-    started = [event for event in read_events(run_dir) if event["event"] == "run_started"]
-    return not started or not _is_alive(started[-1])
+    return all(store["host"] == socket.gethostname() for store in stores) and not is_at_work(run_dir)
 
 
 def last_sign_unix_ms(run_dir: Path) -> int:
     """When the run last wrote to its event log or telemetry; else when its folder changed."""
     paths = [path for path in (run_dir / EVENTS_FILE, run_dir / TELEMETRY_FILE) if path.exists()] or [run_dir]
     return round(max(path.stat().st_mtime for path in paths) * 1000)
-
-
-def _is_alive(started: dict[str, Any]) -> bool:
-    try:
-        process = psutil.Process(int(started["pid"]))
-        return bool(
-            process.status() != psutil.STATUS_ZOMBIE
-            and process.create_time() <= started["time_unix_s"] + _START_SLACK_S
-        )
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True

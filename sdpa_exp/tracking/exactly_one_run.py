@@ -63,5 +63,5 @@ def _remove_strays(store: MlflowStore, experiment_id: str, key: str, progress: P
 def _forget(progress: Progress) -> None:
     progress.run_id, progress.page, progress.has_params = None, None, False
     progress.events_offset = progress.samples_offset = progress.num_samples = progress.num_creations = 0
-    progress.artifacts = {}
+    progress.artifacts, progress.is_superseded = {}, False
     progress.result = progress.status = None

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from sdpa_exp.errors import ComparisonError, ConfigError, TrackingError
 from sdpa_exp.runs.files import (
+    ATTEMPT_FILE,
     EVENTS_FILE,
     PLAN_FILE,
     RESULT_FILE,
@@ -68,8 +69,10 @@ class MlflowTracker:
         else:
             check_database(self._location.database)
 
-    def open_sweep(self, sweep_dir: Path) -> None:
-        """Let the thread create the parent run."""
+    def open_sweep(self, sweep_dir: Path, *, again: bool = False) -> None:
+        """Let the thread create the parent run, or open it again."""
+        if again:
+            SweepSender(sweep_dir, store=self._store, experiment=self._experiment).reopen()
         with self._sweeps_mutex:
             self._sweeps[sweep_dir] = None
         self._follower.call()
@@ -90,7 +93,7 @@ class MlflowTracker:
         sender.want_status(status, ended_unix_ms)
         deadline_s = time.monotonic() + self._timeout_s
         known = dict.fromkeys((*(job.run_dir for job in read_sweep(sweep_dir).jobs), *self._follower.ended()))
-        run_dirs = [run_dir for run_dir in known if (run_dir / RESULT_FILE).exists()]
+        run_dirs = [each for each in known if any((each / name).exists() for name in (RESULT_FILE, ATTEMPT_FILE))]
         for run_dir in run_dirs:
             if not self._has_all(run_dir):
                 self._follower.follow(run_dir)
@@ -169,7 +172,7 @@ class MlflowTracker:
         for sweep_dir, status in waiting.items():
             sender = SweepSender(sweep_dir, store=self._store, experiment=self._experiment)
             if status is None:
-                sender.ensure()
+                sender.announce()
             else:
                 sender.close(cast("Status", status), self._closed_at_ms[sweep_dir])
             num += 1

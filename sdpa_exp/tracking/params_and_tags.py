@@ -22,6 +22,8 @@ KEY_TAG = "sdpa_exp.key"
 STRAY_TAG = "sdpa_exp.stray"  # instead of the key, on a run that belongs to no folder
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
+NAME_TAG = "mlflow.runName"
+SUPERSEDED_TAG = "sdpa_exp.attempt"  # on the run of an attempt after which another came: it is not compared
 _SOURCE = {"mlflow.source.name": "sdpa_exp", "mlflow.source.type": "LOCAL"}
 
 
@@ -62,6 +64,7 @@ def plan_tags(plan: Plan) -> dict[str, str]:
             "command": plan.job.command,
             "job": f"{plan.job.num + 1}/{plan.job.num_jobs}",
             "run_dir": plan.job.run_dir,
+            "continued_from": plan.job.continue_from,
         }
     )
 
@@ -116,6 +119,7 @@ def record_tags(record: Record) -> dict[str, str]:
             "reason": record.reason,
             "error": record.error,
             "settings_changed": changed,
+            "attempts": len(record.attempts) + 1 if record.attempts else None,
             "warnings": "; ".join(f"{w.get('code')}: {w.get('message')}" for w in record.warnings),
             **{f"digest.{name}": digest for name, digest in record.digests.items()},
         }

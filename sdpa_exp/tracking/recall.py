@@ -24,7 +24,7 @@ from sdpa_exp.runs.record import Record, write_record
 from sdpa_exp.tracking.location import locate
 from sdpa_exp.tracking.mlflow_check import check_database
 from sdpa_exp.tracking.mlflow_store import MlflowStore
-from sdpa_exp.tracking.params_and_tags import KEY_TAG, PARENT_TAG
+from sdpa_exp.tracking.params_and_tags import KEY_TAG, PARENT_TAG, SUPERSEDED_TAG
 from sdpa_exp.tracking.points import metric_name
 
 if TYPE_CHECKING:
@@ -136,9 +136,10 @@ def _search(store: MlflowStore, experiment_id: str, condition: str) -> Iterator[
 
 
 def _is_ours(run: Any) -> bool:
-    """Whether sdpa_exp trained it; verify, doctor and the like share the experiment and compare no arms."""
+    """Whether sdpa_exp trained it to its end; verify, doctor and the like share the experiment and compare no arms."""
     is_training = run.data.params.get("task", "train") == "train"
-    return KEY_TAG in run.data.tags and _RUN_DIR_TAG in run.data.tags and is_training
+    tags = run.data.tags
+    return KEY_TAG in tags and _RUN_DIR_TAG in tags and SUPERSEDED_TAG not in tags and is_training
 
 
 def _folder_of(store: MlflowStore, run: Any, into: Path) -> Path:

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.config.plan import Plan, read_plan
-from sdpa_exp.runs.files import EVENTS_FILE, PLAN_FILE, RESULT_FILE, TELEMETRY_FILE
+from sdpa_exp.runs.files import ATTEMPT_FILE, EVENTS_FILE, PLAN_FILE, RESULT_FILE, TELEMETRY_FILE, read_json
 from sdpa_exp.runs.json_lines import Line, read_lines
 from sdpa_exp.runs.record import Record, read_record
 from sdpa_exp.tracking.abandoned import last_sign_unix_ms
@@ -15,9 +15,12 @@ from sdpa_exp.tracking.exactly_one_run import ensure_run
 from sdpa_exp.tracking.mlflow_store import MAX_METRICS, MlflowStore
 from sdpa_exp.tracking.note import run_note
 from sdpa_exp.tracking.params_and_tags import (
+    NAME_TAG,
     NOTE_TAG,
     PARENT_TAG,
+    SUPERSEDED_TAG,
     attestation_tags,
+    clean,
     environment_tags,
     plan_params,
     plan_tags,
@@ -75,6 +78,7 @@ class RunSender:
             num += self._send_samples(is_worth_it=has_ended or num_events > 0)
         if not has_ended:
             return num
+        num += self._send_superseded(plan)
         return num + (self._send_result(plan) if (self._run_dir / RESULT_FILE).exists() else self._end_without_result())
 
     def _end_without_result(self) -> int:
@@ -216,11 +220,25 @@ class RunSender:
                 num += 1
         return num
 
+    def _send_superseded(self, plan: Plan) -> int:
+        """Tell an attempt after which another came from the run that counts, and why there was another."""
+        attempt, progress = read_json(self._run_dir / ATTEMPT_FILE), self._progress
+        if attempt is None or progress.is_superseded or progress.run_id is None:
+            return 0
+        why = f"attempt {attempt['num']}, run again: {attempt['repeated_because']}"
+        tags = clean({SUPERSEDED_TAG: why, NAME_TAG: f"{plan.title} (attempt {attempt['num']})"})
+        num = self._store.log(progress.run_id, tags=tags)
+        progress.is_superseded = True
+        self._file.write(progress)
+        return num
+
 
 def is_all_sent(run_dir: Path, *, store_uri: str, with_checkpoint: bool) -> bool:
     """Whether a store has all of a run that has ended, as far as the folder knows; asks nobody."""
     progress = ProgressFile(run_dir, store_uri).look()
     artifacts = run_artifacts(run_dir, with_checkpoint=with_checkpoint)
+    if not (run_dir / RESULT_FILE).exists():
+        return progress.status is not None
     return progress.result == _digest(run_dir) and all(
         progress.artifacts.get(artifact.name) == artifact.version() for artifact in artifacts
     )

@@ -14,13 +14,16 @@ from sdpa_exp.runs.sweep import Sweep, read_sweep
 from sdpa_exp.tracking.artifacts import sweep_artifacts
 from sdpa_exp.tracking.exactly_one_run import ensure_run
 from sdpa_exp.tracking.note import sweep_note, sweep_title
-from sdpa_exp.tracking.params_and_tags import NOTE_TAG, clean, sweep_tags
+from sdpa_exp.tracking.params_and_tags import NAME_TAG, NOTE_TAG, clean, sweep_tags
 from sdpa_exp.tracking.points import headline_points
 from sdpa_exp.tracking.tracking_file import ProgressFile
 
 if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan
     from sdpa_exp.tracking.mlflow_store import MlflowStore, Status
+
+
+_AGAIN = "RUNNING"  # wanted of a sweep that goes on, until the store has it
 
 
 class SweepSender:
@@ -62,6 +65,30 @@ class SweepSender:
             assert progress.run_id is not None
             return progress.run_id
 
+    def announce(self) -> None:
+        """Create the parent run; one of a sweep that goes on is running again, with what sweep.json says now.
+
+        Raises:
+            TrackingError: the store didn't answer or refused.
+        """
+        run_id = self.ensure()
+        with FileLock(self._dir / TRACKING_LOCK_FILE):
+            _, progress = self._file.read()
+            if progress.wanted_status == _AGAIN:
+                sweep = self._sweep()
+                tags = {**sweep_tags(sweep), NOTE_TAG: sweep_note(sweep, None), NAME_TAG: sweep_title(sweep)}
+                self._store.log(run_id, tags=tags)
+                self._store.set_status(run_id, "RUNNING")
+                progress.wanted_status = None
+                self._file.write(progress)
+
+    def reopen(self) -> None:
+        """Record that the sweep goes on; asks nobody."""
+        with FileLock(self._dir / TRACKING_LOCK_FILE):
+            _, progress = self._file.read()
+            progress.wanted_status, progress.ended_unix_ms, progress.status = _AGAIN, None, None
+            self._file.write(progress)
+
     def close(self, status: Status, end_unix_ms: int) -> int:
         """Send the comparison and its report, and end the parent; returns the number of requests."""
         run_id = self.ensure()
@@ -100,7 +127,7 @@ class SweepSender:
     def wanted(self) -> tuple[str | None, int | None]:
         """How and when the sweep ended, if its process lived to say so."""
         progress = self._file.look()
-        return progress.wanted_status, progress.ended_unix_ms
+        return None if progress.wanted_status == _AGAIN else progress.wanted_status, progress.ended_unix_ms
 
     def _answer_tags(self) -> dict[str, str]:
         comparison, headline = (read_json(self._dir / name) or {} for name in (COMPARISON_FILE, HEADLINE_FILE))

@@ -27,8 +27,8 @@ class Tracker(Protocol):
         """
         ...
 
-    def open_sweep(self, sweep_dir: Path) -> None:
-        """Announce a sweep; `sweep.json` is in its folder. Returns at once."""
+    def open_sweep(self, sweep_dir: Path, *, again: bool = False) -> None:
+        """Announce a sweep, or one that goes on; `sweep.json` is in its folder. Returns at once."""
         ...
 
     def follow(self, run_dir: Path) -> None:
@@ -84,7 +84,7 @@ class NoTracker:
     def check(self) -> None:
         """There is no store to ask."""
 
-    def open_sweep(self, sweep_dir: Path) -> None:
+    def open_sweep(self, sweep_dir: Path, *, again: bool = False) -> None:
         """Nothing to announce."""
 
     def follow(self, run_dir: Path) -> None:

@@ -35,6 +35,7 @@ class Progress:
         artifacts: artifact path -> size and modification time of the file that is there.
         result: digest of the result that is there.
         status: the final status that is there.
+        is_superseded: the store knows that the run was started again, and that this is an earlier attempt.
         wanted_status: of a sweep: the status it closed with.
         ended_unix_ms: of a sweep: when it closed.
         host: where the folder was followed last.
@@ -50,6 +51,7 @@ class Progress:
     artifacts: dict[str, str] = field(default_factory=dict)
     result: str | None = None
     status: str | None = None
+    is_superseded: bool = False
     wanted_status: str | None = None
     ended_unix_ms: int | None = None
     host: str = field(default_factory=socket.gethostname)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.findings.finding import Finding, listed
 from sdpa_exp.compare.load.groups import GroupRuns, differing_settings, usable
-from sdpa_exp.compare.load.ours import flatten
 from sdpa_exp.compare.load.run import UNKNOWN_GROUP, Run
+from sdpa_exp.config.plan import flatten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -113,17 +113,6 @@ def read_plan_if_any(folder: Path) -> Plan | None:
         return None
 
 
-def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}."""
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, dict):
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
 def _refusals(preflight: dict[str, Any]) -> dict[str, str]:
     """Arm -> why the check before the sweep said that it can't run."""
     arms = [arm for arm in preflight.get("arms") or [] if isinstance(arm, dict) and arm.get("reasons")]

@@ -7,8 +7,9 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.compare.load.ours import flatten, read_plan_if_any
+from sdpa_exp.compare.load.ours import read_plan_if_any
 from sdpa_exp.compare.load.run import UNKNOWN_GROUP, Run
+from sdpa_exp.config.plan import flatten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,8 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.compare.load.ours import flatten
 from sdpa_exp.compare.report.table import TextTable, words_table
+from sdpa_exp.config.plan import flatten
 from sdpa_exp.runs.files import ATTESTATION_FILE
 
 if TYPE_CHECKING:
