@@ -18,7 +18,8 @@ from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.runs.events import EventTail
 from sdpa_exp.runs.files import LOG_FILE, RESULT_FILE
 from sdpa_exp.runs.folder import own_folder
-from sdpa_exp.runs.record import Record, read_record, write_record
+from sdpa_exp.runs.record import Record, Status, read_record, write_record
+from sdpa_exp.tasks.limits import num_oom_kills
 from sdpa_exp.telemetry.run_telemetry import RunTelemetry
 from sdpa_exp.tracking.mlflow_environment import without_credentials
 from sdpa_exp.tracking.tracker import Tracker
@@ -57,6 +58,7 @@ def show_end(plan: Plan, tracker: Tracker) -> bool:
 
 def _watch(plan: Plan, progress: RunProgress) -> Record:
     started_at = now()
+    oom_kills = num_oom_kills()
     with (plan.run_dir / LOG_FILE).open("ab") as log:
         worker = subprocess.Popen(
             [sys.executable, "-m", "sdpa_exp.launch.worker", str(plan.run_dir)],
@@ -80,7 +82,12 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
         _end(worker, number)
     _show(tail, plan, telemetry, progress)
     telemetry.stop()
-    record = _completed(plan, worker.returncode, interrupted=interrupted, started_at=started_at)
+    record = _completed(
+        plan,
+        status="KILLED" if interrupted is not None or worker.returncode < 0 else "FAILED",
+        how=_how_it_ended(worker.returncode, interrupted, oom_kills),
+        started_at=started_at,
+    )
     progress.finish(record)
     if interrupted is not None:
         raise interrupted
@@ -102,41 +109,51 @@ def _show(tail: EventTail, plan: Plan, telemetry: RunTelemetry, progress: RunPro
 
 
 def _end(worker: subprocess.Popen[bytes], number: int) -> None:
+    """Let the worker end in order; at once, where it takes too long or the user asks a second time."""
     worker.send_signal(number)
     try:
         worker.wait(timeout=_GRACE_S)
-    except subprocess.TimeoutExpired:
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
         worker.kill()
         worker.wait()
 
 
-def _completed(plan: Plan, returncode: int, *, interrupted: KeyboardInterrupt | None, started_at: str) -> Record:
+def _completed(plan: Plan, *, status: Status, how: str, started_at: str) -> Record:
     """The worker's record with what telemetry adds; ours, where the worker died without one."""
     if (plan.run_dir / RESULT_FILE).exists():
         record = read_record(plan.run_dir)
     else:
-        record = _record_of_dead_worker(plan, returncode, interrupted=interrupted, started_at=started_at)
+        record = record_of(
+            read_plan(plan.run_dir),
+            status=status,
+            started_at=started_at,
+            reason=f"{how} Its log: {plan.run_dir / LOG_FILE}",
+            error=RunError.__name__,
+            exit_code=RunError.exit_code,
+        )
     record = with_telemetry(plan, record)
     write_record(plan.run_dir, record)
     return record
 
 
-def _record_of_dead_worker(
-    plan: Plan, returncode: int, *, interrupted: KeyboardInterrupt | None, started_at: str
-) -> Record:
-    plan = read_plan(plan.run_dir)
+def _how_it_ended(returncode: int, interrupted: KeyboardInterrupt | None, oom_kills: int | None) -> str:
+    """Why a worker left no result, as a sentence.
+
+    Args:
+        returncode: of its process; negative for a signal.
+        interrupted: what asked it to end, if something did.
+        oom_kills: the count of the kernel's kills for want of memory when it was started; None where there is none.
+    """
     if interrupted is not None:
         words = signal_words(signal_of(interrupted))
-        reason = f"the run was ended by {words}, and its process did not come to write a result."
-    else:
-        how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
-        hint = " (often the system ran out of memory: see dmesg)" if returncode == -signal.SIGKILL else ""
-        reason = f"the worker process ended by {how}{hint} without a result. Its log: {plan.run_dir / LOG_FILE}"
-    return record_of(
-        plan,
-        status="KILLED" if interrupted is not None or returncode < 0 else "FAILED",
-        started_at=started_at,
-        reason=reason,
-        error=RunError.__name__,
-        exit_code=RunError.exit_code,
-    )
+        return f"the run was ended by {words}, and its process did not come to write a result."
+    how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
+    if returncode == -signal.SIGKILL:
+        now_killed = num_oom_kills()
+        if oom_kills is None or now_killed is None:
+            how += " (often the system ran out of memory: see dmesg)"
+        elif now_killed > oom_kills:
+            how += " from the kernel, which was out of memory (its count of such kills in this control group has risen)"
+        else:
+            how += " from another process (the kernel has not killed for want of memory in this control group)"
+    return f"the worker process ended by {how} without a result."

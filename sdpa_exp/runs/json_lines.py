@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -23,19 +25,26 @@ class LineWriter:
     """Appends lines. Each is with the system when `write` returns; with `sync` it is on the disk."""
 
     def __init__(self, path: Path, *, sync: bool) -> None:
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("ab", buffering=0)  # a buffer would try what a full disk refused again, at any time
         self._sync = sync
 
     def write(self, content: dict[str, Any]) -> None:
-        """Append one line.
+        """Append one line, or nothing.
 
         Raises:
-            OSError: the disk is full or gone; the lines before stay readable.
+            OSError: the disk is full or gone; the lines before stay readable, and those after, once there is room.
         """
-        self._file.write(json.dumps(content, allow_nan=True) + "\n")
-        self._file.flush()
-        if self._sync:
-            os.fsync(self._file.fileno())
+        line = json.dumps(content, allow_nan=True).encode() + b"\n"
+        end = os.fstat(self._file.fileno()).st_size
+        try:
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file.name)
+            if self._sync:
+                os.fsync(self._file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(end)
+            raise
 
     def close(self) -> None:
         """Close the file; further writes are an error."""

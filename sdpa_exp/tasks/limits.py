@@ -49,6 +49,15 @@ def free_memory_bytes(*, root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
     return min(left)
 
 
+def num_oom_kills(*, root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int | None:
+    """How many processes of our control group the kernel has ended for want of memory; None if it can't say."""
+    for folder in _folders("memory", root, own):
+        for name in ("memory.events", "memory.oom_control"):  # v2 and v1
+            if "oom_kill" in _text(folder / name).split():
+                return _statistic(folder / name, "oom_kill")
+    return None
+
+
 def _folders(controller: str, root: Path, own: Path) -> Iterator[Path]:
     """The folders of this process's control group and of all that it is in; a container may see the last one alone."""
     for line in _text(own).splitlines():
