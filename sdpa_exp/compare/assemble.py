@@ -12,7 +12,8 @@ from sdpa_exp.compare.findings.caveats import with_caveats
 from sdpa_exp.compare.findings.control import shifted
 from sdpa_exp.compare.findings.find import find
 from sdpa_exp.compare.findings.finding import Finding, by_severity, listed
-from sdpa_exp.compare.load.groups import GroupRuns, into_groups, pair_metric, usable
+from sdpa_exp.compare.findings.restarts import runs_made_good, sweep_extended
+from sdpa_exp.compare.load.groups import GroupRuns, into_groups, pair_metric, usable, without_made_good
 from sdpa_exp.compare.load.run import RATIOS
 from sdpa_exp.compare.load.settings import in_one_place, with_settings
 from sdpa_exp.compare.noise_floor import control_of, controlled_test, noise_floors, with_control
@@ -40,13 +41,14 @@ def assemble(
     command: str = "",
     preflight: Mapping[str, Any] | None = None,
     planned_arms: Sequence[str] = (),
+    extensions: Sequence[Mapping[str, Any]] = (),
 ) -> Comparison:
     """Compare runs.
 
     Raises:
         ComparisonError: `baseline` is neither planned nor among the arms.
     """
-    runs = in_one_place(with_settings(runs))
+    runs, made_good = without_made_good(in_one_place(with_settings(runs)))
     copies = {run.arm for run in runs if run.copy_of is not None}
     arms = [arm for arm in dict.fromkeys([*planned_arms, *(run.arm for run in runs)]) if arm not in copies]
     baseline = choose_baseline(baseline, arms)
@@ -58,7 +60,8 @@ def assemble(
     ]
     compared = tuple(_compare_group(group, baseline, asked, alpha) for group in groups)
     shifts = [finding for group in compared for finding in shifted(group.noise_floors, alpha, group.group_id)]
-    findings = (*swaps, *warned, *find(groups, baseline, alpha), *shifts)
+    restarted = (*sweep_extended(extensions), *runs_made_good(made_good))
+    findings = (*swaps, *warned, *restarted, *find(groups, baseline, alpha), *shifts)
     compared = tuple(with_caveats(group, findings) for group in compared)
     return Comparison(
         name=name,

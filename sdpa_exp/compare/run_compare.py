@@ -50,6 +50,7 @@ def read_and_compare(sweep_dir: Path) -> Comparison:
         command=sweep.command,
         preflight=sweep.preflight,
         planned_arms=sweep.arms,
+        extensions=sweep.extensions,
     )
 
 
@@ -75,6 +76,7 @@ def compare_runs(
         questions=from_config(config),
         alpha=config.alpha,
         baseline=baseline,
+        extensions=[extension for sweep in sweeps for extension in sweep.extensions],
     )
     return write_views(comparison)
 

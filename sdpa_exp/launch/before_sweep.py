@@ -55,9 +55,12 @@ def describe_sweep(plans: list[Plan], sweep_dir: Path, command: str, baseline: s
 
 def with_keys(sweep: Sweep, plans: Sequence[Plan]) -> Sweep:
     """The sweep with the digest of each job's plan, as far as its hardware is resolved before the first job."""
-    keys = [dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware)).key() for plan in plans]
-    jobs = (dataclasses.replace(job, key=key) for job, key in zip(sweep.jobs, keys, strict=True))
-    return dataclasses.replace(sweep, jobs=tuple(jobs))
+    frozen = [dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware)) for plan in plans]
+    jobs = tuple(
+        dataclasses.replace(job, key=plan.key(), group_id=plan.group_id() if plan.hardware.batch else None)
+        for job, plan in zip(sweep.jobs, frozen, strict=True)
+    )
+    return dataclasses.replace(sweep, jobs=jobs)
 
 
 def register_job(sweep_dir: Path, plan: Plan) -> Sweep:

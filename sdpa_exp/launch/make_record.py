@@ -66,6 +66,10 @@ def with_telemetry(plan: Plan, record: Record) -> Record:
     energy, why_no_energy = energy_metrics(plan, record, summary, num_epochs)
     cost, why_no_cost = cost_metric(plan, record, summary)
     hardware = plan.hardware
+    if record.continued_from_epoch is not None:
+        why = record.unmeasured["train_s"]
+        energy, cost = dict.fromkeys(energy), dict.fromkeys(cost)
+        why_no_energy, why_no_cost = dict.fromkeys(energy, why), dict.fromkeys(cost, why)
     prices = {
         "currency": hardware.currency,
         "price_per_gpu_hour": hardware.price_per_gpu_hour,

@@ -79,11 +79,16 @@ def why_unfinished(run_dir: Path) -> str | None:
 def whole_checkpoint(attempt: Path) -> Path | None:
     """last.pt of an attempt; None where it is missing or was being written when the attempt ended."""
     path = last_checkpoint(attempt)
+    return path if is_whole_checkpoint(path) else None
+
+
+def is_whole_checkpoint(path: Path) -> bool:
+    """Whether a checkpoint is there to its end: Ultralytics writes it in place, and a kill may cut it off."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return path if archive.testzip() is None else None
+            return archive.testzip() is None
     except (OSError, zipfile.BadZipFile):
-        return None
+        return False
 
 
 def _describe(run_dir: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ class Outcome:
     digests: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     settings_changed: dict[str, list[Any]] = field(default_factory=dict)
+    continued_from_epoch: int | None = None
     warnings: list[dict[str, str]] = field(default_factory=list)
 
     def warn(self, event_log: EventLog, code: str, message: str) -> None:

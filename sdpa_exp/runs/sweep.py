@@ -25,6 +25,7 @@ class SweepJob:
     Attributes:
         num: its place in the command that ran last, from 0.
         key: the digest of its plan, by which a resumed sweep knows it again; None in older sweeps.
+        group_id: of its plan; None where the hardware is resolved later, and in older sweeps.
         added: 0 for a job that was there at first; n where the n-th entry of `Sweep.resumed` (from 1) added it.
         is_kept: it had finished before the sweep was resumed the last time, and is not run again.
         continue_from: a checkpoint below its folder to go on from (resume_mode=continue).
@@ -36,6 +37,7 @@ class SweepJob:
     seed: int | None
     title: str
     key: str | None = None
+    group_id: str | None = None
     added: int = 0
     is_kept: bool = False
     continue_from: str | None = None
@@ -134,6 +136,7 @@ def _job(folder: Path, job: dict[str, Any]) -> SweepJob:
         seed=seed,
         title=str(job.get("title") or f"{arm} seed {seed}"),
         key=job.get("key"),
+        group_id=job.get("group_id"),
         added=int(job.get("added") or 0),
         is_kept=bool(job.get("is_kept")),
         continue_from=job.get("continue_from"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sdpa_exp.compare.findings import conditions, control, prices, same, settings, times
+from sdpa_exp.compare.findings import conditions, control, prices, restarts, same, settings, times
 from sdpa_exp.compare.findings.finding import Finding, by_severity
 
 if TYPE_CHECKING:
@@ -50,4 +50,6 @@ def _about(group: GroupRuns, baseline: str, alpha: float) -> Iterator[Finding]:
     yield from settings.harmless_labels(group)
     yield from settings.differing_environments(group)
     yield from prices.differing_prices(group)
+    yield from restarts.repeated(group)
+    yield from restarts.continued(group)
     yield from conditions.recorded(group)

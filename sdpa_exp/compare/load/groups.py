@@ -66,6 +66,21 @@ def into_groups(runs: Sequence[Run]) -> list[GroupRuns]:
     ]
 
 
+def without_made_good(runs: Sequence[Run]) -> tuple[list[Run], list[tuple[Run, Run]]]:
+    """The runs without those that another sweep finished, and each of these with the one that stands for it.
+
+    A job that a killed sweep did not come to, or did not finish, may have been run as part of a second sweep.
+    """
+    finished = {(run.arm, run.seed, run.group_id): run for run in reversed(runs) if run.is_finished}
+    replaced = []
+    for run in runs:
+        other = finished.get((run.arm, run.seed, run.group_id))
+        if run.status in ("MISSING", "KILLED") and other is not None and other.folder.parent != run.folder.parent:
+            replaced.append((run, other))
+    gone = {id(run) for run, _ in replaced}
+    return [run for run in runs if id(run) not in gone], replaced
+
+
 def repeated_seeds(group: GroupRuns) -> dict[tuple[str, Seed], tuple[Run, ...]]:
     """(arm, seed) -> its finished runs, where there is more than one on one machine."""
     found = {(arm, seed): runs for arm in group.arms for seed, runs in _by_seed(group, arm).items()}
@@ -108,7 +123,8 @@ def pair_metric(arm: Mapping[Seed, Run], baseline: Mapping[Seed, Run], metric: s
 
 
 def differing_settings(groups: Sequence[GroupRuns]) -> dict[str, list[Any]]:
-    """Setting -> its value in each comparison group, for the settings that are not the same in all."""
+    """Setting -> its value in each comparison group, for the settings that are not the same in all that name any."""
+    groups = [group for group in groups if group.settings]
     keys = dict.fromkeys(key for group in groups for key in group.settings)
     table = {key: [group.settings.get(key, _ABSENT) for group in groups] for key in keys}
     return {key: values for key, values in table.items() if any(value != values[0] for value in values)}

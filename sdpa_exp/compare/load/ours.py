@@ -35,6 +35,7 @@ class Sweep:
     arms: tuple[str, ...] = ()
     baseline: str | None = None
     preflight: dict[str, Any] = field(default_factory=dict)
+    extensions: tuple[dict[str, Any], ...] = ()
     runs: tuple[Run, ...] = ()
 
 
@@ -49,7 +50,8 @@ def read_sweep(sweep_dir: Path) -> Sweep:
         raise ComparisonError(f"{sweep_dir / SWEEP_FILE} names no jobs: the sweep ended before it began.")
     refused = _refusals(sweep.preflight)
     runs = [
-        _with_refusal(read_run(job.run_dir, arm=job.arm, seed=job.seed, num=job.num), refused) for job in sweep.jobs
+        _with_refusal(read_run(job.run_dir, arm=job.arm, seed=job.seed, num=job.num, group_id=job.group_id), refused)
+        for job in sweep.jobs
     ]
     return Sweep(
         folder=sweep_dir,
@@ -58,16 +60,24 @@ def read_sweep(sweep_dir: Path) -> Sweep:
         arms=sweep.arms,
         baseline=sweep.baseline,
         preflight=sweep.preflight,
+        extensions=sweep.extensions,
         runs=tuple(dataclasses.replace(run, copy_of=run.copy_of or sweep.copies.get(run.arm)) for run in runs),
     )
 
 
-def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, num: int | None = None) -> Run:
-    """Read one run folder. `arm`, `seed` and `num` are what the sweep planned, for a folder that can't say."""
+def read_run(
+    folder: Path,
+    *,
+    arm: str | None = None,
+    seed: int | None = None,
+    num: int | None = None,
+    group_id: str | None = None,
+) -> Run:
+    """Read one run folder. The keywords are what the sweep planned, for a folder that can't say."""
     try:
         record = read_record(folder)
     except ComparisonError as error:
-        return _missing(folder, str(error), arm=arm, seed=seed, num=num)
+        return _missing(folder, str(error), arm=arm, seed=seed, num=num, group_id=group_id)
     notes: list[tuple[str, str]] = []
     finite = {k: float(v) for k, v in record.metrics.items() if v is not None and is_number(v)}
     # Records of older versions have the energy in the telemetry's summary alone.
@@ -100,6 +110,8 @@ def read_run(folder: Path, *, arm: str | None = None, seed: int | None = None, n
         warnings=record.warnings,
         telemetry=record.telemetry,
         prices=record.prices,
+        attempts=tuple(record.attempts),
+        continued_from_epoch=record.continued_from_epoch,
         accuracy=read_accuracy(folder),
         notes=(*notes, *curve_notes),
     )
@@ -128,15 +140,17 @@ def _with_refusal(run: Run, refused: dict[str, str]) -> Run:
     return run
 
 
-def _missing(folder: Path, why: str, *, arm: str | None, seed: int | None, num: int | None) -> Run:
+def _missing(
+    folder: Path, why: str, *, arm: str | None, seed: int | None, num: int | None, group_id: str | None
+) -> Run:
     """A run without a readable result: what the plan and the event log still say."""
-    group_id, copy_of = UNKNOWN_GROUP, None
+    group_id, copy_of = group_id or UNKNOWN_GROUP, None
     try:
         plan = yaml.load((folder / PLAN_FILE).read_text(encoding="utf-8"), Loader=_YamlLoader)  # noqa: S506
     except (OSError, yaml.YAMLError):
         plan = None
     if isinstance(plan, dict):
-        group_id = plan.get("group_id") or UNKNOWN_GROUP
+        group_id = plan.get("group_id") or group_id
         seed = plan.get("seed") if seed is None else seed
         attention = plan.get("attention") or {}
         arm, copy_of = arm or attention.get("name"), attention.get("copy_of")

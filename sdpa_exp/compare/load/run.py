@@ -55,6 +55,8 @@ class Run:
         unmeasured: metric -> why it has no value.
         settings: flattened settings that define the comparison group; empty if unknown.
         labels: flattened settings that can't touch a figure, as names and places are.
+        attempts: how earlier attempts at it ended, see runs/attempts.py.
+        continued_from_epoch: of the checkpoint that it went on from; None where it began from scratch.
         accuracy: the content of accuracy.json, see accuracy/summary.py.
         notes: [code, sentence] of what reading the folder brought up.
     """
@@ -83,6 +85,8 @@ class Run:
     warnings: list[dict[str, str]] = field(default_factory=list)
     telemetry: dict[str, Any] | None = None
     prices: dict[str, Any] | None = None
+    attempts: tuple[dict[str, Any], ...] = ()
+    continued_from_epoch: int | None = None
     accuracy: dict[str, Any] | None = None
     notes: tuple[tuple[str, str], ...] = ()
 

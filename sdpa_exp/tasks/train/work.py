@@ -17,6 +17,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import ATTESTATION_FILE, write_json_atomic
 from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.tasks.train.continuing import note_continued, take_over
 from sdpa_exp.tasks.training import memory_errors, set_up_training
 
 
@@ -36,10 +37,12 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
         OutOfMemory: batch and image size don't fit.
         RunError: NaN.
     """
-    training = set_up_training(plan, event_log, outcome)
+    continued = take_over(plan, event_log)
+    training = set_up_training(plan, event_log, outcome, **({} if continued is None else continued.arguments))
     trainer = training.trainer
     clock = PhaseClock(event_log, started_perf_s=started_perf_s)
     epochs = EpochEventLog(event_log, clock, plan.run_dir)
+    epochs.epochs.extend([] if continued is None else continued.epochs)
     stream = DataStream(event_log)
     settings = SettingsCheck(event_log, training.arguments)
     accuracy = BestAccuracy(epochs, plan.run_dir)
@@ -62,6 +65,8 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
         if accuracy.failure is not None:
             outcome.warn(event_log, "accuracy_not_analysed", accuracy.failure)
         outcome.metrics["total_s"] = time.perf_counter() - started_perf_s
+        if continued is not None:
+            note_continued(continued, outcome, event_log)
 
     if attest.attestation is not None:
         outcome.attestation = attest.attestation.summary()
