@@ -1,0 +1,1 @@
+"""Faults, caused with real processes: what each costs, and what the user sees."""
