@@ -66,6 +66,7 @@ Results
   Everything lands in multirun/NAME/DATE_TIME/: the files of a single run (plan.yaml, events.jsonl, result.json,
   attestation.json, weights, logs), or a sweep's run folders and comparison. hydra.run.dir, hydra.sweep.dir move it.
   A folder holds one run or sweep: a used one is refused, or moved aside to NAME_old with run.overwrite=true.
+  resume=FOLDER completes what was interrupted there, and extends a sweep: resume=FOLDER seed=0,42,7.
   MLflow shows the same runs; the exact command to open it is printed at the end.
 
 Options

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.resume import resume_line, typed_as
 from sdpa_exp.config.schema import AUTO_BATCH
-from sdpa_exp.config.resume import typed_as
 from sdpa_exp.launch.progress import closing_line
 from sdpa_exp.runs.files import REPORT_FILE
 from sdpa_exp.runs.record import Record
@@ -84,6 +85,14 @@ def say_unsent(console: Console, plan: Plan, folder: Path, num_unsent: int) -> N
     what = "this run" if num_unsent == 1 and folder == plan.run_dir else f"{num_unsent} of the runs and their sweep"
     say(console, f"tracking: not all of {what} is in MLflow yet; it is complete in its folder. When MLflow answers:")
     say(console, f"  {typed_as()} {line}")
+
+
+def say_unfinished(console: Console, folder: Path, records: Sequence[Record | None]) -> None:
+    """The line that repeats what did not finish."""
+    num = sum(record is None or record.status != "FINISHED" for record in records)
+    line = resume_line(folder)
+    if num and line is not None:
+        say(console, f"{num} of {len(records)} runs did not finish. To repeat {'it' if num == 1 else 'them'}:  {line}")
 
 
 def say_where(console: Console, tracker: Tracker) -> None:

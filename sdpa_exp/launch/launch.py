@@ -22,6 +22,7 @@ from sdpa_exp.launch.announce import (
     say_outcomes,
     say_preflight,
     say_report,
+    say_unfinished,
     say_unsent,
     say_where,
     short,
@@ -71,6 +72,7 @@ def run_single(plan: Plan) -> int:
     say(console, f"run folder: {short(plan.run_dir)}")
     say_unsent(console, plan, plan.run_dir, num_unsent)
     say_where(console, tracker)
+    say_unfinished(console, plan.run_dir, [record])
     return record.exit_code
 
 
@@ -217,6 +219,7 @@ def end_sweep(sweep_dir: Path) -> int:
         num_unsent = tracker.close_sweep(sweep_dir, "FINISHED" if exit_code == 0 else "FAILED")
         say_unsent(console, plan, sweep_dir, num_unsent)
         say_where(console, tracker)
+    say_unfinished(console, sweep_dir, records)
     return exit_code
 
 
