@@ -32,7 +32,7 @@ from sdpa_exp.config.control import add_control, refuse_control
 from sdpa_exp.config.folders import check_folders, find_swept_keys, own_run_folder, own_sweep_folder, sweep_dir
 from sdpa_exp.config.objectives import check_directions, num_objectives
 from sdpa_exp.config.plan import Job, Plan
-from sdpa_exp.config.resume import quoted, resume_line, resumed_arguments, without_folder
+from sdpa_exp.config.resume import quoted, resume_line, resume_line_above, resumed_arguments, without_folder
 from sdpa_exp.config.sweep import expand_sweep, is_enumerable
 from sdpa_exp.config.translate import translate
 from sdpa_exp.config.turns import take_turns
@@ -42,7 +42,7 @@ from sdpa_exp.interruption import Interrupted, keeping, raise_on_signals
 from sdpa_exp.runs.files import SWEEP_FILE
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 T = TypeVar("T")
 
 
@@ -232,13 +232,20 @@ def _or_exit(action: Callable[[], T]) -> T:
 
 
 def _expected(error: Exception) -> SdpaExpError | None:
-    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+    if isinstance(error, OSError) and (error.errno in _DISK_ERRORS or _is_gone(error.filename)):
         where = f"{error.filename} can't be written" if error.filename else "a file can't be written"
+        line = None if error.filename is None else resume_line_above(Path(os.fsdecode(error.filename)))
         return RunError(
             f"{where}: {error.strerror}. What was recorded so far stays. Free some space or fix the permissions, or "
             "write elsewhere with hydra.run.dir=... (single runs) or hydra.sweep.dir=... (sweeps)."
+            + (f" To go on:  {line}" if line else "")
         )
     return error if isinstance(error, SdpaExpError) else translate(error)
+
+
+def _is_gone(name: Any) -> bool:
+    """Whether a file can't be there since its folder is not: somebody took the disk away."""
+    return name is not None and not Path(os.fsdecode(name)).parent.exists()
 
 
 def _say(error: SdpaExpError) -> int:

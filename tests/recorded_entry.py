@@ -5,6 +5,7 @@ Used as `python -m tests.recorded_entry ...`. RECORDED_LAUNCH names what the lay
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import TrackingError
+from sdpa_exp.runs.sweep import SweepJob, read_sweep, write_sweep
 
 BEHAVIOUR = os.environ.get("RECORDED_LAUNCH", "")
 SWEEP_EXIT_CODE = 6
@@ -69,12 +71,49 @@ def end_sweep(sweep_dir: Path) -> int:
     return SWEEP_EXIT_CODE
 
 
+def begin_again(matches: list[Any], sweep_dir: Path, command: str, *, changed: str | None, mode: str) -> None:
+    """Keeps every job that was there."""
+    say(
+        "begin_again",
+        plans=[described(match.plan) for match in matches],
+        known=[match.before is not None for match in matches],
+        command=command,
+        changed=changed,
+        mode=mode,
+    )
+    jobs = [
+        SweepJob(
+            num=num,
+            run_dir=match.plan.run_dir,
+            arm=match.plan.arm,
+            seed=match.plan.seed,
+            title="",
+            is_kept=match.before is not None,
+        )
+        for num, match in enumerate(matches)
+    ]
+    write_sweep(dataclasses.replace(read_sweep(sweep_dir), jobs=tuple(jobs)))
+
+
+def resume_single(plan: Plan, *, changed: str | None, mode: str) -> int:
+    say("resume_single", plan=described(plan), changed=changed, mode=mode)
+    return SINGLE_EXIT_CODE
+
+
+def layer(name: str, *functions: Any) -> types.ModuleType:
+    module = types.ModuleType(f"sdpa_exp.launch.{name}")
+    for function in functions:
+        setattr(module, function.__name__, function)
+    return module
+
+
 if __name__ == "__main__":
-    package, layer = types.ModuleType("sdpa_exp.launch"), types.ModuleType("sdpa_exp.launch.launch")
-    for function in (run_single, begin_sweep, run_job, end_sweep):
-        setattr(layer, function.__name__, function)
-    package.launch = layer  # type: ignore[attr-defined]
-    sys.modules |= {"sdpa_exp.launch": package, "sdpa_exp.launch.launch": layer}
+    package = types.ModuleType("sdpa_exp.launch")
+    package.__path__ = [str(Path(__file__).parents[1] / "sdpa_exp" / "launch")]
+    layers = [layer("launch", run_single, begin_sweep, run_job, end_sweep), layer("resume", begin_again, resume_single)]
+    for each in layers:
+        setattr(package, each.__name__.rpartition(".")[2], each)
+    sys.modules |= {"sdpa_exp.launch": package, **{each.__name__: each for each in layers}}
 
     from sdpa_exp.__main__ import main
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.recorded_entry import SINGLE_EXIT_CODE, SWEEP_EXIT_CODE
+from tests.runs.folders import start_run, write_sweep
 
 ROOT = Path(__file__).parents[1]
 
@@ -223,3 +224,43 @@ def test_the_default_folder_of_a_job_names_every_swept_key(tmp_path: Path) -> No
         "2_stock_seed0_imgsz-640_model-yolo12n",
         "3_stock_seed0_imgsz-640_model-yolo11n",
     ]
+
+
+def test_a_sweep_folder_that_is_named_again_is_completed_with_its_own_job_folders(tmp_path: Path) -> None:
+    sweep = _begun_sweep(tmp_path / "sweep")
+    for line in ("resume=sweep seed=0,7", "attention=stock,flash seed=0,7 hydra.sweep.dir=sweep -m"):
+        begin, *jobs, end = ask(*line.split(), "hardware=cpu", cwd=tmp_path).calls
+        assert (begin["call"], end["call"]) == ("begin_again", "end_sweep"), line
+        assert begin["known"] == [True, True, False, False]
+        assert begin["command"].endswith("attention=stock,flash seed=0,7 -m hardware=cpu") or "resume" not in line
+        names = [Path(job["plan"]["run_dir"]).name for job in jobs]
+        assert names == ["0_stock_seed0", "1_flash_seed0", "2_stock_seed7", "3_flash_seed7"]
+        assert not (sweep / "0_stock_seed0" / ".hydra").exists(), "nothing is written into a run that is kept"
+        assert (sweep / "2_stock_seed7" / ".hydra").exists()
+        _begun_sweep(sweep)
+
+
+def test_a_command_that_leaves_out_runs_of_the_folder_is_refused(tmp_path: Path) -> None:
+    _begun_sweep(tmp_path / "sweep")
+    answer = ask("attention=flash,sdpa", "hydra.sweep.dir=sweep", "-m", cwd=tmp_path)
+    assert (answer.code, answer.calls) == (2, [])
+    assert "leaves out 1 of the 2 runs that sweep holds (stock seed 0): expected all of them" in answer.err
+
+
+def test_a_single_run_is_resumed_with_its_own_command(tmp_path: Path) -> None:
+    start_run(tmp_path / "run", arm="stock")
+    answer = ask("resume=run", "hardware=cpu", "resume_mode=continue", cwd=tmp_path)
+    (call,) = answer.calls
+    assert (call["call"], call["mode"], call["plan"]["run_dir"]) == ("resume_single", "continue", str(tmp_path / "run"))
+    assert answer.code == SINGLE_EXIT_CODE
+
+
+def test_a_word_that_resume_does_not_know_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    answer = ask("resume_changed=keeps", cwd=tmp_path)
+    assert "resume_changed=keeps can't work: expected one of keep, repeat. Set resume_changed=keep." in answer.err
+
+
+def _begun_sweep(folder: Path) -> Path:
+    command = "python -m sdpa_exp attention=stock,flash seed=0 -m"
+    write_sweep(folder, [("stock", 0), ("flash", 0)], command=command, cwd=str(folder.parent))
+    return folder

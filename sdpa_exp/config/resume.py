@@ -49,6 +49,12 @@ def resume_line(folder: Path) -> str | None:
     return f"{typed_as()} {shlex.quote(f'resume={path}')}"
 
 
+def resume_line_above(file: Path) -> str | None:
+    """The line for the sweep, else the run, that a file belongs to."""
+    lines = [line for line in map(resume_line, file.parents) if line is not None]
+    return lines[-1] if lines else None
+
+
 def without_folder(arguments: Sequence[str]) -> list[str]:
     """The arguments that say what is done, not where, nor how it is resumed."""
     return [word for word in arguments if _key(word) not in (*_FOLDERS, *RESUME_KEYS)]

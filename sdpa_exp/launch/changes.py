@@ -56,9 +56,12 @@ def changed_surroundings(record: Record, environment: Mapping[str, Any], data_se
     """
     old, new = flatten(record.environment), flatten(dict(environment))
     names = {key: _ENVIRONMENT.get(key) or _library(key) for key in old}
-    changes = {name: (old[key], new.get(key)) for key, name in names.items() if name is not None}
+    changes: Changes = {name: (old[key], new.get(key)) for key, name in names.items() if name is not None}
     changes["data set"] = (record.digests.get("data_set"), data_set)
-    return {name: pair for name, pair in changes.items() if None not in pair and pair[0] != pair[1]}
+    changes = {name: pair for name, pair in changes.items() if None not in pair and pair[0] != pair[1]}
+    if _ENVIRONMENT["git.commit"] in changes:
+        changes.pop(_ENVIRONMENT["code"], None)  # the same once more
+    return changes
 
 
 def named(all_changes: Sequence[Changes]) -> list[str]:

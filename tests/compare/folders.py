@@ -107,7 +107,7 @@ def write_run(folder: Path, spec: RunSpec) -> Path:
     rng = np.random.default_rng([spec.seed, sum(map(ord, spec.arm)), 7])
     curve = spec.curve or [float(x) for x in np.linspace(0.1, 0.5, 4) + rng.normal(0, 0.01, 4)]
     event_log = EventLog(folder)
-    event_log.write("run_started", pid=1, plan_group_id=plan.group_id())
+    event_log.write("run_started", plan_group_id=plan.group_id())
     for epoch, value in enumerate(curve, start=1):
         of_epoch = {"mAP50": value + 0.2, "mAP50-95": value, "train/box_loss": 2 - value, "lr/pg0": 0.01}
         event_log.write(

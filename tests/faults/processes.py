@@ -71,13 +71,13 @@ class Command:
             self.process.send_signal(number)
 
 
-def start(arguments: Sequence[str], cwd: Path, **variables: str) -> Command:
-    """Start a command with a screen that is a file."""
+def start(arguments: Sequence[str], cwd: Path, *, before: Sequence[str] = (), **variables: str) -> Command:
+    """Start a command with a screen that is a file; `before` is what starts it in turn, such as `sh -c ...`."""
     screen = cwd / f"screen_{time.monotonic_ns()}.txt"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160", **variables}
     with screen.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sdpa_exp", *arguments],
+            [*before, sys.executable, "-m", "sdpa_exp", *arguments],
             cwd=cwd, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     return Command(process=process, screen=screen, started_s=time.monotonic())

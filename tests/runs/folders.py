@@ -49,11 +49,11 @@ def plan_for(run_dir: Path, *, arm: str = "flash", seed: int = 0, copy_of: str |
     )
 
 
-def start_run(run_dir: Path, *, arm: str = "flash", seed: int = 0, pid: int = 2**22 + 1, **job: Any) -> Plan:
+def start_run(run_dir: Path, *, arm: str = "flash", seed: int = 0, **job: Any) -> Plan:
     """A run that has just begun: its plan and the first lines of its event log."""
     plan = plan_for(run_dir, arm=arm, seed=seed, **job)
     write_plan(plan)
-    append_event(run_dir, "run_started", pid=pid, plan_group_id=plan.group_id())
+    append_event(run_dir, "run_started", plan_group_id=plan.group_id())
     append_event(run_dir, "environment", environment=ENVIRONMENT)
     append_event(run_dir, "phase", name="setup", wall_s=2.5, memory={"peak_rss_mib": 600.0})
     append_samples(run_dir, 2)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,8 @@ from mlflow.tracking import MlflowClient
 
 from sdpa_exp.config.plan import write_plan
 from sdpa_exp.config.schema import TrackingConfig
+from sdpa_exp.runs.attempts import set_aside
+from sdpa_exp.runs.folder import hold_as_worker
 from sdpa_exp.runs.record import Status, read_record
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
 from tests.runs.folders import (
@@ -161,10 +161,10 @@ def _everything(client: Any, run: Any) -> tuple[Any, ...]:
 def test_a_store_put_back_from_a_backup_of_half_a_run_gets_the_rest_with_resend(
     tracker: Tracker, client: Any, database: Path, tmp_path: Path
 ) -> None:
-    plan = start_run(tmp_path / "run", pid=os.getpid())
-    _move_start_to_now(tmp_path / "run")
+    plan = start_run(tmp_path / "run")
     append_epoch(tmp_path / "run", 1, epochs=2)
-    tracker.sync(tmp_path / "run")
+    with hold_as_worker(tmp_path / "run"):
+        tracker.sync(tmp_path / "run")
     backup = database.read_bytes()
     append_epoch(tmp_path / "run", 2, epochs=2)
     end_run(tmp_path / "run", plan)
@@ -201,14 +201,17 @@ def test_a_run_deleted_in_the_ui_stays_deleted(tracker: Tracker, client: Any, tm
 def test_a_killed_run_is_healed_but_one_that_lives_is_left_alone(tracker: Tracker, client: Any, tmp_path: Path) -> None:
     start_run(tmp_path / "dead", arm="flash")
     append_epoch(tmp_path / "dead", 1)
-    start_run(tmp_path / "alive", arm="sdpa", pid=os.getpid())
-    _move_start_to_now(tmp_path / "alive")
-    tracker.sync(tmp_path)  # the store's artifacts, with their copies of plans and event logs, lie below this folder
+    start_run(tmp_path / "alive", arm="sdpa")
+    with hold_as_worker(tmp_path / "alive"):
+        tracker.sync(
+            tmp_path
+        )  # the store's artifacts, with their copies of plans and event logs, lie below this folder
     dead, alive = only_run(client, arm="flash"), only_run(client, arm="sdpa")
     assert (dead.info.status, alive.info.status) == ("KILLED", "RUNNING")
     assert "without writing a result" in dead.data.tags["reason"]
     assert dead.data.metrics["mAP50"] > 0
-    assert tracker.sync(tmp_path) == 0
+    with hold_as_worker(tmp_path / "alive"):
+        assert tracker.sync(tmp_path) == 0
 
 
 def test_a_run_followed_on_another_machine_is_not_declared_dead(tracker: Tracker, client: Any, tmp_path: Path) -> None:
@@ -225,7 +228,7 @@ def test_a_resumed_run_is_running_again_and_goes_on_where_it_was(tracker: Tracke
     append_epoch(run_dir, 1)
     tracker.sync(run_dir)
     assert only_run(client).info.status == "KILLED"
-    append_event(run_dir, "run_started", pid=os.getpid(), plan_group_id=plan.group_id())
+    append_event(run_dir, "run_started", plan_group_id=plan.group_id())
     tracker.follow(run_dir)
     append_epoch(run_dir, 2)
     end_run(run_dir, plan)
@@ -233,6 +236,33 @@ def test_a_resumed_run_is_running_again_and_goes_on_where_it_was(tracker: Tracke
     run = only_run(client)
     assert run.info.status == "FINISHED"
     assert [m.step for m in client.get_metric_history(run.info.run_id, "mAP50")] == [1, 2]
+
+
+def test_an_attempt_that_was_repeated_is_ended_marked_and_stands_beside_the_run_that_counts(
+    tracker: Tracker, client: Any, tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "run"
+    start_run(run_dir)
+    append_epoch(run_dir, 1)
+    with hold_as_worker(run_dir):
+        tracker.sync(run_dir)
+    first = only_run(client)
+    assert first.info.status == "RUNNING"
+    attempt = set_aside(run_dir)
+    assert attempt is not None
+    tracker.follow(attempt)
+    whole_run(run_dir)
+    tracker.follow(run_dir)
+    assert tracker.finish(attempt, 60)
+    assert tracker.finish(run_dir, 60)
+    old, new = client.get_run(first.info.run_id), next(r for r in all_runs(client) if r.info.status == "FINISHED")
+    assert (old.info.status, old.info.run_name) == ("KILLED", "flash seed 0 (attempt 1)")
+    assert old.data.tags["sdpa_exp.attempt"].startswith("attempt 1, run again: it ended without a result after epoch 1")
+    assert new.info.run_name == "flash seed 0"
+    assert "sdpa_exp.attempt" not in new.data.tags
+    assert [m.step for m in client.get_metric_history(new.info.run_id, "mAP50")] == [1, 2, 3]
+    assert len(all_runs(client)) == 2
+    assert tracker.sync(tmp_path) == 0
 
 
 def test_a_run_without_result_is_ended_as_killed_by_finish(tracker: Tracker, client: Any, tmp_path: Path) -> None:
@@ -287,9 +317,3 @@ def test_a_password_in_plan_and_log_stays_out_of_the_store(tracker: Tracker, dat
     assert [path for path in files if b"s3cr3t-planted" in path.read_bytes()] == []
     log = next(path for path in files if path.name == "worker.log")
     assert log.read_text(encoding="utf-8") == "GET http://***@host:5000/version\n"
-
-
-def _move_start_to_now(run_dir: Path) -> None:
-    path = run_dir / "events.jsonl"
-    events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    path.write_text("".join(json.dumps({**e, "time_unix_s": time.time()}) + "\n" for e in events), encoding="utf-8")

@@ -23,7 +23,7 @@ def test_params_are_those_of_the_plan_that_the_worker_completed(tracker: Tracker
     time.sleep(2.5)  # the follower looks once a second; too short a wait could only make this test pass
     assert all_runs(client) == []
     write_plan(dataclasses.replace(plan, hardware=dataclasses.replace(plan.hardware, device="cpu")))
-    append_event(tmp_path / "run", "run_started", pid=1, plan_group_id=plan.group_id())
+    append_event(tmp_path / "run", "run_started", plan_group_id=plan.group_id())
     append_epoch(tmp_path / "run", 1, epochs=1)
     end_run(tmp_path / "run", plan)
     assert tracker.finish(tmp_path / "run", 20.0)
