@@ -128,15 +128,20 @@ def frozen_hardware(sweep: Sweep, asked: HardwareConfig) -> HardwareConfig:
     Raises:
         ConfigError: each job would measure a batch of its own.
     """
-    for entry in sweep.preflight.get("hardware", []):
-        if entry["asked"] == dataclasses.asdict(asked):
-            return HardwareConfig(**entry["resolved"])
-    if asked.batch == AUTO_BATCH:
+    known = known_hardware(sweep, asked)
+    if known is None and asked.batch == AUTO_BATCH:
         raise ConfigError(
             "hardware.batch=auto is measured before a sweep, once for all arms, and this sweeper chooses its jobs as "
             "it goes: expected a number or null. Set hardware.batch=8."
         )
-    return asked
+    return known or asked
+
+
+def known_hardware(sweep: Sweep, asked: HardwareConfig) -> HardwareConfig | None:
+    """What `asked` was resolved to, if it was."""
+    entries = sweep.preflight.get("hardware", [])
+    found = (entry["resolved"] for entry in entries if entry["asked"] == dataclasses.asdict(asked))
+    return next((HardwareConfig(**resolved) for resolved in found), None)
 
 
 def refusal_of(sweep: Sweep, plan: Plan) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.launch.announce import short
-from sdpa_exp.launch.before_sweep import frozen_hardware
+from sdpa_exp.launch.before_sweep import known_hardware
 from sdpa_exp.launch.changes import Changes, changed_settings
 from sdpa_exp.runs.attempts import latest_attempt
 from sdpa_exp.runs.files import PLAN_FILE
@@ -52,7 +52,7 @@ def match_jobs(sweep_dir: Path, plans: Sequence[Plan]) -> list[Match]:
     left = list(sweep.jobs)
     matches: list[Match | None] = []
     for plan in plans:  # first those that are exactly there, so that a changed one can't take their place
-        key = dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware)).key()
+        key = dataclasses.replace(plan, hardware=known_hardware(sweep, plan.hardware) or plan.hardware).key()
         job = next((job for job in left if job.key == key), None)
         if job is not None:
             left.remove(job)

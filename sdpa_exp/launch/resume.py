@@ -18,7 +18,7 @@ from sdpa_exp.config.resume import CONTINUE, KEEP, REPEAT
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable, ComparisonError, ConfigError
 from sdpa_exp.launch.announce import say, say_ignored_server, say_preflight, short
-from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, frozen_hardware, lasting, refusal_of, with_keys
+from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, known_hardware, lasting, refusal_of, with_keys
 from sdpa_exp.launch.changes import Changes, changed_settings, changed_surroundings, named, with_hardware_of
 from sdpa_exp.launch.launch import checked_tracker, run_single
 from sdpa_exp.launch.match_jobs import Match
@@ -63,7 +63,10 @@ def begin_again(matches: Sequence[Match], sweep_dir: Path, command: str, *, chan
         SdpaExpError: the sweep can't be run, for a reason that concerns all of it.
     """
     console, sweep = Console(), read_sweep(sweep_dir)
-    plans = [dataclasses.replace(m.plan, hardware=frozen_hardware(sweep, m.plan.hardware)) for m in matches]
+    asked = [match.plan for match in matches]
+    plans = [
+        dataclasses.replace(plan, hardware=known_hardware(sweep, plan.hardware) or plan.hardware) for plan in asked
+    ]
     tracker = checked_tracker(plans[0])
     say_ignored_server(console, plans[0])
     for match in matches:

@@ -44,15 +44,14 @@ def killed(cwd: Path, name: str, num_kills: int, longest_s: float, chance: rando
     line = [*SWEEP, f"hydra.sweep.dir={name}"]
     while True:
         command = start(line, cwd)
-        if kills < num_kills:
-            until_s = time.monotonic() + chance.uniform(1.0, longest_s)
-            if command.wait_until(lambda until_s=until_s: time.monotonic() >= until_s):  # type: ignore[misc]
-                who = chance.choice(WHO)
-                who = who if command.workers() else "parent"
-                command.send(who, signal.SIGKILL)
-                kills += 1
-                screens.append(f"{who} after {time.monotonic() - command.started_s:.0f} s")
-                print(f"{name}: kill {kills}: {screens[-1]}", flush=True)
+        while kills < num_kills and command.wait_for(chance.uniform(1.0, longest_s)):
+            who = chance.choice(WHO) if command.workers() else "parent"
+            command.send(who, signal.SIGKILL)
+            kills += 1
+            screens.append(f"{who} after {time.monotonic() - command.started_s:.0f} s")
+            print(f"{name}: kill {kills}: {screens[-1]}", flush=True)
+            if who != "worker":
+                break
         if command.wait() == 0:
             return kills, [*screens, command.output]
         wait_for_orphans(folder)
@@ -89,7 +88,7 @@ def measure(cwd: Path, num_kills: int, chance: random.Random) -> Row:
     while kills < num_kills:
         sweeps += 1
         name = f"killed_{sweeps}"
-        done, screens = killed(cwd, name, num_kills - kills, quiet_s * 0.6, chance)
+        done, screens = killed(cwd, name, num_kills - kills, quiet_s * 0.5, chance)
         kills += done
         moments += screens[:-1]
         screen = screens[-1]

@@ -62,6 +62,14 @@ class Command:
             time.sleep(0.05)
         return condition()
 
+    def wait_for(self, seconds: float) -> bool:
+        """Whether the command still runs after that many seconds."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
+
     def send(self, who: str, number: signal.Signals) -> None:
         """Send a signal to the parent, the worker or both; the worker first, which could not be found afterwards."""
         workers = self.workers() if who in ("worker", "both") else []
