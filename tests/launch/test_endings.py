@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -74,7 +75,10 @@ def test_a_signal_ends_the_worker_keeps_what_was_measured_and_is_called_what_it_
     parent.send_signal(number)
     output, _ = parent.communicate(timeout=PATIENCE_S)
     assert parent.returncode == 128 + number, output
-    assert output.splitlines()[-1] == f"Ended by {words}. What was measured so far is kept in run"
+    assert output.splitlines()[-2:] == [
+        f"Ended by {words}. What was measured so far is kept in run",
+        "To go on:  python -m sdpa_exp resume=run",
+    ]
     assert not worker.is_running()
     record = read_record(tmp_path / "run")
     assert (record.status, record.exit_code) == ("KILLED", 128 + number)
@@ -108,7 +112,9 @@ def test_a_worker_that_dies_without_a_word_is_recorded_by_the_parent(
     record = read_record(tmp_path / "run")
     assert parent.returncode == record.exit_code != 0
     assert record.status == "KILLED"
-    assert "ended by signal SIGKILL (often the system ran out of memory" in str(record.reason)
+    assert re.search(
+        "ended by signal SIGKILL (from another process|[(]often the system ran out of memory)", str(record.reason)
+    )
     assert "worker.log" in str(record.reason)
     assert str(record.reason) in output.replace("\n", "")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import resource
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -89,3 +91,22 @@ def test_threads_that_write_one_file_at_once_leave_one_whole_content_and_nothing
             pass
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert (tmp_path / "a.json").read_text(encoding="utf-8") in texts
+
+
+def test_a_full_disk_costs_the_line_that_did_not_fit_and_no_other(tmp_path: Path) -> None:
+    """A limit of the file's size stands for the disk: the system takes a part of the line and refuses the rest."""
+    event_log = EventLog(tmp_path)
+    event_log.write("epoch", epoch=1)
+    size = (tmp_path / EVENTS_FILE).stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
+        with pytest.raises(OSError, match=r"No space left on device|File too large"):
+            event_log.write("epoch", epoch=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert (tmp_path / EVENTS_FILE).stat().st_size == size
+    event_log.write("epoch", epoch=3)
+    assert [event["epoch"] for event in read_events(tmp_path)] == [1, 3]

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sdpa_exp.tasks.limits import free_memory_bytes, usable_cores
+from sdpa_exp.tasks.limits import free_memory_bytes, num_oom_kills, usable_cores
 
 GIB = 2**30
 V2 = "0::/slurm/job_7\n"
@@ -76,3 +76,13 @@ def test_the_first_version_of_control_groups_counts(tmp_path: Path) -> None:
     (root / "cpu,cpuacct").symlink_to(root / "cpu")
     assert usable_cores(root=root, own=mine) == 1  # half a core is one
     assert free_memory_bytes(root=root, own=mine) == 3 * GIB
+
+
+def test_the_kernels_kills_are_counted_where_it_says_so(tmp_path: Path) -> None:
+    v2 = make(tmp_path / "v2", {"slurm/job_7/memory.events": "low 0\nhigh 4\nmax 9\noom 3\noom_kill 2\n"})
+    v1 = make(
+        tmp_path / "v1", {"memory/docker/abc/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n"}
+    )
+    assert num_oom_kills(root=v2, own=own(tmp_path, V2)) == 2
+    assert num_oom_kills(root=v1, own=own(tmp_path, V1)) == 5
+    assert num_oom_kills(root=tmp_path / "none", own=own(tmp_path, V2)) is None
