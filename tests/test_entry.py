@@ -232,11 +232,11 @@ def test_a_sweep_folder_that_is_named_again_is_completed_with_its_own_job_folder
         begin, *jobs, end = ask(*line.split(), "hardware=cpu", cwd=tmp_path).calls
         assert (begin["call"], end["call"]) == ("begin_again", "end_sweep"), line
         assert begin["known"] == [True, True, False, False]
-        assert begin["command"].endswith("attention=stock,flash seed=0,7 -m hardware=cpu") or "resume" not in line
+        assert begin["command"].endswith("attention=stock,flash seed=0,7 hardware=cpu -m") or "resume" not in line
         names = [Path(job["plan"]["run_dir"]).name for job in jobs]
-        assert names == ["0_stock_seed0", "1_flash_seed0", "2_stock_seed7", "3_flash_seed7"]
+        assert names == ["0_stock_seed0", "1_flash_seed0", "2_flash_seed7", "3_stock_seed7"], "arms take turns"
         assert not (sweep / "0_stock_seed0" / ".hydra").exists(), "nothing is written into a run that is kept"
-        assert (sweep / "2_stock_seed7" / ".hydra").exists()
+        assert (sweep / "2_flash_seed7" / ".hydra").exists()
         _begun_sweep(sweep)
 
 
