@@ -6,14 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sdpa_exp.config.plan import write_plan
 from tests.recorded_entry import SINGLE_EXIT_CODE, SWEEP_EXIT_CODE
-from tests.runs.folders import start_run, write_sweep
+from tests.runs.folders import plan_for, write_sweep
 
 ROOT = Path(__file__).parents[1]
 
@@ -248,7 +249,8 @@ def test_a_command_that_leaves_out_runs_of_the_folder_is_refused(tmp_path: Path)
 
 
 def test_a_single_run_is_resumed_with_its_own_command(tmp_path: Path) -> None:
-    start_run(tmp_path / "run", arm="stock")
+    plan = plan_for(tmp_path / "run", arm="stock", cwd=str(tmp_path))
+    write_plan(replace(plan, job=replace(plan.job, command="python -m sdpa_exp attention=stock")))
     answer = ask("resume=run", "hardware=cpu", "resume_mode=continue", cwd=tmp_path)
     (call,) = answer.calls
     assert (call["call"], call["mode"], call["plan"]["run_dir"]) == ("resume_single", "continue", str(tmp_path / "run"))
