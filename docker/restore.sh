@@ -63,10 +63,10 @@ exchange() {
   fi
 }
 exchange _new _old
-compose up -d >&2
-if ! wait_healthy mlflow "${RESTORE_PATIENCE_S:-600}"; then
+# Compose v2's own `up` fails, too, where the proxy waits in vain for the server.
+if ! { compose up -d >&2 && wait_healthy mlflow "${RESTORE_PATIENCE_S:-600}"; }; then
   exchange _old _new
-  compose up -d >&2
+  compose up -d >&2 || true
   die "the server does not work with the backup: see above. It has what it had before; the backup lies in the databases ${databases[*]/%/_new}."
 fi
 for database in "${databases[@]}"; do sql postgres <<<"DROP DATABASE ${database}_old"; done
