@@ -63,13 +63,14 @@ exchange() {
   fi
 }
 exchange _new _old
-# Compose v2's own `up` fails, too, where the proxy waits in vain for the server.
-if ! { compose up -d >&2 && wait_healthy mlflow "${RESTORE_PATIENCE_S:-600}"; }; then
+compose up -d mlflow >&2 # alone: Compose v2 ends with an error where the proxy waits in vain for it
+if ! wait_healthy mlflow "${RESTORE_PATIENCE_S:-600}"; then
   exchange _old _new
   compose up -d >&2 || true
   die "the server does not work with the backup: see above. It has what it had before; the backup lies in the databases ${databases[*]/%/_new}."
 fi
 for database in "${databases[@]}"; do sql postgres <<<"DROP DATABASE ${database}_old"; done
 in_server_image mlflow rm -rf /mlartifacts/.old
+compose up -d >&2
 wait_healthy proxy 120 || die "the proxy does not come up: see above."
 echo "restored $folder. Runs sent since that backup: python -m sdpa_exp task=sync tracking=server sync.resend=true"

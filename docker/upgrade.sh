@@ -15,6 +15,6 @@ compose stop mlflow >&2
 backup=$(./backup.sh)
 echo "backup: $backup"
 in_server_image mlflow python /opt/mlflow-server/migrate.py
-compose up -d && wait_healthy mlflow 600 && wait_healthy proxy 120 || die "the server does not come up: see above. The way back: check the old version out, then
+compose up -d mlflow && wait_healthy mlflow 600 && compose up -d && wait_healthy proxy 120 || die "the server does not come up: see above. The way back: check the old version out, then
 docker compose build mlflow proxy, and docker/restore.sh $backup --yes"
 echo "$(server_url) runs $(docker inspect -f '{{.Config.Image}}' "$(container mlflow)")"
