@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sdpa_exp.injection.inject import inject
     from sdpa_exp.injection.vit_attention import Attention
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Attention", "__version__", "attest", "inject", "verify"]
 
 _LAZY = {

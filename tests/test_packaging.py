@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from sdpa_exp import __version__
+
 ROOT = Path(__file__).parents[1]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 
@@ -46,6 +48,19 @@ def test_the_oldest_pytorch_that_is_allowed_is_the_one_that_is_tested() -> None:
     assert "make test-oldest" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
+def test_every_place_that_names_the_version_names_this_one() -> None:
+    places = {
+        "CITATION.cff": rf"^version: {__version__}$",
+        "CHANGELOG.md": rf"^## {__version__}\b",
+        "docs/howto/cite.md": rf"version = {{{__version__}}}",
+        "docker/docker-compose.yml": rf"SDPA_EXP_IMAGE_TAG:-{__version__}",
+        "docker/Dockerfile": rf"sdpa-exp:{__version__} ",
+        "docker/try/steps_sweeps.sh": rf"sdpa-exp:{__version__} ",
+    }
+    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in places}
+    assert [name for name, pattern in places.items() if not re.search(pattern, texts[name], re.M)] == []
+
+
 # Commands that make an environment of its own below the folder; the last one is the start of sdpa-exp's command line.
 _UV_ENV = ("{uv}", "venv", "env")
 _PIP_ENV = ("{python}", "-m", "venv", "env")
@@ -53,6 +68,7 @@ WAYS = {
     "uv": (_UV_ENV, ("{uv}", "pip", "install", "--python", "env", "{root}"), ("env/bin/sdpa-exp",)),
     "uv, editable": (_UV_ENV, ("{uv}", "pip", "install", "--python", "env", "-e", "{root}"), ("env/bin/sdpa-exp",)),
     "uvx": (("{uv}", "tool", "run", "--from", "{wheel}", "sdpa-exp"),),
+    "sdist": (_UV_ENV, ("{uv}", "pip", "install", "--python", "env", "{sdist}"), ("env/bin/sdpa-exp",)),
     "pip": (_PIP_ENV, ("env/bin/python", "-m", "pip", "install", "{root}"), ("env/bin/sdpa-exp",)),
     "pipx": (("{uv}", "tool", "run", "pipx", "install", "--python", "{python}", "{wheel}"), ("bin/sdpa-exp",)),
 }
@@ -64,7 +80,9 @@ WAYS = {
 def test_every_installer_makes_an_environment_that_trains(tmp_path: Path, way: str) -> None:
     """Each brings Ultralytics and one OpenCV, the headless one: two would overwrite each other's files."""
     python = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
-    values = {"uv": _uv(), "root": str(ROOT), "python": python, "wheel": str(_wheel(tmp_path))}
+    wheel = _wheel(tmp_path)
+    [sdist] = wheel.parent.glob("*.tar.gz")
+    values = {"uv": _uv(), "root": str(ROOT), "python": python, "wheel": str(wheel), "sdist": str(sdist)}
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     environment |= {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin"), "UV_PYTHON": python}
     *preparing, start = [[part.format(**values) for part in command] for command in WAYS[way]]
@@ -115,6 +133,7 @@ def _uv() -> str:
 
 
 def _wheel(folder: Path) -> Path:
-    subprocess.run([_uv(), "build", "--quiet", "--wheel", "--out-dir", str(folder / "dist"), str(ROOT)], check=True)
+    """The wheel as a release has it, made from the sdist, which lies beside it."""
+    subprocess.run([_uv(), "build", "--quiet", "--out-dir", str(folder / "dist"), str(ROOT)], check=True)
     [wheel] = (folder / "dist").glob("*.whl")
     return wheel

@@ -70,7 +70,7 @@ moves_history() {
 }
 
 runs_in_a_container() {
-  docker build --network "$BUILD_NETWORK" -t sdpa-exp:0.1.0 -f "$repository/docker/Dockerfile" \
+  docker build --network "$BUILD_NETWORK" -t sdpa-exp:0.2.0 -f "$repository/docker/Dockerfile" \
     --build-arg "COMMIT=$(git -C "$repository" rev-parse HEAD)" "$repository"
   as_user "${compose_command[@]}" -f docker/docker-compose.yml --profile run run --rm -T experiment \
     name=try experiment=smoke train.imgsz=64 attention=flash,sdpa seed=0 -m | tee container.txt
