@@ -89,6 +89,7 @@ class Plan:
     compare: CompareConfig
     options: dict[str, Any] = field(default_factory=dict)
     determinism: str = "default"
+    on_nan: str = "fail"
     attentions: dict[str, str] = field(default_factory=dict)
     job: Job = field(default_factory=lambda: Job(run_dir="."))
 

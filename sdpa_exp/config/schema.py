@@ -45,6 +45,7 @@ class YoloDirDataset:
     kind: str = "yolo_dir"
     name: str = MISSING
     path: Optional[str] = None  # noqa: UP045
+    on_bad: str = "refuse"
 
 
 @dataclass
@@ -150,6 +151,7 @@ class Config:
     seed: int = 0
     baseline: Optional[str] = None  # noqa: UP045
     determinism: str = "default"
+    on_nan: str = "fail"
     model: ModelConfig = field(default_factory=ModelConfig)
     dataset: Any = MISSING
     attention: AttentionConfig = field(default_factory=AttentionConfig)

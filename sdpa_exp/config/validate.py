@@ -23,6 +23,8 @@ from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.metrics import METRICS
 
 DETERMINISM = ("default", "strict")
+ON_BAD = ("refuse", "drop")
+ON_NAN = ("fail", "continue")
 CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
 CONTROLS = ("aa",)
@@ -193,6 +195,7 @@ def _check_prices(plan: Plan) -> None:
 
 def _check_determinism(plan: Plan) -> None:
     one_of("determinism", plan.determinism, DETERMINISM)
+    one_of("on_nan", plan.on_nan, ON_NAN)
     if plan.determinism == "strict" and plan.train.deterministic is False:
         raise ConfigError(
             "determinism=strict and train.deterministic=false contradict each other: expected one of them. Take "
@@ -243,6 +246,7 @@ def _check_dataset(plan: Plan) -> None:
                 "dataset.path is missing: dataset=yolo_dir expects a data.yaml, or a folder with images/ and labels/. "
                 "Add dataset.path=path/to/data.yaml."
             )
+        one_of("dataset.on_bad", dataset.on_bad, ON_BAD)
         return
     for key in ("num_train_images", "num_val_images"):
         at_least(f"dataset.{key}", getattr(dataset, key), 1, f"Set dataset.{key}=64.")

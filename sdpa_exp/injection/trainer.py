@@ -41,7 +41,8 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
     """What turns one of Ultralytics' detection trainers into one of ours; stands before it among the bases.
 
     Besides Ultralytics' events it fires `on_caching_start`, `on_caching_end` (data sets scanned, images cached),
-    `on_train_batch_ready` (`last_batch` is preprocessed and not yet used) and `on_final_eval_start`.
+    `on_train_batch_ready` (`last_batch` is preprocessed and not yet used), `on_optimizer_step_start` and
+    `on_final_eval_start`.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         self.last_batch: dict[str, Any] | None = None
         self.batch_asked: int | None = None  # known once the loaders are built
         self.unfit_weights: str | None = None
+        self.leaves_out_batch = False
         super().__init__(overrides=overrides)
         if is_strict:  # Ultralytics has seeded in its __init__, and takes determinism back when the training ends
             torch.use_deterministic_algorithms(True, warn_only=False)
@@ -124,6 +126,12 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         if self.injection is None:
             raise InjectionError("the trainer has not set up its model yet, so there is no injection to check.")
         check_injected(network, self.backend, expected=self.injection.layers, choices=self.choices)
+
+    def optimizer_step(self) -> None:
+        """Ultralytics' step, unless a watcher of `on_optimizer_step_start` sets `leaves_out_batch`."""
+        self.run_callbacks("on_optimizer_step_start")
+        if not self.leaves_out_batch:
+            super().optimizer_step()
 
     def _setup_train(self) -> None:
         with mock.patch("ultralytics.engine.trainer.check_amp", return_value=True):

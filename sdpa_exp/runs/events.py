@@ -11,6 +11,7 @@ Every line has `seq` (from 0), `time_unix_s`, `mono_s` (monotonic clock of the w
 | epoch          | epoch (from 1), epochs, metrics (losses, precision, recall, mAP50, ...), train_s, val_s |
 | perturbation   | num_moved (by one ulp), num_values, seed; in A/A copies only |
 | data_stream    | digest, num_batches |
+| not_finite     | epoch, step, loss, layer, how; a batch whose loss is not finite, or diverges |
 | attestation    | summary |
 | warning        | code, message |
 | error          | error (class), message |

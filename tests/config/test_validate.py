@@ -21,6 +21,11 @@ from tests.config.composing import compose_plan
             "hardware.batch=auto can't work: expected a number or null with task=veri",
         ),
         ("hardware.batch=0", "hardware.batch=0 can't work: expected 1 or more."),
+        ("on_nan=stop", "on_nan=stop can't work: expected one of fail, continue. Set on_nan="),
+        (
+            "dataset=yolo_dir dataset.path=/x dataset.on_bad=ignore",
+            "dataset.on_bad=ignore can't work: expected one of refuse, drop. Set dataset.on_bad=",
+        ),
         ("hardware.workers=-1", "hardware.workers=-1 can't work: expected 0 or more."),
         ("hardware.num_threads=0", "hardware.num_threads=0 can't work: expected 1 or more."),
         (

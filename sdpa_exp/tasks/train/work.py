@@ -10,6 +10,7 @@ from sdpa_exp.callbacks.attach import attach
 from sdpa_exp.callbacks.attestation import AttestTraining
 from sdpa_exp.callbacks.data_stream import DataStream
 from sdpa_exp.callbacks.event_log import EpochEventLog
+from sdpa_exp.callbacks.finite_loss import FiniteLoss
 from sdpa_exp.callbacks.perturbation import PerturbationNote
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.callbacks.settings import SettingsCheck
@@ -35,7 +36,7 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
         DatasetError: the data set can't be used.
         AttestationError: something else ran than what was asked for.
         OutOfMemory: batch and image size don't fit.
-        RunError: NaN.
+        RunError: the loss is not finite, or diverges.
     """
     continued = take_over(plan, event_log)
     training = set_up_training(plan, event_log, outcome, **({} if continued is None else continued.arguments))
@@ -48,7 +49,8 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
     accuracy = BestAccuracy(epochs, plan.run_dir)
     attest = AttestTraining(event_log, precision=plan.hardware.precision or "fp32")
     clock.set_device(trainer.device)
-    watchers = (clock, epochs, stream, settings, attest, PerturbationNote(event_log))
+    finite = FiniteLoss(event_log, plan.run_dir, goes_on=plan.on_nan == "continue")
+    watchers = (clock, epochs, stream, settings, attest, PerturbationNote(event_log), finite)
     attach(trainer, accuracy, *watchers)  # accuracy first: it is part of final_eval
     try:
         with memory_errors(plan):
@@ -62,6 +64,9 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
         outcome.metrics.update(_metrics(epochs, clock, trainer, outcome.unmeasured))
         outcome.metrics.update(accuracy.metrics)
         outcome.unmeasured.update(accuracy.unmeasured)
+        left_out = finite.summary()
+        if left_out is not None:
+            outcome.warn(event_log, "batches_left_out", left_out)
         if accuracy.failure is not None:
             outcome.warn(event_log, "accuracy_not_analysed", accuracy.failure)
         outcome.metrics["total_s"] = time.perf_counter() - started_perf_s
