@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Sequence
 
 NO_LABEL = "-"
 
 
-def content_digest(class_names: Sequence[str], files: Iterable[tuple[str, str, str, str]]) -> str:
+def content_digest(
+    class_names: Sequence[str], files: Iterable[tuple[str, str, str, str]], left_out: Iterable[Sequence[str]] = ()
+) -> str:
     """SHA-256 in hex over class names and files.
 
     Args:
         class_names: in the order of the class ids.
+        left_out: the words of what was left out of them, in any order; without any the digest is that of the files.
         files: (split, relative name, SHA-256 of the image, SHA-256 of the label or NO_LABEL), in any order.
     """
     digest = hashlib.sha256()
-    for line in ("\0".join(class_names), *sorted("\0".join(file) for file in files)):
+    lines = (sorted("\0".join(each) for each in group) for group in (files, left_out))
+    for line in ("\0".join(class_names), *itertools.chain(*lines)):
         digest.update(line.encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()
 

@@ -13,12 +13,19 @@ _TOLERANCE = 0.01  # as Ultralytics allows
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedLabel:
-    """What is in a label file. `fault` is None or says what and in which line."""
+    """What is in a label file.
+
+    Attributes:
+        num_boxes, num_duplicates, max_class_id: of its sound lines.
+        faults: what is wrong, by line; of the whole file where it is no label at all.
+        sound: its bytes without the lines that have a fault; None where nothing is left, or nothing was wrong.
+    """
 
     num_boxes: int = 0
     num_duplicates: int = 0
     max_class_id: int = -1
-    fault: str | None = None
+    faults: tuple[str, ...] = ()
+    sound: bytes | None = None
 
 
 def check_label(content: bytes, num_classes: int | None) -> CheckedLabel:
@@ -26,9 +33,10 @@ def check_label(content: bytes, num_classes: int | None) -> CheckedLabel:
     try:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        return CheckedLabel(fault="is not UTF-8 text")
+        return CheckedLabel(faults=("is not UTF-8 text",))
     rows: set[tuple[float, ...]] = set()
     num_boxes, max_class_id, kinds = 0, -1, set()
+    faults, sound = [], []
     for number, line in enumerate(lines, start=1):
         words = line.split()
         if not words:
@@ -36,15 +44,23 @@ def check_label(content: bytes, num_classes: int | None) -> CheckedLabel:
         row = _numbers(words)
         fault = "is malformed: " + _shorten(line) if row is None else _row_fault(row, num_classes)
         if row is None or fault is not None:
-            return CheckedLabel(fault=f"line {number} {fault}")
+            faults.append(f"line {number} {fault}")
+            continue
         num_boxes += 1
+        sound.append(line)
         rows.add(row)
         kinds.add("box" if len(row) == 5 else "polygon")
         max_class_id = max(max_class_id, int(row[0]))
     if len(kinds) > 1:
-        return CheckedLabel(fault="mixes boxes and polygons: expected one kind in a file")
+        return CheckedLabel(faults=(*faults, "mixes boxes and polygons: expected one kind in a file"))
     num_unique = len(rows)
-    return CheckedLabel(num_boxes=num_unique, num_duplicates=num_boxes - num_unique, max_class_id=max_class_id)
+    return CheckedLabel(
+        num_boxes=num_unique,
+        num_duplicates=num_boxes - num_unique,
+        max_class_id=max_class_id,
+        faults=tuple(faults),
+        sound="".join(f"{line}\n" for line in sound).encode() if faults and sound else None,
+    )
 
 
 def without_keypoints(content: bytes, num_columns: int) -> bytes:

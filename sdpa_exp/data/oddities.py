@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -92,13 +93,14 @@ def _repeated(checked: Sequence[CheckedPicture]) -> list[Path]:
 
 
 def _leaks(checked: Sequence[CheckedPicture]) -> list[str]:
-    train, sentences = {c.image.sha256 for c in checked if c.split == "train"}, []
-    for split in ("val", "test"):
-        pictures = [c for c in checked if c.split == split]
-        leaked = [c.picture.name for c in pictures if c.image.sha256 in train]
+    by_split = {split: [c for c in checked if c.split == split] for split in ("train", "val", "test")}
+    sentences = []
+    for first, second in itertools.combinations(by_split, 2):
+        known = {c.image.sha256 for c in by_split[first]}
+        leaked = [c.picture.name for c in by_split[second] if c.image.sha256 in known]
         if leaked:
             sentences.append(
-                f"{len(leaked)} of {len(pictures)} {split} images are also in train, byte for byte "
+                f"{len(leaked)} of {len(by_split[second])} {second} images are also in {first}, byte for byte "
                 f"({_some(leaked)}): the metrics are too good by that."
             )
     return sentences

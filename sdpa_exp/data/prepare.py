@@ -35,4 +35,4 @@ def prepare(
                 "out, or use data of your own with a 'test:' line: dataset=yolo_dir."
             )
         return prepare_synthetic(dataset, cache)
-    return prepare_yolo_dir(dataset.path, cache, split)
+    return prepare_yolo_dir(dataset.path, cache, split, drops=dataset.on_bad == "drop")

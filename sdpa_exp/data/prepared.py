@@ -14,6 +14,7 @@ class PreparedDataset:
         yaml_path: absolute path of a data.yaml inside our cache; no working directory matters to it.
         digest: SHA-256 in hex over class names, relative file names, and the bytes of images and labels.
         warnings: sentences about what is odd but no reason to refuse.
+        left_out: what `dataset.on_bad=drop` left out; part of the digest.
     """
 
     yaml_path: Path
@@ -24,3 +25,21 @@ class PreparedDataset:
     num_train_boxes: int
     num_val_boxes: int
     warnings: tuple[str, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A line of a label, or an image with its label, that can't be trained on.
+
+    Attributes:
+        split: train, val or test.
+        image: its name in the data set.
+        what: `line` or `image`.
+        why: what is wrong, with the number of the line.
+    """
+
+    split: str
+    image: str
+    what: str
+    why: str

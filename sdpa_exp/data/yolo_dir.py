@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
+from sdpa_exp.data.bad_files import sentences_of, without_bad
 from sdpa_exp.data.digest import NO_LABEL, bytes_digest, content_digest
 from sdpa_exp.data.label_file import check_label, without_keypoints
 from sdpa_exp.data.linked_view import ViewEntry, build_view
 from sdpa_exp.data.oddities import CheckedPicture, find_oddities
 from sdpa_exp.data.pictures import absolute
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.prepared import LeftOut, PreparedDataset
 from sdpa_exp.data.seen_images import check_images
 from sdpa_exp.data.yolo_source import YoloSource, find_source
 from sdpa_exp.errors import DatasetError
@@ -20,13 +22,16 @@ _MAX_NAMED = 10
 _log = logging.getLogger(__name__)
 
 
-def prepare_yolo_dir(path: str | None, cache: Path, split: str | None = None) -> PreparedDataset:
+def prepare_yolo_dir(
+    path: str | None, cache: Path, split: str | None = None, *, drops: bool = False
+) -> PreparedDataset:
     """Check a data.yaml or folder and make it loadable from anywhere.
 
     Args:
         path: of the data.yaml or folder.
         cache: our cache folder.
         split: one that is wanted beside train and val.
+        drops: leave bad lines and images out, instead of refusing them.
 
     Raises:
         DatasetError: it is missing, empty or malformed; up to ten bad files are named.
@@ -43,22 +48,28 @@ def prepare_yolo_dir(path: str | None, cache: Path, split: str | None = None) ->
         checked = _check_all(source, cache)
     except OSError as error:
         raise DatasetError(f"The data set {place} or the cache {cache} can't be used: {error}.") from error
-    _refuse_faults(source, checked)
+    left_out: tuple[LeftOut, ...] = ()
+    if drops:
+        checked, left_out = without_bad(checked)
+    else:
+        _refuse_faults(source, checked)
+    _refuse_without_labels(source, checked, left_out)
     class_names = source.class_names or _numbered_names(checked)
-    digest = content_digest(class_names, [_digest_line(c) for c in checked])
+    digest = content_digest(class_names, [_digest_line(c) for c in checked], map(astuple, left_out))
     view = cache / "views" / f"{digest[:16]}-{bytes_digest(str(place).encode('utf-8', 'surrogateescape'))[:8]}"
-    found_warnings = find_oddities(source, checked)
+    found_warnings = (*find_oddities(source, checked), *sentences_of(left_out))
     for sentence in found_warnings:
         _log.warning(sentence)
     return PreparedDataset(
         yaml_path=build_view(view, [_view_entry(c) for c in checked], class_names),
         digest=digest,
         class_names=class_names,
-        num_train_images=len(source.splits["train"].pictures),
-        num_val_images=len(source.splits["val"].pictures),
+        num_train_images=sum(c.split == "train" for c in checked),
+        num_val_images=sum(c.split == "val" for c in checked),
         num_train_boxes=_num_boxes(checked, "train"),
         num_val_boxes=_num_boxes(checked, "val"),
         warnings=found_warnings,
+        left_out=left_out,
     )
 
 
@@ -80,15 +91,25 @@ def _check_all(source: YoloSource, cache: Path) -> list[CheckedPicture]:
 
 def _refuse_faults(source: YoloSource, checked: Sequence[CheckedPicture]) -> None:
     faults = [f"{c.picture.image} {c.image.fault}" for c in checked if c.image.fault]
-    faults += [f"{c.picture.label} {c.label.fault}" for c in checked if c.label.fault]
+    faults += [f"{c.picture.label} {c.label.faults[0]}" for c in checked if c.label.faults]
     if faults:
         named = "".join(f"\n  {fault}" for fault in faults[:_MAX_NAMED])
         more = f"\n  and {len(faults) - _MAX_NAMED} more" if len(faults) > _MAX_NAMED else ""
         raise DatasetError(
             f"{source.origin} has {len(faults)} bad file{'s' if len(faults) > 1 else ''} of "
-            f"{2 * len(checked)}; Ultralytics would leave them out in silence. Repair or remove:{named}{more}"
+            f"{2 * len(checked)}; Ultralytics would leave them out in silence. Repair or remove them, or set "
+            f"dataset.on_bad=drop, which leaves bad lines and images out for all arms and lists them:{named}{more}"
         )
-    for split in source.splits:
+
+
+def _refuse_without_labels(source: YoloSource, checked: Sequence[CheckedPicture], left_out: Sequence[LeftOut]) -> None:
+    for split, found in source.splits.items():
+        if not any(c.split == split for c in checked):
+            why = next(each.why for each in left_out if each.split == split)
+            raise DatasetError(
+                f"{source.origin} has {len(found.pictures)} {split} images, and dataset.on_bad=drop leaves out all of "
+                f"them, the first since it {why}. Repair them."
+            )
         if _num_boxes(checked, split) == 0:
             first = next(c.picture.label for c in checked if c.split == split)
             raise DatasetError(

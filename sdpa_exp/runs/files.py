@@ -20,6 +20,7 @@ REPORT_FILE = "report.txt"  # what a task wants people to read; the parent print
 # Of a training. What only one task writes and reads has its name in that task.
 ATTESTATION_FILE = "attestation.json"
 ACCURACY_FILE = "accuracy.json"
+LEFT_OUT_FILE = "left_out.csv"  # what dataset.on_bad=drop left out of the data set
 
 # Of a sweep, and of any comparison.
 SWEEP_FILE = "sweep.json"

@@ -12,6 +12,7 @@ import torch
 
 from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.config.plan import Plan
+from sdpa_exp.data.bad_files import write_left_out
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.errors import OutOfMemory
 from sdpa_exp.injection.trainer import trainer_class
@@ -81,6 +82,7 @@ def set_up_training(plan: Plan, event_log: EventLog, outcome: Outcome, **changed
     """
     require_backend(plan)
     prepared = prepare(plan.dataset, split=plan.train.split)
+    write_left_out(prepared.left_out, plan.run_dir)
     for message in prepared.warnings:
         outcome.warn(event_log, "data_set", message)
     wrong = batch_norm_warning(plan, num_train_images=prepared.num_train_images)
