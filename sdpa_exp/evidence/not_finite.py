@@ -65,7 +65,7 @@ def first_not_finite(network: nn.Module, forward: Callable[[], object]) -> Sourc
 
 
 class _Watch:
-    """Hooks at every module. What turns up at an input came from the nearest one around it whose own input was finite."""
+    """Hooks at every module. What turns up at an input came from the nearest one around it with a finite input."""
 
     def __init__(self, network: nn.Module) -> None:
         self.found: Source | None = None
