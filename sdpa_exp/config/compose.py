@@ -54,10 +54,11 @@ def plan_from_config(cfg: DictConfig, job: Job) -> Plan:
     _refuse_unknown_keys(content)
     content.pop("run")  # not what a run does: what happens to its folder
     check_resume({key: content.pop(key) for key in RESUME_KEYS})
+    wait = content.pop("wait")
     _check_options(content, task)
     _make_paths_absolute(content, task)
     _resolve_attentions(content, _config_dirs(cfg))
-    plan = from_dict({**content, "job": asdict(job)})
+    plan = from_dict({**content, "job": {**asdict(job), "wait": wait}})
     check_plan(plan)
     return plan
 

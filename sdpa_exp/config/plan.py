@@ -53,6 +53,7 @@ class Job:
         sweep_dir: None for a single run.
         cwd: the folder that the command was typed in.
         continue_from: a checkpoint below the run folder to go on from; None starts from scratch.
+        wait: for another run of ours that holds the GPU; without it the run is refused.
     """
 
     run_dir: str
@@ -63,6 +64,7 @@ class Job:
     overrides: tuple[str, ...] = ()
     cwd: str = field(default_factory=os.getcwd)
     continue_from: str | None = None
+    wait: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

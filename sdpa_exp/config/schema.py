@@ -162,6 +162,7 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
     run: RunConfig = field(default_factory=RunConfig)
+    wait: bool = True
     resume: Optional[str] = None  # noqa: UP045
     resume_mode: str = "restart"
     resume_changed: Optional[str] = None  # noqa: UP045

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
@@ -73,7 +74,7 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
         task.run(plan, event_log, outcome, started_perf_s=started_perf_s)
         return plan
 
-    from sdpa_exp.launch.gpu_lock import gpu_lock
+    from sdpa_exp.launch.device_use import use_device
     from sdpa_exp.runs.environment import collect_environment
     from sdpa_exp.tasks.sweep_hardware import choose_for_sweep
 
@@ -85,7 +86,9 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
     event_log.write("run_started", plan_group_id=plan.group_id(), gpu_untouched_until_unix_s=untouched_until_unix_s)
     outcome.environment = collect_environment(plan.hardware.device)
     event_log.write("environment", environment=outcome.environment, hardware_reasons=chosen.reasons)
-    with gpu_lock(outcome.environment["gpu_uuid"] if plan.hardware.device.startswith("cuda") else None):
+    gpu = outcome.environment["gpu_uuid"] if plan.hardware.device.startswith("cuda") else None
+    say = partial(outcome.warn, event_log)
+    with use_device(gpu, plan.run_dir, say, wait=plan.job.wait):
         task.run(plan, event_log, outcome, started_perf_s=started_perf_s)
     return plan
 

@@ -1,0 +1,74 @@
+"""Runs of ours on one device: a GPU is taken in turns or refused by name, a CPU that was shared is named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sdpa_exp.errors import RunError
+from sdpa_exp.launch.device_use import use_device
+
+HOLD = """
+import sys; from pathlib import Path; from sdpa_exp.launch.device_use import use_device
+with use_device(sys.argv[1] or None, Path(sys.argv[2]), print, wait=True):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDPA_EXP_CACHE", str(tmp_path / "cache"))
+
+
+@contextmanager
+def other_run(gpu: str, name: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", HOLD, gpu, name]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "mine\n"
+        yield process
+        assert process.stdin is not None
+        if not process.stdin.closed:
+            process.stdin.close()
+        process.wait(60)
+
+
+def test_a_gpu_in_use_is_refused_or_waited_for_and_its_user_is_named(tmp_path: Path) -> None:
+    said: list[tuple[str, str]] = []
+    with other_run("GPU-1", "runs/first") as other:
+        with (
+            pytest.raises(RunError, match=rf"GPU-1 is in use by runs/first \(process {other.pid}\)"),
+            use_device("GPU-1", tmp_path, lambda *w: said.append(w), wait=False),
+        ):
+            pass
+        assert said == []
+        assert other.stdin is not None
+        threading.Timer(0.5, other.stdin.close).start()
+        with use_device("GPU-1", tmp_path, lambda *w: said.append(w), wait=True):
+            other.wait(60)
+    assert [code for code, _ in said] == ["gpu_waited"]
+    assert "waiting for runs/first" in said[0][1]
+    with use_device("GPU-1", tmp_path, lambda *w: said.append(w), wait=False):
+        assert len(said) == 1
+
+
+def test_runs_that_share_a_cpu_are_named_and_one_that_was_killed_is_forgotten(tmp_path: Path) -> None:
+    said: list[tuple[str, str]] = []
+    with other_run("", "runs/first"), use_device(None, tmp_path, lambda *w: said.append(w), wait=True):
+        pass
+    assert [code for code, _ in said] == ["cpu_shared"]
+    assert said[0][1].startswith("runs/first (process ")
+    with other_run("", "runs/killed") as other:
+        other.kill()
+        other.wait(60)
+        with use_device(None, tmp_path, lambda *w: said.append(w), wait=True):
+            pass
+    assert len(said) == 1
+    assert not list((tmp_path / "cache" / "locks" / "cpu").iterdir())
