@@ -110,6 +110,18 @@ class Plan:
         task = "" if self.task.name == "train" else f"{self.task.name} "
         return f"{task}{self._arms()} seed {self.seed}"
 
+    @property
+    def recipe(self) -> str:
+        """What a training trains: `yolo12n at 160 px, 5 epochs, batch 8, synthetic`."""
+        weights = "" if self.model.weights is None else f" from {Path(self.model.weights).name}"
+        train, batch = self.train, self.hardware.batch
+        size = "Ultralytics' own image size" if train.imgsz is None else f"{train.imgsz} px"
+        epochs = "Ultralytics' own number of" if train.epochs is None else f"{train.epochs}"
+        return (
+            f"{self.model.name}{weights} at {size}, {epochs} epoch{'' if train.epochs == 1 else 's'}, "
+            f"batch {'chosen on the machine' if batch is None else batch}, {self.dataset.name}"
+        )
+
     def _arms(self) -> str:
         try:
             has_own_arms = load_task(self).has_own_arms

@@ -100,12 +100,45 @@ def compare_layers(
     choices: Choices | None = None,
 ) -> list[LayerEquivalence]:
     """Compare a backend with stock at every layer of a network, in one precision; `choices` as `inject` takes them."""
-    stock, tested = as_stock(network).train(), injected_copy(network, backend, choices).train()
-    plain = {layer.name: layer.module for layer in find_layers(stock)}
-    return [
-        compare_layer(plain[layer.name], layer, calls[layer.name], dtype=dtype, max_ratio=max_ratio)
-        for layer in find_layers(tested)
-    ]
+    found, failed = compare_backends(network, {backend: (backend, choices)}, calls, dtype=dtype, max_ratio=max_ratio)
+    if failed:
+        raise failed[backend]
+    return found[backend]
+
+
+def compare_backends(
+    network: nn.Module,
+    backends: Mapping[str, tuple[str, Choices | None]],
+    calls: Mapping[str, LayerCall],
+    *,
+    dtype: torch.dtype,
+    max_ratio: float = MAX_RATIO,
+) -> tuple[dict[str, list[LayerEquivalence]], dict[str, RuntimeError]]:
+    """Compare several backends with one truth: label -> its layers, and the labels that raised, with the first error.
+
+    Args:
+        network: left as it was.
+        backends: label -> backend, and what auto chose for each layer.
+        calls: what each layer is called with, from `capture_calls`.
+        dtype: the precision of the computation.
+        max_ratio: the rule's factor.
+    """
+    plain = {layer.name: layer.module for layer in find_layers(as_stock(network).train())}
+    layers = {label: find_layers(injected_copy(network, *pair).train()) for label, pair in backends.items()}
+    found: dict[str, list[LayerEquivalence]] = {label: [] for label in backends}
+    failed: dict[str, RuntimeError] = {}
+    for place, (name, module) in enumerate(plain.items()):
+        prepared = prepare_layer(module, calls[name], dtype)
+        for label in found:
+            if label in failed:
+                continue
+            try:
+                result = judge_layer(prepared, layers[label][place], calls[name], dtype=dtype, max_ratio=max_ratio)
+            except RuntimeError as error:
+                failed[label] = error
+            else:
+                found[label].append(result)
+    return {label: results for label, results in found.items() if label not in failed}, failed
 
 
 def compare_layer(

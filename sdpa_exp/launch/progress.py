@@ -38,6 +38,8 @@ class RunProgress:
                 self._print(f"{self._title}: {self._epoch_line}")
         elif kind == "progress":
             self._epoch_line = event["text"]
+        elif kind == "announcement":
+            self.note(f"{self._title}: {event['text']}")
         elif kind == "warning":
             self.note(f"{self._title}: warning: {event['message']}")
 

@@ -84,6 +84,8 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
     plan = dataclasses.replace(plan, hardware=chosen.hardware)
     write_plan(plan)
     event_log.write("run_started", plan_group_id=plan.group_id(), gpu_untouched_until_unix_s=untouched_until_unix_s)
+    if task.is_compared:
+        event_log.write("announcement", text=plan.recipe)
     outcome.environment = collect_environment(plan.hardware.device)
     event_log.write("environment", environment=outcome.environment, hardware_reasons=chosen.reasons)
     gpu = outcome.environment["gpu_uuid"] if plan.hardware.device.startswith("cuda") else None

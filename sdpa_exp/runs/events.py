@@ -13,6 +13,7 @@ Every line has `seq` (from 0), `time_unix_s`, `mono_s` (monotonic clock of the w
 | data_stream    | digest, num_batches |
 | not_finite     | epoch, step, loss, layer, how; a batch whose loss is not finite, or diverges |
 | attestation    | summary |
+| announcement   | text; what is coming, for the screen |
 | warning        | code, message |
 | error          | error (class), message |
 | run_finished   | status |

@@ -22,6 +22,10 @@ ATTESTATION_FILE = "attestation.json"
 ACCURACY_FILE = "accuracy.json"
 LEFT_OUT_FILE = "left_out.csv"  # what dataset.on_bad=drop left out of the data set
 
+# Of task=answer, and of what a sweep measures beside its trainings.
+ANSWER_FILE = "answer.json"
+INTERLEAVED_FOLDER = "interleaved"  # in a sweep folder: a run folder of task=answer for each comparison group
+
 # Of a sweep, and of any comparison.
 SWEEP_FILE = "sweep.json"
 COMPARISON_FILE = "comparison.json"

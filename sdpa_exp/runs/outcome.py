@@ -12,6 +12,7 @@ from sdpa_exp.runs.events import EventLog
 class Outcome:
     """Filled by a task while it runs; the fields are those of runs.record.Record."""
 
+    headline: str | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
     unmeasured: dict[str, str] = field(default_factory=dict)
     phases_s: dict[str, float] = field(default_factory=dict)

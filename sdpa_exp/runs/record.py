@@ -28,6 +28,7 @@ class Record:
         reason: a sentence, for anything but FINISHED.
         error: the class name of the error, with `exit_code` from errors.py.
         started_at, ended_at: UTC, ISO 8601.
+        headline: what the task found, in a sentence; None where figures say it.
         metrics: name -> value, see metrics.py.
         unmeasured: name -> why the value is None.
         phases_s: wall seconds of setup, caching, warmup, train, validation, final_eval, attestation.
@@ -55,6 +56,7 @@ class Record:
     reason: str | None = None
     error: str | None = None
     exit_code: int = 0
+    headline: str | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
     unmeasured: dict[str, str] = field(default_factory=dict)
     phases_s: dict[str, float] = field(default_factory=dict)

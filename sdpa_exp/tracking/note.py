@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def run_note(plan: Plan, record: Record) -> str:
     """Status, figures and kernels of a run that has ended."""
-    lines = [f"**{record.status}**: {plan.arm}, seed {plan.seed}, {plan.model.name} on {plan.dataset.name}"]
+    who = plan.title if plan.task.name != "train" else f"{plan.arm}, seed {plan.seed}"
+    lines = [f"**{record.headline}**\n"] if record.headline else []
+    lines.append(f"**{record.status}**: {who}, {plan.model.name} on {plan.dataset.name}")
     if record.reason:
         lines.append(f"\nReason: {record.reason}")
     lines += ["", "| metric | value | unit |", "|---|---:|---|"]

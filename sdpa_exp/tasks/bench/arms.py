@@ -12,24 +12,28 @@ from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import BackendUnavailable
 from sdpa_exp.tasks.auto_attention import base_setting
-from sdpa_exp.tasks.bench import Bench
 from sdpa_exp.tasks.bench.case import Arms
 
 FLOOR = "identity"
 NO_STOCK = "at the op level there is no stock: it is a whole module, and eager is the same mathematics"
 NO_FLOOR = "at the op level out = v is no computation at all"
-COMPILES = "it compiles for each shape, for up to a minute: name it in bench.arms to have it"
-AS_STOCK = "it is stock's own code and one more copy in backward: name it in bench.arms to have it"
+COMPILES = "it compiles for each shape, for up to a minute: name it in {key} to have it"
+AS_STOCK = "it is stock's own code and one more copy in backward: name it in {key} to have it"
 
 
-def arms_of(plan: Plan) -> tuple[Arms, dict[str, str]]:
+def arms_of(plan: Plan, names: list[str] | None, *, key: str) -> tuple[Arms, dict[str, str]]:
     """The arms by label, and those that are left out everywhere with the reason.
 
-    The arms are those of bench.arms, or all there are; what `attention=` names on the command line is one of them.
+    The arms are those named, or all there are; what `attention=` names on the command line is one of them.
+
+    Args:
+        plan: of the task.
+        names: what the task's option says; None for all there are.
+        key: that option, for the reasons.
     """
-    names, left_out = Bench.of(plan).arms, {}
+    left_out = {}
     if names is None:
-        left_out = {"flex": COMPILES, "stock_fixed": AS_STOCK}
+        left_out = {"flex": COMPILES.format(key=key), "stock_fixed": AS_STOCK.format(key=key)}
         names = [name for name in (*BACKENDS, *plan.attentions) if name not in {AUTO_NAME, *left_out}]
     labels = [_label(name) for name in names]
     arms = {

@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.attention.precision import DTYPES, autocast_to
 from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.injection.dispatch import ATTRIBUTE
+from sdpa_exp.injection.inject import Choices
 from sdpa_exp.injection.layers import Layer, family_of, find_layers
 from sdpa_exp.tasks.bench.arms import bench_setting, refusals
 from sdpa_exp.tasks.bench.case import Arms, Case, Entry
@@ -58,10 +60,25 @@ def model_case(
     batch: int,
     precision: str,
     device: torch.device,
+    data: dict[str, Any] | None = None,
+    choices: Choices | None = None,
 ) -> Case:
-    """The whole model: `inference` (fused, evaluation mode) or a training `step` (loss, backward, AdamW)."""
+    """The whole model: `inference` (fused, evaluation mode) or a training `step` (loss, backward, AdamW).
+
+    `data` is a real batch with labels, as `real_batch` makes it; without it images are noise with a few boxes.
+    `choices` are those of the arm auto: layer -> backend.
+    """
     is_step = level == "step"
-    build = _build_step if is_step else _build_inference
+    if data is None:
+        data = _labelled(random_images(network, imgsz=imgsz, batch=batch, device=device))
+    build = functools.partial(
+        _build_step if is_step else _build_inference,
+        network=network,
+        data=data,
+        precision=precision,
+        device=device,
+        choices=choices or {},
+    )
     return Case(
         level=level,
         what="loss, backward, optimizer" if is_step else "forward",
@@ -69,7 +86,7 @@ def model_case(
         precision=precision,
         facts=_facts(plan, kinds[0], imgsz=imgsz, batch=batch),
         work=_WORK[level] + imgsz**2 * batch,
-        build=functools.partial(build, network=network, imgsz=imgsz, batch=batch, precision=precision, device=device),
+        build=build,
         refused=_refusals(plan, arms, kinds, level=level, precision=precision, needs_grad=is_step),
     )
 
@@ -126,11 +143,11 @@ def _build_module(arms: Arms, *, kind: Kind, precision: str, is_backward: bool) 
 
 
 def _build_inference(
-    arms: Arms, *, network: Any, imgsz: int, batch: int, precision: str, device: torch.device
+    arms: Arms, *, network: Any, data: dict[str, Any], precision: str, device: torch.device, choices: Choices
 ) -> dict[str, Entry]:
     fused: Any = copy.deepcopy(network).eval()
     fused = fused.fuse(verbose=False) if hasattr(fused, "fuse") else fused
-    images = random_images(network, imgsz=imgsz, batch=batch, device=device)
+    images = data["img"]
     layers = find_layers(fused)
 
     @torch.inference_mode()
@@ -138,19 +155,14 @@ def _build_inference(
         with autocast_to(DTYPES[precision], device.type):
             fused(images)
 
-    def prepare(backend: str) -> None:
-        for layer in layers:
-            setattr(layer.module, ATTRIBUTE, backend)
-
-    return _entries(arms, layers, call, prepare)
+    return _entries(arms, layers, call, functools.partial(_set_backend, layers, choices), choices)
 
 
 def _build_step(
-    arms: Arms, *, network: Any, imgsz: int, batch: int, precision: str, device: torch.device
+    arms: Arms, *, network: Any, data: dict[str, Any], precision: str, device: torch.device, choices: Choices
 ) -> dict[str, Entry]:
     """AdamW with a learning rate of 0 does all of its work and leaves the weights alone: every arm has the same."""
     trained: Any = copy.deepcopy(network).train()
-    data = _labelled(random_images(network, imgsz=imgsz, batch=batch, device=device))
     layers = find_layers(trained)
     optimizer = torch.optim.AdamW(trained.parameters(), lr=0.0, weight_decay=0.0)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
@@ -163,11 +175,12 @@ def _build_step(
         scaler.update()
         optimizer.zero_grad(set_to_none=True)
 
-    def prepare(backend: str) -> None:
-        for layer in layers:
-            setattr(layer.module, ATTRIBUTE, backend)
+    return _entries(arms, layers, call, functools.partial(_set_backend, layers, choices), choices)
 
-    return _entries(arms, layers, call, prepare)
+
+def _set_backend(layers: Sequence[Layer], choices: Choices, backend: str) -> None:
+    for layer in layers:
+        setattr(layer.module, ATTRIBUTE, choices[layer.name] if backend == AUTO_NAME else backend)
 
 
 def _labelled(images: Tensor) -> dict[str, Any]:
@@ -186,7 +199,11 @@ def _labelled(images: Tensor) -> dict[str, Any]:
 
 
 def _entries(
-    arms: Arms, layers: Sequence[Layer], call: Callable[[], object], prepare: Callable[[str], None]
+    arms: Arms,
+    layers: Sequence[Layer],
+    call: Callable[[], object],
+    prepare: Callable[[str], None],
+    choices: Choices | None = None,
 ) -> dict[str, Entry]:
     return {
         label: Entry(
@@ -194,7 +211,10 @@ def _entries(
             prepare=functools.partial(prepare, name),
             watched=call,
             layers=tuple(layers),
-            allowed={layer.name: _allowed(layer, name) for layer in layers},
+            allowed={
+                layer.name: _allowed(layer, (choices or {})[layer.name] if name == AUTO_NAME else name)
+                for layer in layers
+            },
         )
         for label, name in arms.items()
     }

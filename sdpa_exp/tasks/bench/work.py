@@ -46,7 +46,7 @@ def bench(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
     """
     device = torch.device(plan.hardware.device)
     set_backends(plan)
-    arms, left_out = arms_of(plan)
+    arms, left_out = arms_of(plan, Bench.of(plan).arms, key="bench.arms")
     check_baseline(plan, arms)
     clock = DeviceClock(device=device)
     reference = ReferenceOperation(clock)
