@@ -129,15 +129,15 @@ def compare_backends(
     failed: dict[str, RuntimeError] = {}
     for place, (name, module) in enumerate(plain.items()):
         prepared = prepare_layer(module, calls[name], dtype)
-        for label in found:
+        for label, results in found.items():
             if label in failed:
                 continue
             try:
-                result = judge_layer(prepared, layers[label][place], calls[name], dtype=dtype, max_ratio=max_ratio)
+                results.append(
+                    judge_layer(prepared, layers[label][place], calls[name], dtype=dtype, max_ratio=max_ratio)
+                )
             except RuntimeError as error:
                 failed[label] = error
-            else:
-                found[label].append(result)
     return {label: results for label, results in found.items() if label not in failed}, failed
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from sdpa_exp.compare.numbers import percent, plain
+from sdpa_exp.compare.numbers import p_value, percent, plain
 from sdpa_exp.compare.statistics.paired import paired_test
 from sdpa_exp.compare.verdict import decide
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.answer.measurement import Measurement
     from sdpa_exp.compare.statistics.paired import FloatArray, PairedTest
 
-SpeedKind = Literal["faster", "slower", "faster within the margin", "slower within the margin", "equivalent", "inconclusive"]  # fmt: skip
+SpeedKind = Literal[
+    "faster", "slower", "faster within the margin", "slower within the margin", "equivalent", "inconclusive"
+]  # fmt: skip
 _LEVEL_WORDS = {"step": "per training step", "inference": "in inference"}
 DEFAULT_MARGIN = 0.02
 
@@ -76,8 +78,8 @@ class Speed:
             "inconclusive": f"inconclusive for {self.arm} against {self.baseline}",
         }[self.kind]
         return (
-            f"speed {_LEVEL_WORDS[self.what]}: {claim}: {self.ratio:.3f} times as fast ({100 * self.level:.3g} % interval "
-            f"{self.low:.3f} to {self.high:.3f} over {n} processes), p = {self.p:.2g}."
+            f"speed {_LEVEL_WORDS[self.what]}: {claim}: {self.ratio:.3f} times as fast ({100 * self.level:.3g} % "
+            f"interval {self.low:.3f} to {self.high:.3f} over {n} processes), {p_value(self.p)}."
         )
 
 
@@ -103,7 +105,7 @@ class Memory:
 
     @property
     def kind(self) -> Literal["same", "smaller", "larger", "varies"]:
-        """What all processes agree on: a difference inside the margin counts as the same, and is stated all the same."""
+        """What all processes agree on; a difference inside the margin counts as the same, and its sentence has it."""
         inside = [abs(each) <= self.margin * self.baseline_mib for each in self.differences_mib]
         if all(inside):
             return "same"

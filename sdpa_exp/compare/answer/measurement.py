@@ -103,7 +103,7 @@ def measurement_of(content: Mapping[str, Any]) -> Measurement:
     }
     peaks = {arm: [run["memory"].get(arm, {}).get("allocated_mib") for run in processes] for arm in arms}
     reasons = [run["memory"].get(arm, {}).get("reason") for run in processes for arm in arms]
-    kernels = next((run["kernels"] for run in processes if run["kernels"]), {}).get("step", {})
+    kernels: dict[str, Any] = next((run["kernels"]["step"] for run in processes if run["kernels"]), {})
     late = {arm: reason for run in processes for level in LEVELS for arm, reason in run[level]["left_out"].items()}
     return Measurement(
         where=content["where"],

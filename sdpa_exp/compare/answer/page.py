@@ -1,4 +1,4 @@
-"""report.html of task=answer: one self-contained page, in the look of a comparison's; and the verdicts for answer.json."""
+"""report.html of task=answer: one self-contained page; and the verdicts as plain values, for answer.json."""
 
 from __future__ import annotations
 

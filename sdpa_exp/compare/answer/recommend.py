@@ -38,7 +38,7 @@ class Recommendation:
 
     @property
     def sentence(self) -> str:
-        """`Use sdpa: 1.07 times as fast per step (1.02 to 1.11), same memory, same function to rounding.`"""
+        """Such as `Use sdpa: 1.07 times as fast per step (1.02 to 1.11), same memory, same function to rounding`."""
         return f"{self.call}: {self.reason}."
 
 

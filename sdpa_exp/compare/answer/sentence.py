@@ -24,7 +24,7 @@ def answer_sentence(recommendation: Recommendation, accuracy: str, *, where: str
 
 
 def accuracy_sentence(verdicts: Sequence[Verdict], floors: Sequence[NoiseFloor], chosen: str) -> str:
-    """`Accuracy: inconclusive with 2 seeds (+4.9 points; a copy of stock 1 ulp apart differs by up to 2.6).`
+    """Such as `Accuracy: inconclusive with 2 seeds (+4.9 points; a copy of stock 1 ulp apart differs by up to 2.6)`.
 
     It is about the chosen arm, and about all arms where the baseline stays.
     """
@@ -71,8 +71,8 @@ def still_to_tell(recommendation: Recommendation, baseline: str) -> str:
     if recommendation.is_baseline:
         return "Training would tell nothing that changes this: the attention stays as it is."
     return (
-        f"What training would still tell: whether {recommendation.arm} and {baseline} end at the same mAP. Both compute "
-        "the same function, so nothing but rounding can set them apart; how much that moves mAP here, "
+        f"What training would still tell: whether {recommendation.arm} and {baseline} end at the same mAP. Both "
+        "compute the same function, so nothing but rounding can set them apart; how much that moves mAP here, "
         "compare.control=aa measures."
     )
 

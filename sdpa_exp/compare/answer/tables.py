@@ -69,9 +69,9 @@ def where_sentence(judged: Judged) -> str:
     threads = f", {where['num_threads']} CPU threads" if where["device"] == "cpu" else ""
     return (
         f"{where['model']} at {where['imgsz']} px, batch {where['batch']} (inference: {where['inference_batch']}), "
-        f"{where['dataset']}, {where['device']} {where['precision']}{threads}: {found.num_processes} fresh processes of "
-        f"{found.num_rounds} rounds, arms in turns A B B A. A step is forward, loss, backward and optimizer; loading "
-        "images comes on top."
+        f"{where['dataset']}, {where['device']} {where['precision']}{threads}: {found.num_processes} fresh processes "
+        f"of {found.num_rounds} rounds, arms in turns A B B A. A step is forward, loss, backward and optimizer; "
+        "loading images comes on top."
     )
 
 

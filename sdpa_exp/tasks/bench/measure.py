@@ -29,7 +29,7 @@ def measure_case(
     baseline: str | None,
     rounds: int,
     share_s: float,
-    seed: tuple[int, int],
+    seed: tuple[int, ...],
 ) -> dict[str, Any]:
     """The row of a case.
 
