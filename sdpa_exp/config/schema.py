@@ -132,6 +132,7 @@ class CompareConfig:
     after_sweep: bool = True
     alpha: float = 0.05
     control: Optional[str] = None  # noqa: UP045
+    speed: str = "interleaved"
     primary: dict[str, PrimaryMetric] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
 

@@ -28,6 +28,7 @@ ON_NAN = ("fail", "continue")
 CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
 CONTROLS = ("aa",)
+SPEEDS = ("interleaved", "trainings")
 WIDEST_MARGIN = 0.05  # of a share: five points
 SPLITS = ("train", "val", "test")
 TRACKERS = ("mlflow", "none")
@@ -259,6 +260,7 @@ def _check_compare(plan: Plan) -> None:
         refuse("compare.alpha", plan.compare.alpha, "a level between 0 and 1", "Set compare.alpha=0.05.")
     if plan.compare.control is not None:
         one_of("compare.control", plan.compare.control, CONTROLS)
+    one_of("compare.speed", plan.compare.speed, SPEEDS)
     for name, primary in plan.compare.primary.items():
         key = f"compare.primary.{name}"
         one_of(f"{key}.metric", primary.metric, tuple(METRICS))

@@ -36,6 +36,7 @@ from sdpa_exp.launch.before_sweep import (
     register_job,
     with_keys,
 )
+from sdpa_exp.launch.beside import measure_beside
 from sdpa_exp.launch.make_record import record_unstarted
 from sdpa_exp.launch.progress import RunProgress, closing_line
 from sdpa_exp.launch.supervise import show_end, supervise
@@ -196,7 +197,11 @@ def _is_kept(sweep_dir: Path, plan: Plan) -> bool:
 
 
 def end_sweep(sweep_dir: Path) -> int:
-    """Compare trainings, show the result, and return the sweep's exit code: 0 when every run finished."""
+    """Compare trainings, show the result, and return the sweep's exit code: 0 when every run finished.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM while speed and memory were measured; the trainings are compared.
+    """
     console = Console()
     sweep = read_sweep(sweep_dir)
     records = [_record_of(job.run_dir) for job in sweep.jobs]
@@ -204,9 +209,11 @@ def end_sweep(sweep_dir: Path) -> int:
     if any(record is None for record in records):
         exit_code = exit_code or RunError.exit_code
     plan = _any_plan(sweep)
+    interrupted = None
     if plan is not None and not load_task(plan).is_compared:
         say_outcomes(console, sweep, records)
     elif plan is None or plan.compare.after_sweep:
+        interrupted = measure_beside(sweep, records, console)
         from sdpa_exp.compare import compare_sweep, render_terminal  # scipy and matplotlib are slow to import
 
         try:
@@ -216,10 +223,13 @@ def end_sweep(sweep_dir: Path) -> int:
             exit_code = exit_code or error.exit_code
     if plan is not None:
         tracker = _tracker_of(plan)
-        num_unsent = tracker.close_sweep(sweep_dir, "FINISHED" if exit_code == 0 else "FAILED")
+        status = "KILLED" if interrupted is not None else "FINISHED" if exit_code == 0 else "FAILED"
+        num_unsent = tracker.close_sweep(sweep_dir, status)
         say_unsent(console, plan, sweep_dir, num_unsent)
         say_where(console, tracker)
     say_unfinished(console, sweep_dir, records)
+    if interrupted is not None:
+        raise interrupted
     return exit_code
 
 

@@ -25,6 +25,7 @@ LEFT_OUT_FILE = "left_out.csv"  # what dataset.on_bad=drop left out of the data 
 # Of task=answer, and of what a sweep measures beside its trainings.
 ANSWER_FILE = "answer.json"
 INTERLEAVED_FOLDER = "interleaved"  # in a sweep folder: a run folder of task=answer for each comparison group
+INTERLEAVED_GROUPS_FILE = "groups.json"  # in it: group id -> folder, and the reason where there is no measurement
 
 # Of a sweep, and of any comparison.
 SWEEP_FILE = "sweep.json"
@@ -75,9 +76,9 @@ def is_run_folder(folder: Path) -> bool:
 
 
 def folders_with(name: str, folder: Path) -> list[Path]:
-    """Folders at or below `folder` that hold the file, but for copies in MLflow's artifacts (`RUN_ID/artifacts/`)."""
+    """Folders at or below `folder` that hold the file: no copies in MLflow's artifacts, no parts of a sweep's answer."""
     found = sorted(path.parent for path in folder.rglob(name))
-    return [path for path in found if path.name != "artifacts"]
+    return [path for path in found if path.name != "artifacts" and path.parent.name != INTERLEAVED_FOLDER]
 
 
 def write_text_atomic(path: Path, text: str) -> None:

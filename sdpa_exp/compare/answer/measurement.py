@@ -41,6 +41,16 @@ class Function:
             return f"its function could not be checked ({self.reason})"
         return "same function to rounding" if self.ok else "not the function that stock computes"
 
+    def sentence(self, arm: str) -> str:
+        """The check of an arm, with what it rests on."""
+        if self.worst_ratio is None:
+            return f"function: {arm} could not be compared with stock: {self.reason}."
+        claim = "computes what stock computes, up to rounding" if self.ok else "does NOT compute what stock computes"
+        return (
+            f"function: {arm} {claim}: outputs and gradients of {self.num_layers} layers are off from a checked fp64 "
+            f"truth by at most {self.worst_ratio:.2g} times what {self.precision} explains (allowed: {self.max_ratio:g})."
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:

@@ -117,13 +117,11 @@ def _why_keep(judged: Judged, fit: Sequence[str], trained: Mapping[str, Verdict]
         return f"{fit[0]} runs the same attention kernel here ({found.kernels[fit[0]]}): {judged.step[fit[0]].words()}"
     best = max(fit or found.others, key=lambda arm: judged.step[arm].ratio)
     speed = judged.step[best]
+    name = best if len(found.others) == 1 else f"{best}, the fastest of the others,"
+    margin = f"{100 * speed.margin:g} %"
     says = {
-        "inconclusive": f"whether {best} is faster is inconclusive",
-        "equivalent": f"{best} is as fast within {100 * speed.margin:g} %",
-        "faster within the margin": f"{best} is faster by less than {100 * speed.margin:g} %",
-    }.get(speed.kind, "every other attention is slower")
-    beside = "" if len(found.others) == 1 else ", the fastest of the others"
-    if speed.kind.startswith("slower"):
-        says = f"{best}{beside} is slower" if len(found.others) > 1 else f"{best} is slower"
-        beside = ""
-    return f"{says}{beside}: {speed.words()}"
+        "inconclusive": f"it is inconclusive whether {name} is faster",
+        "equivalent": f"{name} is as fast within {margin}",
+        "faster within the margin": f"{name} is faster by less than {margin}",
+    }.get(speed.kind, f"{name} is slower")
+    return f"{says}: {speed.words()}"

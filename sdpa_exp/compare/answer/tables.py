@@ -49,6 +49,8 @@ def answer_sentences(judged: Judged) -> Iterator[str]:
     """All verdicts in full, and what a reader must know of the measurement."""
     found = judged.measurement
     for arm in found.others:
+        if arm in found.functions:
+            yield found.functions[arm].sentence(arm)
         yield judged.step[arm].sentence()
         yield judged.inference[arm].sentence()
         if arm in judged.memory:

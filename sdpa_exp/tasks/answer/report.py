@@ -31,7 +31,7 @@ def render_answer(headline: str, judged: Judged, recommendation: Recommendation,
     if recommendation.as_good:
         report.say(f"Not shown to be slower than {recommendation.arm}: {', '.join(recommendation.as_good)}.")
     for sentence in answer_sentences(judged):
-        if not sentence.startswith(("speed", "memory of")):
+        if not sentence.startswith(("function", "speed", "memory of")):
             report.say(sentence)
     if found.refused:
         report.say(f"not run here: {refused_sentence(list(found.refused.items()))}")

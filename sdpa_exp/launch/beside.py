@@ -1,0 +1,115 @@
+"""What a sweep measures beside its trainings: speed and memory of its arms, side by side in fresh processes.
+
+Trainings one after the other differ by what the machine did meanwhile; task=answer times arms in turns inside each of
+several processes. It runs here for every comparison group, in a run folder below the sweep's, and the comparison takes
+its verdicts on speed and memory from there. Where it can't be done, `groups.json` says why.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdpa_exp.config.plan import Job, Plan, read_plan
+from sdpa_exp.config.schema import TaskConfig
+from sdpa_exp.errors import SdpaExpError
+from sdpa_exp.interruption import signal_of, signal_words
+from sdpa_exp.launch.progress import RunProgress
+from sdpa_exp.launch.supervise import supervise
+from sdpa_exp.runs.files import INTERLEAVED_FOLDER, INTERLEAVED_GROUPS_FILE, write_json_atomic
+from sdpa_exp.runs.record import Record
+from sdpa_exp.tracking.tracker import NoTracker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from sdpa_exp.runs.sweep import Sweep
+
+INTERLEAVED = "interleaved"
+_TASK = TaskConfig(name="answer", _target_="sdpa_exp.tasks.answer.Answer")
+
+
+def measure_beside(sweep: Sweep, records: Sequence[Record | None], console: Console) -> KeyboardInterrupt | None:
+    """Measure every comparison group in which two arms or more have finished; returns what has interrupted it, if any.
+
+    Whatever goes wrong is a reason in `groups.json`, and the trainings are compared all the same.
+    """
+    groups = _groups(sweep, records)
+    interrupted: KeyboardInterrupt | None = None
+    entries: dict[str, dict[str, Any]] = {}
+    for group_id, runs in groups.items():
+        arms = {plan.arm: plan for plan, _ in runs if plan.attention.copy_of is None}
+        if len(arms) < 2:
+            continue
+        folder = sweep.folder / INTERLEAVED_FOLDER / str(len(entries))
+        reason = _why_not(sweep, list(arms), runs) or (f"it was ended by {_words(interrupted)}" if interrupted else None)
+        if reason is None:
+            try:
+                reason = _measure(_plan(folder, sweep, arms), console)
+            except KeyboardInterrupt as error:
+                interrupted, reason = error, f"it was ended by {_words(error)}"
+        entries[group_id] = {"folder": folder.name, "reason": reason}
+    if entries:
+        path = sweep.folder / INTERLEAVED_FOLDER / INTERLEAVED_GROUPS_FILE
+        path.parent.mkdir(exist_ok=True)
+        write_json_atomic(path, entries)
+    return interrupted
+
+
+def _groups(sweep: Sweep, records: Sequence[Record | None]) -> dict[str, list[tuple[Plan, Record]]]:
+    """Group id -> its finished trainings, by plans that ask for the measurement."""
+    found: dict[str, list[tuple[Plan, Record]]] = {}
+    for job, record in zip(sweep.jobs, records, strict=True):
+        if record is None or record.status != "FINISHED":
+            continue
+        try:
+            plan = read_plan(job.run_dir)
+        except SdpaExpError:
+            continue
+        if plan.compare.speed == INTERLEAVED:
+            found.setdefault(record.group_id, []).append((plan, record))
+    return found
+
+
+def _why_not(sweep: Sweep, arms: list[str], runs: list[tuple[Plan, Record]]) -> str | None:
+    """Why this machine can't say anything about these trainings."""
+    plan = runs[0][0]
+    hosts = {record.environment.get("host") for _, record in runs}
+    if hosts != {platform.node()}:
+        return "not all arms ran on this machine"
+    if sweep.baseline not in arms:
+        return f"no run of {sweep.baseline} has finished"
+    if plan.train.compile:
+        return "train.compile is on, and the steps that are timed side by side are not compiled"
+    return None
+
+
+def _plan(folder: Path, sweep: Sweep, arms: dict[str, Plan]) -> Plan:
+    """task=answer on the settings of the trainings, with their arms by name."""
+    plan = arms[sweep.baseline or next(iter(arms))]
+    backends = {arm: each.attention.backend for arm, each in arms.items()}
+    return dataclasses.replace(
+        plan,
+        task=_TASK,
+        options={"arms": list(arms)},
+        attentions={**plan.attentions, **backends},
+        baseline=sweep.baseline,
+        job=Job(run_dir=str(folder), command=sweep.command),
+    )
+
+
+def _measure(plan: Plan, console: Console) -> str | None:
+    """Why there is no measurement; None where there is one."""
+    try:
+        record = supervise(plan, NoTracker(), RunProgress(console, "speed and memory, side by side"))
+    except (SdpaExpError, OSError) as error:
+        return str(error).rstrip(".")
+    return None if record.status == "FINISHED" else f"it failed: {str(record.reason).rstrip('.')}"
+
+
+def _words(error: KeyboardInterrupt) -> str:
+    return signal_words(signal_of(error))
