@@ -34,6 +34,7 @@ One run without -m. With -m, with a set of several seeds or with a preset that n
 comma-separated values runs, each in a fresh process, seeds outermost so that arms alternate; then they are compared.
 
 Examples
+  python -m sdpa_exp task=answer                              which attention should I use here? minutes, no training
   python -m sdpa_exp attention=stock,sdpa seed=0,42 -m        does SDPA change anything?
   python -m sdpa_exp attention=flash,sdpa seed=0,42 -m        on a CPU both are one kernel: it says so
   python -m sdpa_exp attention=stock,sdpa seeds=five -m       five seeds: it says how many would settle it

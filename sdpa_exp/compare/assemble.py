@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdpa_exp.compare.accuracy_facts import accuracy_facts
+from sdpa_exp.compare.answer.beside import SIDE_BY_SIDE, by_trainings, judge_beside, with_recommendation
 from sdpa_exp.compare.comparison import ArmSummary, Comparison, Difference, Group
 from sdpa_exp.compare.findings.caveats import with_caveats
 from sdpa_exp.compare.findings.control import shifted
 from sdpa_exp.compare.findings.find import find
-from sdpa_exp.compare.findings.finding import Finding, by_severity, listed
+from sdpa_exp.compare.findings.finding import Finding, by_severity, listed, located
 from sdpa_exp.compare.findings.restarts import runs_made_good, sweep_extended
-from sdpa_exp.compare.load.groups import GroupRuns, into_groups, pair_metric, usable, without_made_good
+from sdpa_exp.compare.load.groups import GroupRuns, into_groups, labels_of, pair_metric, usable, without_made_good
 from sdpa_exp.compare.load.run import RATIOS
 from sdpa_exp.compare.load.settings import in_one_place, with_settings
 from sdpa_exp.compare.noise_floor import control_of, controlled_test, noise_floors, with_control
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from sdpa_exp.compare.answer.measurement import Measurement
     from sdpa_exp.compare.load.run import Run
 
 
@@ -42,8 +44,9 @@ def assemble(
     preflight: Mapping[str, Any] | None = None,
     planned_arms: Sequence[str] = (),
     extensions: Sequence[Mapping[str, Any]] = (),
+    interleaved: Mapping[str, Measurement | str] | None = None,
 ) -> Comparison:
-    """Compare runs.
+    """Compare runs; `interleaved` has speed and memory by group, measured side by side, or why they were not.
 
     Raises:
         ComparisonError: `baseline` is neither planned nor among the arms.
@@ -58,11 +61,16 @@ def assemble(
         Finding(code="preflight", severity="warning", sentence=str(warning))
         for warning in (preflight or {}).get("warnings") or []
     ]
-    compared = tuple(_compare_group(group, baseline, asked, alpha) for group in groups)
+    compared = tuple(
+        _compare_group(group, baseline, asked, alpha, label=label, measured=(interleaved or {}).get(group.group_id))
+        for group, label in zip(groups, labels_of(groups), strict=True)
+    )
+    not_measured = by_trainings(interleaved or {})
     shifts = [finding for group in compared for finding in shifted(group.noise_floors, alpha, group.group_id)]
     restarted = (*sweep_extended(extensions), *runs_made_good(made_good))
-    findings = (*swaps, *warned, *restarted, *find(groups, baseline, alpha), *shifts)
-    compared = tuple(with_caveats(group, findings) for group in compared)
+    findings = (*swaps, *warned, *restarted, *find(groups, baseline, alpha), *shifts, *not_measured)
+    compared = tuple(with_recommendation(with_caveats(group, findings)) for group in compared)
+    findings = located(findings, {group.group_id: group.label for group in compared})
     return Comparison(
         name=name,
         folder=folder,
@@ -91,8 +99,21 @@ def choose_baseline(baseline: str | None, arms: Sequence[str]) -> str:
     return baseline
 
 
-def _compare_group(group: GroupRuns, baseline: str, questions: Sequence[Question], alpha: float) -> Group:
-    """Describe all arms of a comparison group, and test each against the baseline."""
+def _compare_group(
+    group: GroupRuns,
+    baseline: str,
+    questions: Sequence[Question],
+    alpha: float,
+    *,
+    label: str,
+    measured: Measurement | str | None,
+) -> Group:
+    """Describe all arms of a comparison group, and test each against the baseline.
+
+    Questions that `measured` answers get no verdict from the trainings.
+    """
+    judged = None if measured is None or isinstance(measured, str) else judge_beside(measured, questions, alpha)
+    answered = SIDE_BY_SIDE if judged is not None else frozenset()
     usable_runs = {arm: usable(group, arm) for arm in group.arms}
     base = usable_runs.get(baseline, {})
     metrics = list(dict.fromkeys(name for run in group.runs for name in run.metrics))
@@ -113,6 +134,8 @@ def _compare_group(group: GroupRuns, baseline: str, questions: Sequence[Question
     tests = {(d.arm, d.metric): d.test for d in differences}
     verdicts: list[Verdict] = []
     for question in questions if baseline in group.arms else ():
+        if question.metric in answered:
+            continue
         arms = [arm for arm in group.arms if arm != baseline and arm not in group.copies]
         reasons = {arm: _why_untested(group, arm, baseline, question.metric) for arm in arms}
         plain = judge(question, baseline, {arm: tests.get((arm, question.metric)) for arm in arms}, reasons, alpha)
@@ -125,6 +148,8 @@ def _compare_group(group: GroupRuns, baseline: str, questions: Sequence[Question
         verdicts=tuple(verdicts),
         noise_floors=floors,
         accuracy=accuracy_facts(group),
+        label=label,
+        judged=judged,
     )
 
 

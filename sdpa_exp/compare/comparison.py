@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sdpa_exp.compare.accuracy_facts import AccuracyFacts
+    from sdpa_exp.compare.answer.judge import Judged
+    from sdpa_exp.compare.answer.recommend import Recommendation
     from sdpa_exp.compare.findings.finding import Finding
     from sdpa_exp.compare.load.groups import GroupRuns, Seed
     from sdpa_exp.compare.load.run import Run
@@ -55,7 +57,13 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Arms that differ in nothing else, compared."""
+    """Arms that differ in nothing else, compared.
+
+    Attributes:
+        label: what sets the group apart from the others, such as `imgsz=160`; empty where it is alone.
+        judged: speed and memory, measured side by side in fresh processes; the verdicts are then about the rest.
+        recommendation: what follows from both; None without `judged`.
+    """
 
     runs: GroupRuns
     arms: tuple[ArmSummary, ...]
@@ -63,6 +71,9 @@ class Group:
     verdicts: tuple[Verdict, ...]
     accuracy: AccuracyFacts
     noise_floors: tuple[NoiseFloor, ...] = ()
+    label: str = ""
+    judged: Judged | None = None
+    recommendation: Recommendation | None = None
 
     @property
     def group_id(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare.assemble import assemble
+from sdpa_exp.compare.load.interleaved import read_interleaved
 from sdpa_exp.compare.load.ours import read_plan_if_any, read_sweep
 from sdpa_exp.compare.load.sources import read_sources
 from sdpa_exp.compare.questions import from_config
@@ -51,6 +52,7 @@ def read_and_compare(sweep_dir: Path) -> Comparison:
         preflight=sweep.preflight,
         planned_arms=sweep.arms,
         extensions=sweep.extensions,
+        interleaved=read_interleaved(sweep_dir),
     )
 
 

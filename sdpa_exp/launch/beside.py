@@ -8,6 +8,7 @@ its verdicts on speed and memory from there. Where it can't be done, `groups.jso
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,12 @@ from sdpa_exp.errors import SdpaExpError
 from sdpa_exp.interruption import signal_of, signal_words
 from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.launch.supervise import supervise
-from sdpa_exp.runs.files import INTERLEAVED_FOLDER, INTERLEAVED_GROUPS_FILE, write_json_atomic
+from sdpa_exp.runs.files import ANSWER_FILE, INTERLEAVED_FOLDER, INTERLEAVED_GROUPS_FILE, read_json, write_json_atomic
 from sdpa_exp.runs.record import Record
 from sdpa_exp.tracking.tracker import NoTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -38,15 +39,20 @@ def measure_beside(sweep: Sweep, records: Sequence[Record | None], console: Cons
 
     Whatever goes wrong is a reason in `groups.json`, and the trainings are compared all the same.
     """
-    groups = _groups(sweep, records)
+    groups, known = _groups(sweep, records), _known(sweep.folder)
     interrupted: KeyboardInterrupt | None = None
     entries: dict[str, dict[str, Any]] = {}
     for group_id, runs in groups.items():
         arms = {plan.arm: plan for plan, _ in runs if plan.attention.copy_of is None}
         if len(arms) < 2:
             continue
-        folder = sweep.folder / INTERLEAVED_FOLDER / str(len(entries))
-        reason = _why_not(sweep, list(arms), runs) or (f"it was ended by {_words(interrupted)}" if interrupted else None)
+        if _is_measured(sweep.folder, group_id, arms):
+            entries[group_id] = known[group_id]
+            continue
+        folder = next(path for path in _places(sweep.folder) if not path.exists())
+        reason = _why_not(sweep, list(arms), runs) or (
+            f"it was ended by {_words(interrupted)}" if interrupted else None
+        )
         if reason is None:
             try:
                 reason = _measure(_plan(folder, sweep, arms), console)
@@ -58,6 +64,24 @@ def measure_beside(sweep: Sweep, records: Sequence[Record | None], console: Cons
         path.parent.mkdir(exist_ok=True)
         write_json_atomic(path, entries)
     return interrupted
+
+
+def _known(sweep_dir: Path) -> dict[str, Any]:
+    """What an earlier end of this sweep, which was resumed since, has written down."""
+    return read_json(sweep_dir / INTERLEAVED_FOLDER / INTERLEAVED_GROUPS_FILE) or {}
+
+
+def _is_measured(sweep_dir: Path, group_id: str, arms: Iterable[str]) -> bool:
+    """Whether there is a measurement of these arms already."""
+    entry = _known(sweep_dir).get(group_id)
+    if entry is None or entry["reason"]:
+        return False
+    content = read_json(sweep_dir / INTERLEAVED_FOLDER / str(entry["folder"]) / ANSWER_FILE) or {}
+    return set(arms) <= {*content.get("arms", ()), *content.get("refused", ())}
+
+
+def _places(sweep_dir: Path) -> Iterator[Path]:
+    return (sweep_dir / INTERLEAVED_FOLDER / str(number) for number in itertools.count())
 
 
 def _groups(sweep: Sweep, records: Sequence[Record | None]) -> dict[str, list[tuple[Plan, Record]]]:

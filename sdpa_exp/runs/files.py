@@ -76,7 +76,7 @@ def is_run_folder(folder: Path) -> bool:
 
 
 def folders_with(name: str, folder: Path) -> list[Path]:
-    """Folders at or below `folder` that hold the file: no copies in MLflow's artifacts, no parts of a sweep's answer."""
+    """Folders at or below `folder` that hold the file; no copies in MLflow artifacts, no measurements of a sweep."""
     found = sorted(path.parent for path in folder.rglob(name))
     return [path for path in found if path.name != "artifacts" and path.parent.name != INTERLEAVED_FOLDER]
 

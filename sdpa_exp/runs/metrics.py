@@ -202,6 +202,7 @@ _OF_OTHER_TASKS = (
     Metric(
         name="op_speedup", unit="x", better="higher", meaning="bench: the same, costliest shape of the product alone"
     ),
+    Metric(name="num_arms", unit="", better=None, meaning="answer: arms that were timed; step_speedup is the chosen's"),
     Metric(
         name="attention_share",
         unit="",

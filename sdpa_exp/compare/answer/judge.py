@@ -19,7 +19,8 @@ from sdpa_exp.compare.verdict import decide
 
 if TYPE_CHECKING:
     from sdpa_exp.compare.answer.measurement import Measurement
-    from sdpa_exp.compare.statistics.paired import FloatArray, PairedTest
+    from sdpa_exp.compare.statistics.paired import PairedTest
+    from sdpa_exp.compare.statistics.trim import FloatArray
 
 SpeedKind = Literal[
     "faster", "slower", "faster within the margin", "slower within the margin", "equivalent", "inconclusive"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from sdpa_exp.compare.statistics.paired import FloatArray
+    from sdpa_exp.compare.statistics.trim import FloatArray
 
 SCHEMA_VERSION = 1
 LEVELS = ("step", "inference")
@@ -47,8 +47,9 @@ class Function:
             return f"function: {arm} could not be compared with stock: {self.reason}."
         claim = "computes what stock computes, up to rounding" if self.ok else "does NOT compute what stock computes"
         return (
-            f"function: {arm} {claim}: outputs and gradients of {self.num_layers} layers are off from a checked fp64 "
-            f"truth by at most {self.worst_ratio:.2g} times what {self.precision} explains (allowed: {self.max_ratio:g})."
+            f"function: {arm} {claim}: outputs and gradients of {self.num_layers} layers are off from a checked "
+            f"fp64 truth by at most {self.worst_ratio:.2g} times what {self.precision} explains "
+            f"(allowed: {self.max_ratio:g})."
         )
 
 
@@ -112,7 +113,7 @@ def measurement_of(content: Mapping[str, Any]) -> Measurement:
         for level in LEVELS
     }
     peaks = {arm: [run["memory"].get(arm, {}).get("allocated_mib") for run in processes] for arm in arms}
-    reasons = [run["memory"].get(arm, {}).get("reason") for run in processes for arm in arms]
+    reasons = [run["memory"].get(arm, {}).get("reason") for run in processes for arm in arms if None in peaks[arm]]
     kernels: dict[str, Any] = next((run["kernels"]["step"] for run in processes if run["kernels"]), {})
     late = {arm: reason for run in processes for level in LEVELS for arm, reason in run[level]["left_out"].items()}
     return Measurement(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sdpa_exp.compare.answer.sentence import refused_sentence, still_to_tell
 from sdpa_exp.compare.answer.tables import answer_sentences, answer_table, where_sentence
@@ -17,24 +16,26 @@ if TYPE_CHECKING:
 
 def answer_page(headline: str, judged: Judged, recommendation: Recommendation, command: str, asked: str) -> str:
     """The whole page."""
-    environment = Environment(
-        loader=PackageLoader("sdpa_exp.compare.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+    from sdpa_exp.compare.report.render import templates  # which shows comparisons, and those hold answers
+
     found = judged.measurement
-    return environment.get_template("answer.html.jinja").render(
-        headline=headline,
-        where=where_sentence(judged),
-        table=answer_table(judged),
-        sentences=list(answer_sentences(judged)),
-        command=command,
-        arm=recommendation.arm,
-        is_own=":" in recommendation.arm,
-        still=still_to_tell(recommendation, found.baseline),
-        as_good=recommendation.as_good,
-        same_as=found.same_as,
-        refused=refused_sentence(list(found.refused.items())),
-        asked=asked,
+    return (
+        templates(Path(), is_html=True)
+        .get_template("answer.html.jinja")
+        .render(
+            headline=headline,
+            where=where_sentence(judged),
+            table=answer_table(judged),
+            sentences=list(answer_sentences(judged)),
+            command=command,
+            arm=recommendation.arm,
+            is_own=":" in recommendation.arm,
+            still=still_to_tell(recommendation, found.baseline),
+            as_good=recommendation.as_good,
+            same_as=found.same_as,
+            refused=refused_sentence(list(found.refused.items())),
+            asked=asked,
+        )
     )
 
 

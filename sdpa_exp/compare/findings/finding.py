@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 Severity = Literal["error", "warning", "info"]
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
@@ -37,6 +37,16 @@ def of_group(findings: Iterable[Finding], group_id: str) -> tuple[Finding, ...]:
 def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Errors first; within one severity as found."""
     return tuple(sorted(findings, key=lambda finding: _ORDER[finding.severity]))
+
+
+def located(findings: Iterable[Finding], labels: Mapping[str, str]) -> tuple[Finding, ...]:
+    """The findings with the label of their comparison group in front: `At imgsz=160: ...`."""
+    found = []
+    for finding in findings:
+        label = labels.get(finding.group_id or "", "")
+        sentence = f"At {label}: {finding.sentence}" if label else finding.sentence
+        found.append(replace(finding, sentence=sentence))
+    return tuple(found)
 
 
 def listed(names: Iterable[object], limit: int = 4) -> str:

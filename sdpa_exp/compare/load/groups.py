@@ -122,6 +122,38 @@ def pair_metric(arm: Mapping[Seed, Run], baseline: Mapping[Seed, Run], metric: s
     )
 
 
+_FIRST = ("model.name", "dataset.name", "train.imgsz", "train.epochs", "hardware.batch")
+_MAX_NAMED = 3
+
+
+def labels_of(groups: Sequence[GroupRuns]) -> list[str]:
+    """What sets each comparison group apart, in words: `imgsz=160`; nothing for a single one.
+
+    A name stands for the facts that it names. Groups that no setting tells apart get numbers.
+    """
+    if len(groups) < 2:
+        return [""] * len(groups)
+    table = differing_settings(groups)
+    named = {key.partition(".")[0] for key in table if key.endswith(".name")}
+    kept = [key for key in table if key.partition(".")[0] not in named or key.endswith(".name")]
+    kept = sorted(kept, key=lambda key: _FIRST.index(key) if key in _FIRST else len(_FIRST))
+    while len(kept) > 1 and _are_apart([[table[key][place] for key in kept[:-1]] for place in range(len(groups))]):
+        kept.pop()
+    labels = [
+        ", ".join(f"{_short_key(key)}={table[key][place]}" for key in kept[:_MAX_NAMED]) for place in range(len(groups))
+    ]
+    return labels if _are_apart(labels) else [f"group {number}" for number in range(1, len(groups) + 1)]
+
+
+def _are_apart(things: Sequence[object]) -> bool:
+    return len({str(thing) for thing in things}) == len(things)
+
+
+def _short_key(key: str) -> str:
+    block, _, name = key.rpartition(".")
+    return block if name == "name" and block else name
+
+
 def differing_settings(groups: Sequence[GroupRuns]) -> dict[str, list[Any]]:
     """Setting -> its value in each comparison group, for the settings that are not the same in all that name any."""
     groups = [group for group in groups if group.settings]

@@ -6,6 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare import numbers
+from sdpa_exp.compare.answer.beside import accuracy_of
+from sdpa_exp.compare.answer.sentence import accuracy_sentence, answer_sentence
 from sdpa_exp.compare.findings.caveats import is_unlearnt
 from sdpa_exp.compare.findings.finding import listed, of_group
 from sdpa_exp.compare.load.run import CSV_TIME
@@ -28,11 +30,14 @@ def headline(groups: Sequence[Group], findings: Sequence[Finding], baseline: str
     for group in groups:
         own = of_group(findings, group.group_id)
         identical = [(set(f.evidence["arms"]), set(f.evidence["seeds"])) for f in own if f.code == "identical-curves"]
-        where = f" in group {group.group_id}" if len(groups) > 1 else ""
+        where = f" at {group.label}" if group.label else ""
         same = {
             arm: set[object]().union(*(seeds for arms, seeds in identical if {arm, baseline} <= arms))
             for arm in dict.fromkeys(verdict.arm for verdict in group.verdicts)
         }
+        if group.recommendation is not None:
+            parts.append(_recommended(group, own))
+            continue
         nothing = [arm for arm in same if _is_same_model(group, arm, same[arm])]
         parts.extend(_of_same_model(group, arm, baseline, where) for arm in nothing)
         others = [verdict for verdict in group.verdicts if verdict.arm not in nothing]
@@ -52,6 +57,18 @@ def headline(groups: Sequence[Group], findings: Sequence[Finding], baseline: str
     errors = list(dict.fromkeys(finding.code for finding in findings if finding.severity == "error"))
     warning = f" Errors among the findings: {listed(errors)}." if errors else ""
     return " ".join(parts) + warning
+
+
+def _recommended(group: Group, findings: Sequence[Finding]) -> str:
+    """What to use, by what was measured side by side, and what the trainings say of accuracy."""
+    assert group.recommendation is not None
+    verdicts = accuracy_of(group)
+    accuracy = accuracy_sentence(verdicts, group.noise_floors, group.recommendation.arm)
+    if verdicts and is_unlearnt(verdicts[0], findings):
+        accuracy = (
+            f"Accuracy: nothing was learnt ({verdicts[0].question.metric} is 0 in every run), so it says nothing."
+        )
+    return answer_sentence(group.recommendation, accuracy, where=group.label)
 
 
 def _of_question(verdicts: Sequence[Verdict]) -> Iterator[str]:

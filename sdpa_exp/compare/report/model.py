@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sdpa_exp.compare.answer.tables import answer_sentences, answer_table, where_sentence
 from sdpa_exp.compare.report.accuracy_tables import accuracy_tables
 from sdpa_exp.compare.report.evidence import environment_table, layers_table, settings_table
 from sdpa_exp.compare.report.methods import methods
@@ -47,14 +48,19 @@ class Section:
     fold: str = ""
 
 
-def where(comparison: Comparison, group: Group) -> str:
-    """` in group 1a2b`, where there are several."""
-    return f" in group {group.group_id}" if len(comparison.groups) > 1 else ""
+def where(group: Group) -> str:
+    """` at imgsz=160`, where there are several groups."""
+    return f" at {group.label}" if group.label else ""
 
 
 def sections(comparison: Comparison, group: Group) -> Iterator[Section]:
     """Everything about one comparison group, in order; pictures are the page's own."""
     yield Section(key="arms", title="Arms", table=arms_table(group))
+    if group.judged is not None:
+        notes = (where_sentence(group.judged), *answer_sentences(group.judged))
+        yield Section(
+            key="side_by_side", title="Speed and memory, side by side", table=answer_table(group.judged), notes=notes
+        )
     if group.verdicts:
         yield Section(key="verdicts", title="Verdicts", verdicts=group.verdicts)
     if group.noise_floors:

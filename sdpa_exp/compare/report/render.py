@@ -15,12 +15,13 @@ from sdpa_exp.compare.report.tables import arms_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from sdpa_exp.compare.comparison import Comparison, Group
 
 MAX_DRAWN_GROUPS = 8
 _ONLY_ON_A_PAGE = frozenset({"kernels", "layers", "environment", "settings"})
-_SHORT = frozenset({"arms", "verdicts", "noise_floor"})
+_SHORT = frozenset({"arms", "side_by_side", "verdicts", "noise_floor"})
 
 
 def report_html(comparison: Comparison) -> str:
@@ -48,20 +49,25 @@ def note(comparison: Comparison) -> str:
     return _fill("note.md.jinja", comparison, shown).strip()
 
 
-def _fill(template: str, comparison: Comparison, shown: Iterable[tuple[Group, list[Section]]]) -> str:
+def templates(base: Path, *, is_html: bool) -> Environment:
+    """The templates of all reports; links to run folders are relative to `base`."""
     environment = Environment(
         loader=PackageLoader("sdpa_exp.compare.report"),
-        autoescape=template.endswith(".html.jinja"),
+        autoescape=is_html,  # noqa: S701 - the others are Markdown
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    base = comparison.folder
     environment.filters["path"] = lambda run: relative_path(run.folder, base)
     environment.filters["folder"] = lambda run: quote(relative_path(run.folder, base))
     environment.filters["mlflow_page"] = mlflow_page
     environment.filters["cell"] = lambda text: text.replace("|", "\\|")
+    return environment
+
+
+def _fill(template: str, comparison: Comparison, shown: Iterable[tuple[Group, list[Section]]]) -> str:
+    environment = templates(comparison.folder, is_html=template.endswith(".html.jinja"))
     others = [f for f in comparison.findings if f.severity != "error"]
     counts = [
         f"{number} {severity}{'s' if number > 1 and severity == 'warning' else ''}"
@@ -75,7 +81,13 @@ def _fill(template: str, comparison: Comparison, shown: Iterable[tuple[Group, li
         others=others,
         counts=" and ".join(counts),
         groups=[
-            {"id": group.group_id, "where": where(comparison, group), "arms": arms_table(group), "sections": found}
+            {
+                "id": group.group_id,
+                "where": where(group),
+                "label": group.label,
+                "arms": arms_table(group),
+                "sections": found,
+            }
             for group, found in shown
         ],
     )

@@ -26,6 +26,10 @@ to the folder of the file.
 |                | the arm that an A/A copy repeats |
 | .described     | metric -> {n, mean, sd, cv, low, high} over finished runs; sd with n - 1 |
 | .kernels       | stage -> kernel -> number of layers; null without attestation |
+| label          | what sets the group apart from the others, such as imgsz=160; empty where it is alone
+| side_by_side   | {num_processes, num_rounds, functions, verdicts: {step, inference, memory}, recommendation}: speed
+|                | and memory measured in fresh processes (interleaved/ of the sweep); null where they were not, and
+|                | then the verdicts are about the trainings' too
 | differences    | [{arm, metric, seeds, test}]: arm minus baseline, paired by seed |
 | accuracy       | {sizes, classes, runs, learning, missing}: of best.pt, and of the mAP50-95 curve |
 | .sizes, .classes | [{name, num_boxes: [least, most over runs], reason, by_arm: arm -> described AP50-95}]; sizes
@@ -62,6 +66,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from sdpa_exp.compare.answer.page import answer_content
 from sdpa_exp.compare.report.links import relative_path
 from sdpa_exp.runs.files import COMPARISON_FILE, write_json_atomic
 
@@ -104,7 +109,9 @@ def _group(group: Group) -> dict[str, Any]:
     measured = [(run, run.accuracy or {}) for run in facts.measured]
     return {
         **_picked(group, ("group_id", "settings", "differences", "noise_floors")),
+        "label": group.label,
         "arms": [_picked(arm, _ARM) for arm in group.arms],
+        "side_by_side": _side_by_side(group),
         "verdicts": [{**vars(verdict), "question": verdict.question.name} for verdict in group.verdicts],
         "accuracy": {
             **_picked(facts, ("sizes", "classes", "missing")),
@@ -114,6 +121,18 @@ def _group(group: Group) -> dict[str, Any]:
             ],
             "learning": [{"arm": e.run.arm, "seed": e.run.seed, **vars(e.facts)} for e in facts.learning],
         },
+    }
+
+
+def _side_by_side(group: Group) -> dict[str, Any] | None:
+    if group.judged is None or group.recommendation is None:
+        return None
+    found = group.judged.measurement
+    return {
+        "num_processes": found.num_processes,
+        "num_rounds": found.num_rounds,
+        "functions": found.functions,
+        **answer_content(group.judged, group.recommendation),
     }
 
 

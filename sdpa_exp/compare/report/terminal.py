@@ -73,9 +73,13 @@ def render_text(comparison: Comparison) -> str:
 
 def _group(comparison: Comparison, group: Group, width: int) -> Iterator[RenderableType]:
     """One comparison group, from the sections that every view shares."""
-    name = where(comparison, group)
+    name = where(group)
     found = {section.key: section for section in sections(comparison, group)}
     tables = {key: section.table for key, section in found.items() if section.table is not None}
+    if "side_by_side" in found:
+        notes = found["side_by_side"].notes
+        yield _title(f"Function, speed and memory{name}: {notes[0]}")
+        yield from (_grid([("-", Text(note))]) for note in notes[1:])
     if "verdicts" in found:
         yield _title(f"Verdicts{name}: {_tests(group, comparison.alpha)}")
         for verdict in found["verdicts"].verdicts:

@@ -50,6 +50,13 @@ def parent_metrics(comparison: Comparison) -> dict[str, float]:
         f"compare/findings/{severity}": float(sum(f.severity == severity for f in comparison.findings))
         for severity in ("error", "warning")
     }
+    judged = comparison.groups[0].judged if comparison.groups else None
+    for arm, speed in judged.step.items() if judged else ():
+        metrics[f"compare/speed/{_name(arm)}/ratio"] = speed.ratio
+        metrics[f"compare/speed/{_name(arm)}/low"] = speed.low
+        metrics[f"compare/speed/{_name(arm)}/high"] = speed.high
+    for arm, memory in judged.memory.items() if judged else ():
+        metrics[f"compare/memory/{_name(arm)}/difference"] = memory.mean_mib
     for floor in comparison.groups[0].noise_floors if comparison.groups else ():
         metrics[f"compare/{_name(floor.question)}/noise_floor"] = floor.floor
     for verdict in comparison.groups[0].verdicts if comparison.groups else ():
@@ -75,6 +82,9 @@ def parent_tags(comparison: Comparison) -> dict[str, str]:
     for arm in comparison.groups[0].arms if comparison.groups else ():
         if arm.copy_of is not None:
             tags["control"] = f"{arm.name} (A/A copy of {arm.copy_of})"
+    judged = comparison.groups[0].judged if comparison.groups else None
+    tags |= {f"verdict.speed.{_name(arm)}": speed.kind for arm, speed in judged.step.items()} if judged else {}
+    tags |= {f"verdict.memory.{_name(arm)}": memory.kind for arm, memory in judged.memory.items()} if judged else {}
     for verdict in comparison.groups[0].verdicts if comparison.groups else ():
         tags[f"verdict.{_name(verdict.question.name)}.{_name(verdict.arm)}"] = verdict.kind
     return tags

@@ -43,7 +43,7 @@ def main() -> int:
     request = read_json(run_dir / FOLDER / REQUEST_FILE)
     assert request is not None
     try:
-        content = _measure(set_up(plan, request["arms"]), request, number)
+        content = measure(set_up(plan, request["arms"]), request, number)
     except SdpaExpError as error:
         content = {"error": str(error)}
     write_json_atomic(
@@ -52,7 +52,7 @@ def main() -> int:
     return 0
 
 
-def _measure(setup: Setup, request: dict[str, Any], number: int) -> dict[str, Any]:
+def measure(setup: Setup, request: dict[str, Any], number: int) -> dict[str, Any]:
     """Times first, then memory; in the first process also the kernels, which are the same in all."""
     clock = DeviceClock(device=setup.device)
     reference = ReferenceOperation(clock)

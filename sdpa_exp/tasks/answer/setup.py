@@ -56,7 +56,7 @@ class Setup:
     def case(self, level: str, arms: Arms) -> Case:
         """The training step, or the inference, of these arms."""
         is_step = level == "step"
-        size = (self.plan.hardware.batch or 1) if is_step else Answer.of(self.plan).inference_batch
+        size = (self.plan.hardware.batch_size or 1) if is_step else Answer.of(self.plan).inference_batch
         return model_case(
             self.plan,
             arms,
@@ -88,7 +88,7 @@ def set_up(plan: Plan, arms: Arms) -> Setup:
     set_backends(plan)
     prepared = prepare(plan.dataset)
     imgsz = plan.train.imgsz or DEFAULT_IMGSZ
-    size = plan.hardware.batch or 1
+    size = plan.hardware.batch_size or 1
     batch = _repeated(real_batch(prepared.yaml_path, imgsz=imgsz, num_images=size, device=device), size)
     num_classes = len(prepared.class_names)
     network: Any = build(plan, num_classes=num_classes, weights=plan.model.weights, images=batch["img"]).to(device)

@@ -56,7 +56,7 @@ def answer(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
     setup = set_up(plan, asked)
     outcome.digests["data_set"] = setup.prepared.digest
     found = arms_here(setup, asked, left_out)
-    baseline = _baseline(plan, found)
+    baseline = choose_baseline(plan, found)
     startup_s = time.perf_counter() - started_perf_s
     budget = plan_time(
         step_s=_step_s(setup, found, baseline), startup_s=startup_s, num_arms=len(found.arms), options=Answer.of(plan)
@@ -98,7 +98,7 @@ def _conclude(plan: Plan, content: dict[str, Any], outcome: Outcome) -> None:
     outcome.headline = answer_sentence(recommendation, NOT_TRAINED)
     content |= {"headline": outcome.headline, **answer_content(judged, recommendation)}
     write_json_atomic(plan.run_dir / ANSWER_FILE, content)
-    command = _command(plan, recommendation.arm)
+    command = command_for(plan, recommendation.arm)
     text = render_answer(outcome.headline, judged, recommendation, command)
     write_text_atomic(plan.run_dir / REPORT_FILE, text)
     page = answer_page(outcome.headline, judged, recommendation, command, plan.job.command)
@@ -140,7 +140,7 @@ def _step_s(setup: Setup, found: Found, baseline: str) -> float:
     return DeviceClock(device=setup.device).seconds(entry.call)
 
 
-def _baseline(plan: Plan, found: Found) -> str:
+def choose_baseline(plan: Plan, found: Found) -> str:
     """The arm asked for, else stock, else sdpa, else the first.
 
     Raises:
@@ -212,7 +212,7 @@ def _run_process(plan: Plan, index: int) -> dict[str, Any]:
     return result
 
 
-def _command(plan: Plan, arm: str) -> str:
+def command_for(plan: Plan, arm: str) -> str:
     """The line that trains with this arm and these settings."""
     kept = [
         line

@@ -48,7 +48,9 @@ def content_of(
             {
                 "step": {**part, "seconds": timed[i]},
                 "inference": {**part, "seconds": timed[i]},
-                "kernels": {"step": {arm: {"forward": [(kernels or {}).get(arm, arm)], "backward": []} for arm in arms}},
+                "kernels": {
+                    "step": {arm: {"forward": [(kernels or {}).get(arm, arm)], "backward": []} for arm in arms}
+                },
                 "memory": {arm: {"allocated_mib": float(peaks[arm][i]), "reason": None} for arm in arms},
             }
             for i in range(number)
