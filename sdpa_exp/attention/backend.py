@@ -90,6 +90,11 @@ class Backend:
     executed_on: frozenset[str] = frozenset()
     around: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] | None = None
 
+    @property
+    def is_fused(self) -> bool:
+        """Whether only kernels may run that keep the scores in fp32, whatever they read; PyTorch's math does too."""
+        return bool(self.kernels) and "softmax" not in (self.kernels or ())
+
     def caveat(self, device_type: str) -> str | None:
         """What to say beside a "yes" on this device type; None where the authors have run the backend there."""
         return None if device_type in self.executed_on else NOT_YET_RUN

@@ -183,14 +183,15 @@ def judge_layer(
 ) -> LayerEquivalence:
     """Run a layer with its backend and judge it; arguments as in `compare_layer`."""
     parts = []
-    function = get_backend(layer_backend(tested)).function
-    operands = capture_operands(tested.module, call, dtype) if function is not None else None
-    if function is not None and operands is not None:
-        product = compare_product(function, operands, tested.head_dim_qk**-0.5, dtype)
+    backend = get_backend(layer_backend(tested))
+    operands = capture_operands(tested.module, call, dtype) if backend.function is not None else None
+    if operands is not None:
+        product = compare_product(backend, operands, tested.head_dim_qk**-0.5, dtype)
         parts += [_part(name, product, max_ratio) for name in PRODUCT_PARTS]
     whole = Computations(
         truth=prepared.truth.values,
         explained=prepared.explained,
+        plain_explained=prepared.explained,
         tested=run_layer(tested.module, call, dtype),
         plain=prepared.plain,
     )
@@ -210,7 +211,9 @@ def _part(name: str, computed: Computations, max_ratio: float) -> Part:
         mean_diff=float(torch.cat([diff.abs().flatten() for diff in diffs]).mean()),
         error=_error(got, want, size),
         explained=_error(computed.explained[name], want, size),
+        plain_explained=_error(computed.plain_explained[name], want, size),
         plain={form: _error(values[name], want, size) for form, values in computed.plain.items()},
+        size_rms=_error(want, [torch.zeros_like(tensor) for tensor in want], size).rms,
         max_ratio=max_ratio,
     )
 

@@ -11,8 +11,11 @@ backward, at the conditioning that they have. Nothing in it was measured on a ma
   more for every unit of its argument (CUDA C++ Programming Guide, intrinsic functions).
 - A sum or inner product of n terms: sqrt(n) u times the root of the sum of the squared terms, the size that
   accumulated roundings have when they are independent (Higham and Mary, A New Approach to Probabilistic Rounding Error
-  Analysis, SIAM J. Sci. Comput. 41(5), 2019). Half precisions accumulate in fp32, and round operands and result.
-- Batch norm and layer norm are made of these operations, and so are their backwards.
+  Analysis, SIAM J. Sci. Comput. 41(5), 2019). Half precisions accumulate in fp32, and round operands that are not
+  numbers of theirs already, and the result.
+- Batch norm and layer norm are made of these operations, and so are their backwards and softmax. Each is one kernel,
+  which computes in fp32 inside also where it reads and writes a half precision (PyTorch calls it the opmath type).
+- A fused attention kernel keeps the scores in fp32 and rounds what goes into its products: product.py has its steps.
 - Softmax is exp(x - logsumexp(x)), as fused kernels compute it again in backward. Its error grows with the size of x
   and of the logarithm, and the formula with a division is more accurate: Blanchard, Higham and Higham, Accurately
   Computing the Log-Sum-Exp and Softmax Functions, IMA J. Numer. Anal. 41(4), 2021. Trained weights make x of 200.
@@ -23,7 +26,8 @@ Such injected random errors are known as Monte Carlo arithmetic (Parker, 1997).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -62,14 +66,14 @@ class Rounding(TorchDispatchMode):
     Args:
         dtype: the precision whose errors are wanted.
         seed: of the errors.
+        is_one_kernel: all of it runs in one kernel: half precisions round only what goes into products.
     """
 
-    def __init__(self, dtype: torch.dtype, *, seed: int) -> None:
+    def __init__(self, dtype: torch.dtype, *, seed: int, is_one_kernel: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._u = _U[dtype]
-        self._u_sum = _U[torch.float32]
-        self._step = _SMALLEST_STEP.get(dtype, 0.0)
+        self._dtype = dtype
         self._is_half = dtype is not torch.float32
+        self._is_in_kernel = is_one_kernel
         self._seed = seed
         self._generators: dict[torch.device, torch.Generator] = {}
         self._decompositions = core_aten_decompositions() | {
@@ -85,8 +89,9 @@ class Rounding(TorchDispatchMode):
         if func is _aten.convolution_backward.default:
             return self._convolution_backward(*args)
         if func in self._decompositions and not _is_exact(func):
-            with self:
-                return self._decompositions[func](*args, **kwargs)
+            with self, self._in_kernel():
+                inside = self._decompositions[func](*args, **kwargs)
+            return self._written(inside) if self._is_half and not self._is_in_kernel else inside
         out = func(*args, **kwargs)
         return out if _is_exact(func) else tree_map(lambda x: self._disturbed(func, x, args, kwargs), out)
 
@@ -97,10 +102,10 @@ class Rounding(TorchDispatchMode):
             terms = args[0].numel() / max(out.numel(), 1)
             scale = 1.0 if "sum" in func.name() else 1 / terms  # a mean is a sum, scaled
             squares = func(args[0] ** 2, *args[1:], **kwargs) * scale
-            out = out + self._noise(out) * self._u_sum * math.sqrt(terms) * squares.sqrt()
+            out = out + self._noise(out) * _U[torch.float32] * math.sqrt(terms) * squares.sqrt()
         if func is _aten.exp.default:
             out = out * (1 + _EXPONENTIAL * self._noise(out))
-        return out.add_(self._error(out)) if func._schema.is_mutable else self._stored(out)
+        return out.add_(self._error(out)) if func._schema.is_mutable else out + self._error(out)
 
     def _product(self, func: Any, args: Any, terms: float) -> Tensor:
         a, b, *rest = args
@@ -108,7 +113,8 @@ class Rounding(TorchDispatchMode):
         no_bias = [None, *rest[1:]] if rest else []
         squares = func(a * a, b * b, *no_bias)
         out: Tensor = func(a, b, *rest)
-        return self._stored(out + self._noise(out) * self._u_sum * math.sqrt(terms) * squares.clamp_min(0).sqrt())
+        summed: Tensor = out + self._noise(out) * _U[torch.float32] * math.sqrt(terms) * squares.clamp_min(0).sqrt()
+        return summed + self._error(summed)
 
     def _convolution_backward(self, grad: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> tuple[Tensor | None, ...]:
         grad, x, weight = self._operand(grad), self._operand(x), self._operand(weight)
@@ -117,19 +123,43 @@ class Rounding(TorchDispatchMode):
         positions = grad.numel() / grad.shape[1]
         terms = (weight.numel() / weight.shape[1], positions, positions)
         return tuple(
-            None if out is None else self._stored(out + self._noise(out) * self._u_sum * math.sqrt(n) * square.sqrt())
+            None
+            if out is None
+            else self.stored(out + self._noise(out) * _U[torch.float32] * math.sqrt(n) * square.sqrt())
             for out, square, n in zip(outs, squares, terms, strict=True)
         )
 
     def _operand(self, x: Tensor) -> Tensor:
-        """A half precision rounds what goes into a product."""
-        return self._stored(x) if self._is_half else x
+        """A half precision rounds what goes into a product, unless it is one of its numbers already."""
+        if not self._is_half:
+            return x
+        return torch.where(x.to(self._dtype).double() == x, x, self.stored(x))
 
-    def _stored(self, x: Tensor) -> Tensor:
-        return x + self._error(x)
+    def stored(self, x: Tensor) -> Tensor:
+        """A tensor as it is read again after it was written in this precision; not floating-point: as it is."""
+        if not isinstance(x, Tensor) or x.dtype is not torch.float64:
+            return x
+        return x + self._noise(x) * (x.abs() * _U[self._dtype]).clamp_min(_SMALLEST_STEP.get(self._dtype, 0.0))
+
+    def _written(self, results: Any) -> Any:
+        """What a kernel writes; beside its first result, norms keep statistics and parameters' gradients in fp32."""
+        if isinstance(results, tuple):
+            return (self.stored(results[0]), *results[1:])
+        return self.stored(results)
 
     def _error(self, x: Tensor) -> Tensor:
-        return self._noise(x) * (x.abs() * self._u).clamp_min(self._step)
+        """Of an operation's result: written in this precision, or kept in fp32 inside a kernel."""
+        if self._is_in_kernel:
+            return self._noise(x) * x.abs() * _U[torch.float32]
+        return self.stored(x) - x
+
+    @contextmanager
+    def _in_kernel(self) -> Iterator[None]:
+        before, self._is_in_kernel = self._is_in_kernel, True
+        try:
+            yield
+        finally:
+            self._is_in_kernel = before
 
     def _noise(self, x: Tensor) -> Tensor:
         """-1 or 1, at random: an error is as large as it may be."""

@@ -20,7 +20,7 @@ from sdpa_exp.evidence.reference import ReferenceFault
 MAX_RATIO = 6.0
 """The confidence parameter of Higham and Mary's analysis: a sum of n terms stays within 6 sqrt(n) u except with a
 probability of at most 2 exp(-6^2 / 2), 3 in 100 million, so that the largest error of a million sums does too."""
-_WORDS = {
+WORDS = {
     "product": "attention product is",
     "grad_q": "product's gradients of q are",
     "grad_k": "product's gradients of k are",
@@ -29,6 +29,7 @@ _WORDS = {
     "grad_input": "gradients of the input are",
     "grad_params": "gradients of the parameters are",
 }
+"""Parts in sentences: "its ... off by", "nothing of its ..."."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +51,10 @@ class Part:
     Attributes:
         max_diff, mean_diff: |tested - plain|, in the metric's own units.
         error: of the tested computation.
-        explained: what the precision explains.
+        explained: what the precision explains, in a kernel of the tested kind.
         plain: error of the plain computation, by memory format; a product has one, "as given".
+        plain_explained: what the precision explains there.
+        size_rms: of the truth, as a share of its largest value.
         max_ratio: the rule's factor.
     """
 
@@ -61,6 +64,8 @@ class Part:
     error: Error
     explained: Error
     plain: dict[str, Error]
+    plain_explained: Error
+    size_rms: float
     max_ratio: float
 
     @property
@@ -71,16 +76,22 @@ class Part:
     @property
     def plain_ratio(self) -> float:
         """The plain computation's, in its worst memory format."""
-        return largest_of(error.ratio(self.explained) for error in self.plain.values())
+        return largest_of(error.ratio(self.plain_explained) for error in self.plain.values())
 
     @property
     def ok(self) -> bool:
         """Whether the rule holds; a NaN never holds."""
         return self.ratio <= self.max_ratio
 
+    @property
+    def is_blind(self) -> bool:
+        """Whether the precision explains so much here that all zeros would pass: then the rule says nothing."""
+        return self.size_rms > 0 and Error(rms=self.size_rms, largest=1.0).ratio(self.explained) <= self.max_ratio
+
     def to_dict(self) -> dict[str, Any]:
         """As plain values, with what was judged."""
-        return {**asdict(self), "ratio": self.ratio, "plain_ratio": self.plain_ratio, "ok": self.ok}
+        judged = {"ratio": self.ratio, "plain_ratio": self.plain_ratio, "ok": self.ok, "is_blind": self.is_blind}
+        return {**asdict(self), **judged}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +131,7 @@ class StockFault:
         """In one sentence."""
         where = "" if self.operation is None else f" It comes from the {self.operation}: see docs/batch_norm.md."
         return (
-            f"Stock is wrong at {self.layer} in {self.precision}, {self.form}: its {_WORDS[self.part]} off by up to "
+            f"Stock is wrong at {self.layer} in {self.precision}, {self.form}: its {WORDS[self.part]} off by up to "
             f"{self.error:.2g} of the largest value, {self.ratio:.3g} times what the precision explains.{where}"
         )
 
@@ -164,7 +175,7 @@ class Equivalence:
             operations = {fault.form: fault.operation for fault in layer.reference_faults}
             for part in layer.parts:
                 for form, error in part.plain.items():
-                    ratio = error.ratio(part.explained)
+                    ratio = error.ratio(part.plain_explained)
                     if not ratio <= part.max_ratio:
                         found.append(
                             StockFault(
@@ -228,7 +239,7 @@ class Equivalence:
         names = {layer.layer for layer, _ in wrong}
         raise EquivalenceError(
             f"attention={self.backend} doesn't compute what stock computes: at {layer.layer} in {layer.precision} its "
-            f"{_WORDS[part.name]} off by up to {part.error.largest:.2g} of the largest value (root mean square "
+            f"{WORDS[part.name]} off by up to {part.error.largest:.2g} of the largest value (root mean square "
             f"{part.error.rms:.2g}), {part.ratio:.3g} times what {layer.precision} explains; expected at most "
             f"{self.max_ratio:g} times. "
             f"{len(names)} of {len({s.layer for s in self.layers})} layers are wrong. Look for a wrong scale, a "

@@ -10,12 +10,12 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from sdpa_exp.evidence.rule import largest_of
+from sdpa_exp.evidence.rule import WORDS, largest_of
 
 
 def equivalence_text(content: dict[str, Any]) -> str:
     """A verification's table, stock's own faults, and the verdict; `content` as `Equivalence.to_dict` makes it."""
-    return text_of(equivalence_table(content), *stock_words(content), verdict(content))
+    return text_of(equivalence_table(content), *stock_words(content), *blind_words(content), verdict(content))
 
 
 def equivalence_table(content: dict[str, Any]) -> Table:
@@ -79,6 +79,25 @@ def stock_words(content: dict[str, Any]) -> list[str]:
             + (f"compared with {by} instead." if by else "and no other form of it is.")
         )
     return lines
+
+
+def blind_words(content: dict[str, Any]) -> list[str]:
+    """A sentence for each precision in which something can't be judged, because any value would pass."""
+    count = len({layer["layer"] for layer in content["layers"]})
+    blind: dict[str, dict[str, set[str]]] = {}
+    for layer in content["layers"]:
+        for part in layer["parts"]:
+            if part["is_blind"]:
+                blind.setdefault(layer["precision"], {}).setdefault(part["name"], set()).add(layer["layer"])
+    return [
+        f"In {precision} the rule says nothing of "
+        + ", ".join(
+            f"the {WORDS[name].rsplit(' ', 1)[0]} (at {len(layers)} of {count} layers)"
+            for name, layers in parts.items()
+        )
+        + ": rounding is as large as the value there, and zeros would pass. Believe the other precisions."
+        for precision, parts in blind.items()
+    ]
 
 
 def verdict(content: dict[str, Any]) -> str:

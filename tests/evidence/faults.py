@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -64,3 +65,10 @@ NO_GRADIENT_OF_K = _planted("no_dk", lambda q, k, v, scale: explicit_attention(q
 NO_GRADIENT_OF_V = _planted("no_dv", lambda q, k, v, scale: explicit_attention(q, k, v.detach(), scale))
 
 FAULTS = [name for name, value in globals().items() if isinstance(value, Backend)]
+
+WITHIN_HALF = {"SCALE_OFF_BY_A_THOUSANDTH", "CAST_TO_BF16", "CAST_TO_TF32"}
+"""What a half precision rounds away: a thousandth is less than its unit."""
+for _name in sorted(set(FAULTS) - WITHIN_HALF):
+    globals()["FUSED_" + _name] = replace(globals()[_name], kernels=frozenset({"flash"}))
+FUSED_FAULTS = ["FUSED_" + name for name in FAULTS if name not in WITHIN_HALF]
+"""The same, as what says that it is a fused kernel: judged by what that explains in a half precision."""

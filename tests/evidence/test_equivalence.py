@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -99,7 +100,7 @@ def test_truth_has_gradients_that_are_not_zero(network: nn.Module) -> None:
     assert all(part.error.largest > 0.01 for part in found.parts)
 
 
-def part(*, rms: float = 1e-7, largest: float = 1e-6, plain: float = 1e-7) -> Part:
+def part(*, rms: float = 1e-7, largest: float = 1e-6, plain: float = 1e-7, size: float = 0.5) -> Part:
     return Part(
         name="forward",
         max_diff=0,
@@ -107,6 +108,8 @@ def part(*, rms: float = 1e-7, largest: float = 1e-6, plain: float = 1e-7) -> Pa
         error=Error(rms=rms, largest=largest),
         explained=Error(rms=1e-7, largest=1e-6),
         plain={"NCHW": Error(rms=plain, largest=1e-6)},
+        plain_explained=Error(rms=1e-7, largest=1e-6),
+        size_rms=size,
         max_ratio=4,
     )
 
@@ -118,6 +121,19 @@ def test_the_rule_judges_the_mean_and_the_largest_by_what_is_explained_and_a_nan
     assert not part(rms=float("nan")).ok
     assert part(rms=4e-7, plain=1.0).ok, "a wrong plain computation is no reason to fail the tested one"
     assert not part(rms=5e-7, plain=1.0).ok, "nor to excuse it"
+
+
+def test_a_part_where_zeros_would_pass_is_called_blind_and_said_in_a_sentence() -> None:
+    assert not part(size=0.5).is_blind
+    assert not part(size=0.0).is_blind, "a truth of zeros is told from anything else"
+    blind = replace(part(size=1e-7), explained=Error(rms=1e-7, largest=0.3))
+    assert blind.is_blind
+    layers = (LayerEquivalence(layer="a", precision="bf16", parts=(blind,)),)
+    words = str(Equivalence(backend="flash", max_ratio=4, layers=layers))
+    assert "In bf16 the rule says nothing of the output (at 1 of 1 layers)" in " ".join(words.split())
+    assert "says nothing" not in str(
+        Equivalence(backend="flash", max_ratio=4, layers=(replace(layers[0], parts=(part(),)),))
+    )
 
 
 def test_a_nan_is_the_worst_whatever_stands_beside_it() -> None:

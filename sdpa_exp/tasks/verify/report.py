@@ -7,7 +7,7 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
-from sdpa_exp.evidence.text import equivalence_table, stock_words, text_of, verdict
+from sdpa_exp.evidence.text import blind_words, equivalence_table, stock_words, text_of, verdict
 
 
 def render_verify(content: dict[str, Any]) -> str:
@@ -21,6 +21,7 @@ def render_verify(content: dict[str, Any]) -> str:
         _end_to_end(content),
         _accuracy_and_kernels(content),
         *stock_words(content),
+        *blind_words(content),
         verdict(content) + "\n",
     )
 
