@@ -1,14 +1,17 @@
-"""`--help`, written for people, from the first lines of the config files; imports nothing heavy."""
+"""`--help`, written for people: one page, a group in full, or what a key means. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import ast
 import re
 import textwrap
+from difflib import get_close_matches
 from pathlib import Path
 
 from sdpa_exp import errors
 from sdpa_exp.conf_dir import conf_dir
+from sdpa_exp.config.habits import home_of
+from sdpa_exp.config.keys import Key, default_options, keys
 
 _WIDTH = 118
 GROUPS = {
@@ -28,53 +31,32 @@ _TOP = """\
 sdpa_exp trains and times a detector under different attention implementations, proves which kernel ran,
 and says with honest statistics whether anything differs.
 
-  python -m sdpa_exp GROUP=OPTION ... key=value ... [-m]
+  python -m sdpa_exp GROUP=OPTION ... KEY=VALUE ... [-m]
 
 One run without -m. With -m, with a set of several seeds or with a preset that names arms, every combination of
 comma-separated values runs, each in a fresh process, seeds outermost so that arms alternate; then they are compared.
 
 Examples
+  python -m sdpa_exp task=doctor                              what can run on this machine, and what is wrong with it?
+  python -m sdpa_exp attention=stock,sdpa seed=0,42 -m        does SDPA change anything? seeds=five for an answer
   python -m sdpa_exp task=answer                              which attention should I use here? minutes, no training
-  python -m sdpa_exp attention=stock,sdpa seed=0,42 -m        does SDPA change anything?
-  python -m sdpa_exp attention=flash,sdpa seed=0,42 -m        on a CPU both are one kernel: it says so
-  python -m sdpa_exp attention=stock,sdpa seeds=five -m       five seeds: it says how many would settle it
-  python -m sdpa_exp attention=stock,sdpa seeds=five compare.control=aa -m    stock twice, 1 ulp apart: the noise floor
-  python -m sdpa_exp experiment=layout_or_kernel              a preset: arms, seeds and baseline are in its file
-  python -m sdpa_exp dataset=yolo_dir dataset.path=my/data.yaml attention=stock,sdpa seed=0,42 -m train.epochs=20
-  python -m sdpa_exp task=bench 'bench.arms=[stock,sdpa]'     how much faster are modules, steps and inference?
-  python -m sdpa_exp task=doctor attention=flash              can it run here, and what is wrong with this machine?
-  python -m sdpa_exp task=verify attention=flash,sdpa -m      do they compute what stock should compute?
-  python -m sdpa_exp task=predict predict.weights=best.pt     latency and FPS of one arm beside stock, interleaved
-  python -m sdpa_exp task=profile attention=stock,sdpa -m     where does a step go, and what could attention save?
-  python -m sdpa_exp task=setup_trial                         how long to get PyTorch's kernels, and flash-attn?
-  python -m sdpa_exp task=compare 'compare.runs=[a,b]'        any run, sweep or plain Ultralytics folders, results.csv
-  python -m sdpa_exp task=compare 'compare.runs=[mlflow:comparison]'          runs of an MLflow experiment, or a run id
-  python -m sdpa_exp task=sync                                send runs that the tracking store has missed
+  python -m sdpa_exp dataset=yolo_dir dataset.path=my/data.yaml train.epochs=20 attention=stock,sdpa seed=0,42 -m
+  python -m sdpa_exp experiment=which_kernel hardware=a100    a preset, on a named machine
   python -m sdpa_exp hardware.batch=4 train.imgsz=320 --cfg job          print the configuration, run nothing
-  python -m sdpa_exp --config-dir my_conf hardware=my_box     your own my_conf/hardware/my_box.yaml
-  python -m sdpa_exp attention.backend=my_attention.py:mine   a function mine(q, k, v, scale); see --help attention
-  python -m sdpa_exp hardware.price_per_gpu_hour=2.5 hardware.currency=EUR    what a run costs, from its own figures
 
 Config groups and their options (* is the default)
 """
 
 _BOTTOM = """\
 `flash` is the flash-attention kernel inside PyTorch. It is not the flash-attn package, which is not needed.
-An arm runs its kernel or fails: before training where it can't run, after it where the profiler saw another one. Only
-sdpa leaves the choice of kernel to PyTorch, and auto to a timing on your machine.
-
-Results
-  Everything lands in multirun/NAME/DATE_TIME/: the files of a single run (plan.yaml, events.jsonl, result.json,
-  attestation.json, weights, logs), or a sweep's run folders and comparison. hydra.run.dir, hydra.sweep.dir move it.
-  A folder holds one run or sweep: a used one is refused, or moved aside to NAME_old with run.overwrite=true.
-  resume=FOLDER completes what was interrupted there, and extends a sweep: resume=FOLDER seed=0,42,7.
-  MLflow shows the same runs; the exact command to open it is printed at the end.
+An arm runs its kernel or fails. Everything that is written lands in multirun/NAME/DATE_TIME/.
 
 Options
+  --help GROUP       when to choose which option, and its keys; --help attention: what one of your own has to be
+  --help KEY         what a key means and takes, such as --help hardware.batch
   -m, --multirun     run every combination           --cfg job          print the configuration and stop
   --config-dir DIR   also look for groups in DIR     --info             where the configuration comes from
   --hydra-help       all of Hydra's own options      --version          the version of sdpa_exp
-  --help GROUP       one group; --help attention says what an attention of your own has to be
 
 Exit codes
   0    all runs finished
@@ -82,23 +64,16 @@ Exit codes
 
 
 def help_text(arguments: list[str]) -> str:
-    """The whole text, or that of one group named beside --help; `--config-dir` adds the options found there."""
+    """The page, or a group or key named beside --help; `--config-dir` adds what is found there."""
     folders = [conf_dir(), *_config_dirs(arguments)]
-    defaults = _defaults(folders[0] / "config.yaml")
-    topic = next((argument for argument in arguments if argument in GROUPS), None)
+    defaults = default_options(folders[0] / "config.yaml")
+    topic = _topic(arguments)
     if topic is not None:
-        more = f"\n{_attention_contract()}\n" if topic == "attention" else ""
-        return f"{_group(topic, folders, defaults.get(topic))}{more}"
+        return _about(topic, folders, defaults)
     names = [*GROUPS, *sorted(_groups(folders) - set(GROUPS))]
-    groups = "\n".join(_group(name, folders, defaults.get(name)) for name in names)
+    groups = "\n".join(_names(name, folders, defaults.get(name)) for name in names)
     codes = "\n".join(f"  {code:<4} {meaning}" for code, meaning in exit_codes())
-    return f"{_TOP}{groups}\n{_BOTTOM}{codes}\n"
-
-
-def _attention_contract() -> str:
-    """What an attention of one's own has to be: the docstring of backend.py, which is not imported, for torch."""
-    source = (Path(__file__).parent / "attention" / "backend.py").read_text(encoding="utf-8")
-    return ast.get_docstring(ast.parse(source)) or ""
+    return f"{_TOP}{groups}\n\n{_BOTTOM}{codes}\n"
 
 
 def when_to_choose(file: Path) -> str:
@@ -108,10 +83,87 @@ def when_to_choose(file: Path) -> str:
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 
+def exit_codes() -> list[tuple[str, str]]:
+    """Codes and meanings from the drawing in errors.py."""
+    found = re.findall(r"^[├└]── \w+ +(.+?) +\(exit code (\d+)\)$", errors.__doc__ or "", re.M)
+    return [*((code, meaning) for meaning, code in found), ("130", "ended by Ctrl-C"), ("143", "ended by SIGTERM")]
+
+
+def _topic(arguments: list[str]) -> str | None:
+    """What stands behind --help, else a group named anywhere."""
+    place = next(number for number, word in enumerate([*arguments, "--help"]) if word in ("-h", "--help"))
+    behind = arguments[place + 1] if place + 1 < len(arguments) else ""
+    if behind and not behind.startswith("-"):
+        return behind.partition("=")[0]
+    return next((argument for argument in arguments if argument in GROUPS), None)
+
+
+def _about(topic: str, folders: list[Path], defaults: dict[str, str]) -> str:
+    """A group with its keys, a key, or the keys below a name such as bench or compare.primary."""
+    known = keys(folders)
+    below = [key for name, key in known.items() if name.startswith(f"{topic}.")]
+    if topic in _groups(folders):
+        more = f"\n{_attention_contract()}\n" if topic == "attention" else ""
+        shown = f"\nKeys\n{_key_list(below)}" if below and topic != "train" else ""
+        training = [key for key in below if key.values]
+        shown = (
+            f"\nKeys, and every other training argument of Ultralytics\n{_key_list(training)}"
+            if topic == "train"
+            else shown
+        )
+        return f"{_group(topic, folders, defaults.get(topic))}{shown}{more}"
+    if topic in known and not below:
+        return _key(known[topic])
+    if below:
+        return _key_list(below)
+    home = home_of(topic)
+    if home is not None:
+        return f"{topic} is {home} here.\n{_key(known[home]) if home in known else ''}"
+    near = get_close_matches(topic, [*GROUPS, *known], n=2)
+    near += [name for name in known if name.rpartition(".")[2] == topic]
+    step = f"Perhaps {' or '.join(dict.fromkeys(near))}?" if near else "--help alone lists the groups."
+    return f"There is no group or key {topic}: expected one of the configuration's. {step}\n"
+
+
+def _key(key: Key) -> str:
+    lines = [key.name, f"  {key.meaning or 'the name of the option, as tables show it'}"]
+    lines += [f"  takes {key.takes}"] if key.takes else []
+    lines += [f"  {value} in {place}" for place, value in list(key.values.items())[:12]]
+    return "\n".join(textwrap.fill(line, _WIDTH, subsequent_indent="    ") for line in lines) + "\n"
+
+
+def _key_list(shown: list[Key]) -> str:
+    width = min(max(len(key.name) for key in shown), 36)
+    lines = []
+    for key in shown:
+        label = f"  {key.name:<{width}}  "
+        text = key.meaning or "the name of the option"
+        lines += textwrap.wrap(text, _WIDTH, initial_indent=label, subsequent_indent=" " * (width + 4))
+    return "\n".join(lines) + "\n"
+
+
+def _attention_contract() -> str:
+    """What an attention of one's own has to be: the docstring of backend.py, which is not imported, for torch."""
+    source = (Path(__file__).parent / "attention" / "backend.py").read_text(encoding="utf-8")
+    return ast.get_docstring(ast.parse(source)) or ""
+
+
+def _options(name: str, folders: list[Path]) -> list[tuple[str, Path]]:
+    return sorted({file.stem: file for folder in folders for file in (folder / name).glob("*.yaml")}.items())
+
+
+def _names(name: str, folders: list[Path], default: str | None) -> str:
+    """A group in two or three lines: what it is about, and its options' names."""
+    names = [f"{option}{'*' if option == default else ''}" for option, _ in _options(name, folders)]
+    label = f"  {name:<11} "
+    about = textwrap.wrap(GROUPS.get(name, "a group of your own"), _WIDTH, initial_indent=label)
+    return "\n".join(
+        [*about, textwrap.fill(", ".join(names), _WIDTH, initial_indent=" " * 14, subsequent_indent=" " * 14)]
+    )
+
+
 def _group(name: str, folders: list[Path], default: str | None) -> str:
-    files = sorted({file.stem: file for folder in folders for file in (folder / name).glob("*.yaml")}.items())
-    if not files:
-        return ""
+    files = _options(name, folders)
     width = max(len(option) for option, _ in files) + 1
     lines = [f"{name}: {GROUPS[name]}" if name in GROUPS else name]
     for option, file in files:
@@ -124,18 +176,6 @@ def _groups(folders: list[Path]) -> set[str]:
     return {place.name for folder in folders for place in folder.iterdir() if place.is_dir() and place.name != "hydra"}
 
 
-def _defaults(config: Path) -> dict[str, str]:
-    lines = config.read_text(encoding="utf-8").splitlines()
-    found = (re.match(r"  - (\w+): (\w+)", line) for line in lines)
-    return {match.group(1): match.group(2) for match in found if match}
-
-
 def _config_dirs(arguments: list[str]) -> list[Path]:
     text = "\n".join(arguments)
     return [Path(place) for place in re.findall(r"^(?:--config-dir|-cd)[=\n](.+)$", text, re.M) if Path(place).is_dir()]
-
-
-def exit_codes() -> list[tuple[str, str]]:
-    """Codes and meanings from the drawing in errors.py."""
-    found = re.findall(r"^[├└]── \w+ +(.+?) +\(exit code (\d+)\)$", errors.__doc__ or "", re.M)
-    return [*((code, meaning) for meaning, code in found), ("130", "ended by Ctrl-C"), ("143", "ended by SIGTERM")]

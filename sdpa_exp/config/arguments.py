@@ -115,6 +115,10 @@ def _check_group(override: str) -> None:
     group, _, value = override.partition("=")
     if group not in GROUPS:
         return
+    if group == "dataset" and re.search(r"[/\\]|\.ya?ml$", value):
+        raise ConfigError(
+            f"{override} names a file or folder: expected an option. Write dataset=yolo_dir dataset.path={value}."
+        )
     if value.startswith("["):
         names = re.sub(r"[\[\]\s]", "", value)
         raise ConfigError(

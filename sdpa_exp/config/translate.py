@@ -25,9 +25,10 @@ from omegaconf.errors import (
 )
 
 from sdpa_exp.config.compose import SCHEMA_PREFIXES
+from sdpa_exp.config.habits import LAUNCHERS, home_of
 from sdpa_exp.config.keys import expected, hints_below
 from sdpa_exp.config.refusing import refuse_old_name
-from sdpa_exp.config.schema import Config
+from sdpa_exp.config.schema import DATASETS, Config
 from sdpa_exp.config.task import other_task, task_names
 from sdpa_exp.errors import ConfigError
 
@@ -61,6 +62,14 @@ def unknown_key(key: str, known: Sequence[str], place: str = "") -> ConfigError:
     except ConfigError as renamed:
         return renamed
     parent, _, name = key.rpartition(".")
+    kinds = [kind for kind, cls in DATASETS.items() if parent == "dataset" and name in get_type_hints(cls)]
+    if kinds:
+        return ConfigError(
+            f"There is no key {key} in the data set that was chosen: expected dataset={kinds[0]}. Add that."
+        )
+    home = home_of(key)
+    if home is not None:
+        return ConfigError(f"{place}There is no key {key}: expected {home}. Write that in its place.")
     if key.partition(".")[0] in task_names() - set(_root_names()) and set(known) >= set(_root_names()):
         return other_task(key)
     near = [f"{parent}.{option}".lstrip(".") for option in get_close_matches(name, known, n=2, cutoff=0.6)]
@@ -78,9 +87,24 @@ def _missing_option(error: MissingConfigException) -> ConfigError:
     options = [name for name in error.options or () if not name.startswith(SCHEMA_PREFIXES)]
     if not options:
         return ConfigError(f"There is no config file {error.missing_cfg_file}.yaml: expected one in conf/. See --help.")
-    near = get_close_matches(option, options, n=1)
-    step = f"Did you mean {group}={near[0]}?" if near else f"`--help` says when to choose which {group}."
-    return ConfigError(f"{group}={option} does not exist: expected one of {', '.join(options)}. {step}")
+    if group in ("hydra/launcher", "hydra/sweeper") and option in LAUNCHERS:
+        package = LAUNCHERS[option]
+        return ConfigError(f"{group}={option} is not installed: expected {package}. Run `pip install {package}`.")
+    return ConfigError(
+        f"{group}={option} does not exist: expected one of {', '.join(options)}. {_step(group, option, options)}"
+    )
+
+
+def _step(group: str, option: str, options: Sequence[str]) -> str:
+    """What to write in the place of an option that does not exist."""
+    if group == "model" and option.endswith((".pt", ".yaml")):
+        known = option.rpartition(".")[0]
+        weights = f" model.weights={option}" if option.endswith(".pt") else ""
+        return f"Write model={known if known in options else 'yolo12n'}{weights}; --help model.weights says more."
+    sizes = sorted((name for name in options if name[:-1] == option), key=lambda name: "nsmlx".find(name[-1]))
+    near = sizes or get_close_matches(option, options, n=1)
+    letters = " Its last letter is the size; n is the smallest." if sizes else ""
+    return f"Did you mean {group}={near[0]}?{letters}" if near else f"`--help {group}` says when to choose which."
 
 
 def _syntax(error: OverrideParseException) -> ConfigError:
