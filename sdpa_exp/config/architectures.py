@@ -18,6 +18,18 @@ import yaml
 from sdpa_exp.errors import ConfigError
 
 _DETECTORS = frozenset({"Detect", "v10Detect", "RTDETRDecoder"})
+# What the other last layers are for, by the beginning of their names; `task` as Ultralytics calls it.
+_OTHER_TASKS = {
+    "OBB": "rotated boxes (task obb)",
+    "Segment": "masks (task segment)",
+    "YOLOESegment": "masks by words (YOLOE)",
+    "Pose": "keypoints (task pose)",
+    "Classify": "classes of whole images (task classify)",
+    "SemanticSegment": "classes of pixels (task semantic)",
+    "Depth": "depth (task depth)",
+    "WorldDetect": "boxes by words (YOLO-World)",
+    "YOLOEDetect": "boxes by words (YOLOE)",
+}
 _SIZE = re.compile(r"(yolo(?:e-)?v?\d+)([nslmx])(?![a-z0-9])")
 """Ultralytics' rule (guess_model_scale): the letter after the number."""
 
@@ -59,9 +71,11 @@ def _refuse_other_heads(name: str, content: Any) -> None:
             "Ultralytics has them. Correct it, or choose model=yolo12n."
         ) from error
     if head not in _DETECTORS:
+        task = next((words for start, words in _OTHER_TASKS.items() if head.startswith(start)), "")
+        plain = re.sub("-(seg|pose|obb|cls|sem|depth|world).*", "", Path(name).stem).replace("yoloe-", "yolo")
         raise ConfigError(
-            f"model.architecture={name} ends in {head}: expected a detector ({', '.join(sorted(_DETECTORS))}). Choose "
-            f"one such as {re.sub('-(seg|pose|obb|cls|sem|depth)', '', Path(name).stem)}.yaml."
+            f"model.architecture={name} ends in {head}{task and f', for {task}'}, and would be trained as what it is "
+            f"not: expected a detector ({', '.join(sorted(_DETECTORS))}). Choose one such as {plain}.yaml."
         )
 
 

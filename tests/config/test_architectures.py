@@ -29,8 +29,17 @@ SIZES = "expected one of yolo12n.yaml, yolo12s.yaml, yolo12m.yaml, yolo12l.yaml,
         ),
         (
             "yolo12n-seg.yaml",
-            "ends in Segment: expected a detector (Detect, RTDETRDecoder, v10Detect). Choose one such",
+            "ends in Segment, for masks (task segment), and would be trained as what it is not: expected a detector (D",
         ),
+        ("yolo12n-obb.yaml", "ends in OBB, for rotated boxes (task obb), and would be trained as what it is not: expe"),
+        ("yolo12n-pose.yaml", "ends in Pose, for keypoints (task pose)"),
+        ("yolo12n-cls.yaml", "ends in Classify, for classes of whole images (task classify)"),
+        ("yolo26n-sem.yaml", "ends in SemanticSegment, for classes of pixels (task semantic)"),
+        (
+            "yolov8n-world.yaml",
+            "expected a detector (Detect, RTDETRDecoder, v10Detect). Choose one such as yolov8n.yaml.",
+        ),
+        ("yoloe-11n.yaml", "for boxes by words (YOLOE), and would be trained as what it is not"),
     ],
 )
 def test_a_name_that_is_not_clear_is_refused_with_what_is(name: str, words: str) -> None:

@@ -161,6 +161,19 @@ def test_looks_alone_are_not_enough() -> None:
         inject(nn.Sequential(DinoAttention(64, 4, scale=1.0)), "sdpa")
 
 
+def test_a_look_alike_that_takes_pictures_instead_of_tokens_is_refused_by_name() -> None:
+    """As timm's fastvit has it: its own forward unpacks four dimensions."""
+
+    class OfPictures(DinoAttention):
+        def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+            batch, channels, height, width = x.shape
+            out: torch.Tensor = super().forward(x.flatten(2).transpose(1, 2))
+            return out.transpose(1, 2).reshape(batch, channels, height, width)
+
+    with pytest.raises(InjectionError, match=r"0 \(OfPictures\) looks like ViT attention and computes something else"):
+        inject(nn.Sequential(OfPictures(64, 4)), "sdpa")
+
+
 def test_a_module_with_parameters_of_its_own_is_no_layer() -> None:
     module = DinoAttention(64, 4)
     module.relative_position_bias = nn.Parameter(torch.zeros(4, 30, 30))
