@@ -32,7 +32,7 @@ from sdpa_exp.runs.files import PLAN_FILE, SWEEP_FILE, write_text_atomic
 SCHEMA_VERSION = 1
 
 # What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
-_OUTSIDE_GROUP = ("attention", "attentions", "seed", "baseline", "name", "tracking", "compare", "job")
+_OUTSIDE_GROUP = ("attention", "attentions", "seed", "baseline", "name", "tracking", "compare", "job", "on_oom")
 _PRICES = ("price_per_gpu_hour", "price_per_kwh", "currency")
 # What only names a choice whose every setting stands beside it, and how often telemetry looks (0.1 s or more apart).
 _LABELS = (
@@ -92,6 +92,7 @@ class Plan:
     options: dict[str, Any] = field(default_factory=dict)
     determinism: str = "default"
     on_nan: str = "fail"
+    on_oom: str = "fail"
     attentions: dict[str, str] = field(default_factory=dict)
     job: Job = field(default_factory=lambda: Job(run_dir="."))
 

@@ -153,6 +153,7 @@ class Config:
     baseline: Optional[str] = None  # noqa: UP045
     determinism: str = "default"
     on_nan: str = "fail"
+    on_oom: str = "fail"
     model: ModelConfig = field(default_factory=ModelConfig)
     dataset: Any = MISSING
     attention: AttentionConfig = field(default_factory=AttentionConfig)

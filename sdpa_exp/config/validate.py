@@ -23,6 +23,7 @@ from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.metrics import METRICS
 
 DETERMINISM = ("default", "strict")
+ON_OOM = ("fail", "repeat", "exclude")
 ON_BAD = ("refuse", "drop")
 ON_NAN = ("fail", "continue")
 CACHES = ("none", "ram", "disk")
@@ -197,6 +198,7 @@ def _check_prices(plan: Plan) -> None:
 def _check_determinism(plan: Plan) -> None:
     one_of("determinism", plan.determinism, DETERMINISM)
     one_of("on_nan", plan.on_nan, ON_NAN)
+    one_of("on_oom", plan.on_oom, ON_OOM)
     if plan.determinism == "strict" and plan.train.deterministic is False:
         raise ConfigError(
             "determinism=strict and train.deterministic=false contradict each other: expected one of them. Take "

@@ -161,7 +161,7 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
             return RunError(f"a step failed in the first epoch ({words}). {unlike}. The log above says more.")
         return OutOfMemory(
             f"out of memory in the first epoch: batch {batch} does not fit on {self.device} ({words}). {unlike}. "
-            f"Set hardware.batch={max(1, batch // 2)} or less for all arms."
+            f"Set hardware.batch={max(1, batch // 2)} or less for all arms, or let a sweep do so by on_oom=repeat."
         )
 
     def _handle_nan_recovery(self, epoch: int) -> bool:

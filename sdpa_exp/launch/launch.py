@@ -39,6 +39,7 @@ from sdpa_exp.launch.before_sweep import (
 from sdpa_exp.launch.beside import measure_beside
 from sdpa_exp.launch.make_record import record_unstarted
 from sdpa_exp.launch.progress import RunProgress, closing_line
+from sdpa_exp.launch.smaller_batch import settle, train_until_it_fits
 from sdpa_exp.launch.supervise import show_end, supervise
 from sdpa_exp.runs.files import RESULT_FILE, SWEEP_FILE
 from sdpa_exp.runs.folder import own_folder
@@ -166,8 +167,7 @@ def _do_job(plan: Plan, sweep_dir: Path, tracker: Tracker, title: str) -> None:
         plan = _as_decided(plan, sweep)
         sentence = refusal_of(sweep, plan)
         if sentence is None:
-            supervise(plan, tracker, RunProgress(console, title))
-            show_end(plan, tracker)
+            train_until_it_fits(plan, sweep_dir, tracker, title)
             say_report(console, plan.run_dir)
             return
         record_unstarted(plan, BackendUnavailable(sentence))
@@ -203,6 +203,7 @@ def end_sweep(sweep_dir: Path) -> int:
         KeyboardInterrupt: Ctrl-C or SIGTERM while speed and memory were measured; the trainings are compared.
     """
     console = Console()
+    _settle_batch(sweep_dir, console)
     sweep = read_sweep(sweep_dir)
     records = [_record_of(job.run_dir) for job in sweep.jobs]
     exit_code = next((record.exit_code for record in records if record and record.exit_code), 0)
@@ -231,6 +232,20 @@ def end_sweep(sweep_dir: Path) -> int:
     if interrupted is not None:
         raise interrupted
     return exit_code
+
+
+def _settle_batch(sweep_dir: Path, console: Console) -> None:
+    """Repeat, or leave out, what had finished before the sweep came down to a smaller batch."""
+    plan = _any_plan(read_sweep(sweep_dir))
+    if plan is None:
+        return
+    try:
+        settle(sweep_dir, _tracker_of(plan))
+    except SdpaExpError as error:
+        say(console, f"not repeated: {error}")
+    except KeyboardInterrupt:
+        _tracker_of(plan).close_sweep(sweep_dir, "KILLED")
+        raise
 
 
 def checked_tracker(plan: Plan) -> Tracker:
@@ -268,6 +283,8 @@ def _record_of(run_dir: Path) -> Record | None:
 
 def _any_plan(sweep: Sweep) -> Plan | None:
     for job in sweep.jobs:
+        if job.is_excluded:
+            continue
         try:
             return read_plan(job.run_dir)
         except SdpaExpError:

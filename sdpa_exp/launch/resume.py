@@ -78,6 +78,7 @@ def begin_again(matches: Sequence[Match], sweep_dir: Path, command: str, *, chan
     decisions, changes = _decide(matches, plans, preflight, environment, changed)
     arms = list(dict.fromkeys(plan.arm for plan in plans))
     known = sweep.preflight.get("hardware", [])
+    preflight["warnings"] = list(dict.fromkeys([*sweep.preflight.get("warnings", []), *preflight.get("warnings", [])]))
     preflight["hardware"] = [*known, *(entry for entry in preflight.get("hardware", []) if entry not in known)]
     again = describe_sweep(plans, sweep_dir, command, resolve_baseline(arms, plans[0].baseline))
     again = with_keys(dataclasses.replace(again, preflight=lasting(preflight), cwd=sweep.cwd or again.cwd), plans)

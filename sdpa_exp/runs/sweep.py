@@ -29,6 +29,7 @@ class SweepJob:
         added: 0 for a job that was there at first; n where the n-th entry of `Sweep.resumed` (from 1) added it.
         is_kept: it had finished before the sweep was resumed the last time, and is not run again.
         continue_from: a checkpoint below its folder to go on from (resume_mode=continue).
+        is_excluded: it finished with a larger batch than the sweep came down to, and is not compared (on_oom=exclude).
     """
 
     num: int
@@ -41,6 +42,7 @@ class SweepJob:
     added: int = 0
     is_kept: bool = False
     continue_from: str | None = None
+    is_excluded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,4 +142,5 @@ def _job(folder: Path, job: dict[str, Any]) -> SweepJob:
         added=int(job.get("added") or 0),
         is_kept=bool(job.get("is_kept")),
         continue_from=job.get("continue_from"),
+        is_excluded=bool(job.get("is_excluded")),
     )

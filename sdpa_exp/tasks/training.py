@@ -119,7 +119,7 @@ def memory_errors(plan: Plan) -> Iterator[None]:
             f"{plan.train.imgsz or 640} px does not fit "
             f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). Set "
             f"hardware.batch={max(1, (plan.hardware.batch_size or 2) // 2)} or less for all arms, or a smaller "
-            "train.imgsz."
+            "train.imgsz; a sweep comes down by itself with on_oom=repeat."
         ) from error
 
 

@@ -62,6 +62,13 @@ class Follower:
             self._start()
         self._wake.set()
 
+    def forget(self, run_dir: Path) -> None:
+        """Follow a folder no longer; what is not sent stays there."""
+        with self._mutex:
+            followed = self._followed.get(run_dir)
+        if followed is not None:
+            self._drop(run_dir, followed)
+
     def call(self) -> None:
         """Let the thread run `before` soon, although there is no folder yet."""
         with self._mutex:

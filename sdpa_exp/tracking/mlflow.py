@@ -86,6 +86,10 @@ class MlflowTracker:
         is_behind = any(ended != run_dir for ended in self._follower.ended())
         return self._follower.finish(run_dir, 0.0 if is_behind else timeout_s)
 
+    def forget(self, run_dir: Path) -> None:
+        """Let the thread leave the folder alone."""
+        self._follower.forget(run_dir)
+
     def close_sweep(self, sweep_dir: Path, status: str) -> int:
         """Record the end, then wait, bounded, until it and the rest of its runs is sent, whichever process ran them."""
         sender = SweepSender(sweep_dir, store=self._store, experiment=self._experiment)

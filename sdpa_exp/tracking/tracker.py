@@ -42,6 +42,10 @@ class Tracker(Protocol):
         """
         ...
 
+    def forget(self, run_dir: Path) -> None:
+        """The folder's content is about to be moved: nothing more is sent from there. Returns at once."""
+        ...
+
     def close_sweep(self, sweep_dir: Path, status: str) -> int:
         """The sweep has ended (FINISHED, FAILED or KILLED): send its comparison and the rest of its runs.
 
@@ -93,6 +97,9 @@ class NoTracker:
     def finish(self, run_dir: Path, timeout_s: float) -> bool:
         """Nothing is left to send."""
         return True
+
+    def forget(self, run_dir: Path) -> None:
+        """Nothing is followed."""
 
     def close_sweep(self, sweep_dir: Path, status: str) -> int:
         """Nothing is left to send."""

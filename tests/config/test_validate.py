@@ -21,6 +21,7 @@ from tests.config.composing import compose_plan
             "hardware.batch=auto can't work: expected a number or null with task=veri",
         ),
         ("hardware.batch=0", "hardware.batch=0 can't work: expected 1 or more."),
+        ("on_oom=retry", "on_oom=retry can't work: expected one of fail, repeat, exclude. Set on_oom="),
         ("on_nan=stop", "on_nan=stop can't work: expected one of fail, continue. Set on_nan="),
         (
             "dataset=yolo_dir dataset.path=/x dataset.on_bad=ignore",

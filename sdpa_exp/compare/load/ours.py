@@ -52,6 +52,7 @@ def read_sweep(sweep_dir: Path) -> Sweep:
     runs = [
         _with_refusal(read_run(job.run_dir, arm=job.arm, seed=job.seed, num=job.num, group_id=job.group_id), refused)
         for job in sweep.jobs
+        if not job.is_excluded
     ]
     return Sweep(
         folder=sweep_dir,
