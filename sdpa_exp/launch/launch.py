@@ -205,6 +205,7 @@ def end_sweep(sweep_dir: Path) -> int:
     console = Console()
     _settle_batch(sweep_dir, console)
     sweep = read_sweep(sweep_dir)
+    sweep = dataclasses.replace(sweep, jobs=tuple(job for job in sweep.jobs if not job.is_excluded))
     records = [_record_of(job.run_dir) for job in sweep.jobs]
     exit_code = next((record.exit_code for record in records if record and record.exit_code), 0)
     if any(record is None for record in records):
@@ -283,8 +284,6 @@ def _record_of(run_dir: Path) -> Record | None:
 
 def _any_plan(sweep: Sweep) -> Plan | None:
     for job in sweep.jobs:
-        if job.is_excluded:
-            continue
         try:
             return read_plan(job.run_dir)
         except SdpaExpError:
