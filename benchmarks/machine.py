@@ -21,15 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.keep_sweep import kept_sweep
+from sdpa_exp.errors import SdpaExpError
 
 MACHINES = Path(__file__).parent / "results" / "machines"
-BENCH = "python -m sdpa_exp task=bench bench.time_limit_s=200"
+BENCH = "python -m sdpa_exp task=bench bench.levels=[step,inference,module,op] bench.time_limit_s=200"
 PREDICT = "python -m benchmarks.predict --models yolo12n"
 SWEEP = "python -m sdpa_exp attention=stock,sdpa seed=0,42 -m"
 _QUICK = {
     BENCH: " bench.arms=[stock,sdpa] bench.levels=[module] bench.imgsz=[64] bench.time_limit_s=30",
     PREDICT: " --imgsz 64 --batches 1 --time-limit-s 1",
-    SWEEP: " experiment=smoke hardware=cpu train.imgsz=64",
+    SWEEP: " experiment=smoke hardware=cpu train.imgsz=64 compare.speed=trainings",
 }
 _NOT_KEPT = frozenset({"seconds", "orders", "warm_up", "kernels", "memory"})
 
@@ -74,7 +75,7 @@ def _part(command: str, place: str, read: Callable[[], dict[str, Any]], is_quick
     code = subprocess.run([sys.executable, *words[1:]], check=False, env=environment).returncode
     try:
         return {**read(), "command": typed}
-    except (OSError, ValueError, LookupError) as error:
+    except (OSError, ValueError, LookupError, SdpaExpError) as error:
         return {"command": typed, "failed": f"exit code {code}; {type(error).__name__}: {error}"}
 
 

@@ -38,7 +38,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path,
-        env={**os.environ, "SDPA_EXP_MORE": "experiment=smoke hardware=cpu train.imgsz=64"},
+        env={**os.environ, "SDPA_EXP_MORE": "experiment=smoke hardware=cpu train.imgsz=64 compare.speed=trainings"},
         capture_output=True,
         text=True,
         check=False,

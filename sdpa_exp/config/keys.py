@@ -104,6 +104,8 @@ def expected(wanted: Any) -> tuple[str, str]:
         words, example = f"a list of this: {item}", f"[{example}]"
     else:
         words, example = _WORDS.get(first, ("a group of keys", "..."))
+        others = [_WORDS[each][0] for each in options[1:] if each in _WORDS]
+        words = " or ".join([words, *others])
     return (f"{words}, or null" if type(None) in options else words), example
 
 

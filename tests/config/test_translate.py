@@ -40,7 +40,7 @@ CASES = {
     "seed=abc": "seed=abc has the wrong type: expected a whole number. For instance seed=4.",
     "seed=1,abc -m": "seed=abc has the wrong type: expected a whole number.",
     "seed=": "seed= has the wrong type: expected a whole number.",
-    "hardware.batch=foo": "hardware.batch=foo has the wrong type: expected a whole number, or null.",
+    "hardware.batch=foo": "hardware.batch=foo can't work: expected a whole number, auto or null.",
     "hardware.batch=auto": "hardware.batch=auto has the wrong type: expected a whole number, or null.",
     "hardware.batch=": "hardware.batch= has the wrong type: expected a whole number, or null.",
     "train.epochs=3.5": "train.epochs=3.5 has the wrong type: expected a whole number, or null.",
