@@ -128,7 +128,7 @@ says_the_cause() {
 }
 
 client() { # VARIABLES...: a sync of a run folder with them
-  (cd "$repository" && as_user env COLUMNS=300 "$@" "$python" -m sdpa_exp name="${experiment:-try}" task=sync tracking=server \
+  (cd "$repository" && as_user env "$@" COLUMNS=300 "$python" -m sdpa_exp name="${experiment:-try}" task=sync tracking=server \
     "sync.folder=$out/local" "hydra.run.dir=$out/client")
 }
 
