@@ -73,7 +73,7 @@ keeps_rights() {
   [[ $(sql mlflow <<<"SELECT count(*) FROM experiments WHERE name ~ '^p[0-9]\$'") == 0 ]]
   default_right READ
   may_only_read "$id" "$file"
-  experiment='renamed-by-guest' says "may not write to the experiment 'renamed-by-guest'" client A=b
+  experiment='renamed-by-guest' says "may not write to the experiment 'renamed-by-guest'" train "$out/client" tracking=server attention=sdpa
   may_write_with_a_grant "$id" "$file"
   default_right NO_PERMISSIONS
   [[ $(user_status "/api/2.0/mlflow/experiments/get?experiment_id=$id") == 403 ]]
