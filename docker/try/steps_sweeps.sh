@@ -110,7 +110,7 @@ says_the_cause() {
   says 'the proxy http://127.0.0.1:9 .https_proxy in the environment. can.t be reached' client https_proxy=http://127.0.0.1:9 no_proxy= NO_PROXY=
   says 'refuses the user or password' client MLFLOW_TRACKING_PASSWORD=wrong-wrong-wrong
   says 'isn.t trusted here: set MLFLOW_TRACKING_SERVER_CERT_PATH' client MLFLOW_TRACKING_SERVER_CERT_PATH=/etc/ssl/certs/ca-certificates.crt
-  experiment=$name says 'has 257 characters, and an MLflow server takes 256' train "$out/client" tracking=server attention=sdpa
+  experiment=$name says 'expected at most 100 letters' train "$out/client" tracking=server attention=sdpa
   docker/users.sh add leaver >leaver.env
   who=leaver epochs=1000 train "$out/leaver" tracking=server attention=sdpa >leaver.txt 2>&1 &
   local run=$!

@@ -144,7 +144,7 @@ def _check_own_arms(plans: Sequence[Plan]) -> None:
 def _check_names(plan: Plan) -> None:
     for key, value in (("name", plan.name), ("attention.name", plan.attention.name)):
         if not _FOLDER_NAME.fullmatch(value):
-            wanted = "letters, digits, dots, dashes and underscores, as it becomes a folder name"
+            wanted = "at most 100 letters, digits, dots, dashes and underscores, as it becomes a folder name"
             refuse(key, value, wanted, f"Set {key}={_folder_name(value)}.")
 
 
