@@ -19,10 +19,13 @@ import numpy as np
 from sdpa_exp.compare.statistics.control import mean_of_copies
 from sdpa_exp.compare.statistics.drift import drift
 from sdpa_exp.compare.statistics.paired import difference_p
+from sdpa_exp.compare.statistics.power import MAX_SEEDS, seeds_needed, seeds_to_settle, settling_power
+from sdpa_exp.compare.statistics.spending import level_of_last_look
 from sdpa_exp.compare.statistics.trim import FloatArray, num_to_trim
 from sdpa_exp.config.turns import in_turns
 
 NUM = 20_000
+NUM_PILOTS = 100
 ALPHA = 0.05
 NOISE = 0.01  # SD of a run's time, as a share
 Row = dict[str, Any]
@@ -98,6 +101,70 @@ def orders() -> Iterator[Row]:
                     }
 
 
+def questions() -> Iterator[Row]:
+    """Three questions about up to five arms, adjusted together: an experiment is wrong where any verdict is."""
+    for n in (5, 10):
+        for num_arms in (1, 2, 5):
+            baseline_SQN = np.random.default_rng(6).normal(size=(NUM // 4, 3, 1, n))
+            difference_SQAN = np.random.default_rng(7).normal(size=(NUM // 4, 3, num_arms, n)) - baseline_SQN
+            p_ST = difference_p(difference_SQAN).reshape(NUM // 4, -1)
+            false_S = p_ST.min(axis=-1) * p_ST.shape[-1]  # Holm's first step: one is wrong where the smallest is
+            alone = share(difference_p(difference_SQAN).min(axis=(1, 2)))
+            yield {
+                "design": "questions",
+                "n": n,
+                "arms": num_arms,
+                "false_different": share(false_S),
+                "unadjusted": alone,
+            }
+
+
+def best_of_five() -> Iterator[Row]:
+    """The gain of the best of five arms without any: how often its interval holds the truth, and the plain one."""
+    for n in (5, 10):
+        baseline_SN = noise(n, seed=10)[:, None]
+        difference_SAN = np.random.default_rng(11).normal(size=(NUM, 5, n)) - baseline_SN
+        best_SN = difference_SAN[np.arange(NUM), difference_SAN.mean(axis=-1).argmax(axis=-1)]
+        p_S = difference_p(best_SN)
+        yield {
+            "design": "best of five",
+            "n": n,
+            "covered": 1 - share(p_S, ALPHA / 5),
+            "covered_without": 1 - share(p_S),
+        }
+
+
+def extended() -> Iterator[Row]:
+    """Seeds added where the first were inconclusive: any look may call the arm different."""
+    for looks, planned in (((5, 10), 10), ((5, 10, 20), 20), ((2, 5, 10), 10), ((5, 10), 5), ((2, 5, 10), 2)):
+        differences_SN = noise(looks[-1], seed=8)
+        p_LS = [difference_p(differences_SN[:, :look]) for look in looks]
+        levels = [level_of_last_look(looks[: number + 1], planned, ALPHA) for number in range(len(looks))]
+        yield {
+            "design": "extended",
+            "looks": list(looks),
+            "declared": planned,
+            "false_different": float(np.any([p < level for p, level in zip(p_LS, levels, strict=True)], axis=0).mean()),
+            "at_full_level": float(np.any([p < ALPHA for p in p_LS], axis=0).mean()),
+        }
+
+
+def settling() -> Iterator[Row]:
+    """Following the advice: as many new seeds as a pilot says would settle it; beside it, the pilot's SD as if true."""
+    for pilot in (5, 10):
+        for sd in (1.0, 2.0, 4.0):  # margins
+            pilots_SN = sd * np.random.default_rng(12).normal(size=(NUM_PILOTS, pilot))
+            settled: dict[str, list[float]] = {"settled": [], "settled_without": []}
+            for each in pilots_SN.std(axis=-1, ddof=1):
+                needed = seeds_needed(float(each), pilot - 1, 1.0).plan
+                naive = seeds_to_settle(float(each), 1.0)
+                for name, count in (("settled", needed), ("settled_without", naive)):
+                    power = settling_power(np.array([sd]), 1.0, count or MAX_SEEDS)
+                    settled[name].append(float(power[0]))
+            shares = {name: float(np.mean(values)) for name, values in settled.items()}
+            yield {"design": "settling", "pilot": pilot, "sd_in_margins": sd, **shares}
+
+
 def noise(n: int, *, seed: int | tuple[int, ...]) -> FloatArray:
     """Standard normal values for all experiments."""
     return np.random.default_rng(seed).normal(size=(NUM, n))
@@ -121,7 +188,16 @@ def share(p_S: FloatArray, level: float = ALPHA) -> float:
     return float((p_S < level).mean())
 
 
-DESIGNS: tuple[Callable[[], Iterator[Row]], ...] = (paired, with_copy, times, orders)
+DESIGNS: tuple[Callable[[], Iterator[Row]], ...] = (
+    paired,
+    with_copy,
+    times,
+    orders,
+    questions,
+    best_of_five,
+    extended,
+    settling,
+)
 
 if __name__ == "__main__":
     main()

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from sdpa_exp.compare.answer.measurement import Measurement
     from sdpa_exp.compare.load.run import Run
+    from sdpa_exp.compare.noise_floor import NoiseFloor
+    from sdpa_exp.compare.statistics.paired import PairedTest
 
 
 def assemble(
@@ -45,8 +47,11 @@ def assemble(
     planned_arms: Sequence[str] = (),
     extensions: Sequence[Mapping[str, Any]] = (),
     interleaved: Mapping[str, Measurement | str] | None = None,
+    notes: Sequence[Finding] = (),
 ) -> Comparison:
     """Compare runs; `interleaved` has speed and memory by group, measured side by side, or why they were not.
+
+    `alpha` is the level of the tests, `notes` are findings about the comparison as a whole.
 
     Raises:
         ComparisonError: `baseline` is neither planned nor among the arms.
@@ -68,7 +73,7 @@ def assemble(
     not_measured = by_trainings(interleaved or {})
     shifts = [finding for group in compared for finding in shifted(group.noise_floors, alpha, group.group_id)]
     restarted = (*sweep_extended(extensions), *runs_made_good(made_good))
-    findings = (*swaps, *warned, *restarted, *find(groups, baseline, alpha), *shifts, *not_measured)
+    findings = (*swaps, *notes, *warned, *restarted, *find(groups, baseline, alpha), *shifts, *not_measured)
     compared = tuple(with_recommendation(with_caveats(group, findings)) for group in compared)
     findings = located(findings, {group.group_id: group.label for group in compared})
     return Comparison(
@@ -132,15 +137,8 @@ def _compare_group(
                 differences.append(Difference(arm=arm, metric=metric, seeds=paired.seeds, test=test))
     floors = noise_floors(group, baseline, questions, alpha)
     tests = {(d.arm, d.metric): d.test for d in differences}
-    verdicts: list[Verdict] = []
-    for question in questions if baseline in group.arms else ():
-        if question.metric in answered:
-            continue
-        arms = [arm for arm in group.arms if arm != baseline and arm not in group.copies]
-        reasons = {arm: _why_untested(group, arm, baseline, question.metric) for arm in arms}
-        plain = judge(question, baseline, {arm: tests.get((arm, question.metric)) for arm in arms}, reasons, alpha)
-        held = _held(group, arms, baseline, question, alpha)
-        verdicts.extend(with_control(verdict, held.get(verdict.arm), floors) for verdict in plain)
+    left = [question for question in questions if question.metric not in answered]
+    verdicts = _verdicts(group, baseline, left, tests, floors=floors, alpha=alpha)
     return Group(
         runs=group,
         arms=tuple(_summarise(group, arm, baseline, metrics) for arm in group.arms),
@@ -153,14 +151,30 @@ def _compare_group(
     )
 
 
-def _held(group: GroupRuns, arms: Sequence[str], baseline: str, question: Question, alpha: float) -> dict[str, Verdict]:
-    """Arm -> its verdict against the baseline and its A/A copy together, where every pair has its copy."""
+def _verdicts(
+    group: GroupRuns,
+    baseline: str,
+    questions: Sequence[Question],
+    tests: Mapping[tuple[str, str], PairedTest],
+    *,
+    floors: Sequence[NoiseFloor],
+    alpha: float,
+) -> list[Verdict]:
+    """All questions about all arms, judged together; where every pair has its A/A copy, by the test that has it."""
+    arms = [arm for arm in group.arms if arm != baseline and arm not in group.copies]
+    keys = [(question, arm) for question in questions for arm in arms] if baseline in group.arms else []
+    plain = {(question, arm): tests.get((arm, question.metric)) for question, arm in keys}
+    reasons = {(question, arm): _why_untested(group, arm, baseline, question.metric) for question, arm in keys}
+    verdicts = judge(plain, baseline, reasons, alpha)
     copy = control_of(group, baseline)
     if copy is None:
-        return {}
-    found = {arm: controlled_test(group, arm, (baseline, copy), question, alpha) for arm in arms}
-    known = {arm: test for arm, test in found.items() if test is not None}
-    return {verdict.arm: verdict for verdict in judge(question, baseline, known, {}, alpha)}
+        return verdicts
+    held = {(q, arm): controlled_test(group, arm, (baseline, copy), q, alpha) for q, arm in keys}
+    judged = judge({key: held[key] or plain[key] for key in keys}, baseline, reasons, alpha)
+    return [
+        with_control(verdict, other if held[key] is not None else None, floors)
+        for key, verdict, other in zip(keys, verdicts, judged, strict=True)
+    ]
 
 
 def _summarise(group: GroupRuns, arm: str, baseline: str, metrics: Sequence[str]) -> ArmSummary:

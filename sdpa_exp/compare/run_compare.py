@@ -8,6 +8,7 @@ from sdpa_exp.compare.assemble import assemble
 from sdpa_exp.compare.load.interleaved import read_interleaved
 from sdpa_exp.compare.load.ours import read_plan_if_any, read_sweep
 from sdpa_exp.compare.load.sources import read_sources
+from sdpa_exp.compare.looks import looks_at
 from sdpa_exp.compare.questions import from_config
 from sdpa_exp.compare.report.files import write_views
 from sdpa_exp.compare.report.tracking import write_headline
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sdpa_exp.compare.comparison import Comparison
+    from sdpa_exp.compare.findings.finding import Finding
     from sdpa_exp.compare.load.run import Run
 
 
@@ -41,19 +43,28 @@ def read_and_compare(sweep_dir: Path) -> Comparison:
     """
     sweep = read_sweep(sweep_dir)
     config = declared_config(sweep.runs)
+    level, notes = _level([sweep_dir], config.alpha)
     return assemble(
         sweep.runs,
         name=sweep.name,
         folder=sweep_dir,
         questions=from_config(config),
-        alpha=config.alpha,
+        alpha=level,
         baseline=sweep.baseline,
         command=sweep.command,
         preflight=sweep.preflight,
         planned_arms=sweep.arms,
         extensions=sweep.extensions,
         interleaved=read_interleaved(sweep_dir),
+        notes=notes,
     )
+
+
+def _level(sweep_dirs: list[Path], alpha: float) -> tuple[float, tuple[Finding, ...]]:
+    """The level of the tests, below alpha where seeds are looked at more than once, and a finding that says so."""
+    looks = looks_at(sweep_dirs)
+    finding = looks.finding(alpha) if looks is not None else None
+    return (alpha, ()) if looks is None or finding is None else (looks.level(alpha), (finding,))
 
 
 def compare_runs(
@@ -71,14 +82,16 @@ def compare_runs(
         arms = {run.arm for run in runs}
         baseline = next((sweep.baseline for sweep in sweeps if sweep.baseline in arms), None)
     out_dir.mkdir(parents=True, exist_ok=True)
+    level, notes = _level([sweep.folder for sweep in sweeps], config.alpha)
     comparison = assemble(
         runs,
         name=name or ", ".join(dict.fromkeys(path.name or str(path) for path in folders)),
         folder=out_dir,
         questions=from_config(config),
-        alpha=config.alpha,
+        alpha=level,
         baseline=baseline,
         extensions=[extension for sweep in sweeps for extension in sweep.extensions],
+        notes=notes,
     )
     return write_views(comparison)
 

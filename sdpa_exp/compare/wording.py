@@ -25,7 +25,17 @@ _WORDS = {  # metric -> what an arm with a larger and with a smaller value is
 
 def sentence(verdict: Verdict, reason: str = "") -> str:
     """The verdict in words; `reason` says why there is no pair."""
-    return f"{verdict.question.name}: {_text(verdict, reason)}."
+    return f"{verdict.question.name}: {_text(verdict, reason)}.{_selected(verdict)}"
+
+
+def _selected(verdict: Verdict) -> str:
+    """What is left of the gain of the best of several arms, of which luck has picked, too."""
+    if verdict.best_of is None or verdict.level_best is None or verdict.test is None:
+        return ""
+    level = verdict.level_best
+    bounds = verdict.test.interval(level)
+    inside = "" if bounds is None else numbers.interval(verdict.question.metric, *bounds, unit=True)
+    return f" Best of {verdict.best_of} arms: {100 * level:.3g} % interval {inside}, which allows for the choice."
 
 
 def _text(verdict: Verdict, reason: str) -> str:
@@ -78,16 +88,16 @@ def size(metric: str, test: PairedTest, level: float | None = None) -> str:
 
 
 def seeds_text(verdicts: Iterable[Verdict]) -> str:
-    """`90 to 800 seeds would settle it`, over the likely range of the SD."""
-    ranges = [verdict.seeds_needed for verdict in verdicts if verdict.seeds_needed is not None]
-    if not ranges:
+    """`about 60 seeds would settle it (25 to 120, as far as the spread is known)`, for the arm that needs most."""
+    needed = [verdict.seeds_needed for verdict in verdicts if verdict.seeds_needed is not None]
+    if not needed:
         return f"{MIN_PAIRS_TO_PLAN} are needed to say how many would settle it"
-    low = min(MAX_SEEDS + 1 if low is None else low for low, _ in ranges)
-    high = max(MAX_SEEDS + 1 if high is None else high for _, high in ranges)
-    if low > MAX_SEEDS:
+    most = max(needed, key=lambda each: each.plan or MAX_SEEDS + 1)
+    if most.least is None:
         return f"more than {MAX_SEEDS:,} seeds would settle it"
-    end = f"more than {MAX_SEEDS:,}" if high > MAX_SEEDS else f"{high}"
-    return f"{low} to {end} seeds would settle it" if low != high else f"about {low} seeds would settle it"
+    plan, end = (f"more than {MAX_SEEDS:,}" if each is None else f"{each:,}" for each in (most.plan, most.most))
+    about = f"about {plan}" if most.plan else plan
+    return f"{about} seeds would settle it ({most.least:,} to {end}, as far as the spread is known)"
 
 
 def p_text(verdict: Verdict) -> str:

@@ -133,6 +133,7 @@ class CompareConfig:
     alpha: float = 0.05
     control: Optional[str] = None  # noqa: UP045
     speed: str = "interleaved"
+    max_seeds: Optional[int] = None  # noqa: UP045
     primary: dict[str, PrimaryMetric] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
 

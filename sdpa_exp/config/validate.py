@@ -91,6 +91,10 @@ def check_sweep(plans: Sequence[Plan]) -> None:
             f"values and presets with arms, and name all folders in one line; see --help."
         )
     _check_own_arms(plans)
+    num_seeds, most = len({plan.seed for plan in plans}), plans[0].compare.max_seeds if plans else None
+    if most is not None and most < num_seeds:
+        next_step = f"Set compare.max_seeds={num_seeds}, or leave it out."
+        refuse("compare.max_seeds", most, f"at least the {num_seeds} seeds of this sweep", next_step)
     seen: dict[tuple[str, str, str, int], tuple[int, Plan]] = {}
     for num, plan in enumerate(plans):
         key = (plan.name, plan.group_id(), plan.arm, plan.seed)

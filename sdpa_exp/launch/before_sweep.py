@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ def describe_sweep(plans: list[Plan], sweep_dir: Path, command: str, baseline: s
         jobs=tuple(_job_of(plan) for plan in plans),
         order=IN_TURNS if plans else "",
         cwd=os.getcwd(),
+        begun_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        max_seeds=plans[0].compare.max_seeds if plans else None,
     )
 
 

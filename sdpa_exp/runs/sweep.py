@@ -53,6 +53,8 @@ class Sweep:
         folder: where sweep.json is.
         baseline: the control arm; None where nothing is compared or the sweeper can't say beforehand.
         copies: A/A copy -> the arm that it repeats.
+        begun_at: ISO time; empty in sweeps of older versions.
+        max_seeds: to which the comparison may grow, declared beforehand; None: its own seeds are all.
         order: how the jobs were put in order, in words; empty where the sweeper chose as it went.
         preflight: what launch/before_sweep.py found out before the first job; empty where it was not asked.
         cwd: the folder that the command was typed in.
@@ -71,6 +73,8 @@ class Sweep:
     jobs: tuple[SweepJob, ...] = ()
     preflight: dict[str, Any] = field(default_factory=dict)
     order: str = ""
+    begun_at: str = ""
+    max_seeds: int | None = None
     cwd: str = ""
     resumed: tuple[dict[str, Any], ...] = ()
 
@@ -122,6 +126,8 @@ def read_sweep(folder: Path) -> Sweep:
         order=content.get("order") or "",
         cwd=content.get("cwd") or "",
         resumed=tuple(content.get("resumed") or ()),
+        begun_at=content.get("begun_at") or "",
+        max_seeds=content.get("max_seeds"),
     )
 
 

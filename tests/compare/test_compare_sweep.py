@@ -35,8 +35,10 @@ def test_a_speed_up_is_told_with_way_size_and_interval(tmp_path: Path) -> None:
     verdict = next(v for v in comparison.verdicts if v.arm == "sdpa" and v.question.name == "speed")
     assert verdict.kind == "different"
     assert verdict.sentence.startswith("speed: sdpa is faster than stock: train_s -13.")
-    assert "97.5 % interval" in verdict.sentence  # the first of two arms, after Holm
-    assert verdict.num_arms == 2
+    assert "99.2 % interval" in verdict.sentence  # the first of two arms and three questions, after Holm
+    assert verdict.num_tests == 6
+    assert verdict.best_of == 2
+    assert "Best of 2 arms: 99.2 % interval" in verdict.sentence
 
 
 def test_five_inconclusive_seeds_give_a_range_of_what_would_settle_it_and_two_give_none(tmp_path: Path) -> None:
@@ -53,18 +55,21 @@ def test_five_inconclusive_seeds_give_a_range_of_what_would_settle_it_and_two_gi
             assert "(n = 2; 5 are needed to say how many would settle it)" in verdict.sentence
             assert "inconclusive for sdpa (n = 2)" in comparison.headline
         else:
-            low, high = verdict.seeds_needed or (None, None)
-            assert low is not None
-            assert high is not None
-            assert low < 45 < high  # SD 2.2 margins: 43
-            assert f"(n = 5; {low} to {high} seeds would settle it)" in verdict.sentence
-            assert f"inconclusive for sdpa (n = 5; {low} to {high} seeds would settle it)" in comparison.headline
+            needed = verdict.seeds_needed
+            assert needed is not None
+            assert needed.least is not None
+            assert needed.plan is not None
+            assert needed.most is not None
+            assert needed.least < 45 < needed.plan < needed.most  # SD 2.2 margins: 43, were the SD known
+            text = f"about {needed.plan} seeds would settle it ({needed.least} to {needed.most}, as far as the spread"
+            assert f"(n = 5; {text} is known))" in verdict.sentence
+            assert f"inconclusive for sdpa (n = 5; {text} is known))" in comparison.headline
 
 
 def test_intervals_carry_their_unit_and_agree_with_the_tests(tmp_path: Path) -> None:
     comparison = read_and_compare(write_sweep(tmp_path, crossed(ARMS, [0, 1, 2, 3, 4])))
     speed = next(v for v in comparison.verdicts if v.arm == "sdpa" and v.question.name == "speed")
-    assert re.search(r"97\.5 % interval -\d\.\d+ to -\d\.\d+ s\)", speed.sentence)
+    assert re.search(r"98\.8 % interval -\d\.\d+ to -\d\.\d+ s\)", speed.sentence)
     for verdict in comparison.verdicts:
         assert verdict.test is not None
         assert verdict.level is not None
@@ -119,7 +124,7 @@ def test_comparison_json_holds_no_nan_and_counts_every_run(tmp_path: Path) -> No
     compare_sweep(write_sweep(tmp_path, specs))
     text = (tmp_path / "comparison.json").read_text(encoding="utf-8")
     content = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in comparison.json"))
-    assert content["schema_version"] == 3
+    assert content["schema_version"] == 4
     assert len(content["runs"]) == 6
     assert content["runs"][1]["folder"] == "1"
     arms = {arm["name"]: (arm["num_finished"], arm["num_planned"]) for arm in content["groups"][0]["arms"]}

@@ -91,7 +91,7 @@ def test_the_same_arms_without_a_control_are_both_called_different(tmp_path: Pat
 def test_the_control_is_no_arm_of_the_questions_and_its_findings_are_quiet(tmp_path: Path) -> None:
     comparison = read_and_compare(write_sweep(tmp_path, with_control(["stock", "sdpa"], SEEDS)))
     assert {verdict.arm for verdict in comparison.verdicts} == {"sdpa"}
-    assert {verdict.num_arms for verdict in comparison.verdicts if verdict.p is not None} == {1}
+    assert {verdict.num_tests for verdict in comparison.verdicts if verdict.p is not None} == {2}  # two questions
     assert comparison.findings == ()
     (group,) = comparison.groups
     assert question(comparison, group).startswith("Does sdpa change the accuracy")

@@ -46,11 +46,12 @@ def _sentences(comparison: Comparison, group: Group, runs: list[Run]) -> Iterato
     yield f"{declared} {listed(questions, 9)}."
     tested = [verdict for verdict in group.verdicts if verdict.p is not None]
     if tested:
-        num_arms = max(verdict.num_arms for verdict in tested)
-        holm = f", with p-values adjusted after Holm over {num_arms} arms for each metric" if num_arms > 1 else ""
+        num_tests = max(verdict.num_tests for verdict in tested)
+        holm = f", with p-values adjusted after Holm over {num_tests} tests, of all arms and metrics"
+        holm = holm if num_tests > 1 else ""
         yield (
             f"Arms were paired with {comparison.baseline} by seed and compared by a two-sided paired t-test, and by "
-            f"two one-sided tests (TOST) against the margin, at the {100 * comparison.alpha:g} % level{holm}; "
+            f"two one-sided tests (TOST) against the margin, at the {100 * comparison.alpha:.3g} % level{holm}; "
             f"intervals are t intervals of the mean difference."
         )
         times = [v.test for v in tested if v.test is not None and v.test.is_ratio]
@@ -58,8 +59,6 @@ def _sentences(comparison: Comparison, group: Group, runs: list[Run]) -> Iterato
             out = max(test.num_trimmed for test in times)
             trimmed = f", without {out} pair{'s' if out > 1 else ''} at each end" if out else ""
             yield f"Times were compared as ratios, by the mean of their logarithms{trimmed}."
-        if len({verdict.question.name for verdict in tested}) > 1:
-            yield "Each question was tested at that level by itself, without a correction over questions."
         if any(v.test is not None and v.test.n >= PERMUTATION_MIN_PAIRS for v in tested):
             yield "A sign-flip permutation test is given beside it, unadjusted."
     else:

@@ -6,8 +6,8 @@ to the folder of the file.
 
 | key            | content |
 |---             |---|
-| schema_version | 3 (2 called inconclusive verdicts can't tell; 1 had no A/A control, and called arms different that
-|                | ran the same attention) |
+| schema_version | 4 (3 adjusted p-values for each question by itself; 2 called inconclusive verdicts can't tell;
+|                | 1 had no A/A control, and called arms different that ran the same attention) |
 | name, command  | of the sweep |
 | headline       | the answer in a sentence |
 | baseline, alpha | the control arm; the level of all tests |
@@ -37,8 +37,9 @@ to the folder of the file.
 | .runs          | [{arm, seed, overall, intervals}] as in the run's accuracy.json; intervals are over images |
 | .learning      | [{arm, seed, ...}]: the fields of accuracy/learning.py; for plain folders, too |
 | .missing       | sentences: how many runs have no accuracy.json, and why |
-| verdicts       | [{question, arm, baseline, kind, sentence, test, p, p_equivalence, num_arms, level,
-|                | level_equivalence, detectable, seeds_needed, noise_floor}]; an A/A copy gets none |
+| verdicts       | [{question, arm, baseline, kind, sentence, test, p, p_equivalence, num_tests, level,
+|                | level_equivalence, best_of, level_best, detectable, seeds_needed, noise_floor}]; an A/A copy
+|                | gets none |
 | .kind          | different, different but within the margin, equivalent, inconclusive,
 |                | deterministic, no test, no pairs;
 |                | not comparable: the runs of a pair trained for different numbers of epochs;
@@ -48,11 +49,14 @@ to the folder of the file.
 | noise_floors   | [{question, metric, arm, baseline, n, floor, largest, mean, sd, baseline_mean, p}]: the A/A
 |                | copy `arm` minus the baseline; floor is the root mean square of the n differences, largest the
 |                | largest without sign, p adjusted after Holm over the metrics; empty without a control |
-| .p, .p_equivalence | adjusted after Holm over `num_arms` arms; in `test` they stand unadjusted |
+| .p, .p_equivalence | adjusted after Holm over `num_tests` tests, all arms and questions of the group; in `test`
+|                | they stand unadjusted |
 | .level, .level_equivalence | of the intervals that agree with the two tests, by Holm's steps |
 | .detectable    | smallest true difference that these pairs would show with power 0.8 |
-| .seeds_needed  | [least, most] pairs that would settle it, over the likely range of the SD; null at an end: more
-|                | than 1,000; null below 5 pairs |
+| .best_of, .level_best | of how many arms it is the best, and the level at which the intervals of all tests hold
+|                | together, for the gain of an arm that was picked; null where it is not |
+| .seeds_needed  | {plan, least, most} pairs that would settle it: to plan with, and over the likely range of the
+|                | SD; null in it: more than 1,000; null below 5 pairs |
 | test           | {n, mean, sd, baseline_mean, level, low, high, p, margin, p_equivalence, p_permutation, d_z,
 |                | is_deterministic, is_ratio, num_trimmed}; of times is_ratio: arm over baseline was compared on
 |                | the scale of logarithms, num_trimmed pairs left out at each end, and mean is that ratio less 1,
@@ -75,7 +79,7 @@ if TYPE_CHECKING:
 
     from sdpa_exp.compare.comparison import Comparison, Group
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _ARM = ("name", "is_baseline", "copy_of", "num_planned", "num_finished", "described", "kernels")
 _RUN = (
     "arm", "seed", "copy_of", "status", "reason", "group_id", "num", "is_plain", "metrics", "unmeasured", "phases_s",

@@ -167,6 +167,6 @@ def _grid(rows: Iterable[tuple[RenderableType, RenderableType]]) -> Table:
 
 
 def _tests(group: Group, alpha: float) -> str:
-    num_arms = max(verdict.num_arms for verdict in group.verdicts)
-    adjusted = f", Holm over {num_arms} arms" if num_arms > 1 else ""
-    return f"paired t-test and TOST at {100 * alpha:g} %{adjusted}"
+    num_tests = max(verdict.num_tests for verdict in group.verdicts)
+    adjusted = f", Holm over {num_tests} tests" if num_tests > 1 else ""
+    return f"paired t-test and TOST at {100 * alpha:.3g} %{adjusted}"

@@ -14,8 +14,9 @@ from sdpa_exp.compare.statistics.power import (
     difference_power,
     holm,
     holm_levels,
+    pooled_sd,
     sd_limits,
-    seeds_range,
+    seeds_needed,
     seeds_to_settle,
 )
 
@@ -118,17 +119,23 @@ def test_that_many_seeds_find_a_difference_of_the_margin_too(sd: float) -> None:
     assert difference_power(1.0 / sd, num_seeds) > 0.8
 
 
-def test_fewer_than_five_pairs_say_nothing_about_the_seeds_needed() -> None:
-    assert seeds_range(1.0, 4, 1.0) is None
-    low, high = seeds_range(1.0, 5, 1.0) or (None, None)
-    assert low is not None
-    assert high is not None
-    assert low < (seeds_to_settle(1.0, 1.0) or 0) < high
+def test_seeds_are_planned_for_an_sd_that_is_not_known_well() -> None:
+    needed = seeds_needed(1.0, 4, 1.0)
+    assert needed.least is not None
+    assert needed.plan is not None
+    assert needed.most is not None
+    assert needed.least < (seeds_to_settle(1.0, 1.0) or 0) < needed.plan < needed.most
+    assert (seeds_needed(1.0, 400, 1.0).plan or 0) - (seeds_to_settle(1.0, 1.0) or 0) in (0, 1)
+
+
+def test_arms_against_one_baseline_know_the_sd_better_together() -> None:
+    assert pooled_sd([3.0, 4.0], 5) == pytest.approx((12.5**0.5, 6.4))
+    assert pooled_sd([3.0], 5) == pytest.approx((3.0, 4))
 
 
 def test_the_limits_of_a_standard_deviation_are_those_of_the_tables() -> None:
     """Any table of chi-square: 2.700 and 19.023 at 9 degrees of freedom, 95 %."""
-    assert sd_limits(1.0, 10) == pytest.approx(((9 / 19.023) ** 0.5, (9 / 2.700) ** 0.5), rel=1e-3)
+    assert sd_limits(1.0, 9) == pytest.approx(((9 / 19.023) ** 0.5, (9 / 2.700) ** 0.5), rel=1e-3)
 
 
 @pytest.mark.parametrize("p_values", [[0.03], [0.001, 0.02, 0.04], [0.001, 0.03, 0.6], [0.6, 0.5, 0.4], [0.02, 0.02]])

@@ -9,7 +9,7 @@ import pytest
 
 from sdpa_exp.compare.statistics.control import mean_of_copies
 from sdpa_exp.compare.statistics.paired import difference_p, equivalence_p
-from sdpa_exp.compare.statistics.power import sd_limits, seeds_range, seeds_to_settle
+from sdpa_exp.compare.statistics.power import seeds_to_settle
 
 if TYPE_CHECKING:
     from sdpa_exp.compare.statistics.trim import FloatArray
@@ -22,13 +22,6 @@ def _three(num_seeds: int, *, effect: float = 0.0, num: int = NUM) -> list[Float
     rng = np.random.default_rng(5)
     of_seed = rng.normal(0, 10, (num, num_seeds))
     return [of_seed + shift + rng.normal(0, 1, (num, num_seeds)) for shift in (effect, 0.0, 0.0)]
-
-
-@pytest.mark.parametrize("num_seeds", [2, 3, 5, 10, 50])
-def test_an_arm_that_is_one_more_copy_is_called_different_in_5_percent(num_seeds: int) -> None:
-    arm, baseline, copy = _three(num_seeds)
-    false = float((difference_p(arm - mean_of_copies(baseline, copy)) < 0.05).mean())
-    assert 0.04 < false < 0.06
 
 
 def test_more_seeds_help_where_a_floor_would_not_let_them() -> None:
@@ -59,17 +52,3 @@ def test_the_seeds_that_would_settle_it_do_so_in_80_percent(sd_in_margins: float
     differences = np.random.default_rng(6).normal(0, sd_in_margins, (4000, num_seeds))
     settled = float((equivalence_p(differences, 1.0) < 0.05).mean())
     assert 0.77 < settled < 0.86  # 0.8 at least, as whole seeds allow
-
-
-@pytest.mark.parametrize("num_pairs", [5, 10])
-def test_the_range_of_seeds_holds_the_right_number_in_95_percent_of_pilots(num_pairs: int) -> None:
-    """SD of 6 margins, as in this project: 310 seeds. One number from a pilot of two pairs said 18."""
-    right = seeds_to_settle(6.0, 1.0)
-    assert right == pytest.approx(310, abs=3)
-    pilots = np.random.default_rng(7).normal(0, 6.0, (4000, num_pairs))
-    limits = np.array([sd_limits(float(sd), num_pairs) for sd in pilots.std(axis=1, ddof=1)])
-    covered = float(((limits[:, 0] <= 6.0) & (limits[:, 1] >= 6.0)).mean())
-    assert covered == pytest.approx(0.95, abs=4 * np.sqrt(0.05 * 0.95 / 4000))
-    low, high = seeds_range(6.0, num_pairs, 1.0) or (None, None)
-    assert low is not None
-    assert low < 310 < (high or 1001)
