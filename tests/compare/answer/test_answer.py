@@ -31,7 +31,7 @@ def judged(speedups: dict[str, list[float]], **values: Any) -> Judged:
 
 def trained(arm: Sequence[float], stock: Sequence[float]) -> list[Verdict]:
     test = paired_test(np.array(arm), np.array(stock), margin=0.005)
-    return judge(MAP, "stock", {"sdpa": test}, {}, 0.05)
+    return judge({(MAP, "sdpa"): test}, "stock", {}, 0.05)
 
 
 def test_the_interval_is_a_t_interval_over_processes_of_log_ratios() -> None:
