@@ -9,6 +9,7 @@ import numpy as np
 from sdpa_exp.compare.accuracy_facts import accuracy_facts
 from sdpa_exp.compare.answer.beside import SIDE_BY_SIDE, by_trainings, judge_beside, with_recommendation
 from sdpa_exp.compare.comparison import ArmSummary, Comparison, Difference, Group
+from sdpa_exp.compare.findings.across import across_groups
 from sdpa_exp.compare.findings.caveats import with_caveats
 from sdpa_exp.compare.findings.control import shifted
 from sdpa_exp.compare.findings.find import find
@@ -72,8 +73,9 @@ def assemble(
     )
     not_measured = by_trainings(interleaved or {})
     shifts = [finding for group in compared for finding in shifted(group.noise_floors, alpha, group.group_id)]
+    together = across_groups(groups, baseline, asked)
     restarted = (*sweep_extended(extensions), *runs_made_good(made_good))
-    findings = (*swaps, *notes, *warned, *restarted, *find(groups, baseline, alpha), *shifts, *not_measured)
+    findings = (*swaps, *notes, *warned, *restarted, *find(groups, baseline, alpha), *shifts, *not_measured, *together)
     compared = tuple(with_recommendation(with_caveats(group, findings)) for group in compared)
     findings = located(findings, {group.group_id: group.label for group in compared})
     return Comparison(

@@ -107,6 +107,12 @@ class Comparison:
     preflight: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def has_answer(self) -> bool:
+        """Whether anything could be compared: a pair of arms, an arm with its copy, or arms side by side."""
+        pairs = any(verdict.test is not None for verdict in self.verdicts)
+        return pairs or any(group.noise_floors or group.judged is not None for group in self.groups)
+
+    @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Verdicts of all comparison groups."""
         return tuple(verdict for group in self.groups for verdict in group.verdicts)

@@ -15,7 +15,7 @@ from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.config.schema import AUTO_BATCH, TrackingConfig
 from sdpa_exp.config.task import load_task
-from sdpa_exp.errors import BackendUnavailable, RunError, SdpaExpError
+from sdpa_exp.errors import BackendUnavailable, ComparisonError, RunError, SdpaExpError
 from sdpa_exp.launch.announce import (
     say,
     say_ignored_server,
@@ -219,7 +219,10 @@ def end_sweep(sweep_dir: Path) -> int:
         from sdpa_exp.compare import compare_sweep, render_terminal  # scipy and matplotlib are slow to import
 
         try:
-            console.print(render_terminal(compare_sweep(sweep_dir)))
+            comparison = compare_sweep(sweep_dir)
+            console.print(render_terminal(comparison))
+            if len(sweep.arms) > 1 and not comparison.has_answer:
+                exit_code = exit_code or ComparisonError.exit_code
         except SdpaExpError as error:
             say(console, f"no comparison: {error}")
             exit_code = exit_code or error.exit_code

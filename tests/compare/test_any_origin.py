@@ -52,9 +52,18 @@ def test_percentages_are_not_taken_for_shares(tmp_path: Path) -> None:
 
 
 def test_a_diverged_epoch_is_not_the_best_one(tmp_path: Path) -> None:
-    run = read_plain_run(written(tmp_path, "epoch,metrics/mAP50-95(B)\n1,0.4\n2,nan\n3,-inf\n"))
-    assert run.metrics["mAP50-95"] == 0.4
+    run = read_plain_run(written(tmp_path, "epoch,metrics/mAP50-95(B)\n1,0.4\n2,nan\n3,-inf\n4,0.3\n"))
+    assert (run.status, run.metrics["mAP50-95"]) == ("FINISHED", 0.4)
     assert "mAP50-95 is not a finite number in epoch 2 and 3" in run.notes[0][1]
+
+
+@pytest.mark.parametrize("name", ["metrics/mAP50-95(B)", "train/box_loss"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_training_that_ended_in_nan_is_a_lost_run_and_no_earlier_best(name: str, value: str, tmp_path: Path) -> None:
+    run = read_plain_run(written(tmp_path, f"epoch,{name}\n1,0.4\n2,{value}\n"))
+    assert (run.status, run.metrics) == ("FAILED", {})
+    assert "it diverged: " in (run.reason or "")
+    assert "is not a finite number in its last epoch (epoch 2)" in (run.reason or "")
 
 
 @pytest.mark.parametrize(

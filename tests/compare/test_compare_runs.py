@@ -78,14 +78,17 @@ def test_a_half_written_last_line_is_left_out_and_said(tmp_path: Path) -> None:
     assert comparison.runs[1].metrics["best_epoch"] == 2
 
 
-def test_nan_metrics_are_left_out_and_the_rest_is_compared(tmp_path: Path) -> None:
+def test_a_run_that_diverged_counts_among_the_planned_and_is_named(tmp_path: Path) -> None:
     folders = [write_plain(tmp_path / name, curve=[0.1, value]) for name, value in (("a", 0.2), ("b", float("nan")))]
     comparison = compare(folders, tmp_path / "out")
-    run = comparison.runs[1]
-    assert run.metrics["mAP50-95"] == 0.1
-    assert run.unmeasured["last/mAP50-95"] == "not a finite number"
-    said = next(finding.sentence for finding in comparison.findings if finding.code == "not-finite")
-    assert said.startswith("b seed 0: mAP50 is not a finite number in epoch 2; best.pt is of another")
+    arm = comparison.groups[0].arm("b")
+    assert arm is not None
+    assert (arm.num_finished, arm.num_planned) == (0, 1)
+    said = next(finding.sentence for finding in comparison.findings if finding.code == "runs-lost")
+    assert said.startswith(
+        "1 of 1 runs of b did not finish (failed): it diverged: train/box_loss, mAP50 and mAP50-95 is"
+    )
+    assert not comparison.has_answer
 
 
 def test_a_number_too_large_to_square_is_left_out(tmp_path: Path) -> None:

@@ -59,6 +59,20 @@ def test_sweeps_can_be_compared_again_with_another_baseline(
     assert "arm minus sdpa" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("second", [None, [0.1, float("nan")]])
+def test_where_nothing_could_be_compared_the_exit_code_is_9(
+    second: list[float] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, curve in (("mine", [0.1, 0.3]), ("theirs", second)):
+        if curve is not None:
+            write_plain(tmp_path / name, curve=curve)
+    runs = "mine" if second is None else "mine,theirs"
+    plan = compose_plan("task=compare", f"compare.runs=[{runs}]")
+    assert run_single(_in(plan, tmp_path / "out")) == ComparisonError.exit_code == 9
+    assert "Comparison: mine" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("overrides", "error", "words"),
     [

@@ -48,7 +48,10 @@ def read_plain_runs(folder: Path, *, arm: str | None = None) -> list[Run]:
 
 
 def read_plain_run(results_csv: Path, *, arm: str | None = None) -> Run:
-    """Read one results.csv with the args.yaml beside it. A file that can't be read gives a missing run."""
+    """Read one results.csv with the args.yaml beside it.
+
+    A file that can't be read gives a missing run, one whose last epoch has NaN or infinity a failed one.
+    """
     folder = results_csv.parent
     settings = _read_args(folder)
     seed = _whole(settings.get("seed"))
@@ -72,6 +75,12 @@ def read_plain_run(results_csv: Path, *, arm: str | None = None) -> Run:
     last = int(curves.epochs[-1])
     if isinstance(planned, int) and last < planned:
         notes.append(("fewer-epochs", f"results.csv ends at epoch {last} of {planned}: stopped early, or unfinished."))
+    diverged = [name for name, values in curves.columns.items() if _is_watched(name) and not np.isfinite(values[-1])]
+    if diverged:
+        lost = curves.epochs[~np.isfinite(curves.columns[diverged[0]])].tolist()
+        what = f"{listed(diverged)} is not a finite number in its last epoch (epoch {listed(lost)})"
+        reason = f"it diverged: {what}, and the best.pt of an epoch before is not the end of this training."
+        return Run(**common, status="FAILED", curves=curves, reason=reason, notes=tuple(notes))
     for name in (name for name in SHARES if name in curves.columns):
         lost = curves.epochs[~np.isfinite(curves.columns[name])].tolist()
         if lost:
@@ -81,6 +90,11 @@ def read_plain_run(results_csv: Path, *, arm: str | None = None) -> Run:
     return Run(
         **common, status="FINISHED", curves=curves, metrics=metrics, unmeasured=unmeasured, notes=tuple(notes)
     )  # fmt: skip
+
+
+def _is_watched(name: str) -> bool:
+    """Whether a column that ends in NaN or infinity means that the training diverged; losses in validation may."""
+    return name in SHARES or name.startswith("train/")
 
 
 def _metrics(curves: Curves) -> tuple[dict[str, float], dict[str, str]]:

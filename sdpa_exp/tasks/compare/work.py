@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from sdpa_exp.config.location import MLFLOW_SOURCE
+from sdpa_exp.errors import ComparisonError
 
 if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 def compare(plan: Plan) -> int:
     """Compare what `compare.runs` names, folders or runs in MLflow, write the answer into the run folder, and print it.
+
+    Returns 0, or the exit code of a ComparisonError where nothing could be compared.
 
     Raises:
         ComparisonError: a folder is missing or holds nothing to compare, or the baseline is not among the arms.
@@ -36,7 +39,7 @@ def compare(plan: Plan) -> int:
     name = ", ".join(s if s.startswith(MLFLOW_SOURCE) else Path(s).name or s for s in dict.fromkeys(plan.compare.runs))
     comparison = compare_runs(folders, name=name, baseline=baseline, config=plan.compare, out_dir=plan.run_dir)
     Console().print(render_terminal(comparison))
-    return 0
+    return 0 if comparison.has_answer else ComparisonError.exit_code
 
 
 def _recall(plan: Plan, name: str) -> Recalled:
