@@ -358,3 +358,25 @@ def test_a_store_that_hangs_never_holds_up_follow_and_holds_up_finish_only_as_lo
 def test_a_sweep_is_named_for_what_it_compares(arms: list[str], seeds: list[int], title: str, tmp_path: Path) -> None:
     folder = tmp_path / "2026-11-21_05-31-45"
     assert sweep_title(Sweep(folder=folder, name="handmade", arms=tuple(arms), seeds=tuple(seeds))) == title
+
+
+def test_a_sweep_that_goes_on_is_running_again_with_its_new_arms_and_ends_anew(
+    tracker: Tracker, client: Any, tmp_path: Path
+) -> None:
+    sweep_dir = tmp_path / "sweep"
+    (run_dir,) = write_sweep(sweep_dir, JOBS[:1])
+    whole_run(run_dir, arm="stock", seed=0, sweep_dir=str(sweep_dir))
+    tracker.open_sweep(sweep_dir)
+    assert tracker.close_sweep(sweep_dir, "KILLED") == 0
+    (parent,) = [run for run in all_runs(client) if "mlflow.parentRunId" not in run.data.tags]
+    assert (parent.info.status, parent.data.tags["arms"]) == ("KILLED", "stock")
+    write_sweep(sweep_dir, JOBS)
+    tracker.open_sweep(sweep_dir, again=True)
+    deadline_s = time.monotonic() + 60
+    while client.get_run(parent.info.run_id).info.status != "RUNNING" and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    again = client.get_run(parent.info.run_id)
+    assert (again.info.status, again.data.tags["arms"]) == ("RUNNING", "stock, flash")
+    assert again.info.run_name == "sweep stock, flash x 2 seeds"
+    assert tracker.close_sweep(sweep_dir, "FINISHED") == 0
+    assert client.get_run(parent.info.run_id).info.status == "FINISHED"
