@@ -104,8 +104,11 @@ def job(cfg: DictConfig) -> int | float | tuple[float, ...]:
             from sdpa_exp.launch import resume
 
             return resume.resume_single(plan, changed=cfg.resume_changed, mode=cfg.resume_mode)
-    except SdpaExpError as error:  # in a sweep only with a sweeper whose jobs could not be checked beforehand
-        exit_code = _say(error)
+    except (SdpaExpError, OSError) as error:  # in a sweep only with a sweeper whose jobs could not be checked before
+        expected = _expected(error)
+        if expected is None:
+            raise
+        exit_code = _say(expected)
         return math.nan if is_sweep else exit_code
 
 

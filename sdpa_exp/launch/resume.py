@@ -24,7 +24,7 @@ from sdpa_exp.launch.launch import checked_tracker, run_single
 from sdpa_exp.launch.match_jobs import Match
 from sdpa_exp.runs.attempts import latest_attempt, set_aside, whole_checkpoint, why_unfinished
 from sdpa_exp.runs.environment import software_and_host
-from sdpa_exp.runs.files import ATTEMPT_FILE, COMPARISON_FILE, PLAN_FILE, TRACKING_FILE, read_json
+from sdpa_exp.runs.files import ATTEMPT_FILE, COMPARISON_FILE, PLAN_FILE, read_json
 from sdpa_exp.runs.folder import own_folder, wait_for_worker
 from sdpa_exp.runs.record import Record, read_record
 from sdpa_exp.runs.sweep import Sweep, SweepJob, read_sweep, write_sweep
@@ -32,8 +32,6 @@ from sdpa_exp.runs.sweep import Sweep, SweepJob, read_sweep, write_sweep
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from sdpa_exp.tracking.tracker import Tracker
 
 _WORKER_ENDS_S = 60.0  # a worker sees the end of its parent within a second, and ends after its training step
 
@@ -82,12 +80,14 @@ def begin_again(matches: Sequence[Match], sweep_dir: Path, command: str, *, chan
     preflight["hardware"] = [*known, *(entry for entry in preflight.get("hardware", []) if entry not in known)]
     again = describe_sweep(plans, sweep_dir, command, resolve_baseline(arms, plans[0].baseline))
     again = with_keys(dataclasses.replace(again, preflight=lasting(preflight), cwd=sweep.cwd or again.cwd), plans)
-    decisions = [_set_aside(decision, tracker, mode) for decision in decisions]
+    decisions = [_set_aside(decision, mode) for decision in decisions]
     entry = _entry(sweep, again, decisions) | {"mode": mode, "changes": changes, "changed": changed}
     resumed = (*sweep.resumed, entry)
     jobs = tuple(_job(job, each, len(resumed)) for job, each in zip(again.jobs, decisions, strict=True))
     write_sweep(dataclasses.replace(again, jobs=jobs, resumed=resumed))
     tracker.open_sweep(sweep_dir, again=True)
+    for job in jobs:
+        tracker.mend(job.run_dir)
     _say(console, sweep_dir, decisions, entry)
     if with_arms:
         say_preflight(console, preflight)
@@ -117,7 +117,9 @@ def resume_single(plan: Plan, *, changed: str | None, mode: str) -> int:
     if decision.action == KEEP:
         say(console, f"{plan.title} has finished, and is kept: {short(plan.run_dir)}")
         return 0
-    decision = _set_aside(decision, checked_tracker(plan), mode)
+    tracker = checked_tracker(plan)
+    decision = _set_aside(decision, mode)
+    tracker.mend(plan.run_dir)
     say(console, _line(decision))
     job = dataclasses.replace(plan.job, continue_from=decision.continue_from)
     return run_single(dataclasses.replace(plan, job=job))
@@ -172,16 +174,13 @@ def _unfinished(match: Match) -> _Decision:
     return _Decision(match=match, action=REPEAT, why=why.rstrip("."))
 
 
-def _set_aside(decision: _Decision, tracker: Tracker, mode: str) -> _Decision:
-    """Move what a run left into the folder of its attempt, end its MLflow run, and find what it can go on from."""
+def _set_aside(decision: _Decision, mode: str) -> _Decision:
+    """Move what a run left into the folder of its attempt, and find what it can go on from."""
     before = decision.match.before
     if decision.action == KEEP or before is None or not before.run_dir.exists():
         return decision
     with own_folder(before.run_dir, key="hydra.sweep.dir", resumes=True):
         attempt = set_aside(before.run_dir, why=decision.why)
-    if attempt is not None and (attempt / TRACKING_FILE).exists():
-        tracker.follow(attempt)
-        tracker.finish(attempt, 0.0)
     attempt = attempt or latest_attempt(before.run_dir)
     if mode != CONTINUE or attempt is None or decision.match.plan.task.name != "train":
         return decision

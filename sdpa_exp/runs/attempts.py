@@ -32,13 +32,13 @@ _STAYS = (ATTEMPTS_FOLDER, ".hydra", OWNER_LOCK_FILE, TRACKING_LOCK_FILE, WORKER
 
 def earlier_attempts(run_dir: Path) -> list[dict[str, Any]]:
     """The content of each attempt.json, oldest first; empty for a run that was started once."""
-    found = ((folder, read_json(folder / ATTEMPT_FILE)) for folder in _folders(run_dir))
+    found = ((folder, read_json(folder / ATTEMPT_FILE)) for folder in attempt_folders(run_dir))
     return [content or {"num": int(folder.name)} for folder, content in found]
 
 
 def latest_attempt(run_dir: Path) -> Path | None:
     """The folder of the attempt before this one."""
-    return next(reversed(_folders(run_dir)), None)
+    return next(reversed(attempt_folders(run_dir)), None)
 
 
 def set_aside(run_dir: Path, *, why: str | None = None) -> Path | None:
@@ -59,7 +59,7 @@ def set_aside(run_dir: Path, *, why: str | None = None) -> Path | None:
     if not content and not moving.exists():
         return None
     moving.mkdir(parents=True, exist_ok=True)
-    num = len(_folders(run_dir)) + 1
+    num = len(attempt_folders(run_dir)) + 1
     if not (moving / ATTEMPT_FILE).exists():
         described = _describe(run_dir)
         write_json_atomic(
@@ -120,7 +120,8 @@ def _without_result(events: list[dict[str, Any]], epochs: list[dict[str, Any]]) 
     return f"it ended without a result {how_far}: {why}"
 
 
-def _folders(run_dir: Path) -> list[Path]:
+def attempt_folders(run_dir: Path) -> list[Path]:
+    """The folders of earlier attempts, oldest first."""
     folder = run_dir / ATTEMPTS_FOLDER
     found = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
     return sorted(found, key=lambda path: int(path.name))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from filelock import FileLock, Timeout
 
 from sdpa_exp.errors import ComparisonError, ConfigError, TrackingError
+from sdpa_exp.runs.attempts import attempt_folders
 from sdpa_exp.runs.files import (
     ATTEMPT_FILE,
     EVENTS_FILE,
@@ -80,6 +81,13 @@ class MlflowTracker:
     def follow(self, run_dir: Path) -> None:
         """Let the thread follow the folder."""
         self._follower.follow(run_dir)
+
+    def mend(self, run_dir: Path) -> None:
+        """Let the thread send the end of earlier attempts; a command that was killed may not have come to it."""
+        for attempt in attempt_folders(run_dir):
+            if (attempt / TRACKING_FILE).exists() and not self._has_all(attempt):
+                self._follower.follow(attempt)
+                self._follower.finish(attempt, 0.0)
 
     def finish(self, run_dir: Path, timeout_s: float) -> bool:
         """Wait, bounded, until the rest of the run is sent; not at all while an earlier run still waits."""

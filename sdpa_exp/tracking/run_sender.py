@@ -237,6 +237,8 @@ def is_all_sent(run_dir: Path, *, store_uri: str, with_checkpoint: bool) -> bool
     """Whether a store has all of a run that has ended, as far as the folder knows; asks nobody."""
     progress = ProgressFile(run_dir, store_uri).look()
     artifacts = run_artifacts(run_dir, with_checkpoint=with_checkpoint)
+    if (run_dir / ATTEMPT_FILE).exists() and not progress.is_superseded:
+        return False
     if not (run_dir / RESULT_FILE).exists():
         return progress.status is not None
     return progress.result == _digest(run_dir) and all(

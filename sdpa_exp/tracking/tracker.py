@@ -35,6 +35,10 @@ class Tracker(Protocol):
         """Start to show a run folder, from the moment its `plan.yaml` exists. Returns at once."""
         ...
 
+    def mend(self, run_dir: Path) -> None:
+        """End what earlier attempts at a run left open, as far as the store does not have that. Returns at once."""
+        ...
+
     def finish(self, run_dir: Path, timeout_s: float) -> bool:
         """The run has ended and its folder is complete: send the rest; False if that was not done in time.
 
@@ -93,6 +97,9 @@ class NoTracker:
 
     def follow(self, run_dir: Path) -> None:
         """Nothing to show."""
+
+    def mend(self, run_dir: Path) -> None:
+        """Nothing is open."""
 
     def finish(self, run_dir: Path, timeout_s: float) -> bool:
         """Nothing is left to send."""

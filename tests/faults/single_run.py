@@ -98,7 +98,8 @@ def judged(
         wrong += [] if results_csv(run_dir).exists() else ["no results.csv"]
     for problem in wrong:
         print(f"WRONG: {name}: {problem}", flush=True)
-    saw = f"{last_lines(screen)}\n{last_lines(resumed.output.partition('starting')[0], 2)}"
+    before_it = resumed.output.partition(": starting")[0].rpartition("\n")[0]
+    saw = f"{last_lines(screen)}\n{last_lines(before_it, 1)}"
     return Row(
         fault=name, how=how, records_lost=lost, delay_s=round(delay_s, 1), saw=saw.replace(str(cwd), "."),
         is_as_expected=not wrong and lost == 0,

@@ -250,7 +250,7 @@ def test_an_attempt_that_was_repeated_is_ended_marked_and_stands_beside_the_run_
     assert first.info.status == "RUNNING"
     attempt = set_aside(run_dir)
     assert attempt is not None
-    tracker.follow(attempt)
+    tracker.mend(run_dir)
     whole_run(run_dir)
     tracker.follow(run_dir)
     assert tracker.finish(attempt, 60)
@@ -262,6 +262,8 @@ def test_an_attempt_that_was_repeated_is_ended_marked_and_stands_beside_the_run_
     assert "sdpa_exp.attempt" not in new.data.tags
     assert [m.step for m in client.get_metric_history(new.info.run_id, "mAP50")] == [1, 2, 3]
     assert len(all_runs(client)) == 2
+    tracker.mend(run_dir)
+    assert not tracker.finish(attempt, 0), "it has all of it, and follows nothing"
     assert tracker.sync(tmp_path) == 0
 
 
