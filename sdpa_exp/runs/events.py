@@ -33,7 +33,8 @@ class EventLog:
     """Appends events; each line is on disk when `write` returns, so that a killed run keeps what it measured."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._writer = LineWriter(run_dir / EVENTS_FILE, sync=True)
+        self._path = run_dir / EVENTS_FILE
+        self._writer = LineWriter(self._path, sync=True)
         self._seq = 0
 
     def write(self, event: str, **values: Any) -> None:
@@ -43,8 +44,12 @@ class EventLog:
             OSError: the disk is full or gone; the lines before stay readable.
         """
         now = {"time_unix_s": time.time(), "mono_s": time.monotonic()}
-        self._writer.write({"seq": self._seq, **now, "event": event, **values})
-        self._seq += 1
+        try:
+            self._writer.write({"seq": self._seq, **now, "event": event, **values})
+            self._seq += 1
+        except BaseException:  # a signal may end this between the two: what is in the file counts
+            self._seq = len(read_lines(self._path))
+            raise
 
     def close(self) -> None:
         """Close the file; further writes are an error."""

@@ -8,12 +8,14 @@ import resource
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sdpa_exp.errors import ComparisonError
 from sdpa_exp.runs.events import EventLog, EventTail, read_events
 from sdpa_exp.runs.files import EVENTS_FILE, RESULT_FILE, write_text_atomic
+from sdpa_exp.runs.json_lines import LineWriter
 from sdpa_exp.runs.metrics import METRICS
 from sdpa_exp.runs.record import Record, read_record, write_record
 
@@ -91,6 +93,23 @@ def test_threads_that_write_one_file_at_once_leave_one_whole_content_and_nothing
             pass
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert (tmp_path / "a.json").read_text(encoding="utf-8") in texts
+
+
+def test_a_signal_between_a_line_and_its_count_leaves_the_numbers_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event_log = EventLog(tmp_path)
+    write = LineWriter.write
+
+    def struck(writer: LineWriter, content: dict[str, Any]) -> None:
+        write(writer, content)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(LineWriter, "write", struck)
+        event_log.write("epoch", epoch=1)
+    event_log.write("run_finished")
+    assert [event["seq"] for event in read_events(tmp_path)] == [0, 1]
 
 
 def test_a_full_disk_costs_the_line_that_did_not_fit_and_no_other(tmp_path: Path) -> None:
