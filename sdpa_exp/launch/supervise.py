@@ -16,7 +16,7 @@ from sdpa_exp.interruption import signal_of, signal_words
 from sdpa_exp.launch.make_record import now, record_of, with_telemetry
 from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.runs.events import EventTail
-from sdpa_exp.runs.files import LOG_FILE, RESULT_FILE
+from sdpa_exp.runs.files import LOG_FILE, PLAN_FILE, RESULT_FILE
 from sdpa_exp.runs.folder import own_folder
 from sdpa_exp.runs.record import Record, Status, read_record, write_record
 from sdpa_exp.tasks.limits import num_oom_kills
@@ -120,6 +120,11 @@ def _end(worker: subprocess.Popen[bytes], number: int) -> None:
 
 def _completed(plan: Plan, *, status: Status, how: str, started_at: str) -> Record:
     """The worker's record with what telemetry adds; ours, where the worker died without one."""
+    if not (plan.run_dir / PLAN_FILE).exists():
+        raise RunError(
+            f"{plan.run_dir} is gone, with what the run had measured: expected the disk that it is on to stay. Bring it "
+            f"back and resume={plan.run_dir}, or start again elsewhere with hydra.run.dir=..."
+        )
     if (plan.run_dir / RESULT_FILE).exists():
         record = read_record(plan.run_dir)
     else:

@@ -105,9 +105,10 @@ def test_a_signal_between_a_line_and_its_count_leaves_the_numbers_whole(
         write(writer, content)
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(LineWriter, "write", struck)
-        event_log.write("epoch", epoch=1)
+        with pytest.raises(KeyboardInterrupt):
+            event_log.write("epoch", epoch=1)
     event_log.write("run_finished")
     assert [event["seq"] for event in read_events(tmp_path)] == [0, 1]
 
