@@ -37,30 +37,12 @@ One run without -m. With -m, with a set of several seeds or with a preset that n
 comma-separated values runs, each in a fresh process, seeds outermost so that arms alternate; then they are compared.
 
 Examples
-<<<<<<< HEAD
   python -m sdpa_exp task=doctor                              what can run on this machine, and what is wrong with it?
   python -m sdpa_exp attention=stock,sdpa seed=0,42 -m        does SDPA change anything? seeds=five for an answer
   python -m sdpa_exp task=answer                              which attention should I use here? minutes, no training
   python -m sdpa_exp dataset=yolo_dir dataset.path=my/data.yaml train.epochs=20 attention=stock,sdpa seed=0,42 -m
   python -m sdpa_exp experiment=which_kernel hardware=a100    a preset, on a named machine
-=======
-  python -m sdpa_exp attention=stock,sdpa seed=0,42 -m        does SDPA change anything?
-  python -m sdpa_exp attention=flash,sdpa seed=0,42 -m        on a CPU both are one kernel: it says so
-  python -m sdpa_exp attention=stock,sdpa seeds=five -m       five seeds: it says how many would settle it
-  python -m sdpa_exp attention=stock,sdpa seeds=five compare.control=aa -m    stock twice, 1 ulp apart: the noise floor
-  python -m sdpa_exp experiment=layout_or_kernel              a preset: arms, seeds and baseline are in its file
-  python -m sdpa_exp dataset=yolo_dir dataset.path=my/data.yaml attention=stock,sdpa seed=0,42 -m train.epochs=20
-  python -m sdpa_exp task=bench 'bench.arms=[stock,sdpa]'     how much faster are modules, steps and inference?
-  python -m sdpa_exp task=doctor attention=flash              can it run here, and what is wrong with this machine?
-  python -m sdpa_exp task=verify attention=flash,sdpa -m      do they compute what stock should compute?
-  python -m sdpa_exp task=predict predict.weights=best.pt     latency and FPS of one arm beside stock, interleaved
-  python -m sdpa_exp task=profile attention=stock,sdpa -m     where does a step go, and what could attention save?
-  python -m sdpa_exp task=setup_trial                         how long to get PyTorch's kernels, and flash-attn?
-  python -m sdpa_exp task=compare 'compare.runs=[a,b]'        any run, sweep or plain Ultralytics folders, results.csv
-  python -m sdpa_exp task=compare 'compare.runs=[mlflow:comparison]'          runs of an MLflow experiment, or a run id
   python -m sdpa_exp resume=multirun/comparison/DATE_TIME     complete an interrupted sweep, or add arms and seeds
-  python -m sdpa_exp task=sync                                send runs that the tracking store has missed
->>>>>>> 04cf0cf (Every resume ends what earlier attempts left RUNNING in MLflow: a kill could come before that was sent; a page of faults)
   python -m sdpa_exp hardware.batch=4 train.imgsz=320 --cfg job          print the configuration, run nothing
 
 Config groups and their options (* is the default)

@@ -122,7 +122,7 @@ def _completed(plan: Plan, *, status: Status, how: str, started_at: str) -> Reco
     """The worker's record with what telemetry adds; ours, where the worker died without one."""
     if not (plan.run_dir / PLAN_FILE).exists():
         raise RunError(
-            f"{plan.run_dir} is gone, with what the run had measured: expected the disk that it is on to stay. Bring it "
+            f"{plan.run_dir} is gone, with what the run had measured: expected its disk to stay. Bring it "
             f"back and resume={plan.run_dir}, or start again elsewhere with hydra.run.dir=..."
         )
     if (plan.run_dir / RESULT_FILE).exists():
