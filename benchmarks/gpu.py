@@ -139,6 +139,7 @@ def steps(group: str, work: Path, *, is_cpu: bool) -> list[Step]:
             "seed=0,42",
             f"train.imgsz={side}",
             "train.epochs=5",
+            "compare.speed=trainings",
         ),
         app(
             "bench_op",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sdpa_exp.runs.events import EventLog
     from sdpa_exp.runs.outcome import Outcome
 
-LEVELS = ("op", "module", "inference", "step")
+LEVELS = ("step", "inference", "module", "op")
 _LEAVE_OUT = "Leave it out for the default."
 
 
@@ -23,14 +23,14 @@ class Bench(Task):
     """What is timed, and for how long."""
 
     arms: Optional[list[str]] = None  # noqa: UP045 - OmegaConf reads it at run time
-    levels: list[str] = field(default_factory=lambda: list(LEVELS))
+    levels: Optional[list[str]] = None  # noqa: UP045
     op_shapes: Optional[list[list[int]]] = None  # noqa: UP045
     imgsz: list[int] = field(default_factory=lambda: [640])
     batches: Optional[list[int]] = None  # noqa: UP045
     inference_batches: list[int] = field(default_factory=lambda: [1])
     precisions: Optional[list[str]] = None  # noqa: UP045
     rounds: int = 10
-    time_limit_s: float = 170.0
+    time_limit_s: float = 240.0
     decide: bool = False
     margin: float = 0.02
 
@@ -42,7 +42,7 @@ class Bench(Task):
         for key in ("arms", "levels", "precisions", "op_shapes", "imgsz", "batches", "inference_batches"):
             if getattr(self, key) == []:
                 refuse(f"bench.{key}", "[]", "one or more", _LEAVE_OUT)
-        for level in self.levels:
+        for level in self.levels or ():
             one_of("bench.levels", level, LEVELS)
         for precision in self.precisions or ():
             one_of("bench.precisions", precision, PRECISIONS)
@@ -55,9 +55,15 @@ class Bench(Task):
             for value in getattr(self, key) or ():
                 at_least(f"bench.{key}", value, 1, _LEAVE_OUT)
         at_least("bench.rounds", self.rounds, 2, "Set bench.rounds=10.")
-        at_least("bench.time_limit_s", self.time_limit_s, 1, "Set bench.time_limit_s=170.")
+        at_least("bench.time_limit_s", self.time_limit_s, 1, "Set bench.time_limit_s=240.")
         if not 0 <= self.margin < 1:
             refuse("bench.margin", self.margin, "a share from 0 to 1", "Set bench.margin=0.02.")
+
+    @property
+    def all_levels(self) -> list[str]:
+        """The levels asked for, in the order in which they are measured."""
+        asked = self.levels or (LEVELS if self.op_shapes is not None else LEVELS[:-1])
+        return [level for level in LEVELS if level in asked]
 
     def _check_arms(self, plan: Plan) -> None:
         arms = self.arms or []

@@ -9,13 +9,16 @@ from typing import Any
 
 from sdpa_exp.tasks.bench.case import Case
 
-LEVEL_SHARES = {"op": 3.0, "module": 1.5, "inference": 1.0, "step": 4.5}
+LEVEL_SHARES = {"step": 8.0, "inference": 1.0, "module": 1.0, "op": 3.0}
 """How the time is divided among the levels; what one leaves over goes to those after it."""
+PROOF_SHARE = 0.3
+"""Of the whole time: proofs run each arm's case three times more, under the profiler."""
 MAX_CASE_SHARE = 0.2
 """Of what its level has left, while there are many cases: cheap cases, which come first, get all their rounds."""
 PATIENCE = 1.5
 """A case may take so many times its share for the least that makes a row; beyond that it is dropped."""
 _LEAST_CALLS = 4  # of each arm: two to warm up, two rounds
+_PROOF_CALLS = 3  # of each arm: two for the kernels, one for the memory
 _MIN_TELLING_MS = 1.0  # shorter calls are overhead, and say nothing about larger ones
 
 
@@ -34,12 +37,18 @@ class Budget:
         self._num_left = Counter(case.level for case in cases)
         self._deadlines_s: dict[str, float] = {}
         self._started_s = time.perf_counter()
-        self._end_s = self._started_s + limit_s
+        self._end_s = self._started_s + (1 - PROOF_SHARE) * limit_s
+        self._last_s = self._started_s + limit_s
 
     @property
     def used_s(self) -> float:
         """Seconds since the start."""
         return time.perf_counter() - self._started_s
+
+    def has_room_to_prove(self, row: Mapping[str, Any], *, energy_s: float) -> bool:
+        """Whether the proofs of a timed case, and a window of energy for each arm, fit into what is left."""
+        calls_s = sum(float(arm["median_ms"]) for arm in row["arms"].values()) / 1e3
+        return time.perf_counter() + _PROOF_CALLS * calls_s + energy_s * len(row["arms"]) <= self._last_s
 
     def share_s(self, case: Case) -> float:
         """Seconds for this case; asked once for each, in order."""
@@ -58,7 +67,8 @@ def refuse_too_long(case: Case, measured: Sequence[tuple[Case, Mapping[str, Any]
     Raises:
         CaseDropped: with the time it would take.
     """
-    medians_ms = [arm["median_ms"] for _, row in measured[-1:] for arm in row["arms"].values()]
+    before = [row for other, row in measured[-1:] if other.level == case.level]
+    medians_ms = [arm["median_ms"] for row in before for arm in row["arms"].values()]
     if case.level != "op" or not medians_ms or min(medians_ms) < _MIN_TELLING_MS:
         return
     round_s = sum(medians_ms) / 1e3 * case.work / measured[-1][0].work

@@ -13,11 +13,11 @@ from typing import Any, Literal
 import numpy as np
 
 from sdpa_exp.measure.interval import MIN_ROUNDS, Ratio, ratio_of
+from sdpa_exp.tasks.bench import LEVELS
 from sdpa_exp.tasks.bench.arms import FLOOR
 from sdpa_exp.tasks.bench.conclude import fastest
 
 DECISION_FILE = "decision.md"
-_LEVELS = ("op", "module", "inference", "step")
 
 
 def decide(content: Mapping[str, Any], *, source: str, margin: float) -> list[dict[str, Any]]:
@@ -91,7 +91,7 @@ def render_decisions(decisions: Sequence[Mapping[str, Any]], *, margin: float) -
     ]
     for device in dict.fromkeys(decision["device"] for decision in decisions):
         lines += ["", f"## {device}"]
-        for level in _LEVELS:
+        for level in LEVELS:
             here = [d for d in decisions if d["device"] == device and d["level"] == level]
             if here:
                 lines += ["", *_table(level, here)]

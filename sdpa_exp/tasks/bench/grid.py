@@ -12,7 +12,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.injection.fit import check_sizes
 from sdpa_exp.measure.out_of_memory import is_out_of_memory
-from sdpa_exp.tasks.bench import Bench
+from sdpa_exp.tasks.bench import LEVELS, Bench
 from sdpa_exp.tasks.bench.case import Arms, Case, describe_failure, free_memory
 from sdpa_exp.tasks.bench.kinds import Kind, kinds_of, with_dispatchers
 from sdpa_exp.tasks.bench.model import model_case, module_cases
@@ -25,22 +25,22 @@ _BATCH = {"cuda": 16, "cpu": 2}
 
 
 def all_cases(plan: Plan, arms: Arms, device: torch.device) -> tuple[list[Case], list[dict[str, Any]]]:
-    """All cases in the order of their cost, and those that can't be set up, with the reason."""
+    """All cases, whole training steps first and cheap ones first in each level; and what can't be set up, and why."""
     options = Bench.of(plan)
     precisions = options.precisions or [plan.hardware.precision or "fp32"]
     cases: list[Case] = []
     dropped: list[dict[str, Any]] = []
-    if "op" in options.levels:
+    if "op" in options.all_levels:
         shapes = PUBLISHED_GRID if options.op_shapes is None else [tuple(shape) for shape in options.op_shapes]
         for precision in precisions:
             cases += op_cases(plan, arms, shapes, precision=precision, device=device)
-    if {"module", "inference", "step"} & set(options.levels):
+    if {"module", "inference", "step"} & set(options.all_levels):
         network = _network(plan, device)
         for precision in precisions:
             grid = _ModelGrid(plan=plan, arms=arms, network=network, precision=precision, device=device)
             cases += grid.cases()
             dropped += grid.dropped
-    return sorted(cases, key=lambda case: case.work), dropped
+    return sorted(cases, key=lambda case: (LEVELS.index(case.level), case.work)), dropped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class _ModelGrid:
             case
             for imgsz in options.imgsz
             for level in sizes
-            if level in options.levels
+            if level in options.all_levels
             for batch in sizes[level]
             for case in self._at(level, imgsz, batch)
         ]

@@ -17,7 +17,7 @@ from sdpa_exp.tasks.bench.arms import baseline_of
 from sdpa_exp.tasks.bench.budget import CaseDropped, raise_if_too_long
 from sdpa_exp.tasks.bench.case import Arms, Case, Entry, describe_failure
 
-_WARM_UP_SHARE = 0.4
+_WARM_UP_SHARE = 0.25
 
 
 def measure_case(

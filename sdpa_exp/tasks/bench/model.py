@@ -23,7 +23,6 @@ from sdpa_exp.tasks.bench.kinds import Kind, random_images
 
 NUM_BOXES = 8
 """Objects in each image of a training step: what the loss assigns costs time, attention or not."""
-_WORK = {"module": 1e12, "inference": 1e13, "step": 1e14}  # after the op level; pixels order them among themselves
 
 
 def module_cases(
@@ -41,7 +40,7 @@ def module_cases(
                     name=f"{kind.name} {imgsz} px b{batch}",
                     precision=precision,
                     facts=_facts(plan, kind, imgsz=imgsz, batch=batch),
-                    work=_WORK["module"] + imgsz**2 * batch * (3 if is_backward else 1),
+                    work=imgsz**2 * batch * (3 if is_backward else 1),
                     build=functools.partial(_build_module, kind=kind, precision=precision, is_backward=is_backward),
                     refused=_refusals(plan, arms, [kind], level="module", precision=precision, needs_grad=is_backward),
                 )
@@ -85,7 +84,7 @@ def model_case(
         name=f"{imgsz} px b{batch}",
         precision=precision,
         facts=_facts(plan, kinds[0], imgsz=imgsz, batch=batch),
-        work=_WORK[level] + imgsz**2 * batch,
+        work=imgsz**2 * batch,
         build=build,
         refused=_refusals(plan, arms, kinds, level=level, precision=precision, needs_grad=is_step),
     )

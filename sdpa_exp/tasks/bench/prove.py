@@ -22,7 +22,7 @@ from sdpa_exp.tasks.bench.case import Arms, Case, Entry, describe_failure
 from sdpa_exp.telemetry.probe import Probe
 
 NO_COUNTER = "no energy counter is read on this device: task=bench reads NVML's, and only on CUDA"
-_ENERGY_S = 1.0
+ENERGY_S = 1.0
 """The counter moves about every 100 ms, so a window has to be much longer."""
 
 
@@ -39,8 +39,7 @@ def prove_case(case: Case, row: dict[str, Any], arms: Arms, *, device: torch.dev
     try:
         entries = case.build({label: name for label, name in arms.items() if label in row["arms"]})
     except (RuntimeError, MemoryError) as error:
-        for label in list(row["arms"]):
-            _withdraw(row, label, f"timed, but not proven: {describe_failure(error)}")
+        withdraw_all(row, f"timed, but not proven: {describe_failure(error)}")
         entries = {}
     for label, entry in entries.items():
         entry.prepare()
@@ -75,6 +74,12 @@ def same_kernel(row: Mapping[str, Any]) -> list[list[str]]:
         if kernels and label != FLOOR and LABELS["softmax"] not in kernels["forward"]:
             groups.setdefault(str(kernels), []).append(label)
     return [labels for labels in groups.values() if len(labels) > 1]
+
+
+def withdraw_all(row: dict[str, Any], reason: str) -> None:
+    """Take the figures of all arms back."""
+    for label in list(row["arms"]):
+        _withdraw(row, label, reason)
 
 
 def _withdraw(row: dict[str, Any], label: str, reason: str) -> None:
@@ -112,7 +117,7 @@ def _energy(
     if probe is None:
         return None, NO_COUNTER
     before, start_s = probe.read()["gpu_energy_j"], time.perf_counter()
-    num_calls = _repeat(entry.call, device, until_s=start_s + _ENERGY_S)
+    num_calls = _repeat(entry.call, device, until_s=start_s + ENERGY_S)
     after = probe.read()["gpu_energy_j"]
     if before is None or after is None:
         return None, probe.unavailable().get("gpu_energy_j", "NVML gave no energy")

@@ -15,7 +15,7 @@ from sdpa_exp.tasks.text_report import TextReport, counted, plain_table
 
 _SHORT = {"forward": "f", "forward+backward": "f+b"}
 _A = {"step": "a training step", "inference": "an inference"}
-_TITLES = {"op": "The product alone", "module": "Attention modules"}
+_TITLES = {"module": "Attention modules", "op": "The product alone"}
 
 
 def render_bench(content: Mapping[str, Any]) -> str:
@@ -24,16 +24,16 @@ def render_bench(content: Mapping[str, Any]) -> str:
     say = report.say
     settings = content["settings"]
     say(f"bench: {settings['model']}, {content['machine']['device']}, rounds A B B A, {settings['rounds']} at most")
+    for row in content["cases"]:
+        if row["level"] not in _TITLES:
+            say(f"\n{_head(row)}")
+            report.show(_arms(row))
     for level, title in _TITLES.items():
         rows = [row for row in content["cases"] if row["level"] == level]
         if rows:
             baseline = _common_baseline(rows)
             say(f"\n{title}: times faster than {baseline or 'the baseline'} (~ 1 is in the interval, ? too few rounds)")
             report.show(_matrix(rows, baseline))
-    for row in content["cases"]:
-        if row["level"] not in _TITLES:
-            say(f"\n{_head(row)}")
-            report.show(_arms(row))
     if content["scaling"]:
         say("\nGrowth with N: time ~ N^a, memory ~ N^b, with 95 % intervals")
         report.show(_scaling(content["scaling"]))

@@ -24,11 +24,12 @@ from sdpa_exp.tasks.bench.grid import all_cases
 from sdpa_exp.tasks.bench.machine import gpu_state, machine_of, probe_of, rules_of, settings_of
 from sdpa_exp.tasks.bench.measure import measure_case
 from sdpa_exp.tasks.bench.plots import draw_plots
-from sdpa_exp.tasks.bench.prove import prove_case
+from sdpa_exp.tasks.bench.prove import ENERGY_S, prove_case, withdraw_all
 from sdpa_exp.tasks.bench.report import render_bench
 
 BENCH_FILE = "bench.json"
 SCHEMA_VERSION = 1
+OUT_OF_TIME = "timed, but not proven: bench.time_limit_s was used up"
 
 
 def bench(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
@@ -65,7 +66,8 @@ def bench(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
     cases, dropped = all_cases(plan, arms, device)
     content["dropped"] = dropped
     measured: list[tuple[Case, dict[str, Any]]] = []
-    budget = Budget(cases, limit_s=Bench.of(plan).time_limit_s)
+    used_s = time.perf_counter() - started_perf_s
+    budget = Budget(cases, limit_s=max(0.0, Bench.of(plan).time_limit_s - used_s))
     for index, case in enumerate(cases):
         event_log.write("progress", text=f"case {index + 1}/{len(cases)}: {case.level} {case.name} {case.what}")
         share_s, gpu_before = budget.share_s(case), gpu_state(probe)
@@ -92,18 +94,18 @@ def bench(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
     outcome.phases_s["timing"] = budget.used_s
     event_log.write("progress", text="timed; now which kernels ran, and their memory")
 
-    for case, row in measured:
-        prove_case(case, row, arms, device=device, probe=probe)
-        free_memory(device)
+    for place, (case, row) in enumerate(measured):
+        if place and not budget.has_room_to_prove(row, energy_s=0.0 if probe is None else ENERGY_S):
+            withdraw_all(row, OUT_OF_TIME)
+        else:  # the first, a whole step, is what was asked
+            prove_case(case, row, arms, device=device, probe=probe)
+            free_memory(device)
         write_json_atomic(path, content)
     if probe is not None:
         probe.close()
-    content["scaling"] = fit_scaling(content["cases"])
-    content["floors"] = floors(content["cases"])
+    content |= {"scaling": fit_scaling(content["cases"]), "floors": floors(content["cases"])}
     if Bench.of(plan).decide:
-        content["decisions"] = decide(content, source=BENCH_FILE, margin=Bench.of(plan).margin)
-        text = render_decisions(content["decisions"], margin=Bench.of(plan).margin)
-        write_text_atomic(plan.run_dir / DECISION_FILE, text)
+        _decide(plan, content)
     content["wall_s"] = time.perf_counter() - started_perf_s
     write_json_atomic(path, content)
     write_text_atomic(plan.run_dir / REPORT_FILE, render_bench(content))
@@ -112,6 +114,13 @@ def bench(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
     if not content["cases"]:
         raise RunError(f"no case could be measured. The first: {dropped[0]['reason'] if dropped else 'there is none'}.")
     draw_plots(content, plan.run_dir)
+
+
+def _decide(plan: Plan, content: dict[str, Any]) -> None:
+    """Add the decisions, and write them for people."""
+    margin = Bench.of(plan).margin
+    content["decisions"] = decide(content, source=BENCH_FILE, margin=margin)
+    write_text_atomic(plan.run_dir / DECISION_FILE, render_decisions(content["decisions"], margin=margin))
 
 
 def set_backends(plan: Plan) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sdpa_exp.tasks.bench import Bench
 from sdpa_exp.tasks.bench.budget import Budget, CaseDropped, raise_if_too_long, refuse_too_long
 from sdpa_exp.tasks.bench.case import Case
 
@@ -24,22 +25,34 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 
 
 def test_a_level_gets_its_share_and_what_it_leaves_goes_on(watch: Watch) -> None:
-    cases = [*(case("op") for _ in range(10)), case("step")]
-    found = Budget(cases, limit_s=100.0)
-    assert found.share_s(cases[0]) == pytest.approx(8.0)  # a fifth of what the op level has: 3 of 7.5 parts
-    for each in cases[1:10]:
-        found.share_s(each)
-    watch.now_s = 20.0
-    assert found.share_s(cases[10]) == pytest.approx(80.0)
+    cases = [case("step"), *(case("op") for _ in range(10))]
+    found = Budget(cases, limit_s=110.0)
+    assert found.share_s(cases[0]) == pytest.approx(56.0)  # 8 of 11 parts of the 70 % that proofs leave
+    watch.now_s = 27.0
+    assert found.share_s(cases[1]) == pytest.approx(10.0)  # a fifth of what is left
 
 
 def test_the_last_case_of_a_level_may_use_all_that_is_left_of_it(watch: Watch) -> None:
     cases = [case("module"), case("module")]
-    found = Budget(cases, limit_s=10.0)
-    assert found.share_s(cases[0]) == pytest.approx(5.0)
+    found = Budget(cases, limit_s=20.0)
+    assert found.share_s(cases[0]) == pytest.approx(7.0)
     watch.now_s = 4.0
-    assert found.share_s(cases[1]) == pytest.approx(6.0)
+    assert found.share_s(cases[1]) == pytest.approx(10.0)
     assert found.used_s == 4.0
+
+
+def test_a_case_is_proven_only_where_that_fits_into_the_limit(watch: Watch) -> None:
+    found = Budget([case("step")], limit_s=100.0)
+    row = {"arms": {"stock": {"median_ms": 5000.0}, "sdpa": {"median_ms": 5000.0}}}
+    watch.now_s = 70.0
+    assert found.has_room_to_prove(row, energy_s=0.0)
+    assert not found.has_room_to_prove(row, energy_s=1.0)
+
+
+def test_the_whole_step_comes_first_and_the_product_alone_is_asked_for() -> None:
+    assert Bench().all_levels == ["step", "inference", "module"]
+    assert Bench(op_shapes=[[8, 8, 256, 64]]).all_levels == ["step", "inference", "module", "op"]
+    assert Bench(levels=["op", "step"]).all_levels == ["step", "op"]
 
 
 def test_a_case_that_by_the_one_before_it_would_not_fit_is_refused_beforehand() -> None:
