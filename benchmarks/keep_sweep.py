@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sdpa_exp.runs.files import ANSWER_FILE, INTERLEAVED_FOLDER, read_json
 from sdpa_exp.runs.record import Record, read_record
 
 _ENVIRONMENT = ("python", "cpu", "num_cpus", "gpu", "driver", "cuda", "versions", "git")
@@ -26,7 +27,10 @@ def kept_sweep(sweep_dir: Path) -> dict[str, Any]:
     """What is kept of a sweep's folder."""
     sweep = json.loads((sweep_dir / "sweep.json").read_text(encoding="utf-8"))
     records = [read_record(sweep_dir / job["run_dir"]) for job in sweep["jobs"]]
-    started, ended = (datetime.fromisoformat(t) for t in (records[0].started_at, records[-1].ended_at))
+    beside = sweep_dir / INTERLEAVED_FOLDER / "0"  # of a sweep of one comparison group
+    measured = read_json(beside / ANSWER_FILE)
+    last = read_record(beside) if measured else records[-1]
+    started, ended = (datetime.fromisoformat(t) for t in (records[0].started_at, last.ended_at))
     comparison = json.loads((sweep_dir / "comparison.json").read_text(encoding="utf-8"))
     return {
         "command": sweep["command"],
@@ -36,6 +40,7 @@ def kept_sweep(sweep_dir: Path) -> dict[str, Any]:
         "environment": {key: records[0].environment.get(key) for key in _ENVIRONMENT},
         "noise_floors": [floor for group in comparison["groups"] for floor in group["noise_floors"]],
         "runs": [_run(record) for record in records],
+        "interleaved": measured,
     }
 
 

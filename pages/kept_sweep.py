@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from sdpa_exp.compare.answer.measurement import measurement_of
 from sdpa_exp.compare.assemble import assemble
 from sdpa_exp.compare.comparison import Comparison
 from sdpa_exp.compare.load.run import Run
@@ -39,7 +40,8 @@ def comparison(kept: dict[str, Any]) -> Comparison:
         )
         for num, run in enumerate(kept["runs"])
     ]
-    return assemble(runs, name="comparison", folder=Path(), questions=DEFAULT_QUESTIONS, alpha=0.05)
+    beside = {"kept": measurement_of(kept["interleaved"])} if kept.get("interleaved") else {}
+    return assemble(runs, name="comparison", folder=Path(), questions=DEFAULT_QUESTIONS, alpha=0.05, interleaved=beside)
 
 
 def output(kept: dict[str, Any], *, is_whole: bool) -> str:
