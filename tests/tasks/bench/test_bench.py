@@ -29,7 +29,7 @@ TINY = (
     "bench.imgsz=[64]",
     "bench.batches=[1]",
     "bench.rounds=2",
-    "bench.time_limit_s=120",
+    "bench.time_limit_s=900",
 )
 
 
