@@ -26,7 +26,7 @@ TINY = (
     "train.imgsz=64", "train.epochs=2", "train.plots=false",
 )  # fmt: skip
 SWEEP = (*TINY, "attention=stock,sdpa", "seed=0,42", "-m")
-PATIENCE_S = 900.0
+PATIENCE_S = 3600.0
 
 
 @dataclass(kw_only=True)
