@@ -94,15 +94,15 @@ def _seeds_at_looks(sweep: Sweep) -> list[set[int]]:
 
 
 def _earlier(sweep: Sweep) -> list[Sweep]:
-    """Compared sweeps in the folder beside that began before, and whose seeds are among those of this one."""
+    """Compared sweeps in the folder beside that began before, as far as they say when, with some of the seeds."""
     found = []
     for path in sweep.folder.resolve().parent.glob(f"*/{SWEEP_FILE}"):
         try:
             other = read_sweep(path.parent)
         except ComparisonError:
             continue
-        is_earlier = _begun(other) < _begun(sweep) and (path.parent / COMPARISON_FILE).exists()
-        if is_earlier and set(other.seeds) < set(sweep.seeds):
+        is_earlier = "" < other.begun_at < sweep.begun_at and (path.parent / COMPARISON_FILE).exists()
+        if is_earlier and set(other.seeds) < set(sweep.seeds) and len(other.seeds) > 1:  # one seed gives no test
             found.append(other)
     return sorted(found, key=_begun)
 
