@@ -107,7 +107,7 @@ def _text_keys() -> frozenset[str]:
 
 
 def _is_text(hint: Any) -> bool:
-    return hint is str or str in get_args(hint)
+    return hint is str or (str in get_args(hint) and int not in get_args(hint))
 
 
 def _check_group(override: str) -> None:
