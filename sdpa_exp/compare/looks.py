@@ -90,7 +90,7 @@ def _seeds_at_looks(sweep: Sweep) -> list[set[int]]:
         added |= set(extension["seeds_added"])
         if extension["was_compared"] and extension["seeds_added"]:
             found.insert(0, set(sweep.seeds) - added)
-    return [seeds for seeds in found if seeds]
+    return [seeds for seeds in found if len(seeds) > 1 or seeds is found[-1]]  # one seed gives no test
 
 
 def _earlier(sweep: Sweep) -> list[Sweep]:
