@@ -49,7 +49,7 @@ def use_device(gpu_uuid: str | None, run_dir: Path, say: Say, *, wait: bool) -> 
         if not wait:
             raise RunError(
                 f"GPU {gpu_uuid} is in use by {holder}, and two runs at once would void each other's times. Expected a "
-                f"free one: wait for it (wait=true), or choose another GPU with hardware.device=cuda:N."
+                f"free one: wait for it (wait=true), or choose another GPU with hardware.device."
             ) from error
         say("gpu_waited", f"waiting for {holder} to end, which holds GPU {gpu_uuid}; wait=no refuses instead.")
         lock.acquire()

@@ -38,6 +38,6 @@ def _with_measured_batch(plans: Sequence[Plan], choice: Chosen) -> Chosen:
     if found is None:
         return choice
     batch, why = found
-    _log.info("hardware.batch=%d: %s", batch, why)
+    _log.info("%s", f"hardware.batch={batch}: {why}")
     hardware = dataclasses.replace(choice.hardware, batch=batch)
     return Chosen(hardware=hardware, reasons={**choice.reasons, "batch": why})

@@ -65,6 +65,8 @@ def _compose(*overrides: str) -> str | None:
 def _context(advice: str) -> list[str]:
     """What must be chosen for an option to be there."""
     head = advice.split(".", maxsplit=1)[0].partition("=")[0]
+    if advice.startswith("dataset.on_bad"):
+        return ["dataset=yolo_dir", "dataset.path=."]
     return [f"task={head}"] if head in TASKS and head != "compare" else []
 
 

@@ -20,13 +20,13 @@ from tests.test_entry import ask
     [
         (
             "attention=stock,sdpa seed=0,42 compare.control=aa -m",
-            [(seed, arm) for seed in (0, 42) for arm in ("stock", "sdpa", "stock_aa")],
+            [(0, "stock"), (0, "sdpa"), (0, "stock_aa"), (42, "stock_aa"), (42, "sdpa"), (42, "stock")],
         ),
         ("compare.control=aa baseline=flash attention=choice(flash) seed=3 -m", [(3, "flash"), (3, "flash_aa")]),
         ("experiment=aa_control seed=1", [(1, "stock"), (1, "sdpa"), (1, "stock_aa")]),
     ],
 )  # fmt: skip
-def test_a_sweep_gets_a_copy_of_its_baseline_as_the_last_arm_of_each_seed(
+def test_a_sweep_gets_a_copy_of_its_baseline_as_the_arm_farthest_from_it_at_each_seed(
     line: str, jobs: list[tuple[int, str]], tmp_path: Path
 ) -> None:
     answer = ask(*line.split(), cwd=tmp_path)

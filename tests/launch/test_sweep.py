@@ -149,7 +149,7 @@ def test_the_screen_shows_progress_the_refusal_and_the_way_to_the_runs(sweep: Fi
 
 def test_the_comparison_is_written_beside_the_runs(sweep: Finished) -> None:
     comparison = json.loads((sweep.sweep_dir / "comparison.json").read_text())
-    assert comparison["schema_version"] == 3
+    assert comparison["schema_version"] == 4
 
 
 def test_mlflow_shows_one_parent_and_a_child_per_run_with_the_right_status(sweep: Finished) -> None:

@@ -79,4 +79,5 @@ def test_a_task_of_ones_own_is_one_folder_and_one_file(folder: Path) -> None:
 def test_its_options_are_checked_and_it_is_in_the_help(folder: Path) -> None:
     assert "count.times=0 can't work: expected 1 or more" in sdpa_exp(folder, "task=count", "count.times=0").stderr
     assert "count.times=x has the wrong type" in sdpa_exp(folder, "task=count", "count.times=x").stderr
-    assert "count         How many attention layers has this model?" in sdpa_exp(folder, "--help").stdout
+    assert "count         How many attention layers has this model?" in sdpa_exp(folder, "--help", "task").stdout
+    assert "count" in sdpa_exp(folder, "--help").stdout
