@@ -30,6 +30,7 @@ from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.files import PLAN_FILE, SWEEP_FILE, write_text_atomic
 
 SCHEMA_VERSION = 1
+DEFAULT_IMGSZ = 640  # Ultralytics' own, where the recipe says nothing
 
 # What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
 _OUTSIDE_GROUP = ("attention", "attentions", "seed", "baseline", "name", "tracking", "compare", "job", "on_oom")
@@ -100,6 +101,11 @@ class Plan:
     def arm(self) -> str:
         """The name of the attention choice."""
         return self.attention.name
+
+    @property
+    def imgsz(self) -> int:
+        """Edge of a training image in pixels."""
+        return self.train.imgsz or DEFAULT_IMGSZ
 
     def backend_of(self, arm: str) -> str:
         """The backend that an arm's name stands for in this run."""

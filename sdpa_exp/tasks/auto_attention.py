@@ -15,7 +15,6 @@ from sdpa_exp.runs.environment import collect_environment
 from sdpa_exp.tasks.hardware import capability_of, dtype_of
 
 FOLDER = "auto"
-DEFAULT_IMGSZ = 640  # Ultralytics' own
 
 
 def resolve_auto(plan: Plan, network: nn.Module | None = None) -> AutoChoice:
@@ -34,7 +33,7 @@ def resolve_auto(plan: Plan, network: nn.Module | None = None) -> AutoChoice:
         base_setting(plan),
         device=device,
         batch=plan.hardware.batch_size or 1,
-        imgsz=plan.train.imgsz or DEFAULT_IMGSZ,
+        imgsz=plan.imgsz,
         channels_last=bool(plan.hardware.channels_last),
         driver=collect_environment()["driver"],
         folder=cache_root() / FOLDER,

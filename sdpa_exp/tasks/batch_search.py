@@ -104,7 +104,7 @@ def _largest(
         else:
             raise ConfigError(
                 f"hardware.batch=auto found no batch that fits: {plan.arm} {held} with one image at "
-                f"{plan.train.imgsz or 640} px, and {budget_mib:.0f} MiB may be used on {hardware.device}. Take a "
+                f"{plan.imgsz} px, and {budget_mib:.0f} MiB may be used on {hardware.device}. Take a "
                 "smaller train.imgsz or model, or free some memory."
             )
 

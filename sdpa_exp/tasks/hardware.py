@@ -45,7 +45,7 @@ def image_mib(plan: Plan) -> float:
     """What a training step in fp32 keeps of one image, in MiB: by the model's scale, and by the area of an image."""
     found = re.search(r"\d+([nsmlx])\b|[-_]([nsmlx])\b", plan.model.architecture.removesuffix(".yaml"))
     kept = _KEPT_MIB[next(filter(None, found.groups()))] if found else _KEPT_MIB["l"]
-    return kept * ((plan.train.imgsz or 640) / 640) ** 2
+    return kept * (plan.imgsz / 640) ** 2
 
 
 def resolve_hardware(asked: HardwareConfig, *, images_mib: Iterable[float] = ()) -> HardwareConfig:

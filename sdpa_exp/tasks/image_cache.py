@@ -43,4 +43,4 @@ def _images_bytes(plan: Plan) -> int:
     """What all images of train and val take as Ultralytics keeps them: the longer side has `train.imgsz` pixels."""
     prepared = prepare(plan.dataset, split=plan.train.split)
     num_images = prepared.num_train_images + prepared.num_val_images
-    return num_images * _CHANNELS * (plan.train.imgsz or 640) ** 2
+    return num_images * _CHANNELS * plan.imgsz**2

@@ -18,7 +18,7 @@ from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.determinism import reasons_against_strict
 from sdpa_exp.injection.fit import check_sizes, training_sizes
 from sdpa_exp.injection.layers import find_layers, settings_of
-from sdpa_exp.tasks.auto_attention import DEFAULT_IMGSZ, base_setting, resolve_auto
+from sdpa_exp.tasks.auto_attention import base_setting, resolve_auto
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
             f"model={plan.model.name} has no attention layers that sdpa_exp knows. "
             "Choose a model with attention, such as model=yolo12n."
         )
-    check_sizes(network, training_sizes(plan.train.imgsz or DEFAULT_IMGSZ, plan.train.multi_scale), key="train.imgsz")
+    check_sizes(network, training_sizes(plan.imgsz, plan.train.multi_scale), key="train.imgsz")
     settings = settings_of(layers, base_setting(plan))
     backend = plan.attention.backend
     reasons = check(backend, *settings)

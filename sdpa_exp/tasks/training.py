@@ -116,7 +116,7 @@ def memory_errors(plan: Plan) -> Iterator[None]:
             raise
         raise OutOfMemory(
             f"a training ran out of memory on {plan.hardware.device}: batch {plan.hardware.batch} at "
-            f"{plan.train.imgsz or 640} px does not fit "
+            f"{plan.imgsz} px does not fit "
             f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). Set "
             f"hardware.batch={max(1, (plan.hardware.batch_size or 2) // 2)} or less for all arms, or a smaller "
             "train.imgsz; a sweep comes down by itself with on_oom=repeat."

@@ -18,15 +18,13 @@ from sdpa_exp.data.prepared import PreparedDataset
 from sdpa_exp.data.real_batch import real_batch
 from sdpa_exp.injection.inject import Choices
 from sdpa_exp.tasks.answer import Answer
-from sdpa_exp.tasks.auto_attention import DEFAULT_IMGSZ, resolve_auto
+from sdpa_exp.tasks.auto_attention import resolve_auto
 from sdpa_exp.tasks.bench.arms import FLOOR, arms_of, bench_setting
 from sdpa_exp.tasks.bench.case import Arms, Case
 from sdpa_exp.tasks.bench.kinds import Kind, kinds_of, with_dispatchers
 from sdpa_exp.tasks.bench.model import model_case
 from sdpa_exp.tasks.bench.work import set_backends
 from sdpa_exp.tasks.network import build
-
-LEVELS = ("step", "inference")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +46,6 @@ class Setup:
     kinds: list[Kind]
     choices: Choices | None
 
-    @property
-    def imgsz(self) -> int:
-        """Edge of an image in pixels."""
-        return self.plan.train.imgsz or DEFAULT_IMGSZ
-
     def case(self, level: str, arms: Arms) -> Case:
         """The training step, or the inference, of these arms."""
         is_step = level == "step"
@@ -63,7 +56,7 @@ class Setup:
             self.network,
             self.kinds,
             level=level,
-            imgsz=self.imgsz,
+            imgsz=self.plan.imgsz,
             batch=size,
             precision=self.plan.hardware.precision or "fp32",
             device=self.device,
@@ -87,9 +80,8 @@ def set_up(plan: Plan, arms: Arms) -> Setup:
     device = torch.device(plan.hardware.device)
     set_backends(plan)
     prepared = prepare(plan.dataset)
-    imgsz = plan.train.imgsz or DEFAULT_IMGSZ
     size = plan.hardware.batch_size or 1
-    batch = _repeated(real_batch(prepared.yaml_path, imgsz=imgsz, num_images=size, device=device), size)
+    batch = _repeated(real_batch(prepared.yaml_path, imgsz=plan.imgsz, num_images=size, device=device), size)
     num_classes = len(prepared.class_names)
     network: Any = build(plan, num_classes=num_classes, weights=plan.model.weights, images=batch["img"]).to(device)
     if plan.hardware.channels_last:
@@ -102,7 +94,7 @@ def set_up(plan: Plan, arms: Arms) -> Setup:
         device=device,
         network=network,
         batch=batch,
-        kinds=kinds_of(network, imgsz=imgsz, batch=1, precision=plan.hardware.precision or "fp32", device=device),
+        kinds=kinds_of(network, imgsz=plan.imgsz, batch=1, precision=plan.hardware.precision or "fp32", device=device),
         choices=resolve_auto(plan, network).backends if AUTO_NAME in arms.values() else None,
     )
 

@@ -63,7 +63,7 @@ def answer(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
     )
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
-        "where": _where(plan, setup),
+        "where": _where(plan),
         "group_id": plan.group_id(),
         "baseline": baseline,
         "arms": found.arms,
@@ -155,10 +155,10 @@ def choose_baseline(plan: Plan, found: Found) -> str:
     return plan.baseline or next((arm for arm in ("stock", "sdpa") if arm in found.arms), next(iter(found.arms)))
 
 
-def _where(plan: Plan, setup: Setup) -> dict[str, Any]:
+def _where(plan: Plan) -> dict[str, Any]:
     return {
         "model": plan.model.name,
-        "imgsz": setup.imgsz,
+        "imgsz": plan.imgsz,
         "batch": plan.hardware.batch,
         "inference_batch": Answer.of(plan).inference_batch,
         "precision": plan.hardware.precision,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.plan import DEFAULT_IMGSZ, Plan
 from sdpa_exp.errors import RunError
 from sdpa_exp.injection.checkpoint import load_network
 from sdpa_exp.injection.fit import check_sizes
@@ -18,7 +18,6 @@ from sdpa_exp.tasks.network import build
 from sdpa_exp.tasks.predict import Predict
 from sdpa_exp.tasks.predict.source import Frame
 
-DEFAULT_IMGSZ = 640  # Ultralytics' own
 _NUM_SETTLING = 4
 
 

@@ -180,7 +180,7 @@ def _content(plan: Plan, outcome: Outcome, found: Found) -> dict[str, Any]:
         "model": plan.model.name,
         "dataset": plan.dataset.name,
         "recipe": plan.train.name,
-        "imgsz": plan.train.imgsz or 640,
+        "imgsz": plan.imgsz,
         "batch": plan.hardware.batch,
         "precision": plan.hardware.precision,
         "device": plan.hardware.device,

@@ -13,7 +13,6 @@ from sdpa_exp.config.plan import Plan, from_dict
 from sdpa_exp.errors import BackendUnavailable, SdpaExpError
 
 _NUM_IMAGES = 2
-_DEFAULT_IMGSZ = 640
 
 
 def main() -> int:
@@ -53,7 +52,7 @@ def first_call(plan: Plan, backend: str) -> dict[str, Any]:
     if reasons := check(backend, *settings_of(find_layers(network), base_setting(plan))):
         raise BackendUnavailable(refusal(backend, reasons))
     inject(network, backend)
-    imgsz = plan.train.imgsz or _DEFAULT_IMGSZ
+    imgsz = plan.imgsz
     images = torch.rand(_NUM_IMAGES, 3, imgsz, imgsz, generator=torch.Generator().manual_seed(plan.seed)).to(device)
     network = network.to(device)
     attestation = judge(attest_training_step(network, images, precision=precision), find_layers(network))

@@ -35,7 +35,6 @@ from sdpa_exp.tasks.verify.report import render_verify
 from sdpa_exp.tasks.verify.val_accuracy import val_accuracy
 
 VERIFY_FILE = "verify.json"
-_DEFAULT_IMGSZ = 640  # Ultralytics' own, where the recipe says nothing
 _NO_ACCURACY = (
     "mAP was not compared: the weights are as initialised, and mAP of those is 0 whatever the attention. "
     "Give trained ones: verify.weights=path/to/best.pt"
@@ -62,7 +61,7 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
     device = torch.device(plan.hardware.device)
     torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32 here
-    imgsz = plan.train.imgsz or _DEFAULT_IMGSZ
+    imgsz = plan.imgsz
     batch = real_batch(prepared.yaml_path, imgsz=imgsz, num_images=options.num_images, device=device)
     weights = options.weights or plan.model.weights
     network = build(plan, num_classes=len(prepared.class_names), weights=weights, images=batch["img"]).to(device)
