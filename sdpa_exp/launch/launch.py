@@ -43,7 +43,7 @@ from sdpa_exp.launch.smaller_batch import settle, train_until_it_fits
 from sdpa_exp.launch.supervise import show_end, supervise
 from sdpa_exp.runs.files import RESULT_FILE, SWEEP_FILE
 from sdpa_exp.runs.folder import own_folder
-from sdpa_exp.runs.record import Record, read_record
+from sdpa_exp.runs.record import Record, read_record_if_any
 from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
 from sdpa_exp.tracking.tracker import NoTracker, Tracker, make_tracker
 
@@ -137,7 +137,7 @@ def run_job(plan: Plan, num_objectives: int | None = None) -> float | tuple[floa
     sweep_dir = Path(plan.job.sweep_dir or plan.run_dir.parent)
     tracker = _tracker_of(plan)
     if _is_kept(sweep_dir, plan):
-        record = _record_of(plan.run_dir)
+        record = read_record_if_any(plan.run_dir)
         say(console, f"{title}: kept: {'no result' if record is None else closing_line(record)}")
         return objectives(plan, record, num_objectives)
     try:
@@ -148,7 +148,7 @@ def run_job(plan: Plan, num_objectives: int | None = None) -> float | tuple[floa
     except KeyboardInterrupt:
         tracker.close_sweep(sweep_dir, "KILLED")
         raise
-    return objectives(plan, _record_of(plan.run_dir), num_objectives)
+    return objectives(plan, read_record_if_any(plan.run_dir), num_objectives)
 
 
 def objectives(plan: Plan, record: Record | None, number: int | None) -> float | tuple[float, ...]:
@@ -206,7 +206,7 @@ def end_sweep(sweep_dir: Path) -> int:
     _settle_batch(sweep_dir, console)
     sweep = read_sweep(sweep_dir)
     sweep = dataclasses.replace(sweep, jobs=tuple(job for job in sweep.jobs if not job.is_excluded))
-    records = [_record_of(job.run_dir) for job in sweep.jobs]
+    records = [read_record_if_any(job.run_dir) for job in sweep.jobs]
     exit_code = next((record.exit_code for record in records if record and record.exit_code), 0)
     if any(record is None for record in records):
         exit_code = exit_code or RunError.exit_code
@@ -276,13 +276,6 @@ def _tracker_of(plan: Plan) -> Tracker:
 @functools.cache
 def _shared_tracker(tracking: tuple[Any, ...], name: str) -> Tracker:
     return make_tracker(TrackingConfig(*tracking), experiment=name)
-
-
-def _record_of(run_dir: Path) -> Record | None:
-    try:
-        return read_record(run_dir)
-    except SdpaExpError:
-        return None
 
 
 def _any_plan(sweep: Sweep) -> Plan | None:

@@ -16,7 +16,7 @@ from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.config.resume import CONTINUE, KEEP, REPEAT
 from sdpa_exp.config.task import load_task
-from sdpa_exp.errors import BackendUnavailable, ComparisonError, ConfigError
+from sdpa_exp.errors import BackendUnavailable, ConfigError
 from sdpa_exp.launch.announce import say, say_ignored_server, say_preflight, short
 from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, known_hardware, lasting, refusal_of, with_keys
 from sdpa_exp.launch.changes import Changes, changed_settings, changed_surroundings, named, with_hardware_of
@@ -26,7 +26,7 @@ from sdpa_exp.runs.attempts import latest_attempt, set_aside, whole_checkpoint, 
 from sdpa_exp.runs.environment import software_and_host
 from sdpa_exp.runs.files import ATTEMPT_FILE, COMPARISON_FILE, PLAN_FILE, read_json
 from sdpa_exp.runs.folder import own_folder, wait_for_worker
-from sdpa_exp.runs.record import Record, read_record
+from sdpa_exp.runs.record import read_record_if_any
 from sdpa_exp.runs.sweep import Sweep, SweepJob, read_sweep, write_sweep
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _decide(
         if match.before is None:
             decisions.append(_Decision(match=match, action="add", why="new in this sweep"))
             continue
-        record = _record_of(match.before.run_dir)
+        record = read_record_if_any(match.before.run_dir)
         refusal = refusal_of(Sweep(folder=plan.run_dir, name="", preflight=preflight), plan)
         if record is not None and record.error == BackendUnavailable.__name__ and refusal is not None:
             decisions.append(_Decision(match=match, action=KEEP, why=f"it still can't run: {refusal}"))
@@ -233,10 +233,3 @@ def _line(decision: _Decision) -> str:
 def _data_set(preflight: dict[str, Any], plan: Plan) -> str | None:
     wanted = [dataclasses.asdict(plan.dataset), plan.train.split]
     return next((each["digest"] for each in preflight.get("data_sets", []) if each["asked"] == wanted), None)
-
-
-def _record_of(run_dir: Path) -> Record | None:
-    try:
-        return read_record(run_dir)
-    except ComparisonError:
-        return None

@@ -98,3 +98,11 @@ def read_record(run_dir: Path) -> Record:
         return Record(**content)
     except TypeError as error:
         raise ComparisonError(f"{path} does not have the keys of a record: {error}.") from error
+
+
+def read_record_if_any(run_dir: Path) -> Record | None:
+    """The record of a run folder; None where there is none that can be read."""
+    try:
+        return read_record(run_dir)
+    except ComparisonError:
+        return None
