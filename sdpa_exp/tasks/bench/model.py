@@ -138,7 +138,7 @@ def _build_module(arms: Arms, *, kind: Kind, precision: str, is_backward: bool) 
         module.train(is_backward)
         setattr(module, ATTRIBUTE, backend)
 
-    return _entries(arms, [kind.layer], forward_backward if is_backward else forward, prepare)
+    return _entries(arms, [kind.layer], forward_backward if is_backward else forward, prepare, choices={})
 
 
 def _build_inference(
@@ -179,7 +179,11 @@ def _build_step(
 
 def _set_backend(layers: Sequence[Layer], choices: Choices, backend: str) -> None:
     for layer in layers:
-        setattr(layer.module, ATTRIBUTE, choices[layer.name] if backend == AUTO_NAME else backend)
+        setattr(layer.module, ATTRIBUTE, _backend_at(layer, choices, backend))
+
+
+def _backend_at(layer: Layer, choices: Choices, backend: str) -> str:
+    return choices[layer.name] if backend == AUTO_NAME else backend
 
 
 def _labelled(images: Tensor) -> dict[str, Any]:
@@ -202,7 +206,7 @@ def _entries(
     layers: Sequence[Layer],
     call: Callable[[], object],
     prepare: Callable[[str], None],
-    choices: Choices | None = None,
+    choices: Choices,
 ) -> dict[str, Entry]:
     return {
         label: Entry(
@@ -210,10 +214,7 @@ def _entries(
             prepare=functools.partial(prepare, name),
             watched=call,
             layers=tuple(layers),
-            allowed={
-                layer.name: _allowed(layer, (choices or {})[layer.name] if name == AUTO_NAME else name)
-                for layer in layers
-            },
+            allowed={layer.name: _allowed(layer, _backend_at(layer, choices, name)) for layer in layers},
         )
         for label, name in arms.items()
     }
