@@ -47,6 +47,11 @@ def answer_table(judged: Judged) -> TextTable:
 
 def answer_sentences(judged: Judged) -> Iterator[str]:
     """All verdicts in full, and what a reader must know of the measurement."""
+    yield from _verdicts(judged)
+    yield from remarks(judged)
+
+
+def _verdicts(judged: Judged) -> Iterator[str]:
     found = judged.measurement
     for arm in found.others:
         if arm in found.functions:
@@ -55,6 +60,11 @@ def answer_sentences(judged: Judged) -> Iterator[str]:
         yield judged.inference[arm].sentence()
         if arm in judged.memory:
             yield judged.memory[arm].sentence()
+
+
+def remarks(judged: Judged) -> Iterator[str]:
+    """What a reader must know of the measurement."""
+    found = judged.measurement
     if found.memory_reason:
         yield f"memory: not measured ({found.memory_reason})."
     if found.num_drifted:

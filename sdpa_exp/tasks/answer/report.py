@@ -5,7 +5,7 @@ from __future__ import annotations
 from sdpa_exp.compare.answer.judge import Judged
 from sdpa_exp.compare.answer.recommend import Recommendation
 from sdpa_exp.compare.answer.sentence import refused_sentence, still_to_tell
-from sdpa_exp.compare.answer.tables import answer_sentences, answer_table, where_sentence
+from sdpa_exp.compare.answer.tables import answer_table, remarks, where_sentence
 from sdpa_exp.tasks.text_report import TextReport, plain_table
 
 _ONLY_ON_THE_PAGE = ("kernel",)
@@ -30,9 +30,8 @@ def render_answer(headline: str, judged: Judged, recommendation: Recommendation,
         )
     if recommendation.as_good:
         report.say(f"Not shown to be slower than {recommendation.arm}: {', '.join(recommendation.as_good)}.")
-    for sentence in answer_sentences(judged):
-        if not sentence.startswith(("function", "speed", "memory of")):
-            report.say(sentence)
+    for sentence in remarks(judged):
+        report.say(sentence)
     if found.refused:
         report.say(f"not run here: {refused_sentence(list(found.refused.items()))}")
     report.say(still_to_tell(recommendation, found.baseline))

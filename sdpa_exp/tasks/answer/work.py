@@ -14,6 +14,7 @@ from sdpa_exp.compare.answer.measurement import SCHEMA_VERSION, measurement_of
 from sdpa_exp.compare.answer.page import answer_content, answer_page
 from sdpa_exp.compare.answer.recommend import recommend
 from sdpa_exp.compare.answer.sentence import NOT_TRAINED, answer_sentence
+from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import BackendUnavailable, RunError
 from sdpa_exp.measure.clock import DeviceClock
@@ -152,7 +153,7 @@ def choose_baseline(plan: Plan, found: Found) -> str:
     if not found.arms:
         first = next(iter(found.refused.items()))
         raise BackendUnavailable(f"no arm can run here: {first[0]}: {first[1]}. task=doctor says what can.")
-    return plan.baseline or next((arm for arm in ("stock", "sdpa") if arm in found.arms), next(iter(found.arms)))
+    return resolve_baseline(list(found.arms), plan.baseline)
 
 
 def _where(plan: Plan) -> dict[str, Any]:
