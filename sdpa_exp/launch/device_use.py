@@ -53,10 +53,11 @@ def use_device(gpu_uuid: str | None, run_dir: Path, say: Say, *, wait: bool) -> 
             ) from error
         say("gpu_waited", f"waiting for {holder} to end, which holds GPU {gpu_uuid}; wait=no refuses instead.")
         lock.acquire()
-    with lock:
+    try:
         write_text_atomic(path.with_suffix(".txt"), who)
         yield
-    lock.release()
+    finally:
+        lock.release()
 
 
 @contextmanager
