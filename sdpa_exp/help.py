@@ -105,14 +105,10 @@ def _about(topic: str, folders: list[Path], defaults: dict[str, str]) -> str:
     below = [key for name, key in known.items() if name.startswith(f"{topic}.")]
     if topic in _groups(folders):
         more = f"\n{_attention_contract()}\n" if topic == "attention" else ""
-        shown = f"\nKeys\n{_key_list(below)}" if below and topic != "train" else ""
-        training = [key for key in below if key.values]
-        shown = (
-            f"\nKeys, and every other training argument of Ultralytics\n{_key_list(training)}"
-            if topic == "train"
-            else shown
-        )
-        return f"{_group(topic, folders, defaults.get(topic))}{shown}{more}"
+        title = "Keys, and every other training argument of Ultralytics" if topic == "train" else "Keys"
+        shown = [key for key in below if key.values or topic != "train"]
+        listed = f"\n{title}\n{_key_list(shown)}" if shown else ""
+        return f"{_group(topic, folders, defaults.get(topic))}{listed}{more}"
     if topic in known and not below:
         return _key(known[topic])
     if below:

@@ -39,14 +39,15 @@ def measure_beside(sweep: Sweep, records: Sequence[Record | None], console: Cons
 
     Whatever goes wrong is a reason in `groups.json`, and the trainings are compared all the same.
     """
-    groups, known = _groups(sweep, records), _known(sweep.folder)
+    groups, path = _groups(sweep, records), sweep.folder / INTERLEAVED_FOLDER / INTERLEAVED_GROUPS_FILE
+    known = read_json(path) or {}  # of an earlier end of this sweep, which was resumed since
     interrupted: KeyboardInterrupt | None = None
     entries: dict[str, dict[str, Any]] = {}
     for group_id, runs in groups.items():
         arms = {plan.arm: plan for plan, _ in runs if plan.attention.copy_of is None}
         if len(arms) < 2:
             continue
-        if _is_measured(sweep.folder, group_id, arms):
+        if _is_measured(sweep.folder, known.get(group_id), arms):
             entries[group_id] = known[group_id]
             continue
         folder = next(path for path in _places(sweep.folder) if not path.exists())
@@ -60,20 +61,13 @@ def measure_beside(sweep: Sweep, records: Sequence[Record | None], console: Cons
                 interrupted, reason = error, f"it was ended by {_words(error)}"
         entries[group_id] = {"folder": folder.name, "reason": reason}
     if entries:
-        path = sweep.folder / INTERLEAVED_FOLDER / INTERLEAVED_GROUPS_FILE
         path.parent.mkdir(exist_ok=True)
         write_json_atomic(path, entries)
     return interrupted
 
 
-def _known(sweep_dir: Path) -> dict[str, Any]:
-    """What an earlier end of this sweep, which was resumed since, has written down."""
-    return read_json(sweep_dir / INTERLEAVED_FOLDER / INTERLEAVED_GROUPS_FILE) or {}
-
-
-def _is_measured(sweep_dir: Path, group_id: str, arms: Iterable[str]) -> bool:
+def _is_measured(sweep_dir: Path, entry: dict[str, Any] | None, arms: Iterable[str]) -> bool:
     """Whether there is a measurement of these arms already."""
-    entry = _known(sweep_dir).get(group_id)
     if entry is None or entry["reason"]:
         return False
     content = read_json(sweep_dir / INTERLEAVED_FOLDER / str(entry["folder"]) / ANSWER_FILE) or {}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sdpa_exp.config.train_schema import TrainConfig
     from sdpa_exp.tracking.tracker import Tracker
 
-REPEAT, EXCLUDE, FAIL = "repeat", "exclude", "fail"
+REPEAT, FAIL = "repeat", "fail"
 # Source: ultralytics/cfg/default.yaml, 8.4.190.
 _NBS, _WEIGHT_DECAY = 64, 0.0005
 
