@@ -21,7 +21,13 @@ from ultralytics.utils.torch_utils import autocast, unwrap_model
 
 from sdpa_exp.callbacks.attach import Callbacks
 from sdpa_exp.errors import RunError
-from sdpa_exp.evidence.not_finite import Source, first_gradient_not_finite, first_not_finite
+from sdpa_exp.evidence.not_finite import (
+    Source,
+    copies_of_buffers,
+    first_gradient_not_finite,
+    first_not_finite,
+    put_back,
+)
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import write_json_atomic
 
@@ -73,7 +79,7 @@ class FiniteLoss:
         self._step += 1
         self._is_checked = self._has_stepped = False
         if self._goes_on:  # batch norm has taken the batch into its statistics before the loss is known
-            self._buffers = [(buffer, buffer.detach().clone()) for buffer in unwrap_model(trainer.model).buffers()]
+            self._buffers = copies_of_buffers(unwrap_model(trainer.model))
 
     def _before_step(self, trainer: Any) -> None:
         if self._goes_on or trainer.device.type == "cpu" or trainer.scaler.is_enabled():
@@ -128,8 +134,7 @@ class FiniteLoss:
         self.num_left_out += 1
         trainer.leaves_out_batch = True
         trainer.optimizer.zero_grad()
-        for buffer, content in self._buffers:
-            buffer.copy_(content)
+        put_back(self._buffers)
 
     def _record(self, trainer: Any, what: str, source: Source) -> None:
         images = [str(file) for file in trainer.last_batch.get("im_file", [])]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -32,9 +32,7 @@ def first_gradient_not_finite(network: nn.Module) -> Source:
     for name, parameter in reversed(list(network.named_parameters())):
         if not _is_finite(parameter.grad):
             layer, _, weight = name.rpartition(".")
-            module = type(network.get_submodule(layer)).__name__
-            how = f"the gradient of its {weight} is not finite, and the outputs of all layers are"
-            return Source(layer=layer, module=module, how=how)
+            return _at(network, layer, f"the gradient of its {weight} is not finite, and the outputs of all layers are")
     return Source(layer=None, module=None, how="no gradient was found that is not finite")
 
 
@@ -48,20 +46,29 @@ def first_not_finite(network: nn.Module, forward: Callable[[], object]) -> Sourc
     for name, parameter in network.named_parameters():
         if not _is_finite(parameter):
             layer, _, weight = name.rpartition(".")
-            module = type(network.get_submodule(layer)).__name__
-            return Source(layer=layer, module=module, how=f"its {weight} is not finite", is_lasting=True)
+            return replace(_at(network, layer, f"its {weight} is not finite"), is_lasting=True)
     watch = _Watch(network)
-    before = [(buffer, buffer.detach().clone()) for buffer in network.buffers()]
+    before = copies_of_buffers(network)
     try:
         with torch.no_grad(), torch.random.fork_rng():
             forward()
     finally:
         watch.close()
-        for buffer, content in before:
-            buffer.copy_(content)
+        put_back(before)
     return watch.found or Source(
         layer=None, module=None, how="the outputs of all layers are finite, and the loss is not"
     )
+
+
+def copies_of_buffers(network: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Each buffer (batch norm's statistics) with a copy of what it holds."""
+    return [(buffer, buffer.detach().clone()) for buffer in network.buffers()]
+
+
+def put_back(buffers: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Fill buffers with their copies."""
+    for buffer, content in buffers:
+        buffer.copy_(content)
 
 
 class _Watch:
@@ -95,18 +102,19 @@ class _Watch:
                 return
             if name not in self._spoilt_inputs:
                 how = "its output is not finite, and its input and weights are"
-                self.found = Source(layer=name, module=type(module).__name__, how=how)
+                self.found = _at(self._network, name, how)
                 return
             around = name.rpartition(".")[0]
             while around in self._spoilt_inputs:
                 around = around.rpartition(".")[0]
-            self.found = Source(
-                layer=around,
-                module=type(self._network.get_submodule(around)).__name__,
-                how=f"what it hands to {name} is not finite, and the outputs of the layers before are",
-            )
+            how = f"what it hands to {name} is not finite, and the outputs of the layers before are"
+            self.found = _at(self._network, around, how)
 
         return look
+
+
+def _at(network: nn.Module, layer: str, how: str) -> Source:
+    return Source(layer=layer, module=type(network.get_submodule(layer)).__name__, how=how)
 
 
 def _is_finite(values: object) -> bool:
