@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from sdpa_exp.compare.answer.recommend import recommend
 from sdpa_exp.compare.answer.sentence import NOT_TRAINED, answer_sentence
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.resume import typed_as
 from sdpa_exp.errors import BackendUnavailable, RunError
 from sdpa_exp.measure.clock import DeviceClock
 from sdpa_exp.runs.events import EventLog
@@ -223,4 +225,4 @@ def command_for(plan: Plan, arm: str) -> str:
     ]
     backend = plan.backend_of(arm)
     own = f"attention.backend={backend}" if ":" in backend and arm not in plan.attentions else f"attention={arm}"
-    return " ".join(["python -m sdpa_exp", own, *kept])
+    return f"{typed_as()} {shlex.join([own, *kept])}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,13 @@ def test_the_line_to_use_it_keeps_what_was_asked_for(tmp_path: Path) -> None:
     job = dataclasses.replace(plan.job, overrides=("task=answer", "model=yolo12s", "answer.rounds=4"))
     line = command_for(dataclasses.replace(plan, job=job), "sdpa")
     assert line == "python -m sdpa_exp attention=sdpa model=yolo12s"
+
+
+def test_the_line_to_use_it_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path with a space stays one word, and a container says how it is started."""
+    monkeypatch.setenv("SDPA_EXP_COMMAND", "docker compose run --rm train")
+    plan = plan_of("task=answer", run_dir=tmp_path)
+    job = dataclasses.replace(plan.job, overrides=("dataset=yolo_dir", "dataset.path='my pears/data.yaml'"))
+    line = command_for(dataclasses.replace(plan, job=job), "sdpa")
+    words = ["docker", "compose", "run", "--rm", "train", "attention=sdpa", *job.overrides]
+    assert shlex.split(line) == words
