@@ -45,11 +45,7 @@ _CHECK_STEPS = 9  # of an arm: its kernels are profiled once, its function check
 def answer(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
     """Measure, judge, recommend; `answer.json` has all samples, `report.txt` and `report.html` say what they mean.
 
-    Args:
-        plan: resolved.
-        event_log: open event log of the run folder.
-        outcome: filled in place.
-        started_perf_s: `time.perf_counter()` at the start of the process.
+    Arguments as in `Task.run`.
 
     Raises:
         BackendUnavailable: the baseline can't run here.

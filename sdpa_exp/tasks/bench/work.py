@@ -35,11 +35,7 @@ OUT_OF_TIME = "timed, but not proven: bench.time_limit_s was used up"
 def bench(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
     """Measure every case, then prove every case; `bench.json` is rewritten after each, so that nothing is lost.
 
-    Args:
-        plan: resolved.
-        event_log: open event log of the run folder.
-        outcome: filled in place.
-        started_perf_s: `time.perf_counter()` at the start of the process.
+    Arguments as in `Task.run`.
 
     Raises:
         BackendUnavailable: a name in bench.arms is no backend, or the baseline is not among the arms.

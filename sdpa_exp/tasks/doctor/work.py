@@ -44,11 +44,7 @@ CHECKS: dict[str, Callable[[Machine], Finding]] = {
 def doctor(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
     """Examine this machine; fills `outcome`, `doctor.json` and `report.txt`.
 
-    Args:
-        plan: as composed: nothing is resolved, since that takes a torch that works.
-        event_log: open event log of the run folder.
-        outcome: filled in place.
-        started_perf_s: `time.perf_counter()` at the start of the process.
+    Arguments as in `Task.run`; nothing is resolved, since that takes a torch that works.
 
     Raises:
         UnfitMachine: the chosen configuration can't run here.

@@ -47,11 +47,7 @@ _FRESH = (
 def predict(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
     """Time all arms, interleaved; then see what ran. Fills `outcome`, `predict.json`, `report.txt` and a picture.
 
-    Args:
-        plan: resolved.
-        event_log: open event log of the run folder.
-        outcome: filled in place.
-        started_perf_s: `time.perf_counter()` at the start of the process.
+    Arguments as in `Task.run`.
 
     Raises:
         DatasetError: there is no image, or one that can't be read.

@@ -41,11 +41,7 @@ _CHANGED: dict[str, Any] = {"val": False, "save": False, "plots": False, "warmup
 def profile(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
     """Profile a short real training; fills `outcome`, profile.json, report.txt, two pictures and the trace.
 
-    Args:
-        plan: resolved.
-        event_log: open event log of the run folder.
-        outcome: filled in place.
-        started_perf_s: `time.perf_counter()` at the start of the process.
+    Arguments as in `Task.run`.
 
     Raises:
         BackendUnavailable: before the first step, with reasons.

@@ -84,11 +84,7 @@ class Trial:
 def setup_trial(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
     """Try each implementation; a failure is a result, not an error. Fills `setup_trial.json` and `report.txt`.
 
-    Args:
-        plan: resolved.
-        event_log: open event log of the run folder.
-        outcome: filled in place.
-        started_perf_s: `time.perf_counter()` at the start of the process.
+    Arguments as in `Task.run`.
     """
     (plan.run_dir / LOG_FOLDER).mkdir(exist_ok=True)
     trials = []

@@ -25,11 +25,7 @@ from sdpa_exp.tasks.training import memory_errors, set_up_training
 def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
     """Train, evaluate, attest; fills `outcome` as results come, so that a failure keeps what was measured.
 
-    Args:
-        plan: resolved (no `None` or `auto` left in the hardware group).
-        event_log: open event log of the run folder.
-        outcome: filled in place.
-        started_perf_s: `time.perf_counter()` at the start of the process.
+    Arguments as in `Task.run`.
 
     Raises:
         BackendUnavailable: before the first step, with reasons.

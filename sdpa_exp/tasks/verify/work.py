@@ -44,11 +44,7 @@ _NO_ACCURACY = (
 def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
     """Compare the arm with stock at every layer and end to end; fills `outcome`, `verify.json` and `report.txt`.
 
-    Args:
-        plan: resolved.
-        event_log: open event log of the run folder.
-        outcome: filled in place.
-        started_perf_s: `time.perf_counter()` at the start of the process.
+    Arguments as in `Task.run`.
 
     Raises:
         BackendUnavailable: the backend can't run in any of the precisions.
