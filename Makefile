@@ -23,6 +23,9 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
+# Some containers forbid Python to keep what it has compiled; each of hundreds of processes would compile PyTorch again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick-tests test-oldest slow lint docs setup lock clean
 

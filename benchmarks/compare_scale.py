@@ -66,7 +66,7 @@ def main() -> None:
 def _measure(sweep_dir: Path) -> None:
     """In the child: compare, and print what it took."""
     start_s, start_cpu_s = time.perf_counter(), time.process_time()
-    from sdpa_exp.compare import compare_sweep
+    from sdpa_exp.compare.run_compare import compare_sweep
 
     comparison = compare_sweep(sweep_dir)
     assert len(comparison.verdicts) == 3 * (len(ARMS) - 1)

@@ -216,7 +216,8 @@ def end_sweep(sweep_dir: Path) -> int:
         say_outcomes(console, sweep, records)
     elif plan is None or plan.compare.after_sweep:
         interrupted = measure_beside(sweep, records, console)
-        from sdpa_exp.compare import compare_sweep, render_terminal  # scipy and matplotlib are slow to import
+        from sdpa_exp.compare.report.terminal import render_terminal  # scipy and matplotlib are slow to import
+        from sdpa_exp.compare.run_compare import compare_sweep
 
         try:
             comparison = compare_sweep(sweep_dir)

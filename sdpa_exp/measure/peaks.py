@@ -48,7 +48,7 @@ class CpuPeaks:
     def start(self, *, held: int) -> None:
         """Start a profiler of memory."""
         self._held = held
-        self._profiler: Any = profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True)
+        self._profiler: Any = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
         self._profiler.start()
         self.enter("forward")
 

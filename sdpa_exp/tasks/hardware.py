@@ -199,3 +199,11 @@ def set_backends(hardware: HardwareConfig) -> None:
     torch.backends.cuda.matmul.allow_tf32 = bool(hardware.tf32)
     torch.backends.cudnn.allow_tf32 = bool(hardware.tf32)
     torch.backends.cudnn.benchmark = bool(hardware.cudnn_benchmark)
+
+
+def set_up_process(plan: Plan) -> None:
+    """Threads, switches and determinism of a process in which no Ultralytics trainer sets them."""
+    torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
+    set_backends(plan.hardware)
+    if plan.determinism == "strict":  # only then: it imports the compiler, which takes seconds
+        torch.use_deterministic_algorithms(True)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sdpa_exp.compare import Comparison, compare_runs
+from sdpa_exp.compare.comparison import Comparison
+from sdpa_exp.compare.run_compare import compare_runs
 from sdpa_exp.config.schema import CompareConfig, PrimaryMetric
 from sdpa_exp.errors import ComparisonError
 from tests.compare.folders import crossed, write_plain, write_run, write_sweep

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from sdpa_exp.compare import Comparison, compare_sweep, render_terminal
+from sdpa_exp.compare.comparison import Comparison
 from sdpa_exp.compare.load.ours import read_sweep
-from sdpa_exp.compare.run_compare import read_and_compare
+from sdpa_exp.compare.report.terminal import render_terminal
+from sdpa_exp.compare.run_compare import compare_sweep, read_and_compare
 from sdpa_exp.errors import ComparisonError
 from tests.compare.folders import RunSpec, crossed, default_metrics, write_sweep
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sdpa_exp.compare import compare_runs
-from sdpa_exp.compare.run_compare import read_and_compare
+from sdpa_exp.compare.run_compare import compare_runs, read_and_compare
 from sdpa_exp.config.schema import CompareConfig
 from tests.compare.findings.provoke import clean, found, only
 from tests.compare.folders import RunSpec, crossed, write_run, write_sweep

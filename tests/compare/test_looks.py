@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sdpa_exp.compare import compare_runs, compare_sweep
-from sdpa_exp.compare.run_compare import read_and_compare
+from sdpa_exp.compare.run_compare import compare_runs, compare_sweep, read_and_compare
 from sdpa_exp.config.schema import CompareConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.sweep import read_sweep, write_sweep

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from sdpa_exp.compare import compare_sweep, render_terminal
+from sdpa_exp.compare.report.terminal import render_terminal
+from sdpa_exp.compare.run_compare import compare_sweep
 from sdpa_exp.launch.beside import measure_beside
 from sdpa_exp.runs.files import (
     ANSWER_FILE,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-from sdpa_exp.compare import compare_sweep
+from sdpa_exp.compare.run_compare import compare_sweep
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking.run_sender import is_all_sent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.compare import compare_sweep
+from sdpa_exp.compare.run_compare import compare_sweep
 from tests.runs.folders import whole_run, write_sweep
 from tests.tracking.conftest import only_run
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention.flex_attention import flex_attention
 
 from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.precision import HALVES
@@ -24,12 +23,16 @@ from sdpa_exp.attention.requirements import FLOATS, Requirements
 
 @functools.cache
 def _compiled() -> Callable[..., Any]:
+    from torch.nn.attention.flex_attention import flex_attention  # two seconds that no other backend shall pay
+
     return torch.compile(flex_attention, fullgraph=True)
 
 
 def flex(q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scale: float) -> Tensor:
     """softmax(q k^T * scale) v by a generated kernel; inside a compiled model it becomes part of that graph."""
     if torch.compiler.is_compiling():
+        from torch.nn.attention.flex_attention import flex_attention
+
         return flex_attention(q_BHND, k_BHND, v_BHND, scale=scale)
     out_BHND: Tensor = _compiled()(q_BHND, k_BHND, v_BHND, scale=scale)
     return out_BHND

@@ -23,7 +23,7 @@ from sdpa_exp.tasks.bench.arms import FLOOR, arms_of, bench_setting
 from sdpa_exp.tasks.bench.case import Arms, Case
 from sdpa_exp.tasks.bench.kinds import Kind, kinds_of, with_dispatchers
 from sdpa_exp.tasks.bench.model import model_case
-from sdpa_exp.tasks.bench.work import set_backends
+from sdpa_exp.tasks.hardware import set_up_process
 from sdpa_exp.tasks.network import build
 
 
@@ -78,7 +78,7 @@ def set_up(plan: Plan, arms: Arms) -> Setup:
         InjectionError: the model has no attention layers.
     """
     device = torch.device(plan.hardware.device)
-    set_backends(plan)
+    set_up_process(plan)
     prepared = prepare(plan.dataset)
     size = plan.hardware.batch_size or 1
     batch = _repeated(real_batch(prepared.yaml_path, imgsz=plan.imgsz, num_images=size, device=device), size)

@@ -26,6 +26,7 @@ from sdpa_exp.tasks.bench.measure import measure_case
 from sdpa_exp.tasks.bench.plots import draw_plots
 from sdpa_exp.tasks.bench.prove import ENERGY_S, prove_case, withdraw_all
 from sdpa_exp.tasks.bench.report import render_bench
+from sdpa_exp.tasks.hardware import set_up_process
 
 BENCH_FILE = "bench.json"
 SCHEMA_VERSION = 1
@@ -42,7 +43,7 @@ def bench(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
         RunError: not one case could be measured.
     """
     device = torch.device(plan.hardware.device)
-    set_backends(plan)
+    set_up_process(plan)
     arms, left_out = arms_of(plan, Bench.of(plan).arms, key="bench.arms")
     check_baseline(plan, arms)
     clock = DeviceClock(device=device)
@@ -117,12 +118,3 @@ def _decide(plan: Plan, content: dict[str, Any]) -> None:
     margin = Bench.of(plan).margin
     content["decisions"] = decide(content, source=BENCH_FILE, margin=margin)
     write_text_atomic(plan.run_dir / DECISION_FILE, render_decisions(content["decisions"], margin=margin))
-
-
-def set_backends(plan: Plan) -> None:
-    """Threads and process-wide switches of the hardware group."""
-    torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = bool(plan.hardware.tf32)
-    torch.backends.cudnn.benchmark = bool(plan.hardware.cudnn_benchmark)
-    if plan.determinism == "strict":  # only then: it imports the compiler, which takes seconds
-        torch.use_deterministic_algorithms(True)

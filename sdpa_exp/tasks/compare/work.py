@@ -34,7 +34,8 @@ def compare(plan: Plan) -> int:
         else:
             folders.append(Path(source))
 
-    from sdpa_exp.compare import compare_runs, render_terminal  # scipy and matplotlib are slow to import
+    from sdpa_exp.compare.report.terminal import render_terminal  # scipy and matplotlib are slow to import
+    from sdpa_exp.compare.run_compare import compare_runs
 
     name = ", ".join(s if s.startswith(MLFLOW_SOURCE) else Path(s).name or s for s in dict.fromkeys(plan.compare.runs))
     comparison = compare_runs(folders, name=name, baseline=baseline, config=plan.compare, out_dir=plan.run_dir)

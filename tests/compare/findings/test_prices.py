@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from sdpa_exp.compare import compare_sweep, render_terminal
+from sdpa_exp.compare.report.terminal import render_terminal
+from sdpa_exp.compare.run_compare import compare_sweep
 from tests.compare.folders import crossed, default_metrics, write_sweep
 
 if TYPE_CHECKING:

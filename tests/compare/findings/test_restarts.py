@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.compare import compare_runs
-from sdpa_exp.compare.run_compare import read_and_compare
+from sdpa_exp.compare.run_compare import compare_runs, read_and_compare
 from sdpa_exp.config.schema import CompareConfig
 from sdpa_exp.runs.record import read_record, write_record
 from sdpa_exp.runs.sweep import read_sweep

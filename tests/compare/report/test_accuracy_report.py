@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sdpa_exp.compare import compare_runs, compare_sweep
 from sdpa_exp.compare.report.accuracy_tables import accuracy_tables
+from sdpa_exp.compare.run_compare import compare_runs, compare_sweep
 from sdpa_exp.config.schema import CompareConfig
 from tests.compare.accurate import write_accuracy
 from tests.compare.folders import RunSpec, crossed, write_plain, write_sweep
@@ -18,7 +18,7 @@ from tests.compare.report.test_report import Page
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sdpa_exp.compare import Comparison
+    from sdpa_exp.compare.comparison import Comparison
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sdpa_exp.compare import compare_runs, compare_sweep
 from sdpa_exp.compare.report import render
 from sdpa_exp.compare.report.methods import methods
+from sdpa_exp.compare.run_compare import compare_runs, compare_sweep
 from sdpa_exp.config.schema import CompareConfig
 from tests.compare.folders import crossed, write_plain, write_sweep
 
