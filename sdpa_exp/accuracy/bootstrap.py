@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -41,12 +41,17 @@ _EPSILON = 1e-16  # Ultralytics adds it to the number of boxes
 
 @dataclass(frozen=True, kw_only=True)
 class Intervals:
-    """Percentile intervals; `reason` says why there are none. A resample without boxes of a class skips the class."""
+    """Percentile intervals; `reason` says why there are none. A resample without boxes of a class skips the class.
+
+    Attributes:
+        resampled: mAP50-95 of every resample; the draws are the same for all networks on the same images.
+    """
 
     num_images: int
     num_resamples: int = 0
     mean: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     by_class: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    resampled: tuple[float, ...] = ()
     reason: str | None = None
 
 
@@ -73,7 +78,26 @@ def intervals(predictions: Predictions, *, num_resamples: int | None = None, see
         num_resamples=int(with_boxes.sum()),
         mean={name: _percentiles(values_B) for name, values_B in mean.items()},
         by_class={label: _percentiles(ap_BCT[:, c].mean(axis=1)) for c, label in classes},
+        resampled=tuple(mean["mAP50-95"].tolist()),
     )
+
+
+def interval_of_difference(
+    pairs: Sequence[tuple[Sequence[float], Sequence[float]]],
+) -> tuple[float, float] | None:
+    """The paired bootstrap over images: how far the mean difference of some networks would move with other images.
+
+    Both networks of a pair saw the same draws, so that what makes an image easy for both cancels out. Where resamples
+    are of different numbers, the first ones count: they are the same draws.
+
+    Args:
+        pairs: `resampled` of an arm's network and of the baseline's, one pair for each seed.
+    """
+    num_resamples = min((len(values) for pair in pairs for values in pair), default=0)
+    if not num_resamples:
+        return None
+    differences_NB = [np.subtract(arm[:num_resamples], base[:num_resamples]) for arm, base in pairs]
+    return _percentiles(np.mean(differences_NB, axis=0))
 
 
 def resampled_ap(predictions: Predictions, times_BI: NDArray[np.int64]) -> NDArray[np.float64]:

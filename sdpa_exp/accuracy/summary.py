@@ -12,7 +12,8 @@ Readers refuse a `schema_version` they don't know. What is null has its reason b
 | classes       | [{name, num_images, num_boxes, AP50, AP50-95, AP50-95_interval, precision, recall, F1, num_tp, num_fp,
 |               | num_fn}] of every class of the data set; null without labelled boxes |
 | sizes         | all / small / medium / large -> {num_boxes, AP50, AP50-95, reason}: COCO's AP, see by_size.py |
-| intervals     | {level, num_images, num_resamples, seed, mAP50, mAP50-95, reason}: over images, see bootstrap.py |
+| intervals     | {level, num_images, num_resamples, seed, mAP50, mAP50-95, reason,
+|               | resampled: mAP50-95 of each resample}: over images, see bootstrap.py |
 | learning      | mAP50-95 / mAP50 -> facts of the curve over epochs, see learning.py |
 | unmeasured    | metric of the record -> why it is null |
 | analysis_s    | what all this cost, in the phase final_eval |
@@ -183,6 +184,7 @@ def _intervals(found: Intervals) -> dict[str, Any]:
         "seed": SEED,
         "mAP50": found.mean.get("mAP50"),
         "mAP50-95": found.mean.get("mAP50-95"),
+        "resampled": [round(value, 6) for value in found.resampled],
         "reason": found.reason,
     }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sdpa_exp.accuracy.bootstrap import interval_of_difference
 from sdpa_exp.accuracy.by_size import AREAS_PX2
 from sdpa_exp.accuracy.learning import Learning, learning_facts
 from sdpa_exp.compare.load.groups import usable
@@ -43,6 +44,17 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImageDifference:
+    """mAP50-95 of an arm's networks less that of the baseline's, mean over seeds, with its interval over images."""
+
+    arm: str
+    num_pairs: int
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunLearning:
     """How one run learned."""
 
@@ -56,12 +68,13 @@ class AccuracyFacts:
 
     sizes: tuple[Part, ...]
     classes: tuple[Part, ...]
+    differences: tuple[ImageDifference, ...]
     learning: tuple[RunLearning, ...]
     measured: tuple[Run, ...]
     missing: tuple[str, ...]
 
 
-def accuracy_facts(group: GroupRuns) -> AccuracyFacts:
+def accuracy_facts(group: GroupRuns, baseline: str) -> AccuracyFacts:
     """The facts of a comparison group, from its finished runs."""
     runs = [run for arm in group.arms for run in usable(group, arm).values()]
     measured = [run for run in runs if run.accuracy and run.accuracy.get("sizes")]
@@ -69,6 +82,7 @@ def accuracy_facts(group: GroupRuns) -> AccuracyFacts:
     return AccuracyFacts(
         sizes=tuple(_part(size, group.arms, measured, _size_of(size)) for size in SIZES) if measured else (),
         classes=tuple(_part(name, group.arms, measured, _class_of(name)) for name in names),
+        differences=tuple(_differences(group, baseline)),
         learning=tuple(_learning(runs)),
         measured=tuple(measured),
         missing=tuple(_missing(runs)),
@@ -101,6 +115,32 @@ def _class_of(name: str) -> Callable[[Run], Mapping[str, Any] | None]:
 def _accuracy(run: Run) -> Mapping[str, Any]:
     assert run.accuracy is not None
     return run.accuracy
+
+
+def _differences(group: GroupRuns, baseline: str) -> Iterable[ImageDifference]:
+    """Of all arms that have pairs with the baseline whose images were resampled; copies of an arm are not arms."""
+    base = usable(group, baseline)
+    for arm in group.arms:
+        if arm == baseline or arm in group.copies:
+            continue
+        pairs = [(run, base[seed]) for seed, run in usable(group, arm).items() if seed in base]
+        pairs = [pair for pair in pairs if all(_resampled(run) for run in pair) and len(set(map(_images, pair))) == 1]
+        bounds = interval_of_difference([(_resampled(run), _resampled(other)) for run, other in pairs])
+        if bounds is not None:
+            mean = float(np.mean([_overall(run) - _overall(other) for run, other in pairs]))
+            yield ImageDifference(arm=arm, num_pairs=len(pairs), mean=mean, low=bounds[0], high=bounds[1])
+
+
+def _resampled(run: Run) -> Sequence[float]:
+    return ((run.accuracy or {}).get("intervals") or {}).get("resampled") or ()
+
+
+def _images(run: Run) -> int:
+    return int(_accuracy(run)["num_images"])
+
+
+def _overall(run: Run) -> float:
+    return float(_accuracy(run)["overall"][LEARNING_METRIC])
 
 
 def _learning(runs: Iterable[Run]) -> Iterable[RunLearning]:

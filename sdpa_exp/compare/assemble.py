@@ -147,7 +147,7 @@ def _compare_group(
         differences=tuple(differences),
         verdicts=tuple(verdicts),
         noise_floors=floors,
-        accuracy=accuracy_facts(group),
+        accuracy=accuracy_facts(group, baseline),
         label=label,
         judged=judged,
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from ultralytics.utils.metrics import ap_per_class
 
 from sdpa_exp.accuracy import bootstrap
-from sdpa_exp.accuracy.bootstrap import intervals, resampled_ap
+from sdpa_exp.accuracy.bootstrap import interval_of_difference, intervals, resampled_ap
 from tests.accuracy.made import at_random, drawn, made
+
+if TYPE_CHECKING:
+    from sdpa_exp.accuracy.predictions import Predictions
 
 AP, CLASSES = 5, 6  # places in what ap_per_class returns
 
@@ -117,3 +121,39 @@ def test_a_class_that_is_only_predicted_has_no_ap() -> None:
     ap_BCT = resampled_ap(stray, np.ones((1, 40), dtype=np.int64))
     assert ap_BCT.shape == (1, 2, 10)
     assert ap_BCT[0, 0].tolist() == [0] * 10
+
+
+def _two_networks(num_images: int, seed: int) -> tuple[Predictions, Predictions]:
+    """A detector, and one that misses some of its boxes: on the same images, so that the two share what is hard."""
+    better = at_random(num_images=num_images, seed=seed)
+    is_kept = np.random.default_rng([seed, 1]).random(better.pred_image.size) < 0.9
+    names = ("pred_image", "pred_class", "pred_boxes", "pred_confidence", "pred_is_hit")
+    return better, dataclasses.replace(better, **{name: getattr(better, name)[is_kept] for name in names})
+
+
+def test_the_interval_of_a_difference_covers_what_many_other_images_give_and_is_the_narrower_for_the_pairing() -> None:
+    """95 % asked for; with 60 repeats the count of misses is binomial, and 10 or more have p < 0.001."""
+    every = np.ones((1, 2000), dtype=np.int64)
+    truth = -np.diff([resampled_ap(each, every).mean() for each in _two_networks(2000, 999)])[0]
+    assert truth > 0.02
+    misses, ratios = 0, []
+    for seed in range(60):
+        found = [intervals(each, num_resamples=200) for each in _two_networks(60, seed)]
+        bounds = interval_of_difference([(found[0].resampled, found[1].resampled)])
+        assert bounds is not None
+        misses += not bounds[0] <= truth <= bounds[1]
+        apart = np.hypot(*(np.diff(each.mean["mAP50-95"])[0] for each in found))
+        ratios.append((bounds[1] - bounds[0]) / apart)
+    assert misses < 10
+    assert np.mean(ratios) < 0.7
+
+
+def test_resamples_of_different_numbers_are_paired_by_their_first_draws() -> None:
+    one, other = _two_networks(40, 0)
+    many, few = intervals(one, num_resamples=300), intervals(other, num_resamples=200)
+    same = intervals(one, num_resamples=200)
+    assert many.resampled[:200] == same.resampled
+    expected = interval_of_difference([(same.resampled, few.resampled)])
+    assert interval_of_difference([(many.resampled, few.resampled)]) == expected
+    assert interval_of_difference([(many.resampled, ())]) is None
+    assert interval_of_difference([]) is None

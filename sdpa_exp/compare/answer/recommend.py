@@ -46,8 +46,9 @@ def recommend(judged: Judged, accuracy: Sequence[Verdict] = ()) -> Recommendatio
     """Choose; `accuracy` are the verdicts of trainings, where there were any.
 
     An arm counts that computes the same function as stock, or trained to an accuracy that is as good, and whose
-    accuracy was not shown to be lower. Of those shown to be faster per step it is the fastest, or sdpa where the two
-    can't be told apart; where none is, one that is as fast and takes less memory; else the baseline stays.
+    accuracy was not shown to be lower. Of those shown to be faster per step by more than the margin it is the fastest,
+    or sdpa where that is faster too and the two can't be told apart; where none is, one that is as fast and takes less
+    memory; else the baseline stays.
     """
     found = judged.measurement
     trained = {verdict.arm: verdict for verdict in accuracy}
@@ -56,7 +57,7 @@ def recommend(judged: Judged, accuracy: Sequence[Verdict] = ()) -> Recommendatio
     if faster:
         best = max(faster, key=lambda arm: judged.step[arm].ratio)
         equal = [arm for arm in fit if arm != best and _is_as_fast(judged, arm, best)]
-        chosen = _PREFERRED if _PREFERRED in equal and _PREFERRED in faster else best
+        chosen = _PREFERRED if _PREFERRED in equal and judged.step[_PREFERRED].is_faster else best
         as_good = tuple(arm for arm in fit if arm != chosen and (arm == best or arm in equal))
         return Recommendation(arm=chosen, is_baseline=False, reason=_reason(judged, chosen), as_good=as_good)
     leaner = [

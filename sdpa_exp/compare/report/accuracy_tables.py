@@ -9,6 +9,7 @@ import numpy as np
 from sdpa_exp.accuracy.by_size import size_limits
 from sdpa_exp.accuracy.learning import PLATEAU_BAND, SHARES_PERCENT
 from sdpa_exp.compare import numbers
+from sdpa_exp.compare.accuracy_facts import LEARNING_METRIC
 from sdpa_exp.compare.report.table import TextTable, csv_text
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def accuracy_tables(group: Group) -> Iterator[TextTable]:
         yield sizes_table(facts, arms)
         yield classes_table(facts, arms)
         yield runs_table(facts)
+    if facts.differences:
+        yield image_differences_table(facts)
     if facts.learning:
         yield learning_table(facts, arms)
 
@@ -88,6 +91,27 @@ def runs_table(facts: AccuracyFacts) -> TextTable:
     caption += f" {more} more runs are in tables/accuracy_runs.csv." if more > 0 else ""
     header = ("run", "mAP50-95", "mAP50", "F1", "confidence", "right", "wrong", "missed")
     return TextTable(name="accuracy_runs", caption=caption, header=header, rows=tuple(rows))
+
+
+def image_differences_table(facts: AccuracyFacts) -> TextTable:
+    """Arms less baseline, with what other val images might have given."""
+    rows = [
+        (
+            found.arm,
+            str(found.num_pairs),
+            numbers.difference(LEARNING_METRIC, found.mean, spread=(found.high - found.low) / 4),
+            numbers.interval(LEARNING_METRIC, found.low, found.high),
+        )
+        for found in facts.differences
+    ]
+    return TextTable(
+        name="image_differences",
+        caption="mAP50-95 of best.pt, arm less baseline, mean over seeds. The 95 % interval is a paired bootstrap: "
+        "both stand on the same draws of val images, so that easy and hard images cancel out. It is about these "
+        "trained networks and other images; what other seeds might have given is in the verdicts.",
+        header=("arm", "seeds", "difference", "over images"),
+        rows=tuple(rows),
+    )
 
 
 def learning_table(facts: AccuracyFacts, arms: Sequence[str]) -> TextTable:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 TABLES_DIR = "tables"
 _MAX_LATEX_GROUPS = 20
-_FOR_PAPERS = frozenset({"arms", "differences", "noise_floor", "sizes", "classes", "accuracy_runs", "learning"})
+_FOR_PAPERS = frozenset(
+    {"arms", "differences", "noise_floor", "sizes", "classes", "accuracy_runs", "image_differences", "learning"}
+)
 
 
 def write_views(comparison: Comparison) -> Comparison:

@@ -23,6 +23,7 @@ _ACCURACY_TITLES = {
     "sizes": "AP by object size",
     "classes": "AP by class",
     "accuracy_runs": "best.pt of each run",
+    "image_differences": "Differences over images",
     "learning": "How the arms learned",
 }
 _MAX_OPEN_ROWS = 12

@@ -31,9 +31,11 @@ to the folder of the file.
 |                | and memory measured in fresh processes (interleaved/ of the sweep); null where they were not, and
 |                | then the verdicts are about the trainings' too
 | differences    | [{arm, metric, seeds, test}]: arm minus baseline, paired by seed |
-| accuracy       | {sizes, classes, runs, learning, missing}: of best.pt, and of the mAP50-95 curve |
+| accuracy       | {sizes, classes, differences, runs, learning, missing}: of best.pt, and of the mAP50-95 curve |
 | .sizes, .classes | [{name, num_boxes: [least, most over runs], reason, by_arm: arm -> described AP50-95}]; sizes
 |                | by COCO's AP, classes by Ultralytics' |
+| .differences   | [{arm, num_pairs, mean, low, high}]: mAP50-95, arm minus baseline, mean over seeds, with the
+|                | 95 % interval over images (paired bootstrap) |
 | .runs          | [{arm, seed, overall, intervals}] as in the run's accuracy.json; intervals are over images |
 | .learning      | [{arm, seed, ...}]: the fields of accuracy/learning.py; for plain folders, too |
 | .missing       | sentences: how many runs have no accuracy.json, and why |
@@ -118,14 +120,19 @@ def _group(group: Group) -> dict[str, Any]:
         "side_by_side": _side_by_side(group),
         "verdicts": [{**vars(verdict), "question": verdict.question.name} for verdict in group.verdicts],
         "accuracy": {
-            **_picked(facts, ("sizes", "classes", "missing")),
+            **_picked(facts, ("sizes", "classes", "differences", "missing")),
             "runs": [
-                {"arm": run.arm, "seed": run.seed, "overall": found.get("overall"), "intervals": found.get("intervals")}
+                {"arm": run.arm, "seed": run.seed, "overall": found.get("overall"), "intervals": _bounds(found)}
                 for run, found in measured
             ],
             "learning": [{"arm": e.run.arm, "seed": e.run.seed, **vars(e.facts)} for e in facts.learning],
         },
     }
+
+
+def _bounds(accuracy: Mapping[str, Any]) -> dict[str, Any]:
+    """Intervals without the thousand values that they come from, which stay in the run's folder."""
+    return {key: value for key, value in (accuracy.get("intervals") or {}).items() if key != "resampled"}
 
 
 def _side_by_side(group: Group) -> dict[str, Any] | None:

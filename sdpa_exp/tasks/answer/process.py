@@ -88,7 +88,7 @@ def measure(setup: Setup, request: dict[str, Any], number: int) -> dict[str, Any
 
 def _memory(setup: Setup, arms: Arms) -> dict[str, Any]:
     """Each arm's peak of a step. Before them comes one that allocates what later ones reuse: the optimizer's state."""
-    found = {}
+    found: dict[str, Any] = {}
     for label, entry in setup.case("step", arms).build(arms).items():
         entry.prepare()
         if not found:

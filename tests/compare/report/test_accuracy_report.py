@@ -6,6 +6,7 @@ import csv
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from sdpa_exp.compare.report.accuracy_tables import accuracy_tables
@@ -60,6 +61,21 @@ def test_runs_stand_with_their_intervals_and_the_words_on_what_those_mean(compar
     assert "30 val images" in table.caption
     assert "1000 resamples" in table.caption
     assert "nothing about another seed" in table.caption
+
+
+def test_arms_stand_with_their_difference_and_what_other_images_might_have_given(comparison: Comparison) -> None:
+    table = next(t for t in accuracy_tables(comparison.groups[0]) if t.name == "image_differences")
+    found = group_of(comparison)["accuracy"]["differences"][0]
+    runs = [json.loads((comparison.folder / str(num) / "accuracy.json").read_text()) for num in range(4)]
+    by_run = [run["intervals"]["resampled"] for run in runs]
+    drawn = [(a - b + c - d) / 2 for b, a, d, c in zip(*by_run, strict=True)]
+    assert [found["low"], found["high"]] == pytest.approx(np.quantile(drawn, [0.025, 0.975]))
+    arm, seeds, difference, _ = table.rows[0]
+    assert (arm, seeds) == ("sdpa", "2")
+    assert difference.endswith(" points")
+    assert float(difference.split()[0]) == pytest.approx(100 * found["mean"], abs=0.06)
+    assert "what other seeds might have given is in the verdicts" in table.caption
+    assert "resampled" not in group_of(comparison)["accuracy"]["runs"][0]["intervals"]
 
 
 def test_page_and_markdown_have_the_sections_and_the_figure(comparison: Comparison) -> None:
