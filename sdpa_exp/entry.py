@@ -163,11 +163,17 @@ def command_line() -> str:
 
 
 def _check_single(config: DictConfig) -> None:
-    refuse_control(plan_from_config(config, Job(run_dir=os.path.abspath(str(config.hydra.run.dir)))))
+    from sdpa_exp.launch.presence import require_named
+
+    plan = plan_from_config(config, Job(run_dir=os.path.abspath(str(config.hydra.run.dir))))
+    refuse_control(plan)
+    require_named([plan])
 
 
 def _begin(config: DictConfig) -> AbstractContextManager[object]:
     """Check all jobs, make the sweep's folder ours, and tell the jobs what they can't know."""
+    from sdpa_exp.launch.presence import require_named
+
     command = command_line()
     loader = GlobalHydra.instance().config_loader()
     swept = find_swept_keys(config, OverridesParser.create(config_loader=loader))
@@ -181,6 +187,7 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
         plans = expand_sweep(config, loader, command)
     check_sweep(plans)
     check_folders(plans)
+    require_named(plans)
     plans, owned = own_sweep_folder(config, plans)
     folder = sweep_dir(config)
     _tell_jobs(config, f"hydra.sweep.dir={quoted(str(config.hydra.sweep.dir))}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sdpa_exp.callbacks.attach import Callbacks
+from sdpa_exp.injection.checkpoint import Transfer
 from sdpa_exp.runs.events import EventLog
 
 # Set by Ultralytics for its own bookkeeping; none of them changes what is computed.
@@ -18,6 +19,7 @@ class SettingsCheck:
         self.changed: dict[str, list[Any]] = {}
         self._event_log = event_log
         self._planned = planned
+        self._has_said_transfer = False
 
     def callbacks(self) -> Callbacks:
         """Compared after setup and again at the end: both are moments of silent changes."""
@@ -25,10 +27,7 @@ class SettingsCheck:
 
     def _compare(self, trainer: Any) -> None:
         executed = vars(trainer.args)
-        unfit = getattr(trainer, "unfit_weights", None)  # a plain YOLO object's trainer has none
-        if unfit is not None and "pretrained" not in self.changed:
-            self.changed["pretrained"] = [self._planned.get("pretrained"), unfit]
-            self._event_log.write("warning", code="weights_partly_used", message=unfit)
+        self._say_transfer(getattr(trainer, "transfer", None))  # a plain YOLO object's trainer has none
         for key, planned in self._planned.items():
             value = executed.get(key)
             if key not in _BOOKKEEPING and value != planned and key not in self.changed:
@@ -41,3 +40,14 @@ class SettingsCheck:
             self._event_log.write(
                 "warning", code="amp_changed", message=f"AMP is {trainer.amp}, asked for {amp_asked}."
             )
+
+    def _say_transfer(self, taken: Transfer | None) -> None:
+        """How much of the weights was used, once."""
+        if taken is None or self._has_said_transfer:
+            return
+        self._has_said_transfer = True
+        if taken.is_whole:
+            self._event_log.write("announcement", text=taken.sentence)
+            return
+        self.changed["pretrained"] = [self._planned.get("pretrained"), taken.sentence]
+        self._event_log.write("warning", code="weights_partly_used", message=taken.sentence)

@@ -62,6 +62,12 @@ def check_architecture(name: str) -> None:
     _refuse_open_size(name, content)
 
 
+def is_downloadable(weights: str) -> bool:
+    """Whether Ultralytics would fetch weights of this name: `yolo12n.pt`, `yolov8n.pt`, `yolov5nu.pt`."""
+    stem = weights.removesuffix(".pt")
+    return stem != weights and not {stem, stem.removesuffix("u")}.isdisjoint(_known_names())
+
+
 def _refuse_other_heads(name: str, content: Any) -> None:
     try:
         head = str(content["head"][-1][2])

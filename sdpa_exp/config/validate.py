@@ -30,6 +30,7 @@ CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
 CONTROLS = ("aa",)
 SPEEDS = ("interleaved", "trainings")
+FINETUNE = "finetune"
 WIDEST_MARGIN = 0.05  # of a share: five points
 SPLITS = ("train", "val", "test")
 TRACKERS = ("mlflow", "none")
@@ -212,6 +213,11 @@ def _check_determinism(plan: Plan) -> None:
 
 def _check_train(plan: Plan) -> None:
     train = plan.train
+    if train.name == FINETUNE and plan.model.weights is None and load_task(plan).trains:
+        raise ConfigError(
+            f"model.weights is missing: train={FINETUNE} goes on from weights, and expects a checkpoint. Set "
+            "model.weights=path/to/best.pt, or take train=own to start from scratch."
+        )
     if train.epochs is not None:
         at_least("train.epochs", train.epochs, 1, "Set train.epochs=1 for the shortest training.")
     if train.imgsz is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -144,19 +145,20 @@ def attest_call(
         model: holds the layers; in the mode (train or eval) that the call wants.
         call: runs the model once; with `backward`, its backward too.
         stage: a prefix for the stages, `<stage>_forward` and `<stage>_backward`.
-        backward: whether a backward pass is part of the call.
+        backward: whether a backward pass is part of the call; layers that are frozen, as is all before them, have none.
         dtype: what the operands must have (fp32, bf16, fp16); None accepts any.
     """
     layers = find_layers(model)
     device = next(model.parameters()).device
     recorder = OperandRecorder(layers)
-    with recorder.watching():
+    with recorder.watching(), _learning(layers) as learning:
         call()
     forward, back = profile_layers(call, layers, device)
     evidence = []
     for layer in layers:
         calls = tuple(dict.fromkeys(c for c in recorder.calls if c.layer == layer.name))
-        for name, seen in [("forward", forward), *([("backward", back)] if backward else [])]:
+        has_backward = backward and layer.name in learning
+        for name, seen in [("forward", forward), *([("backward", back)] if has_backward else [])]:
             here = seen.get(layer.name, Seen())
             item = LayerEvidence(
                 layer=layer.name,
@@ -169,6 +171,30 @@ def attest_call(
             )
             evidence.append(item)
     return evidence
+
+
+@contextmanager
+def _learning(layers: list[Layer]) -> Iterator[set[str]]:
+    """Collects the names of the layers that gradients flow to."""
+    found: set[str] = set()
+
+    def look(layer: Layer, output: Any) -> None:
+        if any(
+            tensor.requires_grad
+            for tensor in (output if isinstance(output, tuple) else (output,))
+            if tensor is not None
+        ):
+            found.add(layer.name)
+
+    hooks = [
+        layer.module.register_forward_hook(lambda _module, _args, output, layer=layer: look(layer, output))
+        for layer in layers
+    ]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def judge(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from dataclasses import dataclass
 from pickle import UnpicklingError
 from typing import Any
 
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 _AREA_ATTENTION = "ultralytics.nn.modules.block.AAttn"
 _PE_SIZE = 7  # of Ultralytics' AAttn
 _UNREADABLE = (OSError, RuntimeError, EOFError, LookupError, AttributeError, TypeError, ImportError, UnpicklingError)
-_MIN_SHARE = 0.5
+MIN_SHARE = 0.5
 """Of the tensors outside the head that weights must fit; fewer are another model's."""
 
 
@@ -84,36 +85,53 @@ def widen_position_convolutions(network: nn.Module) -> None:
             convolution.kernel_size, convolution.padding = (_PE_SIZE,) * 2, (_PE_SIZE // 2,) * 2
 
 
-def unfit_weights(network: nn.Module, given: nn.Module, weights: str) -> str | None:
-    """What a model could not take over from given weights, in a sentence; None where all but the head fits.
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """What a model takes over from given weights: the tensors that fit in name and shape, as Ultralytics has it.
 
-    Ultralytics takes over what fits in name and shape, and says how much in its log alone.
+    Attributes:
+        sentence: how many of how many, and which stay fresh.
+        is_whole: whether all but the head fits; the head's last layers depend on the number of classes.
+    """
+
+    sentence: str
+    is_whole: bool
+
+
+def transfer(network: nn.Module, given: nn.Module, weights: str) -> Transfer:
+    """Compare a model with the weights that it starts from; Ultralytics says how much it takes in its log alone.
 
     Raises:
-        ConfigError: less than half fits, so that the weights are another model's.
+        ConfigError: less than half of what is outside the head fits, so that the weights are another model's.
     """
-    expected, own = _without_head(network), _without_head(given)
+    expected, own = network.state_dict(), given.state_dict()
     unfit = [name for name, tensor in expected.items() if name not in own or own[name].shape != tensor.shape]
-    if not unfit:
-        return None
-    sentence = (
-        f"model.weights={weights} fits {len(expected) - len(unfit)} of the model's {len(expected)} tensors outside "
-        f"its head; fresh ones stay in {', '.join(unfit[:3])}{', ...' if len(unfit) > 3 else ''}."
-    )
-    if len(unfit) > (1 - _MIN_SHARE) * len(expected):
+    body = _outside_head(network)
+    unfit_body = [name for name in unfit if name in body]
+    counted = f"{len(expected) - len(unfit)} of the model's {len(expected)} tensors"
+    named = unfit_body or unfit
+    fresh = ", ".join(_changed(name, own.get(name), expected[name]) for name in named[:3])
+    rest = f"; fresh ones stay in {fresh}{f' and {len(unfit) - 3} more' if len(unfit) > 3 else ''}" if unfit else ""
+    if len(unfit_body) > (1 - MIN_SHARE) * len(body):
         raise ConfigError(
-            f"{sentence} They are another model's, or fused for inference: expected weights of the same architecture. "
-            "Choose the model that they were trained as, or set model.weights=null."
+            f"model.weights={weights} fits {counted}, {len(body) - len(unfit_body)} of {len(body)} outside its head"
+            f"{rest}. Expected at least {MIN_SHARE:.0%} of those outside its head: these weights are another model's, "
+            "or fused for inference. Choose the model that they were trained as, or set model.weights=null."
         )
-    return sentence
+    return Transfer(sentence=f"model.weights={weights}: {counted} are taken over{rest}.", is_whole=not unfit_body)
 
 
-def _without_head(network: nn.Module) -> dict[str, Tensor]:
+def _changed(name: str, given: Tensor | None, expected: Tensor) -> str:
+    def shape(tensor: Tensor) -> str:
+        return "x".join(map(str, tensor.shape)) or "a number"
+
+    return f"{name} ({'absent' if given is None else shape(given)} there, {shape(expected)} here)"
+
+
+def _outside_head(network: nn.Module) -> set[str]:
     head = f"model.{len(network.model) - 1}."  # type: ignore[arg-type]
     return {
-        name: tensor
-        for name, tensor in network.state_dict().items()
-        if not name.startswith(head) and not name.endswith("num_batches_tracked")
+        name for name in network.state_dict() if not name.startswith(head) and not name.endswith("num_batches_tracked")
     }
 
 

@@ -25,7 +25,7 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 
 from sdpa_exp.errors import InjectionError, OutOfMemory, RunError
 from sdpa_exp.injection.build import is_rtdetr
-from sdpa_exp.injection.checkpoint import load_network, unfit_weights, widen_position_convolutions
+from sdpa_exp.injection.checkpoint import Transfer, load_network, transfer, widen_position_convolutions
 from sdpa_exp.injection.inject import Choices, InjectionReport, check_injected, inject
 from sdpa_exp.injection.perturb import Perturbation, perturb
 from sdpa_exp.injection.unasked import refuse_what_was_not_asked
@@ -70,7 +70,7 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         self.perturbation: Perturbation | None = None
         self.last_batch: dict[str, Any] | None = None
         self.batch_asked: int | None = None  # known once the loaders are built
-        self.unfit_weights: str | None = None
+        self.transfer: Transfer | None = None
         self.leaves_out_batch = False
         super().__init__(overrides=overrides)
         if is_strict:  # Ultralytics has seeded in its __init__, and takes determinism back when the training ends
@@ -95,7 +95,7 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         with mock.patch("ultralytics.engine.trainer.load_checkpoint", load):
             checkpoint = super().setup_model()
         if given:
-            self.unfit_weights = unfit_weights(self.model, given[-1], str(self.args.pretrained))
+            self.transfer = transfer(self.model, given[-1], str(self.args.pretrained))
         self.injection = inject(self.model, self.backend, choices=self.choices)
         if self.perturb_seed is not None:
             self.perturbation = perturb(self.model, seed=self.perturb_seed)

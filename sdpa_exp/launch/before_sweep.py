@@ -174,7 +174,7 @@ def main() -> int:
 def _look(plans: list[Plan]) -> dict[str, Any]:
     from sdpa_exp.data.prepare import prepare
     from sdpa_exp.runs.environment import collect_environment
-    from sdpa_exp.tasks.preflight import check_arm, same_kernel
+    from sdpa_exp.tasks.preflight import check_arm, check_weights, same_kernel
     from sdpa_exp.tasks.preflight import to_dict as check_to_dict
     from sdpa_exp.tasks.sweep_hardware import choose_for_sweep
 
@@ -182,12 +182,15 @@ def _look(plans: list[Plan]) -> dict[str, Any]:
     chosen = choose_for_sweep(plans)
     resolved = [dataclasses.replace(plan, hardware=each.hardware) for plan, each in zip(plans, chosen, strict=True)]
     warnings: dict[str, None] = {}
-    data_sets = []
+    data_sets, num_classes = [], {}
     wanted = {json.dumps(asked := [dataclasses.asdict(p.dataset), p.train.split]): (asked, p) for p in plans}
     for asked, plan in wanted.values():
         prepared = prepare(plan.dataset, split=plan.train.split)
+        num_classes[json.dumps(asked[0])] = len(prepared.class_names)
         warnings.update(dict.fromkeys(prepared.warnings))
         data_sets.append({"asked": asked, "digest": prepared.digest})
+    for plan in {(plan.model.architecture, plan.model.weights): plan for plan in plans}.values():
+        check_weights(plan, num_classes[json.dumps(dataclasses.asdict(plan.dataset))])
     checks: dict[tuple[str, str], Any] = {}
     groups: dict[str, list[Any]] = {}
     for plan in resolved:

@@ -13,8 +13,10 @@ from sdpa_exp.attention.pytorch_kernels import expected_kernel
 from sdpa_exp.attention.registry import check, get_backend, refusal
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable, InjectionError
 from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.checkpoint import load_network, transfer, widen_position_convolutions
 from sdpa_exp.injection.determinism import reasons_against_strict
 from sdpa_exp.injection.fit import check_sizes, training_sizes
 from sdpa_exp.injection.layers import find_layers, settings_of
@@ -75,6 +77,20 @@ def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
         nearest=_nearest(settings) if reasons and not strict else None,
         copy_of=plan.attention.copy_of,
     )
+
+
+def check_weights(plan: Plan, num_classes: int) -> None:
+    """Refuse weights that a training can't start from: the trainer would do so in each job of a sweep.
+
+    Raises:
+        ConfigError: they are another model's.
+        RunError: they can't be loaded.
+    """
+    if plan.model.weights is None or not load_task(plan).trains:
+        return
+    given, _ = load_network(plan.model.weights)
+    widen_position_convolutions(given)
+    transfer(build_network(plan.model.architecture, num_classes), given, plan.model.weights)
 
 
 def require_backend(plan: Plan) -> None:

@@ -23,6 +23,7 @@ from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.auto_attention import resolve_auto
 from sdpa_exp.tasks.batch_norm import CODE, batch_norm_warning
 from sdpa_exp.tasks.hardware import set_backends
+from sdpa_exp.tasks.optimizer_rule import explicit_optimizer
 from sdpa_exp.tasks.preflight import require_backend
 
 _AMP = {"fp32": False, "fp16": True, "bf16": "bf16"}
@@ -91,6 +92,11 @@ def set_up_training(plan: Plan, event_log: EventLog, outcome: Outcome, **changed
     outcome.digests["data_set"] = prepared.digest
     set_backends(plan.hardware)
     arguments = train_arguments(plan, prepared.yaml_path) | changed
+    num_classes = len(prepared.class_names)
+    rule = explicit_optimizer(arguments, num_images=prepared.num_train_images, num_classes=num_classes)
+    if rule is not None:
+        arguments |= rule[0]
+        event_log.write("announcement", text=rule[1])
     trainer: Any = trainer_class(plan.model.architecture)(
         backend=plan.attention.backend,
         overrides=arguments,

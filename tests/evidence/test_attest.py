@@ -13,6 +13,7 @@ from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.backends.eager import explicit_attention
 from sdpa_exp.attention.requirements import ANYWHERE
 from sdpa_exp.errors import AttestationError, InjectionError
+from sdpa_exp.evidence.attest import attest_call, judge, total_of
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.dispatch import ATTRIBUTE
 from sdpa_exp.injection.layers import find_layers
@@ -133,3 +134,17 @@ def test_a_model_with_two_backends_is_refused(network: nn.Module) -> None:
 def test_a_model_without_layers_has_nothing_to_attest() -> None:
     with pytest.raises(InjectionError, match="no attention layers"):
         attest(nn.Conv2d(3, 3, 1), IMAGES)
+
+
+def test_layers_that_are_frozen_with_all_before_them_have_no_backward_to_attest() -> None:
+    network = build_network("yolo12n.yaml", num_classes=1).train()
+    inject(network, "sdpa")
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not name.startswith(tuple(f"model.{index}." for index in range(7))))
+
+    def step() -> None:
+        total_of(network(IMAGES)).backward()
+
+    found = judge(attest_call(network, step, stage="train", backward=True, dtype=None), find_layers(network))
+    assert found.ok, found.mismatches
+    assert found.executed() == {"train_forward": {"flash": 8}, "train_backward": {"flash": 4}}

@@ -12,7 +12,7 @@ from torch import nn
 from sdpa_exp import inject
 from sdpa_exp.errors import ConfigError, RunError
 from sdpa_exp.injection.build import build_network
-from sdpa_exp.injection.checkpoint import load_network, unfit_weights, widen_position_convolutions
+from sdpa_exp.injection.checkpoint import load_network, transfer, widen_position_convolutions
 from sdpa_exp.injection.layers import find_layers
 from tests.injection.areas import as_authors_checkpoint, with_authors_attention
 
@@ -51,7 +51,9 @@ def test_a_fresh_model_takes_all_of_the_authors_weights_over(authors: nn.Module,
     widen_position_convolutions(converted)
     fresh = build_network("yolo12n.yaml")
     fresh.load(converted)  # type: ignore[operator]
-    assert unfit_weights(fresh, converted, "v1.pt") is None
+    assert transfer(fresh, converted, "v1.pt").sentence == (
+        "model.weights=v1.pt: 691 of the model's 691 tensors are taken over."
+    )
     assert float((fresh.eval()(image)[0] - expected).abs().max()) < 1e-4 * float(expected.abs().max())
 
 
@@ -76,11 +78,15 @@ def test_a_file_that_is_no_checkpoint_is_refused_by_its_option(tmp_path: Path, c
 
 def test_weights_of_another_model_are_refused_and_a_few_misfits_are_named() -> None:
     small, medium = build_network("yolo12n.yaml"), build_network("yolo12s.yaml")
-    with pytest.raises(ConfigError, match=r"fits \d+ of the model's \d+ tensors outside its head; .*another model's"):
-        unfit_weights(medium, small, "yolo12n.pt")
-    assert unfit_weights(small, build_network("yolo12n.yaml", num_classes=2), "mine.pt") is None
+    with pytest.raises(ConfigError, match=r"at least 50% .*another model's") as caught:
+        transfer(medium, small, "yolo12n.pt")
+    assert "yolo12n.pt fits 150 of the model's 691 tensors, 0 of 475 outside its head; fresh ones" in str(caught.value)
+    assert "model.0.conv.weight (16x3x3x3 there, 32x3x3x3 here)" in str(caught.value)
+    two_classes = transfer(small, build_network("yolo12n.yaml", num_classes=2), "mine.pt")
+    assert two_classes.is_whole
+    assert "(64 there, 80 here)" in two_classes.sentence
     other = copy.deepcopy(small)
     other.set_submodule("model.0", nn.Identity())
-    sentence = unfit_weights(small, other, "mine.pt")
-    assert sentence is not None
-    assert "fresh ones stay in model.0.conv.weight, model.0.bn.weight, model.0.bn.bias, ..." in sentence
+    found = transfer(small, other, "mine.pt")
+    assert not found.is_whole
+    assert "fresh ones stay in model.0.conv.weight (absent there, 16x3x3x3 here), model.0.bn.weight" in found.sentence

@@ -15,11 +15,18 @@ from sdpa_exp.callbacks.perturbation import PerturbationNote
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.callbacks.settings import SettingsCheck
 from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.schema import SyntheticDataset
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import ATTESTATION_FILE, write_json_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.train.continuing import note_continued, take_over
 from sdpa_exp.tasks.training import memory_errors, set_up_training
+
+DEMO = "quick"
+_DEMO_RECIPE = (
+    "train=quick is the recipe of the rendered field (160 px, no mosaic, learning rate 0.005), and photographs learn "
+    "little from it, or unlearn. Leave it out, which is train=own, or go on from weights with train=finetune."
+)
 
 
 def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
@@ -34,6 +41,8 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
         OutOfMemory: batch and image size don't fit.
         RunError: the loss is not finite, or diverges.
     """
+    if plan.train.name == DEMO and not isinstance(plan.dataset, SyntheticDataset):
+        outcome.warn(event_log, "demo_recipe", _DEMO_RECIPE)
     continued = take_over(plan, event_log)
     training = set_up_training(plan, event_log, outcome, **({} if continued is None else continued.arguments))
     trainer = training.trainer

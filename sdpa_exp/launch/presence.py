@@ -1,0 +1,105 @@
+"""What a command names is looked for before anything starts: weights, data set, device; in seconds, without torch."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import zipfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from sdpa_exp.config.architectures import is_downloadable
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.schema import YoloDirDataset
+from sdpa_exp.config.task import load_task
+from sdpa_exp.errors import ConfigError, DatasetError
+
+_PICKLE, _SUCCESS = b"\x80", 0  # first byte of a checkpoint before PyTorch 1.6; CUDA's own word for no error
+
+
+def require_named(plans: Sequence[Plan]) -> None:
+    """Look for the files, data sets and devices that these plans name, each once.
+
+    Raises:
+        ConfigError: weights that are no checkpoint or not there, or a device that this machine has not.
+        DatasetError: a data set that is not there, or names what is not there.
+    """
+    plans = [plan for plan in plans if not ((task := load_task(plan)).in_parent or task.examines)]
+    for key, weights in dict.fromkeys(pair for plan in plans for pair in _weights_of(plan)):
+        _require_checkpoint(key, weights)
+    for path, split in dict.fromkeys(
+        (plan.dataset.path, plan.train.split) for plan in plans if isinstance(plan.dataset, YoloDirDataset)
+    ):
+        _require_data(path, split)
+    for device in dict.fromkeys(plan.hardware.device for plan in plans):
+        _require_device(device)
+
+
+def _weights_of(plan: Plan) -> list[tuple[str, str]]:
+    task = plan.task.name
+    named = {"model.weights": plan.model.weights, f"{task}.weights": plan.options.get("weights")}
+    return [(key, value) for key, value in named.items() if value]
+
+
+def _require_checkpoint(key: str, weights: str) -> None:
+    if "://" in weights or (not Path(weights).exists() and is_downloadable(weights)):
+        return
+    step = f"Set {key} to the weights/best.pt of a training"
+    if not Path(weights).is_file():
+        raise ConfigError(
+            f"{key}={weights} is no file: expected a checkpoint, or a name that Ultralytics downloads, such as "
+            f"yolo12n.pt. {step}; a relative path starts in the current folder."
+        )
+    if not _is_checkpoint(Path(weights)):
+        raise ConfigError(
+            f"{key}={weights} is no checkpoint of PyTorch: expected one such as best.pt. {step}; if it is one, it is "
+            "empty or was cut off, and has to be copied again."
+        )
+
+
+def _is_checkpoint(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("data.pkl") for name in archive.namelist())
+    except zipfile.BadZipFile:
+        with path.open("rb") as file:
+            return file.read(1) == _PICKLE
+
+
+def _require_data(path: str | None, split: str | None) -> None:
+    from sdpa_exp.data.yolo_source import find_source
+
+    if path is not None and not Path(path).exists():
+        raise DatasetError(f"dataset.path={path} does not exist: set it to a data.yaml or to its folder.")
+    if path is not None:
+        find_source(Path(path), split)
+
+
+def _require_device(device: str) -> None:
+    """The worker's PyTorch has the last word; here is what can be said without it."""
+    if device == "mps" and sys.platform != "darwin":
+        raise ConfigError("hardware.device=mps is Apple's, and this is no Mac: use hardware=auto or hardware=cpu.")
+    num_seen = _num_cuda_devices() if device.startswith("cuda") else None
+    if num_seen is not None and int(device.partition(":")[2] or 0) >= num_seen:
+        raise ConfigError(
+            f"hardware.device={device} is not there: the NVIDIA driver shows {num_seen} CUDA device(s) here. "
+            "Use hardware=auto or hardware=cpu, or check the driver with nvidia-smi, and CUDA_VISIBLE_DEVICES."
+        )
+
+
+def _num_cuda_devices() -> int | None:
+    """As the driver counts them, CUDA_VISIBLE_DEVICES considered; None where it can't be asked.
+
+    PyTorch for AMD calls its devices cuda, too, and has no such driver.
+    """
+    if sys.platform != "linux" or "rocm" in version("torch"):
+        return None
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != _SUCCESS or driver.cuDeviceGetCount(ctypes.byref(count)) != _SUCCESS:
+        return 0
+    return count.value
