@@ -24,6 +24,7 @@ class ModelConfig:
     name: str = MISSING
     architecture: str = MISSING
     weights: Optional[str] = None  # noqa: UP045 - OmegaConf 2.3 reads annotations at run time
+    trust_weights: bool = False
 
 
 @dataclass

@@ -12,6 +12,7 @@ import logging
 from dataclasses import dataclass
 from pickle import UnpicklingError
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -28,22 +29,33 @@ MIN_SHARE = 0.5
 """Of the tensors outside the head that weights must fit; fewer are another model's."""
 
 
-def load_network(weights: str, *, key: str = "model.weights") -> tuple[nn.Module, dict[str, Any]]:
+def load_network(
+    weights: str, *, key: str = "model.weights", is_trusted: bool = False
+) -> tuple[nn.Module, dict[str, Any]]:
     """The network of a checkpoint in fp32, on the CPU, and the checkpoint.
 
     Args:
         weights: path of the file.
         key: the option that named it.
+        is_trusted: run whatever code the file holds, as unpickling does; else numbers and known layers alone are taken.
 
     Raises:
-        RunError: it can't be loaded, or its attention is of an unknown code.
+        RunError: it can't be loaded, holds other code, or its attention is of an unknown code.
     """
     from ultralytics.nn.tasks import load_checkpoint
 
     try:
-        network, checkpoint = load_checkpoint(weights)
+        with mock.patch("ultralytics.nn.tasks.SAFE_LOAD", not is_trusted):
+            network, checkpoint = load_checkpoint(weights)
     except _UNREADABLE as error:
+        if not is_trusted and (unknown := _unknown_code(weights, error)):
+            raise RunError(
+                f"the weights {weights} hold more than numbers and layers of Ultralytics and PyTorch: {unknown}. "
+                f"Loading them can run any code, and was not done. Set model.trust_weights=true if you trust who made "
+                f"the file, or set {key} to another one."
+            ) from error
         reason = next(iter(str(error).split("❌️ ")[-1].splitlines()), type(error).__name__)  # advice and emojis follow
+        reason = "it is not a loadable checkpoint" if isinstance(error, LookupError) else reason
         raise RunError(
             f"the weights {weights} can't be loaded: {reason}. Expected a checkpoint of Ultralytics such as best.pt; "
             f"set {key} to one."
@@ -126,6 +138,17 @@ def _changed(name: str, given: Tensor | None, expected: Tensor) -> str:
         return "x".join(map(str, tensor.shape)) or "a number"
 
     return f"{name} ({'absent' if given is None else shape(given)} there, {shape(expected)} here)"
+
+
+def _unknown_code(weights: str, error: Exception) -> str:
+    """What a checkpoint names that Ultralytics' list of safe code, which has been filled for it, lacks; "" for none."""
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(weights)
+    except (ValueError, *_UNREADABLE):  # of the format before PyTorch 1.6, or no checkpoint at all
+        return "code that its old format hides" if "references types outside" in str(error) else ""
+    safe = [each if isinstance(each, tuple) else (each, "") for each in torch.serialization.get_safe_globals()]
+    known = {name or f"{code.__module__}.{code.__qualname__}" for code, name in safe}
+    return ", ".join([name for name in names if name not in known][:3])
 
 
 def _outside_head(network: nn.Module) -> set[str]:

@@ -53,6 +53,7 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         choices: Choices | None = None,
         is_strict: bool = False,
         perturb_seed: int | None = None,
+        trust_weights: bool = False,
     ) -> None:
         """Seed and set up as Ultralytics does.
 
@@ -62,10 +63,12 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
             choices: layer -> backend, with backend="auto".
             is_strict: deterministic algorithms or an error; Ultralytics' own seeding only warns.
             perturb_seed: move the initial weights by one ulp, up or down after this seed; None leaves them.
+            trust_weights: run the code that given weights hold.
         """
         self.backend = backend
         self.choices = choices
         self.perturb_seed = perturb_seed
+        self.trust_weights = trust_weights
         self.injection: InjectionReport | None = None
         self.perturbation: Perturbation | None = None
         self.last_batch: dict[str, Any] | None = None
@@ -87,7 +90,7 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         given: list[nn.Module] = []
 
         def load(weights: Any, *args: Any, **kwargs: Any) -> Any:
-            network, content = load_network(str(weights))
+            network, content = load_network(str(weights), is_trusted=self.trust_weights)
             widen_position_convolutions(network)
             given.append(network)
             return network, content

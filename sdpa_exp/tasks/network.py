@@ -26,7 +26,7 @@ def build(plan: Plan, *, num_classes: int | None, weights: str | None, images: T
 
     network: Any
     if weights:
-        network, _ = load_network(weights)
+        network, _ = load_network(weights, is_trusted=plan.model.trust_weights)
     else:
         torch.manual_seed(plan.seed)
         network = build_network(plan.model.architecture, num_classes)

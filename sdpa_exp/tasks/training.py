@@ -102,6 +102,7 @@ def set_up_training(plan: Plan, event_log: EventLog, outcome: Outcome, **changed
         overrides=arguments,
         choices=_choices(plan),
         is_strict=plan.determinism == "strict",
+        trust_weights=plan.model.trust_weights,
         perturb_seed=None if plan.attention.copy_of is None or plan.job.continue_from else plan.seed,
     )
     torch.set_num_threads(plan.hardware.num_threads or 1)  # here, since building a trainer sets it too

@@ -135,7 +135,7 @@ def test_names_and_addresses_are_left_alone() -> None:
 
 
 def test_groups_stay_apart_so_that_a_batch_size_never_sits_in_attention() -> None:
-    typed = {"attention": {"name", "backend"}, "model": {"name", "architecture", "weights"}}
+    typed = {"attention": {"name", "backend"}, "model": {"name", "architecture", "weights", "trust_weights"}}
     for group, keys in typed.items():
         for file in conf_dir().glob(f"{group}/*.yaml"):
             assert set(yaml.safe_load(file.read_text(encoding="utf-8"))) == keys

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
+import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -90,3 +93,41 @@ def test_weights_of_another_model_are_refused_and_a_few_misfits_are_named() -> N
     found = transfer(small, other, "mine.pt")
     assert not found.is_whole
     assert "fresh ones stay in model.0.conv.weight (absent there, 16x3x3x3 here), model.0.bn.weight" in found.sentence
+
+
+class _Planted:
+    """Unpickled, it makes a file: what a foreign checkpoint could do as well as anything else."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("place", ["model", "train_args", "top"])
+def test_a_foreign_checkpoint_runs_no_code_unless_it_is_trusted(place: str, tmp_path: Path) -> None:
+    made, network = tmp_path / "made", build_network("yolo12n.yaml")
+    planted = _Planted(made)
+    content: Any = {"model": network, "ema": None, "train_args": {"imgsz": 64}}
+    if place == "model":
+        network.extra = planted  # type: ignore[assignment]
+    else:
+        content[place] = {"imgsz": 64, "extra": planted}
+    torch.save(content, tmp_path / "foreign.pt")
+    weights = str(tmp_path / "foreign.pt")
+    with pytest.raises(
+        RunError, match=r"hold more than numbers and layers .*: posix\.mkdir\. .*model\.trust_weights=true"
+    ):
+        load_network(weights)
+    assert not made.exists()
+    load_network(weights, is_trusted=True)
+    assert made.is_dir()
+
+
+def test_an_old_pickle_runs_no_code_either(tmp_path: Path) -> None:
+    path = tmp_path / "old.pt"
+    path.write_bytes(pickle.dumps({"model": _Planted(tmp_path / "made")}))
+    with pytest.raises(RunError, match=r"code that its old format hides\. .*model\.trust_weights=true"):
+        load_network(str(path))
+    assert not (tmp_path / "made").exists()

@@ -47,7 +47,7 @@ def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) 
     """
     weights = Predict.of(plan).weights or plan.model.weights
     if weights:
-        network, trained_at = _load(weights)
+        network, trained_at = _load(weights, is_trusted=plan.model.trust_weights)
         imgsz = Predict.of(plan).imgsz or trained_at
         check_sizes(network, [(imgsz, imgsz)], key="predict.imgsz")
         return Detector(network=network, name=describe(network), weights=weights, imgsz=imgsz)
@@ -57,10 +57,10 @@ def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) 
     return Detector(network=network, name=describe(network), weights=None, imgsz=imgsz)
 
 
-def _load(weights: str) -> tuple[nn.Module, int]:
+def _load(weights: str, *, is_trusted: bool) -> tuple[nn.Module, int]:
     from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel
 
-    network, checkpoint = load_network(weights, key="predict.weights")
+    network, checkpoint = load_network(weights, key="predict.weights", is_trusted=is_trusted)
     if not isinstance(network, DetectionModel) or isinstance(network, SegmentationModel | PoseModel | OBBModel):
         raise RunError(
             f"the weights {weights} are of a {type(network).__name__}: expected a detector. Set predict.weights to one."

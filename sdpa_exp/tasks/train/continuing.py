@@ -43,7 +43,7 @@ def take_over(plan: Plan, event_log: EventLog) -> Continued | None:
         return None
     source = plan.run_dir / plan.job.continue_from
     attempt = source.parents[2]
-    _, checkpoint = load_network(str(source), key="resume_mode")
+    _, checkpoint = load_network(str(source), key="resume_mode", is_trusted=plan.model.trust_weights)
     epoch = int(checkpoint.get("epoch", -1)) + 1
     epochs = [event for event in read_events(attempt) if event["event"] == "epoch" and event["epoch"] <= epoch]
     if not 0 < epoch < (epochs[-1]["epochs"] if epochs else 0):
