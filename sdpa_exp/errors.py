@@ -9,6 +9,7 @@ SdpaExpError
 ├── RunError             a training or a worker process failed                      (exit code 7)
 │   └── OutOfMemory      a training does not fit into memory                        (exit code 7)
 ├── TrackingError        a tracking store that can't be reached or refuses us       (exit code 8)
+│   └── StoreAway        one that doesn't answer now, and may later                  (exit code 8)
 ├── ComparisonError      run folders that can't be read or compared                 (exit code 9)
 ├── EquivalenceError     an attention further from the truth than rounding explains (exit code 10)
 └── UnfitMachine         task=doctor: this configuration can't run on this machine  (exit code 1)
@@ -67,6 +68,10 @@ class TrackingError(SdpaExpError):
     """A tracking store that can't be reached or refuses us."""
 
     exit_code = 8
+
+
+class StoreAway(TrackingError):  # noqa: N818 - a state of the store
+    """A tracking store that doesn't answer now: asked again later, it may."""
 
 
 class ComparisonError(SdpaExpError):

@@ -15,7 +15,7 @@ from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.config.schema import AUTO_BATCH, TrackingConfig
 from sdpa_exp.config.task import load_task
-from sdpa_exp.errors import BackendUnavailable, ComparisonError, RunError, SdpaExpError
+from sdpa_exp.errors import BackendUnavailable, ComparisonError, RunError, SdpaExpError, StoreAway
 from sdpa_exp.launch.announce import (
     say,
     say_ignored_server,
@@ -54,7 +54,7 @@ def run_single(plan: Plan) -> int:
     """One run outside a sweep; returns its exit code.
 
     Raises:
-        TrackingError: the store can't be used; nothing was started.
+        TrackingError: the store refuses us; nothing was started.
         ComparisonError: task=compare has nothing it can compare.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after the run was ended in order.
     """
@@ -254,16 +254,19 @@ def _settle_batch(sweep_dir: Path, console: Console) -> None:
 
 
 def checked_tracker(plan: Plan) -> Tracker:
-    """The tracker, once its store has said that it takes our runs.
+    """The tracker, once its store has said that it takes our runs, or doesn't answer for now: no run waits for that.
 
     A doctor does without: its answer must come in seconds and where the store is what's broken, while MLflow alone
     takes longer to import. Its run folder can be sent to the store like any other.
 
     Raises:
-        TrackingError: the store can't be used.
+        TrackingError: the store refuses us.
     """
     tracker = _tracker_of(plan)
-    tracker.check()
+    try:
+        tracker.check()
+    except StoreAway as error:
+        logger.warning("%s Nothing waits for it: what can't be sent stays in the run folders.", error)
     return tracker
 
 

@@ -97,6 +97,10 @@ class Follower:
                 return False
             followed.settled.clear()
 
+    def expect_failure(self) -> None:
+        """The store was found away and whoever asked has said so: that is not said a second time."""
+        self._num_failures = max(1, self._num_failures)
+
     @property
     def num_rounds(self) -> int:
         """Rounds through everything followed, done so far."""
@@ -169,7 +173,7 @@ class Follower:
                 followed.sender = self._make_sender(run_dir)
             num = followed.sender.send(has_ended=has_ended)
         except StoreRefuses as error:
-            logger.warning("%s The run stays in its folder: %s", error, run_dir)
+            logger.warning("%s. The run stays in its folder: %s", str(error).rstrip("."), run_dir)
             self._drop(run_dir, followed)
             return 0
         except TrackingError:

@@ -58,6 +58,17 @@ class Location:
         return None if self.database is None else self.database.parent / "mlartifacts"
 
 
+def sqlite_uri(database: Path) -> str:
+    """The address of an absolute path, as MLflow takes it.
+
+    SQLAlchemy 2.1 wants % and ? quoted. MLflow makes the folder of an address without unquoting it, but not where the
+    address names the driver.
+    """
+    path = database.as_posix()
+    quoted = path.replace("%", "%25").replace("?", "%3F")
+    return f"{SQLITE}{path}" if quoted == path else f"sqlite+pysqlite:///{quoted}"
+
+
 def redact(text: str, *secrets: str | None) -> str:
     """The text without user and password of any address in it, and without the secrets."""
     text = _CREDENTIALS.sub("***@", text)
@@ -91,7 +102,7 @@ def locate(uri: str | None, *, environment: Mapping[str, str], cwd: Path) -> Loc
                 f"tracking.uri={uri} names no file: expected sqlite:///FILE, such as sqlite:///multirun/mlflow.db."
             )
         database = (cwd / name).resolve()
-        return Location(uri=f"{SQLITE}{database.as_posix()}", database=database)
+        return Location(uri=sqlite_uri(database), database=database)
     parts = urlsplit(uri)
     if "@" in parts.path:
         raise TrackingError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from filelock import FileLock, Timeout
 
-from sdpa_exp.errors import ComparisonError, ConfigError, TrackingError
+from sdpa_exp.errors import ComparisonError, ConfigError, StoreAway, TrackingError
 from sdpa_exp.runs.attempts import attempt_folders
 from sdpa_exp.runs.files import (
     ATTEMPT_FILE,
@@ -65,10 +65,14 @@ class MlflowTracker:
 
     def check(self) -> None:
         """Ask the store whether it will take our runs; a local file is looked at without loading MLflow."""
-        if self._location.database is None:
-            check_server(self._store, self._location, experiment=self._experiment, timeout_s=self._timeout_s)
-        else:
-            check_database(self._location.database)
+        try:
+            if self._location.database is None:
+                check_server(self._store, self._location, experiment=self._experiment, timeout_s=self._timeout_s)
+            else:
+                check_database(self._location.database, timeout_s=self._timeout_s)
+        except StoreAway:
+            self._follower.expect_failure()
+            raise
 
     def open_sweep(self, sweep_dir: Path, *, again: bool = False) -> None:
         """Let the thread create the parent run, or open it again."""

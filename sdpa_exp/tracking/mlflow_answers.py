@@ -22,7 +22,7 @@ _MEANINGS = {
     429: "too many requests or failed logins from this address: wait a minute",
     500: "an error of its own, and only its own log says why",
     502: "the proxy before it doesn't reach it: it is starting, stopped or in a backup",
-    503: "not ready: it is starting, stopped or in a backup",
+    503: "not ready: it is starting, stopped or in a backup, or its disk is full",
     504: "the proxy before it waited in vain for its answer",
 }
 
@@ -46,6 +46,11 @@ def brief(what: str, message: str) -> str:
     if "Max retries exceeded" in message or "Connection aborted" in message:
         return f"did not {what}: it can't be reached"
     return f"did not {what}: {message}"
+
+
+def is_settled(error: str) -> bool:
+    """Whether a server that wasn't reached will not be later either: TLS or a password of a proxy stands between."""
+    return any(word in error for word in ("SSL", "TLS", "CERTIFICATE", "407"))
 
 
 def unreachable(location: Location, error: str, timeout_s: float) -> str:

@@ -9,17 +9,19 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sdpa_exp.errors import TrackingError
+from sdpa_exp.errors import StoreAway, TrackingError
+from sdpa_exp.tracking.local_database import locked
 
 _REVISION = re.compile(r'^revision = "(\w+)"', re.MULTILINE)
 _DOWN_REVISION = re.compile(r'^down_revision = "(\w+)"', re.MULTILINE)
 
 
-def check_database(database: Path) -> None:
+def check_database(database: Path, *, timeout_s: float) -> None:
     """Look at a local store without loading MLflow, which takes seconds.
 
     Raises:
         TrackingError: not writable, not a database of MLflow, or of another MLflow version.
+        StoreAway: another process keeps it locked for longer than `timeout_s`.
     """
     folder = database.parent
     existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -35,9 +37,11 @@ def check_database(database: Path) -> None:
     if not database.exists() or database.stat().st_size == 0:
         return
     try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=timeout_s)) as connection:
             found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error as error:
+        if "locked" in str(error):
+            raise StoreAway(f"the MLflow store {locked(database)}, or use tracking=none.") from error
         raise TrackingError(
             f"{database} is not a database of MLflow ({error}): set tracking.uri=sqlite:///FILE to another file."
         ) from error

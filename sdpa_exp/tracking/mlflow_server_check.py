@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sdpa_exp.errors import TrackingError
+from sdpa_exp.errors import StoreAway, TrackingError
 from sdpa_exp.tracking import mlflow_answers as answers
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def check_server(store: MlflowStore, location: Location, *, experiment: str, tim
     """Ask a server for its version, for an authenticated answer, and for leave to write.
 
     Raises:
-        TrackingError: unreachable, no MLflow, too old, wrong password, refused host header, or no right to write.
+        TrackingError: no MLflow, too old, wrong password, refused host header, or no right to write.
+        StoreAway: unreachable, late, busy or broken for now.
     """
     uri = location.uri
     _warn_of_readable_password(location)
@@ -47,7 +48,7 @@ def check_server(store: MlflowStore, location: Location, *, experiment: str, tim
     answer = _get(location, _SEARCH, timeout_s)
     _refuse(answer, location, experiment=experiment, path=_SEARCH)
     if answer.status_code != 200:
-        raise TrackingError(f"the MLflow server at {uri} does not work: HTTP {answer.status_code}: {answer.text[:200]}")
+        raise StoreAway(f"the MLflow server at {uri} does not work: HTTP {answer.status_code}: {answer.text[:200]}")
     try:
         store.mark_writable(experiment, "sdpa_exp.checked", "yes")
     except TrackingError as error:
@@ -78,7 +79,7 @@ def _refuse(answer: Any, location: Location, *, experiment: str, path: str) -> N
         raise TrackingError(answers.token_refused(uri, status))
     if status == 429:
         wait = answer.headers.get("Retry-After")
-        raise TrackingError(
+        raise StoreAway(
             f"the MLflow server at {uri} takes no more requests from this address for now (HTTP 429: too many "
             f"requests, or too many wrong passwords): wait {f'{wait} s' if wait else 'a minute'}, and "
             f"correct the password if it was wrong."
@@ -87,7 +88,7 @@ def _refuse(answer: Any, location: Location, *, experiment: str, path: str) -> N
         meaning = answers.meaning_of(status) or f"HTTP {status}"
         proxy = answers.proxy_of(uri)
         way = f" Or the proxy of {proxy[0]} doesn't reach it." if proxy and status > 500 else ""
-        raise TrackingError(
+        raise StoreAway(
             f"the MLflow server at {uri} does not work: {meaning} ({text.strip()[:200]}). Wait and repeat the line; "
             f"whoever runs it finds the cause in its log (docker compose logs mlflow).{way}"
         )
@@ -141,4 +142,5 @@ def _get(location: Location, path: str, timeout_s: float) -> Any:
             allow_redirects=False,
         )
     except MlflowException as error:
-        raise TrackingError(answers.unreachable(location, str(error), timeout_s)) from error
+        kind = TrackingError if answers.is_settled(str(error)) else StoreAway
+        raise kind(answers.unreachable(location, str(error), timeout_s)) from error

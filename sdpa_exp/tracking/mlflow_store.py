@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from contextlib import contextmanager
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock
 
-from sdpa_exp.errors import TrackingError
+from sdpa_exp.errors import StoreAway, TrackingError
 from sdpa_exp.tracking import mlflow_environment
+from sdpa_exp.tracking.local_database import create_database, locked, move_artifacts
 from sdpa_exp.tracking.location import Location, redact
 from sdpa_exp.tracking.mlflow_answers import brief
 from sdpa_exp.tracking.params_and_tags import KEY_TAG, STRAY_TAG
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from sdpa_exp.tracking.artifacts import Artifact
     from sdpa_exp.tracking.points import Point
+
+logger = logging.getLogger(__name__)
 
 MAX_METRICS = 1000
 MAX_PARAMS = 100
@@ -53,7 +57,7 @@ class RunDeleted(StoreRefuses):
 
 
 class MlflowStore:
-    """Connects at the first request; raises TrackingError where another attempt may help, else StoreRefuses."""
+    """Connects at the first request; raises StoreAway where another attempt may help, else StoreRefuses."""
 
     def __init__(self, location: Location, *, timeout_s: float) -> None:
         self.location = location
@@ -81,6 +85,7 @@ class MlflowStore:
                     )
                 else:
                     self._experiments[name] = found.experiment_id
+                    self._bring_artifacts_along(found)
         return self._experiments[name]
 
     def known_experiment_id(self, name: str) -> str | None:
@@ -204,14 +209,22 @@ class MlflowStore:
         from mlflow.exceptions import MlflowException
 
         root = self.location.artifact_root
-        folder = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
         try:
-            location = None if root is None else (root / folder).as_uri()
+            location = None if root is None else (root / _folder_of(name)).as_uri()
             return str(client.create_experiment(name, location))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
                 raise
             return str(client.get_experiment_by_name(name).experiment_id)
+
+    def _bring_artifacts_along(self, experiment: Any) -> None:
+        """Of a store that was moved or copied with its folder: MLflow keeps absolute places, and would fill the old."""
+        database, root = self.location.database, self.location.artifact_root
+        old = str(experiment.artifact_location).removesuffix(f"/{_folder_of(experiment.name)}")
+        if database is None or root is None or old == root.as_uri() or not old.endswith(f"/{root.name}"):
+            return
+        num = move_artifacts(database, old, root)
+        logger.warning("the MLflow store was moved or copied: files of %d runs are in %s, not in %s", num, root, old)
 
     def _client(self) -> Any:
         """MLflow's client. Creating an sqlite schema takes seconds, and two at once break it: hence the lock."""
@@ -224,6 +237,8 @@ class MlflowStore:
             else:
                 database.parent.mkdir(parents=True, exist_ok=True)
                 with FileLock(database.with_name(f".{database.name}.lock")):
+                    if not database.exists() or database.stat().st_size == 0:
+                        create_database(database)
                     self._connected = MlflowClient(self.location.uri)
         return self._connected
 
@@ -237,6 +252,18 @@ class MlflowStore:
             raise
         except Exception as error:  # MLflow, SQLAlchemy, requests and the disk all have their own
             code = getattr(error, "error_code", None)
+            database = self.location.database
+            if database is not None and "database is locked" in str(error):
+                raise StoreAway(f"MLflow did not {what}: {locked(database)}") from error
+            if "must be in the 'active' state" in str(error):
+                raise RunDeleted(
+                    f"MLflow at {self.location.uri} did not {what}: someone deleted the run or its experiment there. "
+                    f"Restore it (mlflow experiments restore, mlflow runs restore), then task=sync sends the rest."
+                ) from error
             password = self.location.password or os.environ.get("MLFLOW_TRACKING_PASSWORD")
             sentence = redact(f"MLflow at {self.location.uri} {brief(what, str(error))}", password)
-            raise (StoreRefuses if code in _REFUSALS else TrackingError)(sentence[:1000]) from error
+            raise (StoreRefuses if code in _REFUSALS else StoreAway)(sentence[:1000]) from error
+
+
+def _folder_of(experiment: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in experiment)

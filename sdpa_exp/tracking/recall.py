@@ -85,7 +85,7 @@ def _open(config: TrackingConfig) -> MlflowStore:
                 f"there is no MLflow store {location.database}: expected the one that the runs were sent to. "
                 f"Give it with tracking.uri=sqlite:///FILE or tracking.uri=http://HOST:PORT."
             )
-        check_database(location.database)
+        check_database(location.database, timeout_s=config.timeout_s)
     return MlflowStore(location, timeout_s=config.timeout_s)
 
 

@@ -23,7 +23,8 @@ class Tracker(Protocol):
         """Ask the store whether it will take our runs.
 
         Raises:
-            TrackingError: unreachable, wrong password, refused host header, too old, not writable; with the next step.
+            TrackingError: wrong password, refused host header, too old, not writable; with the next step.
+            StoreAway: it doesn't answer now; a run need not wait for it.
         """
         ...
 

@@ -36,6 +36,7 @@ class Command:
     process: subprocess.Popen[bytes]
     screen: Path
     started_s: float
+    wall_s: float = 0.0  # once it was waited for
 
     @property
     def output(self) -> str:
@@ -52,7 +53,9 @@ class Command:
 
     def wait(self) -> int:
         """Its exit code, once it has ended."""
-        return self.process.wait(PATIENCE_S)
+        code = self.process.wait(PATIENCE_S)
+        self.wall_s = self.wall_s or time.monotonic() - self.started_s
+        return code
 
     def wait_until(self, condition: Callable[[], bool]) -> bool:
         """Whether the condition came true before the command ended."""

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sdpa_exp.runs.attempts import earlier_attempts
@@ -163,16 +163,25 @@ def out_of_memory(cwd: Path) -> Row:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
+def small_disk(folder: Path, size_mib: int = DISK_MIB) -> Iterator[None]:
     """A tmpfs of a few MiB."""
     folder.mkdir()
     subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(folder)], check=True, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "tmpfs", str(folder)], check=True, capture_output=True
     )
     try:
         yield
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True)
+
+
+def fill(folder: Path) -> Path:
+    """A file that takes what room there is on the disk of a folder."""
+    path = folder / "fill"
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(b"\0" * 2**16):
+            pass
+    return path
 
 
 def full_disk(cwd: Path) -> Row:
@@ -182,15 +191,9 @@ def full_disk(cwd: Path) -> Row:
         command = start([*ALONE, "hydra.run.dir=disk/run", "train.epochs=3"], cwd)
         command.wait_until(lambda: has_epoch(run_dir))
         before = len(read_events(run_dir))
-        fill = cwd / "disk" / "fill"
-        with fill.open("wb", buffering=0) as file:
-            try:
-                while file.write(b"\0" * 2**16):
-                    pass
-            except OSError:
-                pass
+        filler = fill(cwd / "disk")
         command.wait()
-        fill.unlink()
+        filler.unlink()
         wrong = unreadable(run_dir)
         lost = max(0, before - len(read_events(run_dir)))
         resumed = start(["resume=disk/run"], cwd)

@@ -1,4 +1,4 @@
-"""A proxy on loopback that holds requests back for some seconds or forbids them, and remembers when each came."""
+"""A proxy on loopback that holds requests back, refuses or drops them, and remembers when each was answered."""
 
 from __future__ import annotations
 
@@ -30,16 +30,19 @@ def slow_proxy(
     behind: int | str,
     delay_s: float | Callable[[str], float],
     *,
-    forbidden: str | None = None,
+    refused: Callable[[str], int | None] = lambda what: None,
     authority: str | None = None,
+    port: int = 0,
 ) -> Iterator[tuple[str, list[Passed]]]:
     """Its address, and the requests answered so far.
 
     Args:
         behind: the server that it forwards to: a port of this machine, or an address.
         delay_s: how long a request is held back before it goes on; one number, or by its "METHOD /path".
-        forbidden: the end of a path that is answered 403, as MLflow does where the user lacks the right.
+        refused: the status that a request, by its "METHOD /path", gets in place of the server's answer; 0 closes the
+            connection without one. 429 says Retry-After.
         authority: the file of the authority that signed the certificate of an https server.
+        port: of this proxy; 0 takes any.
     """
     passed: list[Passed] = []
     host = f"127.0.0.1:{behind}" if isinstance(behind, int) else urlsplit(behind).netloc
@@ -50,10 +53,16 @@ def slow_proxy(
             came_unix_s = time.time()
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             time.sleep(delay_s(f"{self.command} {self.path}") if callable(delay_s) else delay_s)
-            if forbidden is not None and self.path.endswith(forbidden):
-                self.send_response(403)
+            status = refused(f"{self.command} {self.path}")
+            if status == 0:
+                self.close_connection = True
+                return
+            if status is not None:
+                self.send_response(status)
+                if status == 429:
+                    self.send_header("Retry-After", "3")
                 self.end_headers()
-                self.wfile.write(b"Permission denied")
+                self.wfile.write(b"refused by the proxy")
                 return
             connection = (
                 http.client.HTTPConnection(host, timeout=120)
@@ -79,7 +88,7 @@ def slow_proxy(
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

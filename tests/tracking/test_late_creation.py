@@ -34,10 +34,13 @@ def test_a_creation_that_lands_late_leaves_one_run_with_our_key_whoever_may_dele
     def hold_the_first_creation(what: str) -> float:
         return 4.0 if what == _CREATE and next(is_first, False) else 0.0
 
+    def forbid_deleting(what: str) -> int | None:
+        return 403 if what.endswith("runs/delete") and not may_delete else None
+
     port = free_port()
     with (
         mlflow_server(tmp_path, database, port),
-        slow_proxy(port, hold_the_first_creation, forbidden=None if may_delete else "runs/delete") as (url, passed),
+        slow_proxy(port, hold_the_first_creation, refused=forbid_deleting) as (url, passed),
     ):
         config = TrackingConfig(name="server", kind="mlflow", uri=url, timeout_s=2.0)
         tracker = make_tracker(config, experiment="handmade")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from sdpa_exp.config.task import Task
+from sdpa_exp.errors import ConfigError
 
 if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan
@@ -19,6 +20,18 @@ class Train(Task):
 
     is_compared: ClassVar[bool] = True
     trains: ClassVar[bool] = True
+
+    def check(self, plan: Plan) -> None:
+        """Refuse a folder from which Ultralytics can't load a checkpoint.
+
+        Raises:
+            ConfigError: its path has a question mark.
+        """
+        if "?" in plan.job.run_dir:
+            raise ConfigError(
+                f"the run folder {plan.job.run_dir} has a ? in its path, and Ultralytics takes what follows it for the "
+                f"query of an address: expected a path without. Choose one with hydra.run.dir or hydra.sweep.dir."
+            )
 
     def run(self, plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
         """See work.py."""
