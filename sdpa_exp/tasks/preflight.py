@@ -88,7 +88,7 @@ def check_weights(plan: Plan, num_classes: int) -> None:
     """
     if plan.model.weights is None or not load_task(plan).trains:
         return
-    given, _ = load_network(plan.model.weights)
+    given, _ = load_network(plan.model.weights, is_trusted=plan.model.trust_weights)
     widen_position_convolutions(given)
     transfer(build_network(plan.model.architecture, num_classes), given, plan.model.weights)
 
