@@ -1,4 +1,8 @@
-"""What MLflow's own login lets through and this server doesn't: asked before every request."""
+"""What MLflow's own login lets through and this server doesn't: asked before every request.
+
+Beside it: with a bucket MLflow tells clients to fetch and send files there themselves, with signed addresses. A lab's
+clients need not reach the bucket, so that this server says that it can't; the proxy refuses those addresses.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,30 @@ import json
 from flask import Response, make_response, request
 from mlflow.exceptions import MlflowException
 from mlflow.protos.service_pb2 import CreateExperiment
-from mlflow.server.auth import authenticate_request_basic_auth
+from mlflow.server import auth, server_info_api
 from mlflow.server.handlers import _get_request_message
+from mlflow.utils.server_info import (
+    SERVER_INFO_MULTIPART_DOWNLOADS_ENABLED,
+    SERVER_INFO_MULTIPART_UPLOADS_ENABLED,
+)
 from werkzeug.datastructures import Authorization
+
+_info = server_info_api.build_server_info_payload
+server_info_api.build_server_info_payload = lambda: (
+    _info() | {SERVER_INFO_MULTIPART_DOWNLOADS_ENABLED: False, SERVER_INFO_MULTIPART_UPLOADS_ENABLED: False}
+)
 
 
 def authenticate() -> Authorization | Response:
-    """MLflow's basic auth, and then: no tokens, and no place for artifacts but the server's own."""
+    """MLflow's basic auth; no tokens, no user who was removed, and no place for artifacts but the server's own."""
     given = request.authorization
     if given is not None and given.type != "basic":  # MLflow answers HTTP 500
         return _refuse(401, "UNAUTHENTICATED", "this server takes a user and a password, and no token")
-    result = authenticate_request_basic_auth()
+    result = auth.authenticate_request_basic_auth()
     if isinstance(result, Response):
         return result
+    if not auth.store.has_user(result.username):  # remembered for a minute, and then MLflow answers HTTP 404
+        return auth.make_basic_auth_response()
     if request.method == "POST" and request.path.endswith("/mlflow/experiments/create"):
         try:
             message = _get_request_message(CreateExperiment())  # as the handler reads it, in all its spellings

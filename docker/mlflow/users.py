@@ -51,7 +51,7 @@ def main() -> int:
         return _grant(store, arguments)
     if arguments.command == "remove":
         store.delete_user(arguments.name)
-        print(f"removed {arguments.name}; the password may be accepted for another minute", file=sys.stderr)
+        print(f"removed {arguments.name}", file=sys.stderr)
         return 0
     return _give_password(store, arguments)
 

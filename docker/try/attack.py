@@ -1,7 +1,8 @@
 """Three cheap attacks on a server of your own, on loopback, bounded in time and count, and what they do to it.
 
-attack.py [--what body json guess] [--gib 1.5] [--seconds 20] prints JSON. MLFLOW_TRACKING_URI, _USERNAME, _PASSWORD and
-_SERVER_CERT_PATH are those of a plain user; COMPOSE_PROJECT_NAME names the stack whose memory is looked at.
+attack.py [--what body json guess] [--gib 1.5] [--seconds 20] prints JSON; --hold PATH: unfinished uploads instead.
+MLFLOW_TRACKING_URI, _USERNAME, _PASSWORD and _SERVER_CERT_PATH are those of a plain user; COMPOSE_PROJECT_NAME names
+the stack whose memory is looked at.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import os
 import re
 import secrets
+import select
 import socket
 import ssl
 import statistics
@@ -207,13 +209,36 @@ def guess(seconds: float) -> dict[str, Any]:
     return {"num_clients": NUM_GUESSERS, "seconds": seconds, "statuses": dict(statuses)}
 
 
+def hold(path: str) -> None:
+    """160 requests that never end: how many the proxy lets wait. It gives them up after 30 s."""
+    connections = [connect() for _ in range(160)]
+    for connection in connections:
+        connection.putrequest("PUT", path)
+        for name, value in {**OURS, "Content-Length": "10"}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+    answered: list[http.client.HTTPConnection] = []
+    ends_s = time.monotonic() + 15.0
+    while not answered or time.monotonic() < ends_s - 10.0:
+        assert time.monotonic() < ends_s, "none was refused"
+        answered = [it for it in connections if it.sock is not None and select.select([it.sock], [], [], 0.0)[0]]
+        time.sleep(0.2)
+    statuses = Counter(connection.getresponse().status for connection in answered)
+    refused = ", ".join(f"{num} times {status}" for status, num in statuses.items())
+    print(f"{len(connections)} unfinished requests at once: {len(connections) - len(answered)} wait, {refused}")
+
+
 def main() -> None:
     """Attack after attack, each with a valid user beside it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--what", nargs="+", default=["body", "json", "guess"], choices=["body", "json", "guess"])
     parser.add_argument("--gib", type=float, default=1.5)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--hold", metavar="PATH", help="instead: unfinished uploads to this address")
     arguments = parser.parse_args()
+    if arguments.hold:
+        hold(arguments.hold)
+        return
     attacks: dict[str, Callable[[], dict[str, Any]]] = {
         "body": lambda: body(arguments.gib, max_s=60.0),
         "json": json_of_50_mb,

@@ -116,6 +116,7 @@ says_the_cause() {
   local run=$!
   wait_until_running 1 $run || { cat leaver.txt; return 1; }
   docker/users.sh remove leaver
+  [[ $(who=leaver user_status /api/2.0/mlflow/experiments/search?max_results=1) == 401 ]]
   until tr -s ' \n' '  ' <leaver.txt | grep -q 'HTTP 401: the user or password is no longer accepted'; do
     kill -0 $run
     sleep 1

@@ -9,7 +9,7 @@
 # TRY_PORT=5099        the port on 127.0.0.1        TRY_OUT=DIR   keep logs, pictures and backups there
 # TRY_IMAGE=1          also build the experiment image (8 GB) and run a sweep in it
 # TRY_ONLY="a b"       after the start only these steps, by the names of their functions (rotates, backs_up, ...)
-# TRY_GO_ON=1          other steps too after a failure
+# TRY_GO_ON=1          other steps too after a failure           TRY_KEEP=1   after a failure leave the server up
 # TRY_JSON=FILE        write the table there        TRY_ATTACKS_JSON=FILE   and there what the attacks did
 set -uo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -51,10 +51,13 @@ step() { # NAME FUNCTION: its last line of output is the note; the first failure
   echo "pass  ${times[-1]} s"
 }
 
+# shellcheck disable=SC2154
 end() {
-  [[ -n ${TRY_KEEP:-} ]] || literally --profile run down -v >/dev/null 2>&1
-  # shellcheck disable=SC2154
-  [[ ! -e $out/drill/docker/.env ]] || (cd "$out/drill/docker" && "${compose_command[@]}" down -v >/dev/null 2>&1)
+  if [[ -z ${TRY_KEEP:-} ]]; then
+    docker rm -f "$s3" >/dev/null 2>&1
+    literally --profile run down -v >/dev/null 2>&1
+    [[ ! -e $out/drill/docker/.env ]] || (cd "$out/drill/docker" && "${compose_command[@]}" down -v >/dev/null 2>&1)
+  fi
   printf '\n%-62s %-5s %5s  %s\n' step result s note
   local i
   for i in "${!names[@]}"; do
@@ -71,16 +74,10 @@ write_json() {
   done; } | "$python" "$repository/docker/try/table.py" "$out/versions.txt" "$TRY_JSON"
 }
 
-# shellcheck source=helpers.sh
-source "$repository/docker/try/helpers.sh"
-# shellcheck source=steps_start.sh
-source "$repository/docker/try/steps_start.sh"
-# shellcheck source=steps_sweeps.sh
-source "$repository/docker/try/steps_sweeps.sh"
-# shellcheck source=steps_attacks.sh
-source "$repository/docker/try/steps_attacks.sh"
-# shellcheck source=steps_backup.sh
-source "$repository/docker/try/steps_backup.sh"
+for part in helpers steps_start steps_sweeps steps_attacks steps_backup steps_bucket; do
+  # shellcheck disable=SC1090
+  source "$repository/docker/try/$part.sh"
+done
 
 step "versions" versions
 step "secrets are made" secrets
@@ -104,6 +101,7 @@ step "three cheap attacks" withstands_attacks
 step "limits by path, and of requests at once" limits_bodies_and_requests
 step "the database stopped: unhealthy; figures for Prometheus" knows_its_health
 step "deleted runs lose their files" collects_garbage
+step "artifacts in a bucket, with keys for that one" keeps_a_bucket
 step "rotated secrets, another certificate" rotates
 step "backup; old ones expire" backs_up
 step "wipe" wipes

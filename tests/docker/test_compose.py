@@ -18,7 +18,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 COMPOSE_FILES = sorted(DOCKER.glob("docker-compose*.yml"))
-SOURCED = ("lib.sh", "helpers.sh", "steps_start.sh", "steps_sweeps.sh", "steps_attacks.sh", "steps_backup.sh")
+SOURCED = ("lib.sh", "helpers.sh", *(path.name for path in DOCKER.glob("try/steps_*.sh")))
 SCRIPTS = sorted([*DOCKER.glob("*.sh"), *DOCKER.glob("try/*.sh"), *DOCKER.glob("proxy/*.sh")])
 DOCKERFILES = (DOCKER / "Dockerfile", DOCKER / "mlflow" / "Dockerfile", DOCKER / "proxy" / "Dockerfile")
 PIN = re.compile(r"^([a-z0-9._-]+(?:\[[a-z,]+\])?)==(\S+)", re.MULTILINE)
