@@ -42,7 +42,7 @@ MLFLOW_ADMIN_PASSWORD=$(secret)
 MLFLOW_BIND=127.0.0.1
 MLFLOW_PORT=${MLFLOW_PORT:-5000}
 # MLFLOW_SERVER_NAMES=mlflow.example.org,192.0.2.7
-# What accounts may do with each other's experiments: EDIT, READ or NO_PERMISSIONS. README.md, Rights.
+# What accounts may do with each other's experiments: EDIT, READ or NO_PERMISSIONS. README.md, Users and rights.
 MLFLOW_DEFAULT_PERMISSION=EDIT
 # The three that make-env.sh --rotate replaces.
 MLFLOW_DB_PASSWORD=$(secret)

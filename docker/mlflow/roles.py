@@ -22,7 +22,7 @@ def main() -> None:
         sys.exit(
             f"not started: {str(error).strip().splitlines()[-1]}. Either MLFLOW_DB_ADMIN_PASSWORD in docker/.env is "
             f"not that of the volume, or the volume is of an older stack, whose server was the superuser: "
-            f"docker/README.md, Upgrade."
+            f"docker/README.md, Away, backup, restore, upgrade."
         )
     with connection:
         if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'mlflow'").fetchone() is None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _SYSTEM_ERROR = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")
 _FAILED_WITH = re.compile(r"(?:too many|failed with error code|Tunnel connection failed:) (\d{3})\b")
+# MLflow 3.17, while it still remembers the login of a user who was removed.
+_NO_USER = re.compile(r"User with username=.+ not found")
 _MEANINGS = {
     401: "the user or password is no longer accepted: removed, or changed? What waits is sent by task=sync",
     403: "this user may not do that",
@@ -36,7 +38,8 @@ def meaning_of(status: int) -> str | None:
 def brief(what: str, message: str) -> str:
     """What was not done and why, of MLflow's own text, which is long and often names another cause."""
     found = _FAILED_WITH.search(message)
-    meaning = meaning_of(int(found[1])) if found else None
+    status = 401 if _NO_USER.search(message) else int(found[1]) if found else 0
+    meaning = meaning_of(status)
     if meaning is not None:
         return f"did not {what}: it answers {meaning}"
     if "timed out" in message or "timeout" in message.lower():

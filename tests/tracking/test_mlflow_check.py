@@ -17,7 +17,7 @@ import pytest
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking.location import locate
-from sdpa_exp.tracking.mlflow_answers import unreachable
+from sdpa_exp.tracking.mlflow_answers import brief, unreachable
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
 from tests.tracking.server import free_port
 
@@ -235,3 +235,11 @@ def test_a_name_longer_than_the_servers_column_is_refused_before_the_database_do
         config.uri = url
         with pytest.raises(TrackingError, match="the experiment has 257 characters, and an MLflow server takes 256"):
             make_tracker(config, experiment="x" * 257).check()
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["API request to endpoint failed with error code 401 != 200.", "User with username=ann not found"],
+)
+def test_a_user_who_was_removed_is_told_so_in_both_ways_in_which_the_server_says_it(message: str) -> None:
+    assert brief("log", message).startswith("did not log: it answers HTTP 401: the user or password is no longer acc")
