@@ -33,7 +33,7 @@ limits_bodies_and_requests() {
   [[ $(user_status "$file" -T five_mb) == 200 ]]
   [[ $(https_to "$file" -T five_mb -o /dev/null -w '%{http_code}') == 401 ]]
   as_user "$python" docker/try/attack.py --hold "$file" | tee held.txt
-  [[ $(<held.txt) == "160 unfinished requests at once: 128 wait, 32 times 429" ]]
+  [[ $(<held.txt) == "160 unfinished requests at once: {'HTTP 429': 32, 'waiting': 128}" ]]
   [[ $(user_status /version) == 200 ]]
   echo "5 MB: 413, as an artifact 200, without login 401; $(<held.txt)"
 }
