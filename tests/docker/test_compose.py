@@ -261,3 +261,13 @@ def test_the_names_of_the_server_are_allowed_with_a_port_and_without_and_no_othe
     assert not should_block_cors_request("https://m.org", "POST", origins)
     assert should_block_cors_request("http://m.org", "POST", origins)
     assert should_block_cors_request("https://evil.org", "POST", origins)
+
+
+def test_what_a_comment_or_message_calls_a_part_of_the_readme_is_one() -> None:
+    readme = (DOCKER / "README.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", readme, re.MULTILINE)
+    files = [path for path in DOCKER.rglob("*") if path.is_file() and path.suffix in (".py", ".sh", ".yml", ".ini")]
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    named = [name for text in texts for name in re.findall(r"README\.md, ([A-Z][^.]*)\.", text)]
+    assert len(named) > 5
+    assert set(named) <= set(headings)
