@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 
 def answer_page(headline: str, judged: Judged, recommendation: Recommendation, command: str, asked: str) -> str:
     """The whole page."""
+    from sdpa_exp.compare.report.figures.answer import answer_charts
+    from sdpa_exp.compare.report.figures.style import arm_styles, styled
     from sdpa_exp.compare.report.render import templates  # which shows comparisons, and those hold answers
 
     found = judged.measurement
+    styles = arm_styles(list(found.arms), found.baseline)
+    with styled():
+        charts = list(answer_charts(judged, (), baseline=found.baseline, styles=styles, name="answer"))
     return (
         templates(Path(), is_html=True)
         .get_template("answer.html.jinja")
@@ -26,6 +31,7 @@ def answer_page(headline: str, judged: Judged, recommendation: Recommendation, c
             headline=headline,
             where=where_sentence(judged),
             table=answer_table(judged),
+            charts=charts,
             sentences=list(answer_sentences(judged)),
             command=command,
             arm=recommendation.arm,

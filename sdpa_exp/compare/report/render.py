@@ -7,19 +7,22 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sdpa_exp.compare.report.figures.figures import with_figures
+from sdpa_exp.compare.report.figures.figures import first_charts, with_figures
+from sdpa_exp.compare.report.glossary import WORDS, meaning
 from sdpa_exp.compare.report.links import mlflow_page, relative_path
 from sdpa_exp.compare.report.methods import question
 from sdpa_exp.compare.report.model import Section, sections, where
 from sdpa_exp.compare.report.tables import arms_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from sdpa_exp.compare.comparison import Comparison, Group
+    from sdpa_exp.compare.report.figures.style import Picture
 
 MAX_DRAWN_GROUPS = 8
+MAX_FIRST_GROUPS = 3  # on the first screen
 _ONLY_ON_A_PAGE = frozenset({"kernels", "layers", "environment", "settings"})
 _SHORT = frozenset({"arms", "side_by_side", "verdicts", "noise_floor"})
 
@@ -34,7 +37,8 @@ def report_html(comparison: Comparison) -> str:
             shown.append((group, [s for s in drawn if s.key not in {"arms", "kernels"}]))
         else:
             shown.append((group, [s for s in found if s.key in _SHORT]))
-    return _fill("report.html.jinja", comparison, shown)
+    charts = {group.group_id: first_charts(comparison, group) for group in comparison.groups[:MAX_FIRST_GROUPS]}
+    return _fill("report.html.jinja", comparison, shown, charts)
 
 
 def report_markdown(comparison: Comparison) -> str:
@@ -45,7 +49,7 @@ def report_markdown(comparison: Comparison) -> str:
 
 def note(comparison: Comparison) -> str:
     """Headline, findings, the table of arms and the verdicts, in Markdown."""
-    shown = [(g, [s for s in sections(comparison, g) if s.key in _SHORT]) for g in comparison.groups[:3]]
+    shown = [(g, [s for s in sections(comparison, g) if s.key in _SHORT]) for g in comparison.groups[:MAX_FIRST_GROUPS]]
     return _fill("note.md.jinja", comparison, shown).strip()
 
 
@@ -62,11 +66,18 @@ def templates(base: Path, *, is_html: bool) -> Environment:
     environment.filters["path"] = lambda run: relative_path(run.folder, base)
     environment.filters["folder"] = lambda run: quote(relative_path(run.folder, base))
     environment.filters["mlflow_page"] = mlflow_page
+    environment.filters["meaning"] = meaning
+    environment.globals["words"] = WORDS
     environment.filters["cell"] = lambda text: text.replace("|", "\\|")
     return environment
 
 
-def _fill(template: str, comparison: Comparison, shown: Iterable[tuple[Group, list[Section]]]) -> str:
+def _fill(
+    template: str,
+    comparison: Comparison,
+    shown: Iterable[tuple[Group, list[Section]]],
+    charts: Mapping[str, list[Picture]] | None = None,
+) -> str:
     environment = templates(comparison.folder, is_html=template.endswith(".html.jinja"))
     others = [f for f in comparison.findings if f.severity != "error"]
     counts = [
@@ -86,8 +97,18 @@ def _fill(template: str, comparison: Comparison, shown: Iterable[tuple[Group, li
                 "where": where(group),
                 "label": group.label,
                 "arms": arms_table(group),
+                "charts": (charts or {}).get(group.group_id, []),
+                "use": None
+                if group.recommendation is None or group.recommendation.is_baseline
+                else group.recommendation.arm,
                 "sections": found,
             }
             for group, found in shown
         ],
     )
+
+
+def _to_use(group: Group) -> str | None:
+    """The arm that is recommended, if it is another than the baseline."""
+    found = group.recommendation
+    return None if found is None or found.is_baseline else found.arm

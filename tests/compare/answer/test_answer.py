@@ -14,6 +14,8 @@ from sdpa_exp.compare.answer.measurement import measurement_of
 from sdpa_exp.compare.answer.recommend import recommend
 from sdpa_exp.compare.answer.sentence import NOT_TRAINED, accuracy_sentence, answer_sentence
 from sdpa_exp.compare.answer.tables import answer_sentences
+from sdpa_exp.compare.report.figures.answer import answer_charts
+from sdpa_exp.compare.report.figures.style import arm_styles, styled
 from sdpa_exp.compare.statistics.paired import paired_test
 from sdpa_exp.compare.verdict import Question, Verdict, judge
 from tests.compare.answer.made import content_of
@@ -133,3 +135,24 @@ def test_an_arm_that_trained_worse_is_not_recommended() -> None:
 def test_where_it_holds_stands_in_front() -> None:
     found = recommend(judged({"sdpa": FASTER}))
     assert answer_sentence(found, "", where="imgsz=160").startswith("At imgsz=160: use sdpa: 1.07")
+
+
+def _charts(measured: Judged | None, verdicts: Sequence[Verdict]) -> dict[str, str]:
+    styles = arm_styles(["stock", "sdpa", "eager"], "stock")
+    with styled():
+        return {c.title: c.svg for c in answer_charts(measured, verdicts, baseline="stock", styles=styles, name="a")}
+
+
+def test_the_charts_show_speed_beside_accuracy_and_inference_where_nothing_was_trained() -> None:
+    measured = judged({"sdpa": [1.05, 1.06, 1.07], "eager": [1.0, 1.01, 0.99]})
+    verdicts = trained([0.51, 0.52, 0.53], [0.50, 0.52, 0.51])
+    assert list(_charts(measured, ())) == ["Training step", "Inference"]
+    assert list(_charts(measured, verdicts)) == ["Training step", "Accuracy"]
+    assert list(_charts(None, verdicts)) == ["Accuracy"]
+    assert _charts(None, ()) == {}
+    step = _charts(measured, ())["Training step"]
+    assert all(text in step for text in (">sdpa<", ">eager<", ">times as fast as stock<"))
+
+
+def test_one_seed_has_no_interval_to_draw() -> None:
+    assert _charts(None, trained([0.51], [0.50])) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import html.parser
 import json
 import re
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sdpa_exp.compare.report import render
+from sdpa_exp.compare.report.glossary import WORDS
 from sdpa_exp.compare.report.methods import methods
 from sdpa_exp.compare.run_compare import compare_runs, compare_sweep
 from sdpa_exp.config.schema import CompareConfig
@@ -109,6 +111,16 @@ def test_every_reference_inside_the_page_has_its_target(page: str) -> None:
 def test_question_headline_errors_and_table_come_before_everything_else(page: str) -> None:
     places = [page.index(text) for text in ("Do eager and sdpa change", 'class="headline"', "stock (baseline)", "<h2")]
     assert places == sorted(places)
+
+
+def test_the_contents_name_every_section_and_headings_say_what_they_mean(page: str) -> None:
+    contents = page[page.index("<nav") : page.index("</nav>")]
+    headings = re.findall(r'<h2 id="([^"]+)"', page)
+    assert page.count("<h2") == len(headings) >= 8
+    assert [address.removeprefix("#") for address in Page(contents).addresses] == headings
+    explained = dict(re.findall(r'<abbr title="([^"]+)" tabindex="0">([^<]+)</abbr>', page))
+    assert explained[html.escape(WORDS["mAP50-95"])] == "mAP50-95"
+    assert all(f"<dd>{meaning}</dd>" in page for meaning in explained)
 
 
 def test_pictures_follow_the_theme_and_name_their_n(page: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from sdpa_exp.compare.report.figures.answer import answer_charts
 from sdpa_exp.compare.report.figures.curves import learning_curves
 from sdpa_exp.compare.report.figures.machine import phase_times, telemetry_strips
 from sdpa_exp.compare.report.figures.pairs import accuracy_against_cost, paired_dots
@@ -16,8 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sdpa_exp.compare.comparison import Comparison, Group
+    from sdpa_exp.compare.report.figures.style import Picture
 
-_BEFORE = frozenset({"arms", "verdicts", "noise_floor"})
+_BEFORE = frozenset({"arms", "side_by_side", "verdicts", "noise_floor"})
+
+
+def first_charts(comparison: Comparison, group: Group) -> list[Picture]:
+    """The charts of the first screen."""
+    styles = arm_styles(list(group.runs.arms), comparison.baseline, copies=group.runs.copies)
+    name = f"answer-{group.group_id}"
+    with styled():
+        charts = answer_charts(group.judged, group.verdicts, baseline=comparison.baseline, styles=styles, name=name)
+        return list(charts)
 
 
 def with_figures(sections: Iterable[Section], comparison: Comparison, group: Group) -> list[Section]:
