@@ -10,6 +10,7 @@ from sdpa_exp.tasks.profile.parts import HAVE_BACKWARD, PARTS
 from sdpa_exp.tasks.text_report import TextReport, counted, plain_table
 
 _TITLES = {part.key: part.title for part in PARTS}
+_NOISE = 0.95  # a profiled step may come out this much shorter without a reason to distrust it
 
 
 def render_profile(content: dict[str, Any]) -> str:
@@ -60,9 +61,10 @@ def _step(content: dict[str, Any]) -> Table:
 def _conclusion(content: dict[str, Any]) -> str:
     metrics, times, step = content["metrics"], content["times"], content["step"]
     product, rest = (_share(step, key) for key in ("product", "attention_rest"))
+    bound = metrics["amdahl_bound"]
     lines = [
-        f"Bound: no attention can make this step more than {metrics['amdahl_bound']:.3f} x as fast: the product is "
-        f"{100 * product:.1f} % of it."
+        f"At most: the attention product takes {100 * product:.1f} % of a step, so that no other attention can "
+        f"make the step more than {bound:.3f} times as fast."
     ]
     interval = (
         f"95 % interval {times['speedup_low']:.3f} to {times['speedup_high']:.3f}"
@@ -70,40 +72,62 @@ def _conclusion(content: dict[str, Any]) -> str:
         else "no spread, so no interval"
     )
     lines.append(
-        f"Check: with the product left out (out = v) a step is {times['speedup']:.3f} x as fast ({interval}, "
-        f"{times['num_pairs']} pairs in turns, no profiler): {_ms(times['without_product_s'])} ms instead of "
-        f"{_ms(times['step_s'])} ms."
+        f"Check, without the profiler: with the product left out (out = v) a step takes "
+        f"{_ms(times['without_product_s'])} ms instead of {_ms(times['step_s'])} ms, so that it is "
+        f"{times['speedup']:.3f} times as fast ({interval}, {times['num_pairs']} pairs of steps in turns)."
     )
-    is_stock = content["backend"] == "stock"
-    if is_stock:
+    most = bound
+    if content["backend"] == "stock":
+        most = 1 / (1 - product - rest)
         lines.append(
-            f"Leaving it out also takes stock's own copies away (attention, rest: {100 * rest:.1f} %), so that the "
-            f"check should give up to {1 / (1 - product - rest):.3f} x."
+            f"Leaving it out also takes stock's own copies away (attention, rest: {100 * rest:.1f} % of a step), so "
+            f"that the check may give up to {most:.3f}."
         )
-    lines.append(_agreement(times, metrics["amdahl_bound"], 1 / (1 - product - (rest if is_stock else 0.0))))
+    lines.append(_agreement(times, bound, most))
+    lines.append(_slowdown(step["step_s"], times["step_s"]))
     lines.append(
-        f"Profiler: {_ms(step['step_s'])} ms a step with it, {_ms(times['step_s'])} ms without "
-        f"({metrics['profiler_slowdown']:.2f} x); it adds to every operation, so that small ones look larger."
+        f"A step waits for data for {100 * metrics['data_wait_share']:.1f} % of its time (without the profiler)."
     )
-    lines.append(f"Waiting for data, not profiled: {100 * metrics['data_wait_share']:.1f} % of a step.")
     if step["busy_s"] is not None:
         lines.append(f"The device ran kernels for {100 * step['busy_s'] / step['step_s']:.1f} % of the profiled step.")
     return "\n".join(lines)
 
 
-def _agreement(times: dict[str, Any], low: float, high: float) -> str:
-    """Whether the profiler's bound (a range, for stock) and the timed check can both be right."""
-    if times["speedup_low"] is None:
-        return "Whether the two agree can't be told: the timed pairs do not vary."
-    if times["speedup_high"] < low:
-        return "They disagree: it saves less than the profiler saw, which slows small operations. Trust the check."
-    if times["speedup_low"] > high:
-        return "They disagree: it saves more than the profiler saw. Look at the trace; was the machine busy?"
-    is_clear = times["speedup_low"] > 1
+def _agreement(times: dict[str, Any], bound: float, most: float) -> str:
+    """Whether the profiler's bound, for stock up to `most`, and the timed check can both be right."""
+    low, high = times["speedup_low"], times["speedup_high"]
+    expected = f"{bound:.3f}" if most == bound else f"{bound:.3f} to {most:.3f}"
+    if low is None:
+        return "The check can't confirm this: its pairs of steps do not vary."
+    if high < bound:
+        return (
+            f"The check finds less than the profiler's {expected}, which slows small operations and so makes them look "
+            "larger. Trust the check."
+        )
+    if low > most:
+        return f"The check finds more than the profiler's {expected}. Look at the trace; was the machine busy?"
+    inside = f"The check does not contradict the profiler: {expected} and its interval overlap"
+    if low > 1:
+        return f"{inside}."
     return (
-        "The two agree."
-        if is_clear
-        else "The two agree, but with so few pairs the timed check is inconclusive: its interval holds 1."
+        f"{inside}. But the interval is wide, since so few pairs were timed: it also holds 1, which is no gain at all. "
+        "A larger profile.num_pairs makes it narrower."
+    )
+
+
+def _slowdown(profiled_s: float, plain_s: float) -> str:
+    """What the profiler did to the steps that the table is about."""
+    ratio, both = profiled_s / plain_s, f"{_ms(profiled_s)} ms with the profiler and {_ms(plain_s)} ms without"
+    if ratio < 1:
+        return (
+            f"A step took {both}. A profiler can only make it longer, so the machine was slower while the steps "
+            "without it ran: read the shares as rough, and repeat on a quiet machine."
+            if ratio < _NOISE
+            else f"A step took {both}: the profiler cost nothing that one could see."
+        )
+    return (
+        f"A step took {both}: {100 * (ratio - 1):.0f} % more. The profiler adds some time to each operation, so that "
+        "parts made of many small operations look larger than they are."
     )
 
 
