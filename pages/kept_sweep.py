@@ -49,7 +49,7 @@ def output(kept: dict[str, Any], *, is_whole: bool) -> str:
     lines = [f"$ {kept['command']}", "[...]"]
     num_jobs = len(kept["runs"])
     for num, run in enumerate(kept["runs"], start=1):
-        record = SimpleNamespace(**run, task="train", attestation={"executed": run["executed"]})
+        record = SimpleNamespace(**run, task="train", attestation={"executed": run["executed"]}, unmeasured={})
         lines.append(f"job {num}/{num_jobs}  {run['arm']} seed {run['seed']}: {closing_line(cast('Record', record))}")
     text = render_text(comparison(kept)).partition("\nRun folders")[0]
     return "\n".join([*lines, text if is_whole else text.partition("\n\n")[0].partition("\n")[2]]).strip()

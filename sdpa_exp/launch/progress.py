@@ -1,8 +1,9 @@
-"""What the terminal shows while runs go on: a live line on a screen, one line an epoch in a pipe."""
+"""What the terminal shows while runs go on: a live line or table on a screen, one line an epoch in a pipe."""
 
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,33 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from sdpa_exp.launch.sweep_table import RunState, SweepTable, steps_left_s, train_loss
 from sdpa_exp.runs.files import PROGRESS_FILE, read_json
 from sdpa_exp.runs.record import Record
 
+_TRAINING = {
+    "mAP50": "mAP50 {:.3f}",
+    "mAP50-95": "mAP50-95 {:.3f}",
+    "train_s": "train {:.1f} s",
+    "images_per_s": "{:.1f} images/s",
+    "peak_memory_mib": "peak {:.0f} MiB",
+    "energy_j": "GPU {:.0f} J",
+}
+"""Metric -> how the closing line of a training shows it."""
+
 
 class RunProgress:
-    """Shows one run. On a terminal the newest state replaces itself; in a pipe finished epochs are printed."""
+    """Shows one run. On a terminal the newest state replaces itself; in a pipe finished epochs are printed.
 
-    def __init__(self, console: Console, title: str) -> None:
+    With `sweep` a terminal shows the run among the others of its sweep.
+    """
+
+    def __init__(self, console: Console, title: str, sweep: SweepTable | None = None) -> None:
         self._console = console
         self._title = title
         self._epoch_line = "starting"
-        self._step_line = ""
+        self._epoch: dict[str, Any] | None = None
+        self._sweep = sweep
         self._started_s = time.monotonic()
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         if self._live is not None:
@@ -33,6 +49,7 @@ class RunProgress:
         """Take in one event of the event log."""
         kind = event["event"]
         if kind == "epoch":
+            self._epoch = event
             self._epoch_line = epoch_line(event)
             if self._live is None:
                 self._print(f"{self._title}: {self._epoch_line}")
@@ -48,7 +65,13 @@ class RunProgress:
         if self._live is None:
             return
         progress = read_json(run_dir / PROGRESS_FILE)
-        state = f"  {live_line(progress, time.monotonic() - self._started_s)}" if progress else ""
+        elapsed_s = time.monotonic() - self._started_s
+        if self._sweep is not None:
+            left_s = steps_left_s(progress, elapsed_s) if progress else None
+            now = RunState(epoch=self._epoch, progress=progress, left_s=left_s, elapsed_s=elapsed_s)
+            self._live.update(self._sweep.render(now, self._console.height))
+            return
+        state = f"  {live_line(progress, elapsed_s)}" if progress else ""
         text = Text.assemble((self._title, "bold"), f"  {self._epoch_line}{state}", overflow="ellipsis", no_wrap=True)
         self._live.update(text)
 
@@ -68,41 +91,33 @@ class RunProgress:
 
 def epoch_line(event: dict[str, Any]) -> str:
     """Epoch, loss, mAP and the epoch's time."""
-    metrics = event["metrics"]
-    loss = sum(value for name, value in metrics.items() if name.startswith("train/"))
+    metrics, train_s = event["metrics"], event["train_s"] or 0.0
     return (
-        f"epoch {event['epoch']}/{event['epochs']}  loss {loss:.3f}  mAP50 {metrics.get('mAP50', 0.0):.3f}  "
-        f"mAP50-95 {metrics.get('mAP50-95', 0.0):.3f}  {event['train_s'] or 0.0:.1f} s"
+        f"epoch {event['epoch']}/{event['epochs']}  loss {train_loss(metrics):.3f}  "
+        f"mAP50 {metrics.get('mAP50', 0.0):.3f}  mAP50-95 {metrics.get('mAP50-95', 0.0):.3f}  {train_s:.1f} s"
     )
 
 
 def live_line(progress: dict[str, Any], elapsed_s: float) -> str:
     """Step of the running epoch, loss so far, and an estimate of the time left for the training steps."""
-    steps = progress["steps"]
-    done = (progress["epoch"] - 1) * steps + progress["step"]
-    total = progress["epochs"] * steps
-    left_s = elapsed_s / done * (total - done) if done else 0.0
-    minutes, seconds = divmod(round(left_s), 60)
-    return f"| step {progress['step']}/{steps}  loss {progress['loss']:.3f}  about {minutes}:{seconds:02d} left"
+    minutes, seconds = divmod(round(steps_left_s(progress, elapsed_s)), 60)
+    step = f"{progress['step']}/{progress['steps']}"
+    return f"| step {step}  loss {progress['loss']:.3f}  about {minutes}:{seconds:02d} left"
 
 
 def closing_line(record: Record) -> str:
-    """How a run ended, in one line."""
+    """How a run ended, in one line; what was not measured says why."""
     if record.status != "FINISHED":
         return f"{record.status}: {record.reason}"
-    metrics = record.metrics
-    if record.task != "train":
-        return "  ".join(["finished:", *(f"{name} {_number(value, '.4g')}" for name, value in metrics.items())])
-    parts = [
-        f"mAP50 {_number(metrics.get('mAP50'), '.3f')}",
-        f"mAP50-95 {_number(metrics.get('mAP50-95'), '.3f')}",
-        f"train {_number(metrics.get('train_s'), '.1f')} s",
-        f"{_number(metrics.get('images_per_s'), '.1f')} images/s",
-        f"peak {_number(metrics.get('peak_memory_mib'), '.0f')} MiB",
-    ]
-    if metrics.get("energy_j") is not None:
-        parts.append(f"GPU {_number(metrics['energy_j'], '.0f')} J")
-    return "finished: " + "  ".join(parts) + f"  {kernels_line(record)}"
+    shown = _TRAINING if record.task == "train" else {name: f"{name} {{:.4g}}" for name in record.metrics}
+    parts = [text.format(record.metrics[name]) for name, text in shown.items() if record.metrics.get(name) is not None]
+    parts += [kernels_line(record)] if record.task == "train" else []
+    why: dict[str, list[str]] = defaultdict(list)
+    for name in shown:
+        if record.metrics.get(name) is None and name != "energy_j":  # most machines have no counter
+            why[record.unmeasured.get(name, "not measured")].append(name)
+    parts += [f"(no {', '.join(names)}: {reason})" for reason, names in why.items()]
+    return "finished: " + "  ".join(parts)
 
 
 def kernels_line(record: Record) -> str:
@@ -110,7 +125,3 @@ def kernels_line(record: Record) -> str:
     executed = (record.attestation or {}).get("executed", {})
     names = sorted({kernel for stage in ("train_forward", "train_backward") for kernel in executed.get(stage, {})})
     return f"ran {', '.join(names)}" if names else "kernels not attested"
-
-
-def _number(value: float | None, spec: str) -> str:
-    return "-" if value is None else format(value, spec)

@@ -1,0 +1,94 @@
+"""What the terminal shows while runs go on, and the line at the end of each."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sdpa_exp.launch.progress import RunProgress, closing_line
+from sdpa_exp.launch.sweep_table import RunState, SweepTable
+from sdpa_exp.runs.events import read_events
+from sdpa_exp.runs.files import PROGRESS_FILE, write_json_atomic
+from sdpa_exp.runs.record import Record
+from tests.runs.folders import append_epoch, end_run, start_run, whole_run, write_sweep
+
+STEP = {"epoch": 2, "epochs": 3, "step": 3, "steps": 8, "loss": 1.25}
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> tuple[Path, Path]:
+    """The folder of four runs of which one has finished and one failed, and the folder of the third, which goes on."""
+    first, second, third, _ = write_sweep(tmp_path, [("stock", 0), ("flash", 0), ("flash", 1), ("stock", 1)])
+    whole_run(first, arm="stock")
+    end_run(second, start_run(second), status="FAILED", reason="made by hand")
+    start_run(third, seed=1)
+    append_epoch(third, 1)
+    write_json_atomic(third / PROGRESS_FILE, STEP)
+    return tmp_path, third
+
+
+def shown(console: Console, sweep: tuple[Path, Path]) -> Record:
+    """The run goes on and ends, on this console."""
+    folder, run_dir = sweep
+    progress = RunProgress(console, "job 3/4  flash seed 1", SweepTable(folder, run_dir))
+    for event in read_events(run_dir):
+        progress.event(event)
+    progress.refresh(run_dir)
+    record = end_run(run_dir, start_run(run_dir, seed=1))
+    progress.finish(record)
+    return record
+
+
+def test_a_terminal_shows_the_run_among_the_others_of_its_sweep(sweep: tuple[Path, Path]) -> None:
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w", encoding="utf-8") as screen, os.fdopen(master, "rb", buffering=0) as seen:
+        record = shown(Console(file=screen, width=100, height=30), sweep)
+        screen.flush()
+        text = re.sub(r"\x1b\[[\d;?]*\w", "", seen.read(65536).decode())
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert "run epoch loss mAP50 mAP50-95 time" in rows
+    assert any(re.fullmatch(r"stock seed 0 3/3 \d\.\d{3} 0\.800 0\.500 1:40", row) for row in rows)
+    assert "flash seed 0 failed" in rows
+    assert any(
+        re.match(r"flash seed 1 2/3 step 3/8 1\.250 0\.\d{3} 0\.\d{3} about \d+:\d\d left$", row) for row in rows
+    )
+    assert "stock seed 1 waiting" in rows
+    assert any(re.match(r"2 of 4 runs done, about 1:4\d left for all runs$", row) for row in rows)
+    assert rows[-1] == " ".join(f"job 3/4 flash seed 1: {closing_line(record)}".split())
+
+
+def test_a_pipe_gets_plain_lines(sweep: tuple[Path, Path]) -> None:
+    pipe = io.StringIO()
+    shown(Console(file=pipe, width=100), sweep)
+    assert "\x1b" not in pipe.getvalue()
+    first, second, last = pipe.getvalue().splitlines()
+    assert first == "job 3/4  flash seed 1: starting"
+    assert second.startswith("job 3/4  flash seed 1: epoch 1/3  loss ")
+    assert last.startswith("job 3/4  flash seed 1: finished: mAP50 0.800")
+
+
+def test_a_low_screen_shows_the_runs_around_the_one_that_goes_on(tmp_path: Path) -> None:
+    folders = write_sweep(tmp_path, [("stock", seed) for seed in range(50)])
+    state = RunState(epoch=None, progress=None, left_s=None, elapsed_s=0.0)
+    table = SweepTable(tmp_path, folders[20]).render(state, height=13)
+    assert list(table.columns[0].cells) == [f"stock seed {seed}" for seed in range(18, 23)]
+    assert list(table.columns[-1].cells) == ["waiting", "waiting", "starting", "waiting", "waiting"]
+
+
+def test_the_last_line_of_a_training_says_why_a_metric_is_missing(tmp_path: Path) -> None:
+    record = end_run(
+        tmp_path,
+        start_run(tmp_path),
+        metrics={"mAP50": 0.5, "mAP50-95": 0.25, "train_s": None, "images_per_s": None, "peak_memory_mib": 900.0},
+        unmeasured=dict.fromkeys(("train_s", "images_per_s"), "one epoch, which is the warm-up"),
+    )
+    assert closing_line(record) == (
+        "finished: mAP50 0.500  mAP50-95 0.250  peak 900 MiB  ran flash, flash_backward  "
+        "(no train_s, images_per_s: one epoch, which is the warm-up)"
+    )
