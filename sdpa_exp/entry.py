@@ -25,6 +25,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
+from sdpa_exp import json_output
 from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.arguments import check_arguments
 from sdpa_exp.config.compose import plan_from_config, register_schemas
@@ -63,6 +64,9 @@ def start() -> int:
         interrupted = error if isinstance(error, Interrupted) else Interrupted()
         sys.stdout.flush()  # in a pipe it would come after the last word
         sys.stderr.write(f"{interrupted.sentence()}\n{_how_to_go_on(interrupted.folder)}")
+        if json_output.is_asked():
+            folder = None if interrupted.folder is None else str(interrupted.folder)
+            json_output.write({"folder": folder, "exit_code": interrupted.exit_code, "interrupted": str(interrupted)})
         return interrupted.exit_code
     except Exception as error:
         expected = _expected(error)
@@ -84,6 +88,7 @@ def job(cfg: DictConfig) -> int | float | tuple[float, ...]:
     hydra_cfg = HydraConfig.get()
     is_sweep = hydra_cfg.mode == RunMode.MULTIRUN
     settings = hydra_cfg.callbacks["sdpa_exp"]
+    json_output.begin(cfg.output)  # once more: a launcher may have started this process
     try:
         plan = plan_from_config(
             cfg,
@@ -99,16 +104,15 @@ def job(cfg: DictConfig) -> int | float | tuple[float, ...]:
         with keeping(Path(plan.job.sweep_dir or plan.job.run_dir)):
             if is_sweep:
                 return launch.run_job(plan, num_objectives(hydra_cfg))
-            if cfg.resume is None:
-                return launch.run_single(plan)
-            from sdpa_exp.launch import resume
-
-            return resume.resume_single(plan, changed=cfg.resume_changed, mode=cfg.resume_mode)
+            exit_code = launch.run_single(plan) if cfg.resume is None else _resume_single(cfg, plan)
+            if json_output.is_asked():
+                json_output.write(json_output.run_document(plan.run_dir, exit_code))
+            return exit_code
     except (SdpaExpError, OSError) as error:  # in a sweep only with a sweeper whose jobs could not be checked before
         expected = _expected(error)
         if expected is None:
             raise
-        exit_code = _say(expected)
+        exit_code = _say(expected, is_last=not is_sweep)
         return math.nan if is_sweep else exit_code
 
 
@@ -129,6 +133,7 @@ class SweepCallback(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the plan, then make the folder ours."""
+        json_output.begin(config.output)
         _or_exit(lambda: _check_single(config))
         self._owned = _or_exit(lambda: own_run_folder(config))
 
@@ -142,6 +147,7 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check every job, and let the run layer refuse the sweep, before anything starts."""
+        json_output.begin(config.output)
         self._owned = _or_exit(lambda: _begin(config))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -149,7 +155,10 @@ class SweepCallback(Callback):
         from sdpa_exp.launch import launch
 
         with self._owned, keeping(sweep_dir(config)):
-            raise SystemExit(_or_exit(lambda: launch.end_sweep(sweep_dir(config))))
+            exit_code = _or_exit(lambda: launch.end_sweep(sweep_dir(config)))
+            if json_output.is_asked():
+                json_output.write(json_output.sweep_document(sweep_dir(config), exit_code))
+            raise SystemExit(exit_code)
 
 
 def command_line() -> str:
@@ -219,6 +228,12 @@ def _resume(config: DictConfig, loader: ConfigLoader, plans: list[Plan], command
     resume.begin_again(matches, folder, command, changed=config.resume_changed, mode=config.resume_mode)
 
 
+def _resume_single(config: DictConfig, plan: Plan) -> int:
+    from sdpa_exp.launch import resume
+
+    return resume.resume_single(plan, changed=config.resume_changed, mode=config.resume_mode)
+
+
 def _how_to_go_on(folder: Path | None) -> str:
     line = None if folder is None else resume_line(folder)
     return f"To go on:  {line}\n" if line else ""
@@ -258,8 +273,10 @@ def _is_gone(name: Any) -> bool:
     return name is not None and not Path(os.fsdecode(name)).parent.exists()
 
 
-def _say(error: SdpaExpError) -> int:
+def _say(error: SdpaExpError, *, is_last: bool = True) -> int:
     sys.stderr.write(f"{error}\n")
+    if is_last and json_output.is_asked():
+        json_output.write(json_output.error_document(error))
     return error.exit_code
 
 

@@ -266,3 +266,27 @@ def _begun_sweep(folder: Path) -> Path:
     command = "python -m sdpa_exp attention=stock,flash seed=0 -m"
     write_sweep(folder, [("stock", 0), ("flash", 0)], command=command, cwd=str(folder.parent))
     return folder
+
+
+@pytest.mark.parametrize(
+    ("line", "document"),
+    [
+        ("attention=stock", {"folder": "run", "exit_code": SINGLE_EXIT_CODE}),
+        ("attention=stock,sdpa -m", {"folder": "run", "exit_code": SWEEP_EXIT_CODE, "comparison": None, "runs": []}),
+        ("train.epoch=3", {"exit_code": 2, "error": {"class": "ConfigError"}}),
+        ("hardware.device=cuda:99", {"exit_code": 2, "error": {"class": "ConfigError"}}),
+    ],
+)
+def test_output_json_is_one_document_and_all_else_goes_to_stderr(
+    line: str, document: dict[str, Any], tmp_path: Path
+) -> None:
+    folders = ["hydra.run.dir=run", "hydra.sweep.dir=run"]
+    done = start(["-m", "tests.recorded_entry", *line.split(), *folders, "output=json"], tmp_path)
+    found = json.loads(done.stdout)
+    assert done.returncode == found["exit_code"]
+    if "error" in found:
+        assert found["error"].pop("message") == done.stderr.strip()
+    else:
+        assert '"call"' in done.stderr
+        found["folder"] = Path(found["folder"]).name
+    assert found == document

@@ -38,7 +38,8 @@ ARROWS = {
     "interruption": (),
     "launch": ("tasks", "telemetry", "tracking", "interruption"),
     "help": ("conf_dir", "config"),
-    "entry": ("launch", "interruption"),
+    "json_output": ("runs",),
+    "entry": ("launch", "interruption", "json_output"),
     "__main__": ("entry", "help"),
     "__init__": ("evidence", "injection"),
 }

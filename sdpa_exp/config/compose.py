@@ -16,7 +16,7 @@ from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.attentions import absolute_backend, arm_name, attentions_below
 from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.config.plan import Job, Plan, from_dict
-from sdpa_exp.config.refusing import refuse_old_name
+from sdpa_exp.config.refusing import one_of, refuse_old_name
 from sdpa_exp.config.resume import RESUME_KEYS, check_resume
 from sdpa_exp.config.schema import DATASETS, Config, PrimaryMetric, SyntheticDataset, YoloDirDataset
 from sdpa_exp.config.task import Task, other_task, path_options, task_class, task_names
@@ -54,6 +54,7 @@ def plan_from_config(cfg: DictConfig, job: Job) -> Plan:
     _refuse_unknown_keys(content)
     content.pop("run")  # not what a run does: what happens to its folder
     check_resume({key: content.pop(key) for key in RESUME_KEYS})
+    one_of("output", content.pop("output"), ("text", "json"))  # not what a run does: how the command shows it
     wait = content.pop("wait")
     _check_options(content, task)
     _make_paths_absolute(content, task)

@@ -56,8 +56,8 @@ def resume_line_above(file: Path) -> str | None:
 
 
 def without_folder(arguments: Sequence[str]) -> list[str]:
-    """The arguments that say what is done, not where, nor how it is resumed."""
-    return [word for word in arguments if _key(word) not in (*_FOLDERS, *RESUME_KEYS)]
+    """The arguments that say what is done, not where, nor how it is resumed or shown."""
+    return [word for word in arguments if _key(word) not in (*_FOLDERS, *RESUME_KEYS, "output")]
 
 
 def resumed_arguments(arguments: Sequence[str]) -> list[str]:

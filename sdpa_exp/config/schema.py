@@ -167,6 +167,7 @@ class Config:
     compare: CompareConfig = field(default_factory=CompareConfig)
     run: RunConfig = field(default_factory=RunConfig)
     wait: bool = True
+    output: str = "text"
     resume: Optional[str] = None  # noqa: UP045
     resume_mode: str = "restart"
     resume_changed: Optional[str] = None  # noqa: UP045
