@@ -290,3 +290,11 @@ def test_output_json_is_one_document_and_all_else_goes_to_stderr(
         assert '"call"' in done.stderr
         found["folder"] = Path(found["folder"]).name
     assert found == document
+
+
+def test_the_tab_key_completes_options_through_hydra(tmp_path: Path) -> None:
+    script = start(["-m", "sdpa_exp", "-sc", "install=bash"], tmp_path)
+    assert "complete -o nospace -o default -F hydra_bash_completion" in script.stdout
+    line = "sdpa-exp attention=fl"
+    asked = start(["-m", "sdpa_exp", "-sc", "query=bash"], tmp_path, COMP_LINE=line, COMP_POINT=str(len(line)))
+    assert {"attention=flash", "attention=flash_attn", "attention=flex"} <= set(asked.stdout.split())
