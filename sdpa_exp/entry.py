@@ -30,6 +30,7 @@ from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.arguments import check_arguments
 from sdpa_exp.config.compose import plan_from_config, register_schemas
 from sdpa_exp.config.control import add_control, refuse_control
+from sdpa_exp.config.credentials import refuse_credentials
 from sdpa_exp.config.folders import check_folders, find_swept_keys, own_run_folder, own_sweep_folder, sweep_dir
 from sdpa_exp.config.objectives import check_directions, num_objectives
 from sdpa_exp.config.plan import Job, Plan
@@ -57,6 +58,8 @@ def start() -> int:
     raise_on_signals()
     wants_traceback = os.environ.get(_FULL_ERROR) == "1"
     try:
+        typed = {key: value for key, _, value in (argument.partition("=") for argument in sys.argv[1:])}
+        refuse_credentials({key: value for key, value in typed.items() if not key.startswith("tracking.")})
         sys.argv[1:] = check_arguments(resumed_arguments(sys.argv[1:]))
         with _hydra_raises():
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()

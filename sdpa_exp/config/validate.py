@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from sdpa_exp.config.architectures import check_architecture
 from sdpa_exp.config.attentions import check_backend_name
 from sdpa_exp.config.baseline import resolve_baseline
-from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.credentials import refuse_credentials
+from sdpa_exp.config.plan import Plan, to_dict
 from sdpa_exp.config.refusing import PRECISIONS, at_least, multiple_of_32, one_of, refuse
 from sdpa_exp.config.schema import AUTO_BATCH, YoloDirDataset
 from sdpa_exp.config.task import Task, load_task
@@ -64,6 +65,7 @@ def check_plan(plan: Plan) -> None:
     if not plan.telemetry.period_s >= 0.1:
         refuse("telemetry.period_s", plan.telemetry.period_s, "0.1 s or more", "Set telemetry.period_s=1.")
     _check_tracking(plan)
+    refuse_credentials(to_dict(plan))
     _check_compare(plan)
     task.check(plan)
 

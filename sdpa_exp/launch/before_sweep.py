@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from sdpa_exp import errors
 from sdpa_exp.config.baseline import resolve_baseline
+from sdpa_exp.config.credentials import without_credentials
 from sdpa_exp.config.plan import Plan, from_dict, to_dict
 from sdpa_exp.config.schema import AUTO_BATCH, HardwareConfig
 from sdpa_exp.errors import ConfigError, RunError, SdpaExpError
@@ -35,7 +36,6 @@ from sdpa_exp.runs.files import (
     write_json_atomic,
 )
 from sdpa_exp.runs.sweep import IN_TURNS, Sweep, SweepJob, read_sweep, write_sweep
-from sdpa_exp.tracking.mlflow_environment import without_credentials
 
 
 def describe_sweep(plans: list[Plan], sweep_dir: Path, command: str, baseline: str | None) -> Sweep:

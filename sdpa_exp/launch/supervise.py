@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+from sdpa_exp.config.credentials import without_credentials
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
 from sdpa_exp.errors import RunError
 from sdpa_exp.interruption import signal_of, signal_words
@@ -21,7 +22,6 @@ from sdpa_exp.runs.folder import own_folder
 from sdpa_exp.runs.record import Record, Status, read_record, write_record
 from sdpa_exp.tasks.limits import num_oom_kills
 from sdpa_exp.telemetry.run_telemetry import RunTelemetry
-from sdpa_exp.tracking.mlflow_environment import without_credentials
 from sdpa_exp.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)

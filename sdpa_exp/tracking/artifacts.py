@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sdpa_exp.config.credentials import redact
 from sdpa_exp.runs.files import (
     PREFLIGHT_LOG_FILE,
     PROGRESS_FILE,
@@ -16,7 +16,6 @@ from sdpa_exp.runs.files import (
     results_csv,
     ultralytics_folder,
 )
-from sdpa_exp.tracking.location import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +26,6 @@ _TEXTS = (".tex", ".yaml", ".json", ".log", ".txt", ".csv", ".html", ".md")
 _DATA = (".jsonl", ".gz")
 # Shown as metrics, gone when the run ends, the sender's own, or Hydra's.
 _NOT_SENT = (TELEMETRY_FILE, PROGRESS_FILE, TRACKING_FILE, PREFLIGHT_LOG_FILE, "multirun.yaml")
-_HAS_CREDENTIALS = re.compile(r"://[^/\s@'\"]+@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +50,8 @@ class Artifact:
         if self.path.suffix not in _TEXTS:
             return None
         text = self.path.read_text(encoding="utf-8", errors="replace")
-        return redact(text) if _HAS_CREDENTIALS.search(text) else None
+        clean = redact(text)
+        return None if clean == text else clean
 
 
 def run_artifacts(run_dir: Path, *, with_checkpoint: bool) -> list[Artifact]:

@@ -5,11 +5,11 @@ No part of this package writes the credentials anywhere but into MLflow's own en
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from sdpa_exp.config.credentials import redact
 from sdpa_exp.errors import TrackingError
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 SQLITE = "sqlite:///"
 LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` serves a local store by default, once it is started
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,15 +66,6 @@ def sqlite_uri(database: Path) -> str:
     path = database.as_posix()
     quoted = path.replace("%", "%25").replace("?", "%3F")
     return f"{SQLITE}{path}" if quoted == path else f"sqlite+pysqlite:///{quoted}"
-
-
-def redact(text: str, *secrets: str | None) -> str:
-    """The text without user and password of any address in it, and without the secrets."""
-    text = _CREDENTIALS.sub("***@", text)
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    return text
 
 
 def locate(uri: str | None, *, environment: Mapping[str, str], cwd: Path) -> Location:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sdpa_exp.tracking.location import redact
+from sdpa_exp.config.credentials import redact
 
 if TYPE_CHECKING:
     from sdpa_exp.tracking.location import Location

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock
 
+from sdpa_exp.config.credentials import redact
 from sdpa_exp.errors import StoreAway, TrackingError
 from sdpa_exp.tracking import mlflow_environment
 from sdpa_exp.tracking.local_database import create_database, locked, move_artifacts
-from sdpa_exp.tracking.location import Location, redact
+from sdpa_exp.tracking.location import Location
 from sdpa_exp.tracking.mlflow_answers import brief
 from sdpa_exp.tracking.params_and_tags import KEY_TAG, STRAY_TAG
 

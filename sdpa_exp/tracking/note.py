@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sdpa_exp.config.credentials import redact
 from sdpa_exp.runs.files import REPORT_HTML_FILE
 from sdpa_exp.runs.metrics import METRICS
-from sdpa_exp.tracking.location import redact
 from sdpa_exp.tracking.params_and_tags import MAX_TAG_LENGTH
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import getpass
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sdpa_exp.config.credentials import redact
 from sdpa_exp.config.plan import to_dict
-from sdpa_exp.tracking.location import redact
 
 if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan

@@ -20,6 +20,9 @@ PLANTED = {
     "AWS_SECRET_ACCESS_KEY": "pl4nted-secret-key",
     "AWS_SESSION_TOKEN": "pl4nted-session",
     "AZURE_STORAGE_CONNECTION_STRING": "pl4nted-azure",
+    "ROBOFLOW_API_KEY": "pl4nted-roboflow",
+    "HF_TOKEN": "pl4nted-hub",
+    "MY_SERVICE_PASSWORD": "pl4nted-of-mine",
 }
 TINY = ("experiment=smoke", "train.epochs=2", "hardware=cpu")
 

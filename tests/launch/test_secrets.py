@@ -60,3 +60,21 @@ def test_an_address_with_a_password_is_refused_before_anything_is_written(
     assert "tracking.uri holds a user, a password or a query" in done.stderr
     assert MARK.decode() not in done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("dataset.path=s3://key:pl4nted@bucket", "dataset.path holds an address with a user or password"),
+        ("trackin.uri=http://ann:pl4nted@host", "trackin.uri holds an address with a user or password"),
+        ("name=pl4nted-roboflow", "name holds the value of a secret variable of the environment"),
+    ],
+)
+def test_an_override_that_holds_a_secret_is_refused_without_showing_it(
+    override: str, words: str, tmp_path: Path
+) -> None:
+    done = sdpa_exp(*TINY, override, cwd=tmp_path, HYDRA_FULL_ERROR="1")
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert MARK.decode() not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from sdpa_exp.config.credentials import redact
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
-from sdpa_exp.tracking.location import locate, redact
+from sdpa_exp.tracking.location import locate
 from sdpa_exp.tracking.tracker import NoTracker, make_tracker
 
 

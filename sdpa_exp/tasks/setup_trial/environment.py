@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sdpa_exp
-
-# Settings of trackers and passwords are nothing that a stranger's setup.py should see.
-_SECRETS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+from sdpa_exp.config.credentials import without_credentials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +67,13 @@ def run_logged(command: Sequence[str], *, log: Path, time_limit_s: float, folder
         folder: for temporary files, so that nothing is left elsewhere.
         stdin: text for the command.
     """
-    environment = {key: value for key, value in os.environ.items() if key not in _SECRETS}
-    environment |= {"TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder), "PIP_NO_INPUT": "1"}
+    environment = {  # nothing that a stranger's setup.py should see
+        **without_credentials(os.environ),
+        "TMPDIR": str(folder),
+        "TEMP": str(folder),
+        "TMP": str(folder),
+        "PIP_NO_INPUT": "1",
+    }
     started_s = time.monotonic()
     with log.open("ab") as file:
         file.write(f"$ {' '.join(command)}\n".encode())
