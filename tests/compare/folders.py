@@ -41,6 +41,7 @@ class RunSpec:
     status: Status = "FINISHED"
     reason: str | None = None
     metrics: dict[str, float | None] | None = None
+    unmeasured: dict[str, str] = field(default_factory=dict)
     curve: list[float] | None = None  # mAP50-95 by epoch
     kernel: str | None = None
     digests: dict[str, str] | None = None
@@ -129,6 +130,7 @@ def write_run(folder: Path, spec: RunSpec) -> Path:
             ended_at=spec.ended_at,
             reason=spec.reason,
             metrics=metrics if spec.status == "FINISHED" else {},
+            unmeasured=spec.unmeasured,
             phases_s={"setup": 3.0, "warmup": 15.0, "train": 45.0, "validation": 8.0, "final_eval": 2.0},
             attestation=attestation_of(plan, {stage: {kernel: 8} for stage in STAGES}, *mismatches),
             digests=spec.digests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare import numbers
@@ -36,10 +37,24 @@ def arms_table(group: Group) -> TextTable:
         rows.append((arm_label(arm), f"{arm.num_finished}/{arm.num_planned}", *values))
     return TextTable(
         name="arms",
-        caption="Mean ± SD over finished runs; n: finished / planned runs.",
+        caption=" ".join(["Mean ± SD over finished runs; n: finished / planned runs.", *why_empty(group)]),
         header=("arm", "n", *(numbers.heading(name) for name in shown)),
         rows=tuple(rows),
     )
+
+
+def why_empty(group: Group) -> list[str]:
+    """Sentences on the cells of the arms' table that hold a dash; empty where there is none."""
+    cells: dict[str, list[str]] = defaultdict(list)
+    for arm in group.arms:
+        missing = [name for name in numbers.MAIN_METRICS if name not in arm.described]
+        for name in missing if arm.num_finished else []:
+            if any(name in other.described for other in group.arms):
+                reasons = (run.unmeasured.get(name) for run in group.runs.of(arm.name) if run.is_finished)
+                cells[next(filter(None, reasons), "not measured")].append(f"{numbers.heading(name)} of {arm.name}")
+    found = [f"- ({', '.join(names)}): {reason.rstrip('.')}." for reason, names in cells.items()]
+    lost = [arm.name for arm in group.arms if not arm.num_finished]
+    return [*found, f"- (all of {', '.join(lost)}): no run has finished."] if lost else found
 
 
 def differences_table(group: Group, baseline: str, alpha: float) -> TextTable:

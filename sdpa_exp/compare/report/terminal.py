@@ -15,6 +15,7 @@ from sdpa_exp.compare import numbers
 from sdpa_exp.compare.findings.prices import cost_sentence
 from sdpa_exp.compare.report.links import relative_path
 from sdpa_exp.compare.report.model import sections, where
+from sdpa_exp.compare.report.tables import why_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -112,6 +113,7 @@ def _arms(group: Group, table: TextTable, width: int) -> Iterator[RenderableType
         yield _table(_stacked(table))
         copies = "".join(f"; {arm.name}: A/A copy of {arm.copy_of}" for arm in group.arms if arm.copy_of)
         yield Text(f"* baseline{copies}; n: finished / planned runs", style="dim")
+    yield from (Text(sentence, style="dim") for sentence in why_empty(group))
     cost = cost_sentence(group.runs.runs)
     if cost is not None:
         yield Text(cost, style="dim")

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from sdpa_exp.tasks.predict.measure import PERCENTILES, samples_needed
 from sdpa_exp.tasks.text_report import TextReport, plain_table
 
 
@@ -32,6 +33,11 @@ def render_predict(content: dict[str, Any]) -> str:
         steady = "steady" if variant["is_steady"] else "NOT steady"
         say(f"{variant['title']}: {variant['num_samples']} batches, {steady} after {variant['num_warmup']} passes")
         report.show(_table(variant, content["baseline"]))
+        latencies = [found["latency_ms"] for found in variant["arms"].values()]
+        empty = [p for p in PERCENTILES if any(each[f"p{p}"] is None for each in latencies)]
+        if empty:
+            needed = " and ".join(f"p{p} takes {samples_needed(p)} batches" for p in empty)
+            say(f"- : {needed}; raise predict.num_batches and predict.time_limit_s")
     if any(variant["arms"] for variant in content["variants"]):
         say(f"* baseline; x {content['baseline']}: its latency over the arm's, paired by batch, 95 % interval")
     for item in content["not_run"]:

@@ -16,7 +16,7 @@ from sdpa_exp.compare.report.glossary import WORDS
 from sdpa_exp.compare.report.methods import methods
 from sdpa_exp.compare.run_compare import compare_runs, compare_sweep
 from sdpa_exp.config.schema import CompareConfig
-from tests.compare.folders import crossed, write_plain, write_sweep
+from tests.compare.folders import crossed, default_metrics, write_plain, write_sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -223,3 +223,19 @@ def test_names_that_look_like_markup_are_text_everywhere(tmp_path: Path) -> None
     assert "a &amp; b | c" in text
     markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert '| <b onload="x">\\| | 2/2 |' in markdown
+
+
+def test_a_cell_of_the_arms_that_is_empty_says_why_below_the_table_in_every_view(tmp_path: Path) -> None:
+    specs = crossed(["stock", "sdpa", "eager"], [0, 1])
+    for spec in specs:
+        if spec.arm == "sdpa":
+            spec.metrics = {**default_metrics(spec.arm, spec.seed), "train_s": None}
+            spec.unmeasured = {"train_s": "one epoch, which is the warm-up"}
+        if spec.arm == "eager":
+            spec.status, spec.reason = "FAILED", "out of memory"
+    folder = write_sweep(tmp_path, specs)
+    compare_sweep(folder)
+    for name in ("report.html", "report.md", "comparison.txt"):
+        text = " ".join((folder / name).read_text(encoding="utf-8").split())
+        assert "- (train s of sdpa): one epoch, which is the warm-up." in text
+        assert "- (all of eager): no run has finished." in text
