@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from sdpa_exp.launch.sweep_table import RunState, SweepTable, steps_left_s, train_loss
+from sdpa_exp.launch.sweep_table import Pace, RunState, SweepTable, clock, train_loss
 from sdpa_exp.runs.files import PROGRESS_FILE, read_json
 from sdpa_exp.runs.record import Record
 
@@ -37,6 +37,7 @@ class RunProgress:
         self._title = title
         self._epoch_line = "starting"
         self._epoch: dict[str, Any] | None = None
+        self._pace = Pace()
         self._sweep = sweep
         self._started_s = time.monotonic()
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
@@ -66,12 +67,12 @@ class RunProgress:
             return
         progress = read_json(run_dir / PROGRESS_FILE)
         elapsed_s = time.monotonic() - self._started_s
+        left_s = self._pace.left_s(progress, elapsed_s)
         if self._sweep is not None:
-            left_s = steps_left_s(progress, elapsed_s) if progress else None
             now = RunState(epoch=self._epoch, progress=progress, left_s=left_s, elapsed_s=elapsed_s)
             self._live.update(self._sweep.render(now, self._console.height))
             return
-        state = f"  {live_line(progress, elapsed_s)}" if progress else ""
+        state = f"  {live_line(progress, left_s)}" if progress else ""
         text = Text.assemble((self._title, "bold"), f"  {self._epoch_line}{state}", overflow="ellipsis", no_wrap=True)
         self._live.update(text)
 
@@ -98,11 +99,11 @@ def epoch_line(event: dict[str, Any]) -> str:
     )
 
 
-def live_line(progress: dict[str, Any], elapsed_s: float) -> str:
+def live_line(progress: dict[str, Any], left_s: float | None) -> str:
     """Step of the running epoch, loss so far, and an estimate of the time left for the training steps."""
-    minutes, seconds = divmod(round(steps_left_s(progress, elapsed_s)), 60)
     step = f"{progress['step']}/{progress['steps']}"
-    return f"| step {step}  loss {progress['loss']:.3f}  about {minutes}:{seconds:02d} left"
+    time_left = "" if left_s is None else f"  about {clock(left_s)} left"
+    return f"| step {step}  loss {progress['loss']:.3f}{time_left}"
 
 
 def closing_line(record: Record) -> str:

@@ -25,7 +25,7 @@ class RunState:
     Attributes:
         epoch: its last whole epoch, an event of the event log; None before.
         progress: step, epoch and loss of this moment; None before the first step.
-        left_s: an estimate for the rest of its training steps; None before the first step.
+        left_s: an estimate for the rest of its training steps; None before two steps are done.
         elapsed_s: since it was started.
     """
 
@@ -70,7 +70,7 @@ class SweepTable:
             return ["", "", "", "", record.status.lower()]
         last = next((e for e in reversed(read_events(job.run_dir)) if e["event"] == "epoch"), None)
         shown = _of_epoch(last, record.metrics)
-        return [*shown, _clock(_wall_s(record))]
+        return [*shown, clock(_wall_s(record))]
 
     def _summary(self, state: RunState) -> str:
         total, done = len(self._sweep.jobs), len(self._records)
@@ -81,23 +81,44 @@ class SweepTable:
             left_s = now_s + (total - done - 1) * fmean(walls)
         elif state.left_s is not None:
             left_s = state.left_s + (total - done - 1) * (state.elapsed_s + state.left_s)
-        time_left = "" if left_s is None else f", about {_clock(left_s)} left for all runs"
+        time_left = "" if left_s is None else f", about {clock(left_s)} left for all runs"
         return f"{done} of {total} runs done{time_left}"
 
 
-def steps_left_s(progress: dict[str, Any], elapsed_s: float) -> float:
-    """An estimate for the steps that are left, from those that are done."""
-    done = (progress["epoch"] - 1) * progress["steps"] + progress["step"]
-    return elapsed_s / done * (progress["epochs"] * progress["steps"] - done) if done else 0.0
+class Pace:
+    """How fast the steps of a run go by, from the first one that was seen on: before it, the run starts up."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+        self._last = (0.0, 0)
+
+    def left_s(self, progress: dict[str, Any] | None, elapsed_s: float) -> float | None:
+        """An estimate for the steps that are left, the validations between them included; None where none can be."""
+        if not progress:
+            return None
+        steps: int = progress["steps"]
+        done = (progress["epoch"] - 1) * steps + progress["step"]
+        if self._first is None:
+            self._first = self._last = (elapsed_s, done)
+        if done != self._last[1]:
+            self._last = (elapsed_s, done)
+        (first_s, first), (last_s, last) = self._first, self._last
+        if last <= first:
+            return None
+        left = (last_s - first_s) / (last - first) * (float(progress["epochs"]) * steps - last)
+        return max(0.0, left - (elapsed_s - last_s))
 
 
 def _running(state: RunState) -> list[str]:
-    progress = state.progress
-    shown = _of_epoch(state.epoch, {} if state.epoch is None else state.epoch["metrics"])
-    if progress is None or state.left_s is None:
-        return [*shown, "starting" if state.epoch is None else ""]
-    epoch = f"{progress['epoch']}/{progress['epochs']} step {progress['step']}/{progress['steps']}"
-    return [epoch, f"{progress['loss']:.3f}", *shown[2:], f"about {_clock(state.left_s)} left"]
+    progress, epoch = state.progress, state.epoch
+    shown = _of_epoch(epoch, {} if epoch is None else epoch["metrics"])
+    if epoch is not None and epoch["epoch"] == epoch["epochs"]:
+        return [*shown, "last checks"]
+    if progress is None:
+        return [*shown, "starting" if epoch is None else ""]
+    time_left = "training" if state.left_s is None else f"about {clock(state.left_s)} left"
+    step = f"{progress['epoch']}/{progress['epochs']} step {progress['step']}/{progress['steps']}"
+    return [step, f"{progress['loss']:.3f}", *shown[2:], time_left]
 
 
 def _of_epoch(event: dict[str, Any] | None, metrics: dict[str, Any]) -> list[str]:
@@ -119,7 +140,8 @@ def _wall_s(record: Record) -> float:
     return (ended - started).total_seconds()
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """`1:05` for minutes and seconds, `2:03:10` with hours."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from sdpa_exp.launch.progress import RunProgress, closing_line
-from sdpa_exp.launch.sweep_table import RunState, SweepTable
+from sdpa_exp.launch.sweep_table import Pace, RunState, SweepTable
 from sdpa_exp.runs.events import read_events
 from sdpa_exp.runs.files import PROGRESS_FILE, write_json_atomic
 from sdpa_exp.runs.record import Record
@@ -29,7 +29,6 @@ def sweep(tmp_path: Path) -> tuple[Path, Path]:
     end_run(second, start_run(second), status="FAILED", reason="made by hand")
     start_run(third, seed=1)
     append_epoch(third, 1)
-    write_json_atomic(third / PROGRESS_FILE, STEP)
     return tmp_path, third
 
 
@@ -39,7 +38,9 @@ def shown(console: Console, sweep: tuple[Path, Path]) -> Record:
     progress = RunProgress(console, "job 3/4  flash seed 1", SweepTable(folder, run_dir))
     for event in read_events(run_dir):
         progress.event(event)
-    progress.refresh(run_dir)
+    for step in (3, 5):
+        write_json_atomic(run_dir / PROGRESS_FILE, {**STEP, "step": step})
+        progress.refresh(run_dir)
     record = end_run(run_dir, start_run(run_dir, seed=1))
     progress.finish(record)
     return record
@@ -56,7 +57,7 @@ def test_a_terminal_shows_the_run_among_the_others_of_its_sweep(sweep: tuple[Pat
     assert any(re.fullmatch(r"stock seed 0 3/3 \d\.\d{3} 0\.800 0\.500 1:40", row) for row in rows)
     assert "flash seed 0 failed" in rows
     assert any(
-        re.match(r"flash seed 1 2/3 step 3/8 1\.250 0\.\d{3} 0\.\d{3} about \d+:\d\d left$", row) for row in rows
+        re.match(r"flash seed 1 2/3 step 5/8 1\.250 0\.\d{3} 0\.\d{3} about \d+:\d\d left$", row) for row in rows
     )
     assert "stock seed 1 waiting" in rows
     assert any(re.match(r"2 of 4 runs done, about 1:4\d left for all runs$", row) for row in rows)
@@ -71,6 +72,22 @@ def test_a_pipe_gets_plain_lines(sweep: tuple[Path, Path]) -> None:
     assert first == "job 3/4  flash seed 1: starting"
     assert second.startswith("job 3/4  flash seed 1: epoch 1/3  loss ")
     assert last.startswith("job 3/4  flash seed 1: finished: mAP50 0.800")
+
+
+def test_the_time_left_counts_from_the_first_step_and_down_between_steps() -> None:
+    pace = Pace()
+    of_step = [pace.left_s({**STEP, "step": step}, elapsed_s) for step, elapsed_s in ((2, 60.0), (2, 61.0), (4, 64.0))]
+    assert of_step == [None, None, 24.0]  # 2 s a step, 12 of 24 steps done; the minute before the first is no step
+    assert pace.left_s({**STEP, "step": 4}, 69.0) == 19.0
+
+
+def test_after_its_last_epoch_a_run_is_at_its_last_checks(sweep: tuple[Path, Path]) -> None:
+    folder, run_dir = sweep
+    for epoch in (2, 3):
+        append_epoch(run_dir, epoch)
+    last = read_events(run_dir)[-1]
+    table = SweepTable(folder, run_dir).render(RunState(epoch=last, progress=STEP, left_s=9.0, elapsed_s=50.0), 30)
+    assert [list(column.cells)[2] for column in table.columns][-1] == "last checks"
 
 
 def test_a_low_screen_shows_the_runs_around_the_one_that_goes_on(tmp_path: Path) -> None:
