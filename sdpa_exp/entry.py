@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, unquote
 
 import hydra
@@ -61,7 +61,7 @@ def start() -> int:
         typed = {key: value for key, _, value in (argument.partition("=") for argument in sys.argv[1:])}
         refuse_credentials({key: value for key, value in typed.items() if not key.startswith("tracking.")})
         sys.argv[1:] = check_arguments(resumed_arguments(sys.argv[1:]))
-        with _hydra_raises():
+        with _hydra_raises(), _every_sweep_ends():
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     except KeyboardInterrupt as error:
         interrupted = error if isinstance(error, Interrupted) else Interrupted()
@@ -124,7 +124,10 @@ class SweepCallback(Callback):
 
     Hydra turns exceptions in callbacks into warnings but lets `SystemExit` pass, so that is what leaves from here.
     `num_jobs`, `command` and `swept` reach the jobs, in whatever process, as overrides of this callback's own config.
+    `begun` is the folder of a sweep of this process that has begun, and has not come to its end.
     """
+
+    begun: ClassVar[Path | None] = None
 
     def __init__(
         self, num_jobs: int | None = None, command: str | None = None, swept: Sequence[str] | None = None
@@ -133,6 +136,10 @@ class SweepCallback(Callback):
         self.command = command
         self.swept = swept
         self._owned: AbstractContextManager[object] = nullcontext()  # the run's or sweep's folder, until its end
+
+    def __reduce__(self) -> tuple[type[SweepCallback], tuple[Any, ...]]:
+        """Parallel launchers hand a copy to each of their processes; the folder's lock stays here."""
+        return SweepCallback, (self.num_jobs, self.command, self.swept)
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the plan, then make the folder ours."""
@@ -152,11 +159,13 @@ class SweepCallback(Callback):
         """Compose and check every job, and let the run layer refuse the sweep, before anything starts."""
         json_output.begin(config.output)
         self._owned = _or_exit(lambda: _begin(config))
+        SweepCallback.begun = sweep_dir(config)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Compare, and leave with the exit code that the run folders add up to."""
         from sdpa_exp.launch import launch
 
+        SweepCallback.begun = None
         with self._owned, keeping(sweep_dir(config)):
             exit_code = _or_exit(lambda: launch.end_sweep(sweep_dir(config)))
             if json_output.is_asked():
@@ -281,6 +290,31 @@ def _say(error: SdpaExpError, *, is_last: bool = True) -> int:
     if is_last and json_output.is_asked():
         json_output.write(json_output.error_document(error))
     return error.exit_code
+
+
+@contextmanager
+def _every_sweep_ends() -> Iterator[None]:
+    """Hydra calls no one at the end of a sweep whose launcher raised: here it ends in order all the same.
+
+    An interruption that a job itself has seen, as under Hydra's own launcher, is recorded already.
+    """
+    try:
+        yield
+    except Exception as error:
+        from sdpa_exp.launch import broken_sweep, launch
+
+        if SweepCallback.begun is None or not broken_sweep.is_of_launcher(error):
+            raise
+        launch.end_sweep(SweepCallback.begun, broken_by=error)
+        raise broken_sweep.as_sentence(error) from error
+    except KeyboardInterrupt as error:
+        if SweepCallback.begun is None or (isinstance(error, Interrupted) and error.folder is not None):
+            raise
+        from sdpa_exp.launch import launch
+
+        with keeping(SweepCallback.begun):
+            launch.end_sweep(SweepCallback.begun, broken_by=error)
+            raise
 
 
 @contextmanager

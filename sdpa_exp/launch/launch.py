@@ -37,6 +37,7 @@ from sdpa_exp.launch.before_sweep import (
     with_keys,
 )
 from sdpa_exp.launch.beside import measure_beside
+from sdpa_exp.launch.broken_sweep import record_the_dead
 from sdpa_exp.launch.make_record import record_unstarted
 from sdpa_exp.launch.progress import RunProgress, closing_line
 from sdpa_exp.launch.smaller_batch import settle, train_until_it_fits
@@ -196,14 +197,21 @@ def _is_kept(sweep_dir: Path, plan: Plan) -> bool:
     return any(job.is_kept and job.num == plan.job.num for job in jobs)
 
 
-def end_sweep(sweep_dir: Path) -> int:
+def end_sweep(sweep_dir: Path, *, broken_by: BaseException | None = None) -> int:
     """Compare trainings, show the result, and return the sweep's exit code: 0 when every run finished.
+
+    Args:
+        sweep_dir: of the sweep.
+        broken_by: what ended it before its time; then nothing more is run or measured.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM while speed and memory were measured; the trainings are compared.
     """
     console = Console()
-    _settle_batch(sweep_dir, console)
+    if broken_by is None:
+        _settle_batch(sweep_dir, console)
+    else:
+        record_the_dead([job.run_dir for job in read_sweep(sweep_dir).jobs], broken_by, console)
     sweep = read_sweep(sweep_dir)
     sweep = dataclasses.replace(sweep, jobs=tuple(job for job in sweep.jobs if not job.is_excluded))
     records = [read_record_if_any(job.run_dir) for job in sweep.jobs]
@@ -215,28 +223,35 @@ def end_sweep(sweep_dir: Path) -> int:
     if plan is not None and not load_task(plan).is_compared:
         say_outcomes(console, sweep, records)
     elif plan is None or plan.compare.after_sweep:
-        interrupted = measure_beside(sweep, records, console)
-        from sdpa_exp.compare.report.terminal import render_terminal  # scipy and matplotlib are slow to import
-        from sdpa_exp.compare.run_compare import compare_sweep
-
-        try:
-            comparison = compare_sweep(sweep_dir)
-            console.print(render_terminal(comparison))
-            if len(sweep.arms) > 1 and not comparison.has_answer:
-                exit_code = exit_code or ComparisonError.exit_code
-        except SdpaExpError as error:
-            say(console, f"no comparison: {error}")
-            exit_code = exit_code or error.exit_code
+        interrupted = measure_beside(sweep, records, console) if broken_by is None else None
+        compared = _compare(sweep, console)
+        exit_code = exit_code or compared
     if plan is not None:
         tracker = _tracker_of(plan)
-        status = "KILLED" if interrupted is not None else "FINISHED" if exit_code == 0 else "FAILED"
+        is_killed = interrupted is not None or isinstance(broken_by, KeyboardInterrupt)
+        status = "KILLED" if is_killed else "FINISHED" if exit_code == 0 else "FAILED"
         num_unsent = tracker.close_sweep(sweep_dir, status)
         say_unsent(console, plan, sweep_dir, num_unsent)
         say_where(console, tracker)
-    say_unfinished(console, sweep_dir, records)
+    if not isinstance(broken_by, KeyboardInterrupt):  # its last words are the line that goes on
+        say_unfinished(console, sweep_dir, records)
     if interrupted is not None:
         raise interrupted
     return exit_code
+
+
+def _compare(sweep: Sweep, console: Console) -> int:
+    """Write and show the comparison; returns what it adds to the exit code."""
+    from sdpa_exp.compare.report.terminal import render_terminal  # scipy and matplotlib are slow to import
+    from sdpa_exp.compare.run_compare import compare_sweep
+
+    try:
+        comparison = compare_sweep(sweep.folder)
+    except SdpaExpError as error:
+        say(console, f"no comparison: {error}")
+        return error.exit_code
+    console.print(render_terminal(comparison))
+    return ComparisonError.exit_code if len(sweep.arms) > 1 and not comparison.has_answer else 0
 
 
 def _settle_batch(sweep_dir: Path, console: Console) -> None:

@@ -82,7 +82,7 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
         _end(worker, number)
     _show(tail, plan, telemetry, progress)
     telemetry.stop()
-    record = _completed(
+    record = complete(
         plan,
         status="KILLED" if interrupted is not None or worker.returncode < 0 else "FAILED",
         how=_how_it_ended(worker.returncode, interrupted, oom_kills),
@@ -118,7 +118,7 @@ def _end(worker: subprocess.Popen[bytes], number: int) -> None:
         worker.wait()
 
 
-def _completed(plan: Plan, *, status: Status, how: str, started_at: str) -> Record:
+def complete(plan: Plan, *, status: Status, how: str, started_at: str) -> Record:
     """The worker's record with what telemetry adds; ours, where the worker died without one."""
     if not (plan.run_dir / PLAN_FILE).exists():
         raise RunError(
