@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
@@ -31,20 +30,20 @@ from sdpa_exp.config.arguments import check_arguments
 from sdpa_exp.config.compose import plan_from_config, register_schemas
 from sdpa_exp.config.control import add_control, refuse_control
 from sdpa_exp.config.credentials import refuse_credentials
+from sdpa_exp.config.expected_error import expected_error
 from sdpa_exp.config.folders import check_folders, find_swept_keys, own_run_folder, own_sweep_folder, sweep_dir
 from sdpa_exp.config.objectives import check_directions, num_objectives
 from sdpa_exp.config.plan import Job, Plan
-from sdpa_exp.config.resume import quoted, resume_line, resume_line_above, resumed_arguments, without_folder
+from sdpa_exp.config.resume import quoted, resume_line, resumed_arguments, without_folder
 from sdpa_exp.config.sweep import expand_sweep, is_enumerable
-from sdpa_exp.config.translate import translate
 from sdpa_exp.config.turns import take_turns
 from sdpa_exp.config.validate import check_sweep
-from sdpa_exp.errors import RunError, SdpaExpError
+from sdpa_exp.errors import SdpaExpError
 from sdpa_exp.interruption import Interrupted, keeping, raise_on_signals
+from sdpa_exp.launch.every_end import every_sweep_ends
 from sdpa_exp.runs.files import SWEEP_FILE
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 T = TypeVar("T")
 
 
@@ -61,7 +60,7 @@ def start() -> int:
         typed = {key: value for key, _, value in (argument.partition("=") for argument in sys.argv[1:])}
         refuse_credentials({key: value for key, value in typed.items() if not key.startswith("tracking.")})
         sys.argv[1:] = check_arguments(resumed_arguments(sys.argv[1:]))
-        with _hydra_raises(), _every_sweep_ends():
+        with _hydra_raises(), every_sweep_ends(lambda: SweepCallback.begun):
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     except KeyboardInterrupt as error:
         interrupted = error if isinstance(error, Interrupted) else Interrupted()
@@ -72,7 +71,7 @@ def start() -> int:
             json_output.write({"folder": folder, "exit_code": interrupted.exit_code, "interrupted": str(interrupted)})
         return interrupted.exit_code
     except Exception as error:
-        expected = _expected(error)
+        expected = expected_error(error)
         if expected is None:
             raise
         if wants_traceback:
@@ -112,7 +111,7 @@ def job(cfg: DictConfig) -> int | float | tuple[float, ...]:
                 json_output.write(json_output.run_document(plan.run_dir, exit_code))
             return exit_code
     except (SdpaExpError, OSError) as error:  # in a sweep only with a sweeper whose jobs could not be checked before
-        expected = _expected(error)
+        expected = expected_error(error)
         if expected is None:
             raise
         exit_code = _say(expected, is_last=not is_sweep)
@@ -163,11 +162,11 @@ class SweepCallback(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Compare, and leave with the exit code that the run folders add up to."""
-        from sdpa_exp.launch import launch
+        from sdpa_exp.launch.end_sweep import end_sweep
 
         SweepCallback.begun = None
         with self._owned, keeping(sweep_dir(config)):
-            exit_code = _or_exit(lambda: launch.end_sweep(sweep_dir(config)))
+            exit_code = _or_exit(lambda: end_sweep(sweep_dir(config)))
             if json_output.is_asked():
                 json_output.write(json_output.sweep_document(sweep_dir(config), exit_code))
             raise SystemExit(exit_code)
@@ -261,28 +260,11 @@ def _or_exit(action: Callable[[], T]) -> T:
     try:
         return action()
     except Exception as error:
-        expected = _expected(error)
+        expected = expected_error(error)
         if expected is None:
             traceback.print_exc()
             raise SystemExit(1) from error
         raise SystemExit(_say(expected)) from error
-
-
-def _expected(error: Exception) -> SdpaExpError | None:
-    if isinstance(error, OSError) and (error.errno in _DISK_ERRORS or _is_gone(error.filename)):
-        where = f"{error.filename} can't be written" if error.filename else "a file can't be written"
-        line = None if error.filename is None else resume_line_above(Path(os.fsdecode(error.filename)))
-        return RunError(
-            f"{where}: {error.strerror}. What was recorded so far stays. Free some space or fix the permissions, or "
-            "write elsewhere with hydra.run.dir=... (single runs) or hydra.sweep.dir=... (sweeps)."
-            + (f" To go on:  {line}" if line else "")
-        )
-    return error if isinstance(error, SdpaExpError) else translate(error)
-
-
-def _is_gone(name: Any) -> bool:
-    """Whether a file can't be there since its folder is not: somebody took the disk away."""
-    return name is not None and not Path(os.fsdecode(name)).parent.exists()
 
 
 def _say(error: SdpaExpError, *, is_last: bool = True) -> int:
@@ -290,31 +272,6 @@ def _say(error: SdpaExpError, *, is_last: bool = True) -> int:
     if is_last and json_output.is_asked():
         json_output.write(json_output.error_document(error))
     return error.exit_code
-
-
-@contextmanager
-def _every_sweep_ends() -> Iterator[None]:
-    """Hydra calls no one at the end of a sweep whose launcher raised: here it ends in order all the same.
-
-    An interruption that a job itself has seen, as under Hydra's own launcher, is recorded already.
-    """
-    try:
-        yield
-    except Exception as error:
-        from sdpa_exp.launch import broken_sweep, launch
-
-        if SweepCallback.begun is None or not broken_sweep.is_of_launcher(error):
-            raise
-        launch.end_sweep(SweepCallback.begun, broken_by=error)
-        raise broken_sweep.as_sentence(error) from error
-    except KeyboardInterrupt as error:
-        if SweepCallback.begun is None or (isinstance(error, Interrupted) and error.folder is not None):
-            raise
-        from sdpa_exp.launch import launch
-
-        with keeping(SweepCallback.begun):
-            launch.end_sweep(SweepCallback.begun, broken_by=error)
-            raise
 
 
 @contextmanager

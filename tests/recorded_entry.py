@@ -110,7 +110,11 @@ def layer(name: str, *functions: Any) -> types.ModuleType:
 if __name__ == "__main__":
     package = types.ModuleType("sdpa_exp.launch")
     package.__path__ = [str(Path(__file__).parents[1] / "sdpa_exp" / "launch")]
-    layers = [layer("launch", run_single, begin_sweep, run_job, end_sweep), layer("resume", begin_again, resume_single)]
+    layers = [
+        layer("launch", run_single, begin_sweep, run_job),
+        layer("end_sweep", end_sweep),
+        layer("resume", begin_again, resume_single),
+    ]
     for each in layers:
         setattr(package, each.__name__.rpartition(".")[2], each)
     sys.modules |= {"sdpa_exp.launch": package, **{each.__name__: each for each in layers}}

@@ -1,25 +1,22 @@
-"""What the entry point calls: a single run, and the beginning, jobs and end of a sweep."""
+"""What the entry point calls: a single run, and the beginning and jobs of a sweep; its end is in end_sweep.py."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
 import math
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from sdpa_exp.config.baseline import resolve_baseline
-from sdpa_exp.config.plan import Plan, read_plan
-from sdpa_exp.config.schema import AUTO_BATCH, TrackingConfig
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.schema import AUTO_BATCH
 from sdpa_exp.config.task import load_task
-from sdpa_exp.errors import BackendUnavailable, ComparisonError, RunError, SdpaExpError, StoreAway
+from sdpa_exp.errors import BackendUnavailable, SdpaExpError
 from sdpa_exp.launch.announce import (
     say,
     say_ignored_server,
-    say_outcomes,
     say_preflight,
     say_report,
     say_unfinished,
@@ -36,17 +33,16 @@ from sdpa_exp.launch.before_sweep import (
     register_job,
     with_keys,
 )
-from sdpa_exp.launch.beside import measure_beside
-from sdpa_exp.launch.broken_sweep import record_the_dead
 from sdpa_exp.launch.make_record import record_unstarted
 from sdpa_exp.launch.progress import RunProgress, closing_line
-from sdpa_exp.launch.smaller_batch import settle, train_until_it_fits
+from sdpa_exp.launch.shared_tracker import checked_tracker, tracker_of
+from sdpa_exp.launch.smaller_batch import train_until_it_fits
 from sdpa_exp.launch.supervise import show_end, supervise
 from sdpa_exp.runs.files import RESULT_FILE, SWEEP_FILE
 from sdpa_exp.runs.folder import own_folder
 from sdpa_exp.runs.record import Record, read_record_if_any
 from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
-from sdpa_exp.tracking.tracker import NoTracker, Tracker, make_tracker
+from sdpa_exp.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +132,7 @@ def run_job(plan: Plan, num_objectives: int | None = None) -> float | tuple[floa
     total = f"/{plan.job.num_jobs}" if plan.job.num < plan.job.num_jobs else ""
     title = f"job {plan.job.num + 1}{total}  {plan.title}"
     sweep_dir = Path(plan.job.sweep_dir or plan.run_dir.parent)
-    tracker = _tracker_of(plan)
+    tracker = tracker_of(plan)
     if _is_kept(sweep_dir, plan):
         record = read_record_if_any(plan.run_dir)
         say(console, f"{title}: kept: {'no result' if record is None else closing_line(record)}")
@@ -195,112 +191,3 @@ def _is_kept(sweep_dir: Path, plan: Plan) -> bool:
     except SdpaExpError:
         return False
     return any(job.is_kept and job.num == plan.job.num for job in jobs)
-
-
-def end_sweep(sweep_dir: Path, *, broken_by: BaseException | None = None) -> int:
-    """Compare trainings, show the result, and return the sweep's exit code: 0 when every run finished.
-
-    Args:
-        sweep_dir: of the sweep.
-        broken_by: what ended it before its time; then nothing more is run or measured.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM while speed and memory were measured; the trainings are compared.
-    """
-    console = Console()
-    if broken_by is None:
-        _settle_batch(sweep_dir, console)
-    else:
-        record_the_dead([job.run_dir for job in read_sweep(sweep_dir).jobs], broken_by, console)
-    sweep = read_sweep(sweep_dir)
-    sweep = dataclasses.replace(sweep, jobs=tuple(job for job in sweep.jobs if not job.is_excluded))
-    records = [read_record_if_any(job.run_dir) for job in sweep.jobs]
-    exit_code = next((record.exit_code for record in records if record and record.exit_code), 0)
-    if any(record is None for record in records):
-        exit_code = exit_code or RunError.exit_code
-    plan = _any_plan(sweep)
-    interrupted = None
-    if plan is not None and not load_task(plan).is_compared:
-        say_outcomes(console, sweep, records)
-    elif plan is None or plan.compare.after_sweep:
-        interrupted = measure_beside(sweep, records, console) if broken_by is None else None
-        compared = _compare(sweep, console)
-        exit_code = exit_code or compared
-    if plan is not None:
-        tracker = _tracker_of(plan)
-        is_killed = interrupted is not None or isinstance(broken_by, KeyboardInterrupt)
-        status = "KILLED" if is_killed else "FINISHED" if exit_code == 0 else "FAILED"
-        num_unsent = tracker.close_sweep(sweep_dir, status)
-        say_unsent(console, plan, sweep_dir, num_unsent)
-        say_where(console, tracker)
-    if not isinstance(broken_by, KeyboardInterrupt):  # its last words are the line that goes on
-        say_unfinished(console, sweep_dir, records)
-    if interrupted is not None:
-        raise interrupted
-    return exit_code
-
-
-def _compare(sweep: Sweep, console: Console) -> int:
-    """Write and show the comparison; returns what it adds to the exit code."""
-    from sdpa_exp.compare.report.terminal import render_terminal  # scipy and matplotlib are slow to import
-    from sdpa_exp.compare.run_compare import compare_sweep
-
-    try:
-        comparison = compare_sweep(sweep.folder)
-    except SdpaExpError as error:
-        say(console, f"no comparison: {error}")
-        return error.exit_code
-    console.print(render_terminal(comparison))
-    return ComparisonError.exit_code if len(sweep.arms) > 1 and not comparison.has_answer else 0
-
-
-def _settle_batch(sweep_dir: Path, console: Console) -> None:
-    """Repeat, or leave out, what had finished before the sweep came down to a smaller batch."""
-    plan = _any_plan(read_sweep(sweep_dir))
-    if plan is None:
-        return
-    try:
-        settle(sweep_dir, _tracker_of(plan))
-    except SdpaExpError as error:
-        say(console, f"not repeated: {error}")
-    except KeyboardInterrupt:
-        _tracker_of(plan).close_sweep(sweep_dir, "KILLED")
-        raise
-
-
-def checked_tracker(plan: Plan) -> Tracker:
-    """The tracker, once its store has said that it takes our runs, or doesn't answer for now: no run waits for that.
-
-    A doctor does without: its answer must come in seconds and where the store is what's broken, while MLflow alone
-    takes longer to import. Its run folder can be sent to the store like any other.
-
-    Raises:
-        TrackingError: the store refuses us.
-    """
-    tracker = _tracker_of(plan)
-    try:
-        tracker.check()
-    except StoreAway as error:
-        logger.warning("%s Nothing waits for it: what can't be sent stays in the run folders.", error)
-    return tracker
-
-
-def _tracker_of(plan: Plan) -> Tracker:
-    """The tracker of this process for the plan's store: a sweep's jobs and its end share one."""
-    if load_task(plan).examines:
-        return NoTracker()
-    return _shared_tracker(dataclasses.astuple(plan.tracking), plan.name)
-
-
-@functools.cache
-def _shared_tracker(tracking: tuple[Any, ...], name: str) -> Tracker:
-    return make_tracker(TrackingConfig(*tracking), experiment=name)
-
-
-def _any_plan(sweep: Sweep) -> Plan | None:
-    for job in sweep.jobs:
-        try:
-            return read_plan(job.run_dir)
-        except SdpaExpError:
-            continue
-    return None

@@ -20,8 +20,9 @@ from sdpa_exp.errors import BackendUnavailable, ConfigError
 from sdpa_exp.launch.announce import say, say_ignored_server, say_preflight, short
 from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, known_hardware, lasting, refusal_of, with_keys
 from sdpa_exp.launch.changes import Changes, changed_settings, changed_surroundings, named, with_hardware_of
-from sdpa_exp.launch.launch import checked_tracker, run_single
+from sdpa_exp.launch.launch import run_single
 from sdpa_exp.launch.match_jobs import Match
+from sdpa_exp.launch.shared_tracker import checked_tracker
 from sdpa_exp.runs.attempts import latest_attempt, set_aside, whole_checkpoint, why_unfinished
 from sdpa_exp.runs.environment import software_and_host
 from sdpa_exp.runs.files import ATTEMPT_FILE, COMPARISON_FILE, PLAN_FILE, read_json
