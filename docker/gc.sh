@@ -8,5 +8,5 @@ age=${1:-30d}
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_env
 lock
-[[ $(health mlflow) == healthy ]] || die "the server is not up: cd docker && docker compose up -d"
+need_server
 compose exec -T mlflow python -W ignore /opt/mlflow-server/collect.py "$age"

@@ -69,6 +69,18 @@ wait_healthy() {
   return 1
 }
 
+# Waits for a server that is starting, as it is after a backup.
+need_server() {
+  local service
+  for service in mlflow proxy; do
+    case $(health "$service") in
+      healthy) ;;
+      starting | unhealthy) wait_healthy "$service" 240 || die "the server does not come up: see above." ;;
+      *) die "the server is not up ($service): cd docker && docker compose up -d" ;;
+    esac
+  done
+}
+
 # Not `compose config | grep -q`: under pipefail that is false when grep has found it and Compose is still writing.
 artifacts_in_volume() {
   local config

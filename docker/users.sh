@@ -6,13 +6,7 @@ set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_env
-for service in mlflow proxy; do
-  case $(health "$service") in
-    healthy) ;;
-    starting | unhealthy) wait_healthy "$service" 240 || die "the server does not come up: see above." ;;
-    *) die "the server is not up ($service): cd docker && docker compose up -d" ;;
-  esac
-done
+need_server
 compose exec -T mlflow python -W ignore /opt/mlflow-server/users.py "$@"
 if [[ ${1:-} == add || ${1:-} == reset ]]; then
   echo "export MLFLOW_TRACKING_URI=$(server_url)"
