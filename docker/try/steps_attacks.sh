@@ -158,10 +158,14 @@ rotates() {
   docker/make-env.sh --rotate
   after=$(sed -n 's/^MLFLOW_DB_PASSWORD=//p' docker/.env)
   [[ $before != "$after" && $(stat -c %a docker/.env) == 600 ]]
+  refused by_name /health
+  echo MLFLOW_SERVER_NAMES=mlflow.example.org,192.0.2.7 >>docker/.env
   up_again
   refused compose exec -T -e PGPASSWORD="$before" mlflow python -c "from databases import connect; connect('mlflow')"
   [[ $(user_status "/api/2.0/mlflow/experiments/search?max_results=1") == 200 ]]
-  # A certificate from elsewhere, and back to its own.
+  # Its own certificate by other names, by the authority that clients know already; one from elsewhere, and back.
+  [[ $(by_name / -u "$(admin_login)" -o /dev/null -w '%{http_code}') == 200 ]]
+  compose exec -T proxy /opt/proxy/certificate.sh show | grep 192.0.2.7
   openssl req -x509 -newkey rsa:2048 -nodes -days 30 -keyout given.key -out given.pem -subj /CN=lab -addext subjectAltName=IP:127.0.0.1 2>/dev/null
   refused compose exec -T proxy /opt/proxy/certificate.sh given <given.pem 2>refusal.txt
   grep -q 'no private key' refusal.txt
@@ -173,5 +177,8 @@ rotates() {
   compose exec -T proxy /opt/proxy/certificate.sh own
   sleep 2
   [[ $(https_to /health) == OK ]]
-  echo "passwords of the database and Flask's key are new, the old ones refused; a given certificate and back"
+  sed -i '/^MLFLOW_SERVER_NAMES=/d' docker/.env
+  up_again
+  echo "passwords of the database and Flask's key are new, the old ones refused; names of its own, a given certificate and back"
 }
+by_name() { curl -s --cacert docker/ca.pem --resolve "mlflow.example.org:$port:127.0.0.1" "https://mlflow.example.org:$port$1" "${@:2}"; }
