@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -14,7 +14,7 @@ from sdpa_exp.attention.backend import AUTO_NAME, BackendFunction
 from sdpa_exp.attention.registry import get_backend, reference_to
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.dispatch import ATTRIBUTE, REQUESTED, install_dispatcher, is_installed
-from sdpa_exp.injection.layers import FAMILIES, Layer, family_of, find_layers
+from sdpa_exp.injection.layers import FAMILIES, Layer, family_of, find_layers, unknown_attention
 from sdpa_exp.injection.refuse_unfit import refuse_unfit
 
 logger = logging.getLogger(__name__)
@@ -25,10 +25,14 @@ Choices = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class InjectionReport:
-    """What was swapped: the backend, and the layers by name."""
+    """What was swapped: the backend, and the layers by name.
+
+    `unknown` counts modules by class that are attention by their name and were left as they are.
+    """
 
     backend: str
     layers: tuple[str, ...]
+    unknown: Mapping[str, int] = field(default_factory=dict)
 
 
 def inject(model: Any, backend: str | BackendFunction, *, choices: Choices | None = None) -> InjectionReport:
@@ -94,12 +98,7 @@ def layer_backend(layer: Layer) -> str:
 def _inject_network(network: nn.Module, backend: str, choices: Choices | None) -> InjectionReport:
     layers = find_layers(network)
     if not layers:
-        examples = ", ".join(family.example for family in FAMILIES[:3])
-        raise InjectionError(
-            f"{describe(network)} has no attention layers that sdpa_exp knows "
-            f"(known: {', '.join(family.name for family in FAMILIES)}). Choose a model with attention, such as "
-            f"{examples}."
-        )
+        raise no_layers(network, describe(network))
     unknown = [layer.name for layer in layers if choices is not None and layer.name not in choices]
     if unknown:
         raise InjectionError(
@@ -117,8 +116,22 @@ def _inject_network(network: nn.Module, backend: str, choices: Choices | None) -
         elif hasattr(layer.module, REQUESTED):
             delattr(layer.module, REQUESTED)
     check_injected(network, backend, expected=tuple(layer.name for layer in layers), choices=choices)
-    logger.info("injected %s at %d layers", backend, len(layers))
-    return InjectionReport(backend=backend, layers=tuple(layer.name for layer in layers))
+    left = unknown_attention(network)
+    logger.info("injected %s at %d layers; left as they are: %s", backend, len(layers), left or "none")
+    return InjectionReport(backend=backend, layers=tuple(layer.name for layer in layers), unknown=left)
+
+
+def no_layers(network: nn.Module, name: str) -> InjectionError:
+    """Why a network without layers is refused: what attention it has under other names, or that it has none."""
+    examples = ", ".join(family.example for family in FAMILIES[:3])
+    known = f"(known: {', '.join(family.name for family in FAMILIES)})"
+    unknown = [f"{number} attention modules of class {cls}" for cls, number in unknown_attention(network).items()]
+    what = (
+        " and ".join(unknown) + " that sdpa_exp doesn't know" if unknown else "no attention layers that sdpa_exp knows"
+    )
+    return InjectionError(
+        f"{name} has {what} {known}. Choose a model with attention that it knows, such as {examples}."
+    )
 
 
 def check_injected(

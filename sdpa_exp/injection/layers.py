@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -10,7 +12,9 @@ from torch import nn
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.injection.families import FAMILIES, Family
 
-__all__ = ["FAMILIES", "Family", "Layer", "find_layers", "settings_of"]
+__all__ = ["FAMILIES", "Family", "Layer", "find_layers", "settings_of", "unknown_attention"]
+
+_NAMED = re.compile(r"(?i)attention|attn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,25 @@ def find_layers(model: nn.Module) -> list[Layer]:
             layer = Layer(name=name, module=module, family=family.name, num_heads=heads, head_dim_qk=qk, head_dim_v=v)
             layers.append(layer)
     return layers
+
+
+def unknown_attention(model: nn.Module) -> dict[str, int]:
+    """Class -> how many modules of a model are attention by their name, and no layer: nothing here can inject them.
+
+    Of modules inside each other the innermost counts.
+    """
+    layers = [f"{layer.name}." for layer in find_layers(model)]
+
+    def is_inside_or_around(name: str) -> bool:
+        return any(f"{name}.".startswith(layer) or (name and layer.startswith(f"{name}.")) for layer in layers)
+
+    found = {
+        name: type(module).__name__
+        for name, module in model.named_modules()
+        if _NAMED.search(type(module).__name__) and not is_inside_or_around(name)
+    }
+    inner = [cls for name, cls in found.items() if not any(other.startswith(f"{name}.") for other in found if name)]
+    return dict(Counter(inner))
 
 
 def settings_of(layers: Iterable[Layer], base: Setting) -> list[Setting]:

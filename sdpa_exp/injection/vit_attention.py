@@ -18,7 +18,7 @@ from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.injection.dispatch import ATTRIBUTE, install_dispatcher
 
 _NEEDED = {"qkv", "proj"}
-_OPTIONAL = {"attn_drop", "proj_drop", "q_norm", "k_norm"}
+_OPTIONAL = {"attn_drop", "proj_drop", "q_norm", "k_norm", "norm"}  # norm: timm's, between product and projection
 
 
 def is_vit_attention(module: nn.Module) -> bool:
@@ -51,7 +51,8 @@ def vit_attention(module: Any, x_BNC: Tensor, backend: BackendFunction) -> Tenso
     if hasattr(module, "k_norm"):
         k = module.k_norm(k)
     out_BHND = backend(q, k, v, head_dim**-0.5)
-    out: Tensor = module.proj(out_BHND.transpose(1, 2).reshape(batch, tokens, heads * head_dim))
+    out: Tensor = out_BHND.transpose(1, 2).reshape(batch, tokens, heads * head_dim)
+    out = module.proj(module.norm(out) if hasattr(module, "norm") else out)
     return module.proj_drop(out) if hasattr(module, "proj_drop") else out
 
 

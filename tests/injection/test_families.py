@@ -46,6 +46,28 @@ class DinoAttention(nn.Module):
         return self.proj_drop(out)  # type: ignore[no-any-return]
 
 
+class TimmAttention(DinoAttention):
+    """As timm has it since 1.0: a norm between product and projection."""
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__(dim, num_heads)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
+        b, n, c = x.shape
+        q, k, v = self.qkv(x).reshape(b, n, 3, self.num_heads, c // self.num_heads).permute(2, 0, 3, 1, 4)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask, is_causal=is_causal)
+        return self.proj_drop(self.proj(self.norm(out.transpose(1, 2).reshape(b, n, c))))  # type: ignore[no-any-return]
+
+
+class EvaAttention(DinoAttention):
+    """One with a parameter of its own, as those with rotated or relative positions have."""
+
+    def __init__(self) -> None:
+        super().__init__(64, 4)
+        self.bias = nn.Parameter(torch.zeros(64))
+
+
 IMAGE, TOKENS = (2, 64, 6, 5), (2, 30, 64)
 MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "PSA": (lambda: PsaAttention(64, 2), IMAGE),
@@ -53,6 +75,7 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "AIFI, normalised before": (lambda: AIFI(64, 96, 4, normalize_before=True), IMAGE),
     "torchvision": (lambda: EncoderBlock(4, 64, 96, 0.0, 0.0), TOKENS),
     "DINO": (lambda: DinoAttention(64, 4), TOKENS),
+    "timm": (lambda: TimmAttention(64, 4), TOKENS),
     "drop-in": (lambda: sdpa_exp.Attention(64, 4), TOKENS),
 }
 FORMATS = (torch.contiguous_format, torch.channels_last)
@@ -134,7 +157,9 @@ def test_psa_models_have_these_layers(architecture: str, family: str, dims: tupl
 def test_rtdetrs_layer_is_its_aifi_and_is_attested_in_the_whole_model() -> None:
     network = build_network("rtdetr-l.yaml", 3)
     assert type(network).__name__ == "RTDETRDetectionModel"
-    assert inject(network, "flash").layers == ("model.11",)
+    report = inject(network, "flash")
+    assert report.layers == ("model.11",)
+    assert report.unknown == {"MultiheadAttention": 6, "MSDeformAttn": 6}  # its decoder's, left as they are
     attestation = attest(network, torch.rand(1, 3, 64, 64), dtype="fp32")
     assert attestation.executed() == {
         stage: {"flash": 1} for stage in ("train_forward", "train_backward", "val_forward")
@@ -223,3 +248,31 @@ def test_recognising_layers_imports_no_model_library() -> None:
         "assert not {'ultralytics', 'torchvision', 'timm'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        (
+            nn.Sequential(EvaAttention(), nn.ReLU(), EvaAttention()),
+            "has 2 attention modules of class EvaAttention",
+        ),
+        (nn.Sequential(nn.MultiheadAttention(8, 2)), "has 1 attention modules of class MultiheadAttention that sdpa_"),
+        (nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2), 3), "has 3 attention modules of class Multihead"),
+        (nn.Sequential(nn.Linear(8, 8)), "has no attention layers that sdpa_exp knows (known: area attention, PSA"),
+    ],
+)
+def test_attention_that_is_not_known_is_named_with_its_class_and_number(network: nn.Module, words: str) -> None:
+    with pytest.raises(InjectionError) as caught:
+        inject(network, "sdpa")
+    assert words in str(caught.value)
+
+
+def test_a_model_of_timm_is_injected_at_every_block() -> None:
+    timm: Any = pytest.importorskip("timm", reason="timm is not installed: pip install sdpa_exp[timm]")
+    network = timm.create_model("vit_tiny_patch16_224", img_size=64)
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        own = network.eval()(images)
+        assert len(inject(network, "flash").layers) == 12
+        assert float((network(images) - own).abs().max()) < 1e-5
