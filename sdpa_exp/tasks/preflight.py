@@ -14,18 +14,22 @@ from sdpa_exp.attention.registry import check, get_backend, refusal
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.task import load_task
-from sdpa_exp.errors import BackendUnavailable, InjectionError
+from sdpa_exp.errors import BackendUnavailable
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.checkpoint import load_network, transfer, widen_position_convolutions
 from sdpa_exp.injection.determinism import reasons_against_strict
 from sdpa_exp.injection.fit import check_sizes, training_sizes
+from sdpa_exp.injection.inject import no_layers
 from sdpa_exp.injection.layers import find_layers, settings_of
 from sdpa_exp.tasks.auto_attention import base_setting, resolve_auto
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmCheck:
-    """What preflight found for one arm: reasons against it (empty when it can run), and the kernel of each layer."""
+    """What preflight found for one arm: reasons against it (empty when it can run), and the kernel of each layer.
+
+    `fused` is a backend that runs a fused kernel where PyTorch would choose math.
+    """
 
     arm: str
     backend: str
@@ -33,6 +37,18 @@ class ArmCheck:
     kernels: tuple[str | None, ...]
     nearest: str | None
     copy_of: str | None = None
+    fused: str | None = None
+
+    def advice(self) -> str | None:
+        """What to take in the place of math, PyTorch's slowest; None where it is not chosen, or nothing else runs."""
+        if self.fused is None:
+            return None
+        num = sum(kernel == "math" for kernel in self.kernels)
+        return (
+            f"attention={self.arm} leaves the kernel to PyTorch, which takes math, its slowest, at {num} of "
+            f"{len(self.kernels)} layers: their q and k have another head_dim than v. attention={self.fused} pads them "
+            "and runs a fused kernel."
+        )
 
     @property
     def kernel(self) -> str | None:
@@ -54,26 +70,24 @@ def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
     network = build_network(plan.model.architecture) if network is None else network
     layers = find_layers(network)
     if not layers:
-        raise InjectionError(
-            f"model={plan.model.name} has no attention layers that sdpa_exp knows. "
-            "Choose a model with attention, such as model=yolo12n."
-        )
+        raise no_layers(network, f"model={plan.model.name}")
     check_sizes(network, training_sizes(plan.imgsz, plan.train.multi_scale), key="train.imgsz")
     settings = settings_of(layers, base_setting(plan))
     backend = plan.attention.backend
     reasons = check(backend, *settings)
     strict = reasons_against_strict(network, base_setting(plan).device_type) if plan.determinism == "strict" else []
     chosen = resolve_auto(plan, network).backends if backend == AUTO_NAME and not strict else {}
+    kernels: tuple[str | None, ...] = ()
+    if not reasons:
+        names = [get_backend(chosen.get(layer.name, backend)) for layer in layers]
+        kernels = tuple(expected_kernel(each, setting) for each, setting in zip(names, settings, strict=True))
+    is_uneven = any(layer.head_dim_qk != layer.head_dim_v for layer in layers)
     return ArmCheck(
         arm=plan.arm,
         backend=backend,
         reasons=(*reasons, *strict),
-        kernels=()
-        if reasons
-        else tuple(
-            expected_kernel(get_backend(chosen.get(layer.name, backend)), setting)
-            for layer, setting in zip(layers, settings, strict=True)
-        ),
+        kernels=kernels,
+        fused=_nearest(settings) if backend == "sdpa" and is_uneven and "math" in kernels else None,
         nearest=_nearest(settings) if reasons and not strict else None,
         copy_of=plan.attention.copy_of,
     )
@@ -93,7 +107,7 @@ def check_weights(plan: Plan, num_classes: int) -> None:
     transfer(build_network(plan.model.architecture, num_classes), given, plan.model.weights)
 
 
-def require_backend(plan: Plan) -> None:
+def require_backend(plan: Plan) -> ArmCheck:
     """Refuse a plan whose backend can't run here.
 
     Raises:
@@ -102,6 +116,7 @@ def require_backend(plan: Plan) -> None:
     found = check_arm(plan)
     if found.reasons:
         raise BackendUnavailable(found.sentence())
+    return found
 
 
 def same_kernel(checks: list[ArmCheck]) -> list[list[str]]:

@@ -70,6 +70,17 @@ def test_an_aa_copy_is_no_second_arm_with_the_same_kernel() -> None:
     assert same_kernel(checks) == []
 
 
+def test_where_pytorch_would_take_math_a_fused_backend_is_named() -> None:
+    """YOLO11 has q and k of 32, v of 64."""
+    model = ModelConfig(name="yolo11n", architecture="yolo11n.yaml")
+    advice = check_arm(plan_for("sdpa", model=model)).advice()
+    assert advice is not None
+    assert "leaves the kernel to PyTorch, which takes math, its slowest, at 1 of 1 layers" in advice
+    assert advice.endswith("attention=flash pads them and runs a fused kernel.")
+    assert check_arm(plan_for("math", model=model)).advice() is None
+    assert check_arm(plan_for("sdpa")).advice() is None
+
+
 def test_the_note_names_a_line_that_compares_something() -> None:
     checks = [to_dict(check_arm(plan_for(backend))) for backend in ("sdpa", "flash")]
     sentence = same_kernel_sentence(["sdpa", "flash"], checks)
