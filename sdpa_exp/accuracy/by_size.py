@@ -44,6 +44,9 @@ def ap_by_size(predictions: Predictions) -> dict[str, SizeAp]:
     counts = {"all": area_G.size, **counts}
     if not area_G.size:
         return {size: SizeAp(num_boxes=0, reason="the val images have no labelled boxes") for size in counts}
+    if not predictions.has_upright_boxes:
+        reason = "the boxes are rotated, and COCO's sizes are of upright ones"
+        return {size: SizeAp(num_boxes=count, reason=reason) for size, count in counts.items()}
     try:
         precision = _precision(predictions)
     except ImportError as error:

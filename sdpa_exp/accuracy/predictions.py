@@ -25,7 +25,9 @@ class Predictions:
         pred_class, label_class: (P,), (G,): index of the class.
         pred_confidence: (P,).
         pred_boxes, label_boxes: (P, 4), (G, 4): left, top, right, bottom in pixels of the original image.
-        pred_is_hit: (P, T): whether the prediction matches a box of its class, as Ultralytics matches them.
+        pred_is_hit: (P, T): whether the prediction matches a box of its class, as Ultralytics matches them; for
+            masks and poses whether it matches one of those.
+        has_upright_boxes: COCO's sizes are of such; rotated boxes have none.
     """
 
     num_images: int
@@ -38,6 +40,7 @@ class Predictions:
     label_image: NDArray[np.int64]
     label_class: NDArray[np.int64]
     label_boxes: NDArray[np.float64]
+    has_upright_boxes: bool = True
 
     @property
     def labelled_classes(self) -> list[int]:

@@ -6,6 +6,8 @@ Readers refuse a `schema_version` they don't know. What is null has its reason b
 |---            |---|
 | schema_version | 1 |
 | weights       | best.pt; null where it was not evaluated |
+| measured      | boxes, masks, poses, rotated boxes, classes of whole images: what the AP, mAP and hits below are of;
+|               | sizes are of boxes always |
 | evaluation    | {min_confidence, max_det, nms_iou} of Ultralytics' final evaluation |
 | num_images, num_boxes, num_predictions | of the val split |
 | overall       | {mAP50, mAP50-95, F1, F1_confidence, num_tp, num_fp, num_fn}: Ultralytics' mAP; see at_confidence.py |
@@ -14,7 +16,7 @@ Readers refuse a `schema_version` they don't know. What is null has its reason b
 | sizes         | all / small / medium / large -> {num_boxes, AP50, AP50-95, reason}: COCO's AP, see by_size.py |
 | intervals     | {level, num_images, num_resamples, seed, mAP50, mAP50-95, reason,
 |               | resampled: mAP50-95 of each resample}: over images, see bootstrap.py |
-| learning      | mAP50-95 / mAP50 -> facts of the curve over epochs, see learning.py |
+| learning      | mAP50-95 and mAP50, of masks or poses too, or top1 and top5 -> facts of the curve, see learning.py |
 | unmeasured    | metric of the record -> why it is null |
 | analysis_s    | what all this cost, in the phase final_eval |
 """

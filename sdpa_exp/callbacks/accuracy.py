@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ultralytics.models.yolo.detect import DetectionValidator
 from ultralytics.utils import ops
 from ultralytics.utils.metrics import smooth
 
@@ -24,6 +24,7 @@ from sdpa_exp.accuracy.summary import BestConfidence, ClassFigures, Summary, sum
 from sdpa_exp.callbacks.attach import Callbacks
 from sdpa_exp.callbacks.event_log import EpochEventLog
 from sdpa_exp.runs.files import ACCURACY_FILE, write_json_atomic
+from sdpa_exp.runs.purposes import DETECT, Purpose
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +34,14 @@ _SMOOTHING = 0.1  # as in ap_per_class, Ultralytics 8.4.190
 
 
 class PredictionRecorder:
-    """Collects what a DetectionValidator predicts, in pixels of the original images."""
+    """Collects what a DetectionValidator predicts, in pixels of the original images.
 
-    def __init__(self) -> None:
+    Args:
+        purpose: says where the validator keeps which predictions are right: by boxes, masks or poses.
+    """
+
+    def __init__(self, purpose: Purpose = DETECT) -> None:
+        self._purpose = purpose
         self._parts: dict[str, list[Any]] = {name: [] for name in ("predicted", "hits", "labels", "labelled")}
         self._seconds = 0.0
         self._failure: Exception | None = None
@@ -67,14 +73,17 @@ class PredictionRecorder:
         vars(validator).pop("update_metrics", None)
 
     def _keep(self, validator: Any, preds: list[dict[str, Any]], batch: dict[str, Any]) -> None:
-        hits = validator.metrics.stats["tp"][-len(preds) :]
+        hits = validator.metrics.stats[self._purpose.hits][-len(preds) :]
         for index, (pred, hit_PT) in enumerate(zip(preds, hits, strict=True)):
             image = validator._prepare_batch(index, batch)
-            scaled = validator.scale_preds(pred, image)
+            if "masks" in pred:  # nothing here is made from their pixels, and each would be enlarged to its image
+                scaled = DetectionValidator.scale_preds(validator, {"bboxes": pred["bboxes"]}, image)
+            else:
+                scaled = validator.scale_preds(pred, image)
             boxes_G4 = ops.scale_boxes(
-                image["imgsz"], image["bboxes"].clone(), image["ori_shape"], ratio_pad=image["ratio_pad"]
-            )
-            columns = (scaled["bboxes"], pred["conf"][:, None], pred["cls"][:, None])
+                image["imgsz"], image["bboxes"][:, :4].clone(), image["ori_shape"], ratio_pad=image["ratio_pad"]
+            )  # a rotated box's fifth number is its angle, and no figure here is made from its place
+            columns = (scaled["bboxes"][:, :4], pred["conf"][:, None], pred["cls"][:, None])
             self._parts["predicted"].append(np.concatenate([_array(column) for column in columns], axis=1))
             self._parts["hits"].append(np.asarray(hit_PT, dtype=bool))
             self._parts["labels"].append(_array(image["cls"]).reshape(-1))
@@ -100,6 +109,7 @@ class PredictionRecorder:
             label_image=np.repeat(images, [len(rows) for rows in labels]),
             label_class=np.concatenate([np.empty(0), *labels]).astype(np.int64),
             label_boxes=labelled_G4,
+            has_upright_boxes=self._purpose.name != "obb",
         )
 
 
@@ -111,12 +121,13 @@ class BestAccuracy:
         failure: a sentence where the figures could not be made; None otherwise.
     """
 
-    def __init__(self, epochs: EpochEventLog, run_dir: Path) -> None:
+    def __init__(self, epochs: EpochEventLog, run_dir: Path, purpose: Purpose = DETECT) -> None:
         self.metrics: dict[str, float | None] = {}
         self.unmeasured: dict[str, str] = {}
         self.failure: str | None = None
         self._epochs = epochs
         self._run_dir = run_dir
+        self._purpose = purpose
         self._recorder: PredictionRecorder | None = None
 
     def callbacks(self) -> Callbacks:
@@ -124,8 +135,9 @@ class BestAccuracy:
         return {"on_final_eval_start": self._listen, "on_train_end": self._measure}
 
     def _listen(self, trainer: Any) -> None:
-        self._recorder = PredictionRecorder()
-        self._recorder.accompany(trainer.validator)
+        if self._purpose.hits is not None:
+            self._recorder = PredictionRecorder(self._purpose)
+            self._recorder.accompany(trainer.validator)
 
     def _measure(self, trainer: Any) -> None:
         since_s = time.perf_counter()
@@ -136,11 +148,14 @@ class BestAccuracy:
         except Exception as error:
             logger.exception("the accuracy of best.pt was not analysed")
             self.failure = f"the accuracy of best.pt could not be analysed: {error!r}. mAP is Ultralytics' and holds."
-            summary, is_evaluated = _without_figures(self.failure), False
+            summary, is_evaluated = self._without_figures(self.failure), False
         self.metrics, self.unmeasured = summary.metrics, summary.unmeasured
         arguments = trainer.validator.args
+        learning = dict(zip(self._names(), summary.content["learning"].values(), strict=True))
         content = {
             **summary.content,
+            "learning": learning,
+            "measured": self._purpose.predicts,
             "weights": Path(trainer.best).name if is_evaluated else None,
             "evaluation": {"min_confidence": arguments.conf, "max_det": arguments.max_det, "nms_iou": arguments.iou},
             "analysis_s": time.perf_counter() - since_s + (recorder.wall_s if recorder else 0.0),
@@ -150,27 +165,36 @@ class BestAccuracy:
     def _summary(self, validator: Any, recorder: PredictionRecorder | None) -> tuple[Summary, bool]:
         """The figures, and whether best.pt was evaluated."""
         predictions = recorder.predictions(dict(validator.names)) if recorder else None
+        if self._purpose.figures is None:
+            return self._without_figures(f"the model predicts {self._purpose.predicts}, and no boxes"), True
         if predictions is None or not predictions.num_images:
-            return _without_figures(NOT_EVALUATED, self._epochs.epochs), False
-        figures, best = class_figures(validator.metrics), best_confidence(validator.metrics)
-        return summarise(predictions, figures=figures, best=best, **_curves(self._epochs.epochs)), True
+            return self._without_figures(NOT_EVALUATED), False
+        figures = class_figures(validator.metrics, self._purpose)
+        best = best_confidence(validator.metrics, self._purpose)
+        return summarise(predictions, figures=figures, best=best, **self._curves()), True
+
+    def _without_figures(self, reason: str) -> Summary:
+        return summarise(None, figures=(), best=None, **self._curves(), why_not=reason)
+
+    def _names(self) -> tuple[str, str]:
+        """What stands in the place of mAP50-95 and mAP50."""
+        return self._purpose.accuracy, next(name for name in self._purpose.shown if name != self._purpose.accuracy)
+
+    def _curves(self) -> dict[str, Any]:
+        """What learning is read from: the mAP of what the model is for."""
+        epochs = self._epochs.epochs
+        return {
+            "curves": {
+                ours: [epoch["metrics"].get(name) for epoch in epochs]
+                for ours, name in zip(_CURVES, self._names(), strict=True)
+            },
+            "epochs": [epoch["epoch"] for epoch in epochs],
+        }
 
 
-def _without_figures(reason: str, epochs: Sequence[dict[str, Any]] = ()) -> Summary:
-    return summarise(None, figures=(), best=None, **_curves(epochs), why_not=reason)
-
-
-def _curves(epochs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What learning is read from."""
-    return {
-        "curves": {name: [epoch["metrics"].get(name) for epoch in epochs] for name in _CURVES},
-        "epochs": [epoch["epoch"] for epoch in epochs],
-    }
-
-
-def best_confidence(metrics: Any) -> BestConfidence | None:
+def best_confidence(metrics: Any, purpose: Purpose = DETECT) -> BestConfidence | None:
     """Where Ultralytics read its precision and recall; None without labelled classes."""
-    box = metrics.box
+    box = getattr(metrics, str(purpose.figures))
     if not len(box.ap_class_index):
         return None
     mean_f1 = smooth(np.asarray(box.f1_curve).mean(axis=0), _SMOOTHING)
@@ -178,9 +202,9 @@ def best_confidence(metrics: Any) -> BestConfidence | None:
     return BestConfidence(confidence=float(np.asarray(box.px)[at]), f1=float(np.mean(box.f1)))
 
 
-def class_figures(metrics: Any) -> tuple[ClassFigures, ...]:
+def class_figures(metrics: Any, purpose: Purpose = DETECT) -> tuple[ClassFigures, ...]:
     """Ultralytics' figures of every class that has labelled boxes."""
-    box = metrics.box
+    box = getattr(metrics, str(purpose.figures))
     return tuple(
         ClassFigures(
             label=int(label),

@@ -51,8 +51,9 @@ class DataStream:
     def _add_batch(self, trainer: Any) -> None:
         if "data_stream" in self.digests or self._num_batches >= NUM_BATCHES:
             return
-        for key in ("img", "cls", "bboxes", "batch_idx"):
-            self._hash.update(_bytes(trainer.last_batch[key]))
+        for key in ("img", "cls", "bboxes", "batch_idx", "masks", "keypoints"):
+            if key in trainer.last_batch:
+                self._hash.update(_bytes(trainer.last_batch[key]))
         self._num_batches += 1
 
     def _finish(self, trainer: Any) -> None:

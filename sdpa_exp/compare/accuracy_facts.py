@@ -16,6 +16,7 @@ from sdpa_exp.accuracy.by_size import AREAS_PX2
 from sdpa_exp.accuracy.learning import Learning, learning_facts
 from sdpa_exp.compare.load.groups import usable
 from sdpa_exp.compare.statistics.paired import Description, describe
+from sdpa_exp.runs.purposes import accuracy_metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.load.run import Run
 
 SIZES = ("all", *AREAS_PX2)
-LEARNING_METRIC = "mAP50-95"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +64,18 @@ class RunLearning:
 
 @dataclass(frozen=True, kw_only=True)
 class AccuracyFacts:
-    """Everything about one comparison group. `missing`: sentences on runs without accuracy.json."""
+    """Everything about one comparison group.
+
+    Attributes:
+        metric: what classes, differences and learning are of: mAP50-95, or that of masks or poses, or top1.
+        missing: sentences on runs without accuracy.json.
+    """
 
     sizes: tuple[Part, ...]
     classes: tuple[Part, ...]
     differences: tuple[ImageDifference, ...]
     learning: tuple[RunLearning, ...]
+    metric: str
     measured: tuple[Run, ...]
     missing: tuple[str, ...]
 
@@ -78,12 +84,14 @@ def accuracy_facts(group: GroupRuns, baseline: str) -> AccuracyFacts:
     """The facts of a comparison group, from its finished runs."""
     runs = [run for arm in group.arms for run in usable(group, arm).values()]
     measured = [run for run in runs if run.accuracy and run.accuracy.get("sizes")]
+    metric = accuracy_metric({name for run in runs for name in run.metrics})
     names = list(dict.fromkeys(row["name"] for run in measured for row in _accuracy(run)["classes"]))
     return AccuracyFacts(
         sizes=tuple(_part(size, group.arms, measured, _size_of(size)) for size in SIZES) if measured else (),
         classes=tuple(_part(name, group.arms, measured, _class_of(name)) for name in names),
         differences=tuple(_differences(group, baseline)),
-        learning=tuple(_learning(runs)),
+        learning=tuple(_learning(runs, metric)),
+        metric=metric,
         measured=tuple(measured),
         missing=tuple(_missing(runs)),
     )
@@ -140,14 +148,18 @@ def _images(run: Run) -> int:
 
 
 def _overall(run: Run) -> float:
-    return float(_accuracy(run)["overall"][LEARNING_METRIC])
+    return float(_accuracy(run)["overall"]["mAP50-95"])  # of masks or poses where the model is for these
 
 
-def _learning(runs: Iterable[Run]) -> Iterable[RunLearning]:
+def _learning(runs: Iterable[Run], metric: str) -> Iterable[RunLearning]:
     for run in runs:
-        if run.curves is not None and LEARNING_METRIC in run.curves.columns:
-            values = run.curves.columns[LEARNING_METRIC]
+        if run.curves is not None and metric in run.curves.columns:
+            values = run.curves.columns[metric]
             yield RunLearning(run=run, facts=learning_facts(run.curves.epochs.tolist(), values.tolist()))
+
+
+def _why_no_sizes(accuracy: Mapping[str, Any]) -> str:
+    return str((accuracy.get("unmeasured") or {}).get("F1") or "best.pt was not evaluated")
 
 
 def _missing(runs: Sequence[Run]) -> Iterable[str]:
@@ -159,7 +171,7 @@ def _missing(runs: Sequence[Run]) -> Iterable[str]:
         elif run.accuracy is None:
             reason = "written without an accuracy.json that this version reads"
         elif not run.accuracy.get("sizes"):
-            reason = "best.pt was not evaluated"
+            reason = _why_no_sizes(run.accuracy)
         else:
             continue
         reasons[reason] = reasons.get(reason, 0) + 1

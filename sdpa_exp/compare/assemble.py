@@ -19,7 +19,7 @@ from sdpa_exp.compare.load.groups import GroupRuns, into_groups, labels_of, pair
 from sdpa_exp.compare.load.run import RATIOS
 from sdpa_exp.compare.load.settings import in_one_place, with_settings
 from sdpa_exp.compare.noise_floor import control_of, controlled_test, noise_floors, with_control
-from sdpa_exp.compare.questions import for_runs
+from sdpa_exp.compare.questions import by_purpose, for_runs
 from sdpa_exp.compare.report.headline import headline
 from sdpa_exp.compare.statistics.paired import describe, paired_test
 from sdpa_exp.compare.verdict import Question, Verdict, judge
@@ -73,6 +73,7 @@ def assemble(
     )
     not_measured = by_trainings(interleaved or {})
     shifts = [finding for group in compared for finding in shifted(group.noise_floors, alpha, group.group_id)]
+    asked = by_purpose(asked, runs)
     together = across_groups(groups, baseline, asked)
     restarted = (*sweep_extended(extensions), *runs_made_good(made_good))
     findings = (*swaps, *notes, *warned, *restarted, *find(groups, baseline, alpha), *shifts, *not_measured, *together)
@@ -119,6 +120,7 @@ def _compare_group(
 
     Questions that `measured` answers get no verdict from the trainings.
     """
+    questions = by_purpose(questions, group.runs)
     judged = None if measured is None or isinstance(measured, str) else judge_beside(measured, questions, alpha)
     answered = SIDE_BY_SIDE if judged is not None else frozenset()
     usable_runs = {arm: usable(group, arm) for arm in group.arms}

@@ -7,7 +7,16 @@ import math
 from sdpa_exp.compare.load.run import COST, CSV_TIME, ENERGY
 from sdpa_exp.runs.metrics import METRICS, Metric
 
-MAIN_METRICS = ("mAP50", "mAP50-95", "train_s", CSV_TIME, "images_per_s", "peak_memory_mib", ENERGY, COST)
+ACCURACIES = (
+    "mAP50-95",
+    "mAP50",
+    *(f"{p}_{n}" for p in ("mask", "pose") for n in ("mAP50-95", "mAP50")),
+    "top1",
+    "top5",
+)
+"""Those of every purpose; a run has those of its own."""
+COSTS = ("train_s", CSV_TIME, "images_per_s", "peak_memory_mib", ENERGY, COST)
+MAIN_METRICS = ("mAP50", "mAP50-95", *ACCURACIES[2:], *COSTS)
 _CSV_TIME = Metric(
     name=CSV_TIME,
     unit="s",
@@ -23,7 +32,13 @@ _HEADINGS = {
     ENERGY: "energy J",
 }
 _SIZES = ("mAP50-95_small", "mAP50-95_medium", "mAP50-95_large")
-_POINTS = frozenset({"mAP50", "mAP50-95", "last/mAP50", "last/mAP50-95", "precision", "recall", "F1", *_SIZES})
+_POINTS = frozenset(
+    {
+        *ACCURACIES,
+        *("last/mAP50", "last/mAP50-95", "F1", *_SIZES),
+        *(f"{prefix}{name}" for prefix in ("", "mask_", "pose_") for name in ("precision", "recall")),
+    }
+)
 
 
 def metric_of(name: str) -> Metric:
@@ -37,8 +52,9 @@ def metric_of(name: str) -> Metric:
 
 def meaning(name: str, *, is_plain: bool = False) -> str:
     """How a metric was measured; in plain folders best.pt was not evaluated again."""
-    if is_plain and name in {"mAP50", "mAP50-95", "precision", "recall"}:
-        return "from the line of results.csv with the best mAP50-95"
+    if is_plain and name in _POINTS:
+        best = "mAP50-95" if name in {"mAP50", "mAP50-95", "precision", "recall"} else "fitness"
+        return f"from the line of results.csv with the best {best}"
     return metric_of(name).meaning
 
 

@@ -9,6 +9,7 @@ from sdpa_exp.compare.findings.finding import Finding
 from sdpa_exp.compare.load.run import CSV_TIME, Run
 from sdpa_exp.compare.verdict import MarginKind, Question
 from sdpa_exp.errors import ComparisonError
+from sdpa_exp.runs.purposes import AUTO, accuracy_metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 # Used when a run names none, as plain Ultralytics folders do. 0.005 of mAP is half a point.
 DEFAULT_QUESTIONS = (
-    Question(name="accuracy", metric="mAP50-95", margin=0.005, margin_kind="absolute"),
+    Question(name="accuracy", metric=AUTO, margin=0.005, margin_kind="absolute"),
     Question(name="speed", metric="train_s", margin=0.02, margin_kind="relative"),
     Question(name="memory", metric="peak_memory_mib", margin=0.02, margin_kind="relative"),
 )
@@ -49,8 +50,14 @@ def from_config(config: CompareConfig) -> tuple[Question, ...]:
     return tuple(questions) or DEFAULT_QUESTIONS
 
 
+def by_purpose(questions: Sequence[Question], runs: Sequence[Run]) -> list[Question]:
+    """`auto` made explicit: the accuracy of what the models of these runs are for, by what they measured."""
+    metric = accuracy_metric({name for run in runs for name in run.metrics})
+    return [replace(each, metric=metric) if each.metric == AUTO else each for each in questions]
+
+
 def for_runs(questions: Sequence[Question], runs: Sequence[Run]) -> tuple[list[Question], list[Finding]]:
-    """Where no run measured train_s but results.csv has a clock, ask for that, and say so."""
+    """Where no run measured train_s but results.csv has a clock, ask for that, and say so; `auto` stays."""
     measured = {name for run in runs for name in run.metrics}
     asked: list[Question] = []
     findings: list[Finding] = []

@@ -16,15 +16,11 @@ from typing import Any
 import yaml
 
 from sdpa_exp.errors import ConfigError
+from sdpa_exp.runs.purposes import DETECT, PURPOSES, Purpose, purpose_of_head
 
-_DETECTORS = frozenset({"Detect", "v10Detect", "RTDETRDecoder"})
-# What the other last layers are for, by the beginning of their names; `task` as Ultralytics calls it.
+# What the last layers are for that nothing here trains; `task` as Ultralytics calls it.
 _OTHER_TASKS = {
-    "OBB": "rotated boxes (task obb)",
-    "Segment": "masks (task segment)",
     "YOLOESegment": "masks by words (YOLOE)",
-    "Pose": "keypoints (task pose)",
-    "Classify": "classes of whole images (task classify)",
     "SemanticSegment": "classes of pixels (task semantic)",
     "Depth": "depth (task depth)",
     "WorldDetect": "boxes by words (YOLO-World)",
@@ -35,7 +31,7 @@ _SIZE = re.compile(r"(yolo(?:e-)?v?\d+)([nslmx])(?![a-z0-9])")
 
 
 def check_architecture(name: str) -> None:
-    """Refuse a model file that is not there, leaves its size open, or is no detector.
+    """Refuse a model file that is not there, leaves its size open, or is for what nothing here trains.
 
     Raises:
         ConfigError: with the sizes, or the nearest names.
@@ -62,6 +58,32 @@ def check_architecture(name: str) -> None:
     _refuse_open_size(name, content)
 
 
+def check_purpose(name: str, *, task: str, purposes: tuple[str, ...] | None) -> None:
+    """Refuse a model that is for something else than a task; None is for all.
+
+    Raises:
+        ConfigError: says what the model is for, and what takes it.
+    """
+    purpose = purpose_of(name)
+    if purposes is not None and purpose.name not in purposes:
+        raise ConfigError(
+            f"task={task} is for models that predict {PURPOSES[purposes[0]].predicts}, and model.architecture={name} "
+            f"predicts {purpose.predicts} (task {purpose.name}). Choose another model, such as model=yolo12n; tasks "
+            "train, verify, bench, answer and profile take this one."
+        )
+
+
+@functools.cache
+def purpose_of(name: str) -> Purpose:
+    """What a model file is for; detect where it can't be read, which `check_architecture` refuses."""
+    file = Path(name) if Path(name).is_file() else _file_of(name)
+    try:
+        head = str(yaml.safe_load(file.read_text(encoding="utf-8"))["head"][-1][2]) if file else ""
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, IndexError):
+        head = ""
+    return purpose_of_head(head) or DETECT
+
+
 def is_downloadable(weights: str) -> bool:
     """Whether Ultralytics would fetch weights of this name: `yolo12n.pt`, `yolov8n.pt`, `yolov5nu.pt`."""
     stem = weights.removesuffix(".pt")
@@ -76,12 +98,12 @@ def _refuse_other_heads(name: str, content: Any) -> None:
             f"model.architecture={name} is no model file: expected backbone: and head: with lists of layers, as "
             "Ultralytics has them. Correct it, or choose model=yolo12n."
         ) from error
-    if head not in _DETECTORS:
+    if purpose_of_head(head) is None:
         task = next((words for start, words in _OTHER_TASKS.items() if head.startswith(start)), "")
-        plain = re.sub("-(seg|pose|obb|cls|sem|depth|world).*", "", Path(name).stem).replace("yoloe-", "yolo")
+        plain = re.sub("-(seg|sem|depth|world).*", "", Path(name).stem).replace("yoloe-", "yolo")
         raise ConfigError(
-            f"model.architecture={name} ends in {head}{task and f', for {task}'}, and would be trained as what it is "
-            f"not: expected a detector ({', '.join(sorted(_DETECTORS))}). Choose one such as {plain}.yaml."
+            f"model.architecture={name} ends in {head}{task and f', for {task}'}, which nothing here trains: expected "
+            f"a model for {', '.join(PURPOSES)}. Choose one such as {plain}.yaml."
         )
 
 
@@ -135,11 +157,11 @@ def _model_files() -> tuple[Path, ...]:
 
 @functools.cache
 def _known_names() -> list[str]:
-    """Every detector of Ultralytics by name, in each of its sizes."""
+    """Every model of Ultralytics that can be trained here by name, in each of its sizes."""
     names = []
     for path in _model_files():
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if str(content["head"][-1][2]) not in _DETECTORS:
+        if purpose_of_head(str(content["head"][-1][2])) is None:
             continue
         scales = list(content.get("scales") or {})
         place = re.match(r"yolo(?:e-)?v?\d+", path.stem)

@@ -10,8 +10,10 @@ from typing import Any
 
 from omegaconf import ListConfig
 
+from sdpa_exp.config.architectures import purpose_of
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.metrics import METRICS
+from sdpa_exp.runs.purposes import AUTO
 
 _DIRECTIONS = {"higher": "maximize", "lower": "minimize"}
 
@@ -32,7 +34,10 @@ def check_directions(config: Any) -> None:
     if directions is None:
         return
     given = list(directions) if isinstance(directions, ListConfig) else [directions]
-    metrics = [primary.metric for primary in config.compare.primary.values()]
+    metrics = [
+        purpose_of(config.model.architecture).accuracy if primary.metric == AUTO else primary.metric
+        for primary in config.compare.primary.values()
+    ]
     if len(given) > len(metrics):
         raise ConfigError(
             f"hydra.sweeper.direction has {len(given)} directions, and compare.primary has {len(metrics)} metrics: "

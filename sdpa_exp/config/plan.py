@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from sdpa_exp.config.architectures import purpose_of
 from sdpa_exp.config.schema import (
     DATASETS,
     AttentionConfig,
@@ -28,9 +29,11 @@ from sdpa_exp.config.task import load_task
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.files import PLAN_FILE, SWEEP_FILE, write_text_atomic
+from sdpa_exp.runs.purposes import CLASSIFY, Purpose
 
 SCHEMA_VERSION = 1
 DEFAULT_IMGSZ = 640  # Ultralytics' own, where the recipe says nothing
+CLASSIFY_IMGSZ = 224  # the same, of its ClassificationTrainer
 
 # What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
 _OUTSIDE_GROUP = ("attention", "attentions", "seed", "baseline", "name", "tracking", "compare", "job", "on_oom")
@@ -105,7 +108,12 @@ class Plan:
     @property
     def imgsz(self) -> int:
         """Edge of a training image in pixels."""
-        return self.train.imgsz or DEFAULT_IMGSZ
+        return self.train.imgsz or (CLASSIFY_IMGSZ if self.purpose is CLASSIFY else DEFAULT_IMGSZ)
+
+    @property
+    def purpose(self) -> Purpose:
+        """What the model is for: boxes, masks, ..."""
+        return purpose_of(self.model.architecture)
 
     def backend_of(self, arm: str) -> str:
         """The backend that an arm's name stands for in this run."""

@@ -34,6 +34,7 @@ class Task:
         trains: it trains by the recipe, so that `hardware.batch=auto` can be measured.
         needs_arm: the arm must be able to run here, which preflight finds out before a sweep starts.
         has_own_arms: its option `arms` says what runs, all in one process, so that `attention` can't be swept.
+        purposes: what a model may be for, by Ultralytics' names of its tasks; None for all.
         examines: it looks at an installation that may be broken, so that nothing heavy is imported on its behalf, no
             hardware is resolved beforehand, and no tracking store is asked or waited for.
         in_parent: it reads folders and trains nothing, so that it gets no worker and can't be swept; `run_in_parent`
@@ -44,6 +45,7 @@ class Task:
     trains: ClassVar[bool] = False
     needs_arm: ClassVar[bool] = True
     has_own_arms: ClassVar[bool] = False
+    purposes: ClassVar[tuple[str, ...] | None] = None
     examines: ClassVar[bool] = False
     in_parent: ClassVar[bool] = False
 

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from sdpa_exp.config.architectures import check_architecture
+from sdpa_exp.config.architectures import check_architecture, check_purpose
 from sdpa_exp.config.attentions import check_backend_name
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.credentials import refuse_credentials
@@ -22,6 +22,7 @@ from sdpa_exp.config.train_ranges import check_ranges
 from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.metrics import METRICS
+from sdpa_exp.runs.purposes import AUTO
 
 DETERMINISM = ("default", "strict")
 ON_OOM = ("fail", "repeat", "exclude")
@@ -40,6 +41,7 @@ OPTIMIZERS = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD", "Mu
 
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SECRET_IN_URI = re.compile(r"https?://.*[@?]|(?!sqlite:)[\w+.-]+://.*@", re.IGNORECASE)
+_SHARE = re.compile(r"(last/|mask_|pose_)?(mAP|precision|recall|F1|top\d)")
 _MAX_SEED = 2**31 - 1
 
 
@@ -56,6 +58,7 @@ def check_plan(plan: Plan) -> None:
     task = load_task(plan)
     if not (task.in_parent or task.examines):
         check_architecture(plan.model.architecture)
+        check_purpose(plan.model.architecture, task=plan.task.name, purposes=task.purposes)
     _check_hardware(plan)
     _check_batch(plan, task)
     check_backend_name("attention.backend", plan.attention.backend, plan.attentions)
@@ -277,7 +280,7 @@ def _check_compare(plan: Plan) -> None:
     one_of("compare.speed", plan.compare.speed, SPEEDS)
     for name, primary in plan.compare.primary.items():
         key = f"compare.primary.{name}"
-        one_of(f"{key}.metric", primary.metric, tuple(METRICS))
+        one_of(f"{key}.metric", primary.metric, (AUTO, *METRICS))
         one_of(f"{key}.margin_kind", primary.margin_kind, MARGIN_KINDS)
         if not primary.margin > 0:
             next_step = f"Set {key}.margin to the smallest difference that would matter to you."
@@ -285,9 +288,10 @@ def _check_compare(plan: Plan) -> None:
         if primary.margin_kind == "relative" and primary.margin >= 1:
             next_step = f"Set {key}.margin=0.02 for 2 %."
             refuse(f"{key}.margin", primary.margin, "a share of the baseline below 1", next_step)
-        is_share = primary.metric.removeprefix("last/").startswith(("mAP", "precision", "recall", "F1"))
+        metric = plan.purpose.accuracy if primary.metric == AUTO else primary.metric
+        is_share = _SHARE.match(metric) is not None
         if is_share and primary.margin_kind == "absolute" and primary.margin > WIDEST_MARGIN and not primary.allow:
-            expected = f"at most {WIDEST_MARGIN:g}: {primary.metric} runs from 0 to 1, and {primary.margin:g} of it is "
+            expected = f"at most {WIDEST_MARGIN:g}: {metric} runs from 0 to 1, and {primary.margin:g} of it is "
             next_step = f"Set {key}.margin=0.005 for half a point, or {key}.allow=true if you mean it."
             refuse(f"{key}.margin", primary.margin, f"{expected}{100 * primary.margin:g} points", next_step)
 

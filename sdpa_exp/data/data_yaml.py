@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -11,13 +12,21 @@ DATA_YAML = "data.yaml"
 
 
 def write_data_yaml(
-    folder: Path, final_folder: Path, class_names: Sequence[str], splits: Sequence[str] = ("train", "val")
+    folder: Path,
+    final_folder: Path,
+    class_names: Sequence[str],
+    splits: Sequence[str] = ("train", "val"),
+    keypoints: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write `folder`/data.yaml with the absolute path that the folder will have in the end."""
+    """Write `folder`/data.yaml with the absolute path that the folder will have in the end.
+
+    `keypoints` are Ultralytics' keys about them: `kpt_shape`, `flip_idx` and such.
+    """
     content = {
         "path": final_folder.as_posix(),
         **{split: f"images/{split}" for split in splits},
         "names": dict(enumerate(class_names)),
+        **(keypoints or {}),
     }
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     (folder / DATA_YAML).write_text(text, encoding="utf-8")

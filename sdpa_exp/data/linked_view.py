@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sdpa_exp.data.build_once import build_once
 from sdpa_exp.data.data_yaml import DATA_YAML, names_folder, write_data_yaml
@@ -40,7 +41,9 @@ class ViewEntry:
         return self.stem + self.image.suffix.lower()
 
 
-def build_view(folder: Path, entries: Sequence[ViewEntry], class_names: Sequence[str]) -> Path:
+def build_view(
+    folder: Path, entries: Sequence[ViewEntry], class_names: Sequence[str], keypoints: Mapping[str, Any] | None = None
+) -> Path:
     """Build the view, or check the one that is there, and return the path of its data.yaml.
 
     Raises:
@@ -48,13 +51,19 @@ def build_view(folder: Path, entries: Sequence[ViewEntry], class_names: Sequence
     """
     build_once(
         folder,
-        build=lambda draft: _build(draft, folder, entries, class_names),
+        build=lambda draft: _build(draft, folder, entries, class_names, keypoints),
         fault_of=lambda found: _fault(found, entries),
     )
     return folder / DATA_YAML
 
 
-def _build(draft: Path, folder: Path, entries: Sequence[ViewEntry], class_names: Sequence[str]) -> None:
+def _build(
+    draft: Path,
+    folder: Path,
+    entries: Sequence[ViewEntry],
+    class_names: Sequence[str],
+    keypoints: Mapping[str, Any] | None,
+) -> None:
     splits = list(dict.fromkeys(entry.split for entry in entries))
     for split in splits:
         (draft / "images" / split).mkdir(parents=True)
@@ -64,13 +73,13 @@ def _build(draft: Path, folder: Path, entries: Sequence[ViewEntry], class_names:
         if entry.is_open_ended:
             target.write_bytes(closed_jpeg(entry.image.read_bytes()))
         else:
-            _link(entry.image, target)
+            link(entry.image, target)
         if entry.label is not None:
             (draft / "labels" / entry.split / f"{entry.stem}.txt").write_bytes(entry.label)
-    write_data_yaml(draft, folder, class_names, splits)
+    write_data_yaml(draft, folder, class_names, splits, keypoints)
 
 
-def _link(image: Path, target: Path) -> None:
+def link(image: Path, target: Path) -> None:
     """A symbolic link; where the system forbids them (Windows without developer mode), a hard link, else a copy."""
     try:
         target.symlink_to(image)

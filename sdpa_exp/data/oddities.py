@@ -12,6 +12,7 @@ from sdpa_exp.data.image_file import CheckedImage
 from sdpa_exp.data.label_file import CheckedLabel
 from sdpa_exp.data.pictures import Picture
 from sdpa_exp.data.yolo_source import YoloSource
+from sdpa_exp.runs.purposes import DETECT, Purpose
 
 _NUM_EXAMPLES = 3
 
@@ -28,7 +29,7 @@ class CheckedPicture:
     label: CheckedLabel
 
 
-def find_oddities(source: YoloSource, checked: Sequence[CheckedPicture]) -> tuple[str, ...]:
+def find_oddities(source: YoloSource, checked: Sequence[CheckedPicture], purpose: Purpose = DETECT) -> tuple[str, ...]:
     """One sentence for each kind of oddity, with how often it occurs and where."""
     sentences = _of_classes(source)
     for split in source.splits:
@@ -48,8 +49,13 @@ def find_oddities(source: YoloSource, checked: Sequence[CheckedPicture]) -> tupl
             f"{len(deep)} images have more than 8 bits a channel ({_some(deep)}): Ultralytics keeps the upper 8, so "
             "that values which fill fewer bits come out nearly black."
         )
-    if source.num_keypoint_columns:
+    if source.keypoints and purpose.name != "pose":
         sentences.append("The labels are of poses (kpt_shape): their boxes are used, and their keypoints left out.")
+    elif source.keypoints and "flip_idx" not in source.keypoints:
+        sentences.append(
+            "The data set names no flip_idx, the keypoints that change places in a mirror: Ultralytics mirrors no "
+            "image while training (fliplr)."
+        )
     if "test" in source.splits:
         sentences.append(
             "train.split=test: Ultralytics chooses best.pt, and stops early, by this split too, so that its metrics "

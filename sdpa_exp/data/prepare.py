@@ -10,10 +10,15 @@ from sdpa_exp.data.prepared import PreparedDataset
 from sdpa_exp.data.synthetic import prepare_synthetic
 from sdpa_exp.data.yolo_dir import prepare_yolo_dir
 from sdpa_exp.errors import DatasetError
+from sdpa_exp.runs.purposes import DETECT, Purpose
 
 
 def prepare(
-    dataset: SyntheticDataset | YoloDirDataset, *, split: str | None = None, cache_dir: Path | None = None
+    dataset: SyntheticDataset | YoloDirDataset,
+    *,
+    split: str | None = None,
+    purpose: Purpose = DETECT,
+    cache_dir: Path | None = None,
 ) -> PreparedDataset:
     """Check a data set, or render it, and say where Ultralytics finds it.
 
@@ -22,6 +27,7 @@ def prepare(
     Args:
         dataset: which.
         split: what `train.split` asks for; it is there with train and val.
+        purpose: of the model that trains on it: boxes, masks, ...
         cache_dir: None takes the user's.
 
     Raises:
@@ -34,5 +40,5 @@ def prepare(
                 "train.split=test asks for a test split, and dataset=synthetic has train and val. Leave train.split "
                 "out, or use data of your own with a 'test:' line: dataset=yolo_dir."
             )
-        return prepare_synthetic(dataset, cache)
-    return prepare_yolo_dir(dataset.path, cache, split, drops=dataset.on_bad == "drop")
+        return prepare_synthetic(dataset, cache, purpose)
+    return prepare_yolo_dir(dataset.path, cache, split, drops=dataset.on_bad == "drop", purpose=purpose)

@@ -11,10 +11,12 @@ class PreparedDataset:
     """A data set ready for Ultralytics.
 
     Attributes:
-        yaml_path: absolute path of a data.yaml inside our cache; no working directory matters to it.
+        yaml_path: absolute path of a data.yaml inside our cache, or of a folder with one folder a class; no working
+            directory matters to it.
         digest: SHA-256 in hex over class names, relative file names, and the bytes of images and labels.
         warnings: sentences about what is odd but no reason to refuse.
         left_out: what `dataset.on_bad=drop` left out; part of the digest.
+        keypoints: (points, numbers for each) of a data set of poses that is used for poses.
     """
 
     yaml_path: Path
@@ -26,6 +28,7 @@ class PreparedDataset:
     num_val_boxes: int
     warnings: tuple[str, ...]
     left_out: tuple[LeftOut, ...] = ()
+    keypoints: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,9 +30,13 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """A label: class id and pixel edges, upper edge and left edge inclusive, lower and right exclusive."""
+    """A label: class id and pixel edges, upper edge and left edge inclusive, lower and right exclusive.
+
+    `place` is the plant's index among the places of its scene.
+    """
 
     class_id: int
+    place: int
     x0: int
     y0: int
     x1: int
@@ -194,6 +198,7 @@ def _boxes(owner: NDArray[np.int16], places: list[Place], visible: tuple[float, 
         x, y = columns[is_here], rows[is_here]
         box = Box(
             class_id=CLASS_NAMES.index(place.species.name),
+            place=i,
             x0=int(x.min()),
             y0=int(y.min()),
             x1=int(x.max()) + 1,

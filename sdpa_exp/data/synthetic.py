@@ -18,8 +18,11 @@ from sdpa_exp.data.data_yaml import DATA_YAML, names_folder, write_data_yaml
 from sdpa_exp.data.digest import bytes_digest, content_digest
 from sdpa_exp.data.plants import CLASS_NAMES
 from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.rendered_classes import prepare_crops
+from sdpa_exp.data.rendered_labels import KEYPOINTS, label_lines
 from sdpa_exp.data.scene import Box, Scene, render_scene
 from sdpa_exp.errors import DatasetError
+from sdpa_exp.runs.purposes import CLASSIFY, DETECT, Purpose
 
 GENERATOR_VERSION = 1  # raise it with every change that moves a pixel or a label
 MANIFEST = "manifest.json"
@@ -41,16 +44,22 @@ class _Written:
     num_boxes: int
 
 
-def prepare_synthetic(dataset: SyntheticDataset, cache: Path) -> PreparedDataset:
-    """Render the field into the cache, or find it there.
+def prepare_synthetic(dataset: SyntheticDataset, cache: Path, purpose: Purpose = DETECT) -> PreparedDataset:
+    """Render the field into the cache with the labels that a purpose wants, or find it there.
 
     Raises:
         DatasetError: a setting makes no sense, or the cache can't be written.
     """
     _check(dataset)
-    settings = _settings(dataset)
+    settings: dict[str, Any] = _settings(dataset) | ({} if purpose is DETECT else {"labels": purpose.name})
     folder = cache / "synthetic" / bytes_digest(json.dumps(settings, sort_keys=True).encode())[:16]
-    build_once(folder, build=lambda draft: _render_all(dataset, draft, folder), fault_of=lambda f: _fault(f, settings))
+    if purpose is CLASSIFY:
+        return prepare_crops(folder, dataset, scene_of)
+    build_once(
+        folder,
+        build=lambda draft: _render_all(dataset, draft, folder, settings, purpose),
+        fault_of=lambda f: _fault(f, settings),
+    )
     written = _read_manifest(folder)
     boxes = {split: sum(w.num_boxes for w in written if w.split == split) for split in _SPLITS}
     files = [(w.split, w.name, w.image_sha256, w.label_sha256) for w in written]
@@ -63,6 +72,7 @@ def prepare_synthetic(dataset: SyntheticDataset, cache: Path) -> PreparedDataset
         num_train_boxes=boxes["train"],
         num_val_boxes=boxes["val"],
         warnings=(),
+        keypoints=tuple(KEYPOINTS["kpt_shape"]) if purpose.name == "pose" else None,
     )
 
 
@@ -107,7 +117,9 @@ def _settings(dataset: SyntheticDataset) -> dict[str, int]:
     }
 
 
-def _render_all(dataset: SyntheticDataset, draft: Path, folder: Path) -> None:
+def _render_all(
+    dataset: SyntheticDataset, draft: Path, folder: Path, settings: dict[str, Any], purpose: Purpose
+) -> None:
     _log.info("rendering %d pictures into %s", dataset.num_train_images + dataset.num_val_images, folder)
     written: list[dict[str, Any]] = []
     for split, count in zip(_SPLITS, (dataset.num_train_images, dataset.num_val_images), strict=True):
@@ -116,7 +128,8 @@ def _render_all(dataset: SyntheticDataset, draft: Path, folder: Path) -> None:
         for index in range(count):
             scene = scene_of(dataset, split, index)
             encoded = cv2.imencode(".jpg", scene.bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
-            label = label_text(scene.boxes, dataset.image_px).encode()
+            lines = None if purpose is DETECT else label_lines(scene, purpose.name)
+            label = (label_text(scene.boxes, dataset.image_px) if lines is None else "".join(lines)).encode()
             name = f"field_{index:05d}"
             _image_path(draft, split, name).write_bytes(encoded)
             _label_path(draft, split, name).write_bytes(label)
@@ -126,14 +139,14 @@ def _render_all(dataset: SyntheticDataset, draft: Path, folder: Path) -> None:
                     "name": name,
                     "image_sha256": bytes_digest(encoded),
                     "label_sha256": bytes_digest(label),
-                    "num_boxes": len(scene.boxes),
+                    "num_boxes": len(scene.boxes if lines is None else lines),
                 }
             )
-    write_data_yaml(draft, folder, CLASS_NAMES)
-    (draft / MANIFEST).write_text(json.dumps({"settings": _settings(dataset), "files": written}), encoding="utf-8")
+    write_data_yaml(draft, folder, CLASS_NAMES, keypoints=KEYPOINTS if purpose.name == "pose" else None)
+    (draft / MANIFEST).write_text(json.dumps({"settings": settings, "files": written}), encoding="utf-8")
 
 
-def _fault(folder: Path, settings: dict[str, int]) -> str | None:
+def _fault(folder: Path, settings: dict[str, Any]) -> str | None:
     """What differs between a folder and its manifest; every byte is read, which takes milliseconds."""
     try:
         written = _read_manifest(folder)

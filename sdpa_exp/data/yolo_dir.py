@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
 
 from sdpa_exp.data.bad_files import sentences_of, without_bad
+from sdpa_exp.data.class_folders import prepare_class_folders
 from sdpa_exp.data.digest import NO_LABEL, bytes_digest, content_digest
-from sdpa_exp.data.label_file import check_label, without_keypoints
+from sdpa_exp.data.label_file import check_label, label_rule, without_keypoints
 from sdpa_exp.data.linked_view import ViewEntry, build_view
 from sdpa_exp.data.oddities import CheckedPicture, find_oddities
 from sdpa_exp.data.pictures import absolute
@@ -17,13 +19,14 @@ from sdpa_exp.data.prepared import LeftOut, PreparedDataset
 from sdpa_exp.data.seen_images import check_images
 from sdpa_exp.data.yolo_source import YoloSource, find_source
 from sdpa_exp.errors import DatasetError
+from sdpa_exp.runs.purposes import CLASSIFY, DETECT, Purpose
 
 _MAX_NAMED = 10
 _log = logging.getLogger(__name__)
 
 
 def prepare_yolo_dir(
-    path: str | None, cache: Path, split: str | None = None, *, drops: bool = False
+    path: str | None, cache: Path, split: str | None = None, *, drops: bool = False, purpose: Purpose = DETECT
 ) -> PreparedDataset:
     """Check a data.yaml or folder and make it loadable from anywhere.
 
@@ -32,6 +35,7 @@ def prepare_yolo_dir(
         cache: our cache folder.
         split: one that is wanted beside train and val.
         drops: leave bad lines and images out, instead of refusing them.
+        purpose: of the model, which says what a label must be.
 
     Raises:
         DatasetError: it is missing, empty or malformed; up to ten bad files are named.
@@ -43,9 +47,17 @@ def prepare_yolo_dir(
         raise DatasetError(
             f"dataset.path={path} does not exist (looked at {place}): set it to a data.yaml or to its folder."
         )
+    if purpose is CLASSIFY:
+        return prepare_class_folders(place, cache, split, drops=drops)
     source = find_source(place, split)
+    if purpose.name == "pose" and not source.keypoints:
+        raise DatasetError(
+            f"{source.origin} has no 'kpt_shape:' line, and the model is for poses: expected one such as "
+            "kpt_shape: [17, 3], points and numbers for each. Add it, or choose a model for boxes: model=yolo12n."
+        )
+    keypoints = source.keypoints if purpose.name == "pose" else {}
     try:
-        checked = _check_all(source, cache)
+        checked = _check_all(source, cache, purpose)
     except OSError as error:
         raise DatasetError(f"The data set {place} or the cache {cache} can't be used: {error}.") from error
     left_out: tuple[LeftOut, ...] = ()
@@ -53,15 +65,16 @@ def prepare_yolo_dir(
         checked, left_out = without_bad(checked)
     else:
         _refuse_faults(source, checked)
-    _refuse_without_labels(source, checked, left_out)
+    _refuse_without_labels(source, checked, left_out, purpose)
     class_names = source.class_names or _numbered_names(checked)
-    digest = content_digest(class_names, [_digest_line(c) for c in checked], map(astuple, left_out))
+    meaning = [json.dumps(keypoints, sort_keys=True, default=str)] if keypoints else []
+    digest = content_digest([*class_names, *meaning], [_digest_line(c) for c in checked], map(astuple, left_out))
     view = cache / "views" / f"{digest[:16]}-{bytes_digest(str(place).encode('utf-8', 'surrogateescape'))[:8]}"
-    found_warnings = (*find_oddities(source, checked), *sentences_of(left_out))
+    found_warnings = (*find_oddities(source, checked, purpose), *sentences_of(left_out))
     for sentence in found_warnings:
         _log.warning(sentence)
     return PreparedDataset(
-        yaml_path=build_view(view, [_view_entry(c) for c in checked], class_names),
+        yaml_path=build_view(view, [_view_entry(c) for c in checked], class_names, keypoints),
         digest=digest,
         class_names=class_names,
         num_train_images=sum(c.split == "train" for c in checked),
@@ -70,19 +83,22 @@ def prepare_yolo_dir(
         num_val_boxes=_num_boxes(checked, "val"),
         warnings=found_warnings,
         left_out=left_out,
+        keypoints=source.keypoint_shape if keypoints else None,
     )
 
 
-def _check_all(source: YoloSource, cache: Path) -> list[CheckedPicture]:
+def _check_all(source: YoloSource, cache: Path, purpose: Purpose) -> list[CheckedPicture]:
     pictures = [(split, i, p) for split, found in source.splits.items() for i, p in enumerate(found.pictures)]
     images = check_images([p.image for _, _, p in pictures], origin=source.origin, cache=cache)
     num_classes = None if source.class_names is None else len(source.class_names)
+    points, numbers = source.keypoint_shape
+    rule = label_rule(purpose.name, source.keypoint_shape)
     checked = []
     for (split, index, picture), image in zip(pictures, images, strict=True):
         content = picture.label.read_bytes() if picture.label.is_file() else None
-        if content and source.num_keypoint_columns:
-            content = without_keypoints(content, source.num_keypoint_columns)
-        label = check_label(content or b"", num_classes)
+        if content and points and purpose.name != "pose":
+            content = without_keypoints(content, points * numbers)
+        label = check_label(content or b"", num_classes, rule)
         checked.append(
             CheckedPicture(split=split, index=index, picture=picture, image=image, label_bytes=content, label=label)
         )
@@ -102,7 +118,9 @@ def _refuse_faults(source: YoloSource, checked: Sequence[CheckedPicture]) -> Non
         )
 
 
-def _refuse_without_labels(source: YoloSource, checked: Sequence[CheckedPicture], left_out: Sequence[LeftOut]) -> None:
+def _refuse_without_labels(
+    source: YoloSource, checked: Sequence[CheckedPicture], left_out: Sequence[LeftOut], purpose: Purpose
+) -> None:
     for split, found in source.splits.items():
         if not any(c.split == split for c in checked):
             why = next(each.why for each in left_out if each.split == split)
@@ -113,8 +131,8 @@ def _refuse_without_labels(source: YoloSource, checked: Sequence[CheckedPicture]
         if _num_boxes(checked, split) == 0:
             first = next(c.picture.label for c in checked if c.split == split)
             raise DatasetError(
-                f"{source.origin} has {split} images but no labels for them: expected files like {first}, "
-                f"with a line 'class x y width height' for each box."
+                f"{source.origin} has {split} images but no labels for them: expected files like {first}, with a line "
+                f"for each object: {label_rule(purpose.name, source.keypoint_shape).wanted}."
             )
 
 

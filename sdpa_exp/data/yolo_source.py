@@ -5,7 +5,7 @@ Unlike Ultralytics, nothing depends on the working directory or on a settings fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,19 @@ class YoloSource:
     Attributes:
         class_names: None for a folder without a data.yaml.
         splits: train, val, and the one that was asked for.
-        num_keypoint_columns: numbers after the box in a label of a data set of poses.
+        keypoints: what data.yaml says about keypoints (`kpt_shape`, `flip_idx`, ...); empty for other data sets.
     """
 
     origin: Path
     class_names: tuple[str, ...] | None
     splits: dict[str, Found]
-    num_keypoint_columns: int = 0
+    keypoints: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def keypoint_shape(self) -> tuple[int, int]:
+        """(points, numbers for each) behind the box in a label; (0, 0) without."""
+        points, numbers = self.keypoints.get("kpt_shape", (0, 0))
+        return int(points), int(numbers)
 
 
 def find_source(path: Path, split: str | None = None) -> YoloSource:
@@ -85,18 +91,25 @@ def _from_yaml(path: Path, wanted: list[str]) -> YoloSource:
         origin=path,
         class_names=read_class_names(content, path),
         splits=splits,
-        num_keypoint_columns=_num_keypoint_columns(content, path),
+        keypoints=_keypoints(content, path),
     )
 
 
-def _num_keypoint_columns(content: dict[str, Any], path: Path) -> int:
-    """How many numbers the keypoints of a label are, from `kpt_shape: [points, numbers for each]`."""
+def _keypoints(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What is said about the keypoints of a label, `kpt_shape: [points, numbers for each]` first of all."""
     shape = content.get("kpt_shape")
     if not is_given(shape):
-        return 0
+        return {}
     if not isinstance(shape, list) or len(shape) != 2 or not all(str(n).isdecimal() for n in shape):
         raise DatasetError(f"{path} says kpt_shape: {shape}: expected two whole numbers, such as [17, 3].")
-    return int(shape[0]) * int(shape[1])
+    found: dict[str, Any] = {"kpt_shape": [int(number) for number in shape]}
+    for key, number in (("flip_idx", int), ("kpt_oks_sigmas", float)):
+        if is_given(content.get(key)):
+            try:
+                found[key] = [number(value) for value in content[key]]
+            except (TypeError, ValueError) as error:
+                raise DatasetError(f"{path} says {key}: {content[key]}: expected a list of numbers.") from error
+    return found
 
 
 def _from_folder(root: Path, wanted: list[str]) -> YoloSource:

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
-from ultralytics.nn.tasks import DetectionModel, RTDETRDetectionModel, yaml_model_load
+from ultralytics.nn.tasks import (
+    ClassificationModel,
+    DetectionModel,
+    OBBModel,
+    PoseModel,
+    RTDETRDetectionModel,
+    SegmentationModel,
+    yaml_model_load,
+)
 
 from sdpa_exp.errors import InjectionError
 
+_CLASSES: dict[str, type[nn.Module]] = {
+    "Segment": SegmentationModel,
+    "Pose": PoseModel,
+    "OBB": OBBModel,
+    "Classify": ClassificationModel,
+    "RTDETRDecoder": RTDETRDetectionModel,
+}
+"""Last layer of a model file, without the 26 of YOLO26's -> Ultralytics' class; any other is a DetectionModel's."""
 
-def build_network(architecture: str, num_classes: int | None = None) -> nn.Module:
-    """A freshly initialised detector, on the CPU.
+
+def build_network(
+    architecture: str, num_classes: int | None = None, keypoints: tuple[int, int] | None = None
+) -> nn.Module:
+    """A freshly initialised model, on the CPU.
 
     Args:
         architecture: an Ultralytics architecture file, such as yolo12n.yaml.
         num_classes: None takes the file's.
+        keypoints: (points, numbers for each) of a model for poses; None takes the file's.
 
     Raises:
         InjectionError: Ultralytics does not know the architecture.
     """
     try:
-        cls = RTDETRDetectionModel if is_rtdetr(architecture) else DetectionModel
-        return cls(architecture, nc=num_classes, verbose=False)  # type: ignore[no-any-return]
+        cls: Any = _CLASSES.get(head_of(architecture), DetectionModel)
+        more = {"data_kpt_shape": keypoints} if cls is PoseModel and keypoints else {}
+        return cls(architecture, nc=num_classes, verbose=False, **more)  # type: ignore[no-any-return]
     except FileNotFoundError as error:
         raise InjectionError(
             f"model.architecture={architecture} is not an architecture that Ultralytics knows: {error}. "
@@ -28,10 +51,10 @@ def build_network(architecture: str, num_classes: int | None = None) -> nn.Modul
         ) from error
 
 
-def is_rtdetr(architecture: str) -> bool:
-    """Whether this architecture ends in RT-DETR's decoder, and so has its own model and trainer classes.
+def head_of(architecture: str) -> str:
+    """The last layer of an architecture, which says what the model is for; without the 26 of YOLO26's.
 
     Raises:
         FileNotFoundError: Ultralytics does not know the architecture.
     """
-    return str(yaml_model_load(architecture)["head"][-1][2]) == "RTDETRDecoder"
+    return str(yaml_model_load(architecture)["head"][-1][2]).removesuffix("26")

@@ -21,10 +21,14 @@ from unittest import mock
 import torch
 from torch import nn
 from ultralytics.models.rtdetr.train import RTDETRTrainer
+from ultralytics.models.yolo.classify import ClassificationTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.models.yolo.obb import OBBTrainer
+from ultralytics.models.yolo.pose import PoseTrainer
+from ultralytics.models.yolo.segment import SegmentationTrainer
 
 from sdpa_exp.errors import InjectionError, OutOfMemory, RunError
-from sdpa_exp.injection.build import is_rtdetr
+from sdpa_exp.injection.build import head_of
 from sdpa_exp.injection.checkpoint import Transfer, load_network, transfer, widen_position_convolutions
 from sdpa_exp.injection.inject import Choices, InjectionReport, check_injected, inject
 from sdpa_exp.injection.perturb import Perturbation, perturb
@@ -38,7 +42,7 @@ else:
 
 
 class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
-    """What turns one of Ultralytics' detection trainers into one of ours; stands before it among the bases.
+    """What turns one of Ultralytics' trainers into one of ours; stands before it among the bases.
 
     Besides Ultralytics' events it fires `on_caching_start`, `on_caching_end` (data sets scanned, images cached),
     `on_train_batch_ready` (`last_batch` is preprocessed and not yet used), `on_optimizer_step_start` and
@@ -187,6 +191,31 @@ class AttentionRTDETRTrainer(AttentionMixin, RTDETRTrainer):  # type: ignore[mis
     """Trains RT-DETR with a backend in its AIFI."""
 
 
+class AttentionSegmentationTrainer(AttentionMixin, SegmentationTrainer):  # type: ignore[misc]
+    """Trains a model for masks."""
+
+
+class AttentionPoseTrainer(AttentionMixin, PoseTrainer):  # type: ignore[misc]
+    """Trains a model for keypoints."""
+
+
+class AttentionOBBTrainer(AttentionMixin, OBBTrainer):  # type: ignore[misc]
+    """Trains a model for rotated boxes."""
+
+
+class AttentionClassificationTrainer(AttentionMixin, ClassificationTrainer):  # type: ignore[misc]
+    """Trains a model for classes of whole images."""
+
+
+_TRAINERS: dict[str, type[AttentionMixin]] = {
+    "RTDETRDecoder": AttentionRTDETRTrainer,
+    "Segment": AttentionSegmentationTrainer,
+    "Pose": AttentionPoseTrainer,
+    "OBB": AttentionOBBTrainer,
+    "Classify": AttentionClassificationTrainer,
+}
+
+
 def trainer_class(architecture: str) -> type[AttentionMixin]:
     """The trainer that Ultralytics' architecture file wants."""
-    return AttentionRTDETRTrainer if is_rtdetr(architecture) else AttentionTrainer
+    return _TRAINERS.get(head_of(architecture), AttentionTrainer)

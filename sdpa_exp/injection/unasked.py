@@ -28,19 +28,24 @@ def refuse_what_was_not_asked(trainer: Any) -> None:
     before = random.getstate()  # listing images draws some of them to time the disk: the training must not notice
     try:
         for loader in (trainer.train_loader, trainer.test_loader):
-            _refuse_left_out(loader.dataset)
+            _refuse_left_out(loader.dataset, args.fraction)
             _refuse_no_cache(loader.dataset, args.cache)
     finally:
         random.setstate(before)
     _refuse_ignored(trainer)
-    shapes = getattr(trainer.test_loader.dataset, "batch_shapes", [])
+    shapes = getattr(trainer.test_loader.dataset, "batch_shapes", [])  # none where each image is cut to a square
     validated = [(int(height), int(width)) for height, width in shapes]
     check_sizes(model, [*training_sizes(args.imgsz, args.multi_scale), *validated], key="train.imgsz")
 
 
-def _refuse_left_out(dataset: Any) -> None:
-    kept = set(dataset.im_files)
-    left_out = [file for file in dataset.get_img_files(dataset.img_path) if file not in kept]
+def _refuse_left_out(dataset: Any, fraction: object) -> None:
+    if hasattr(dataset, "im_files"):
+        kept, found = set(dataset.im_files), dataset.get_img_files(dataset.img_path)
+    elif fraction != 1.0:  # a ClassificationDataset takes its share itself
+        return
+    else:
+        kept, found = {sample[0] for sample in dataset.samples}, [file for file, _ in dataset.base.samples]
+    left_out = [file for file in found if file not in kept]
     if left_out:
         named = ", ".join(left_out[:_NUM_NAMED]) + (", ..." if len(left_out) > _NUM_NAMED else "")
         raise DatasetError(
@@ -50,13 +55,18 @@ def _refuse_left_out(dataset: Any) -> None:
 
 
 def _refuse_no_cache(dataset: Any, asked: object) -> None:
-    if asked and not dataset.cache:
+    if asked and not (getattr(dataset, "cache", None) or _keeps(dataset)):
         name = "ram" if asked is True else asked
         raise RunError(
             f"hardware.cache={name} was asked for and Ultralytics would go on without: there is too little room, or it "
             "may not write, as the log above says. Runs with and without a cache don't compare: make room, or set "
             "hardware.cache=none for all arms."
         )
+
+
+def _keeps(dataset: Any) -> bool:
+    """Whether a ClassificationDataset caches its images."""
+    return bool(getattr(dataset, "cache_ram", False) or getattr(dataset, "cache_disk", False))
 
 
 def _refuse_ignored(trainer: Any) -> None:
@@ -73,7 +83,8 @@ def _refuse_ignored(trainer: Any) -> None:
             f"hardware.channels_last=true is for CUDA, and Ultralytics would ignore it on {trainer.device.type}. "
             "Set hardware.channels_last=null."
         )
-    most = max((len(label["cls"]) for label in trainer.test_loader.dataset.labels), default=0)
+    labels = getattr(trainer.test_loader.dataset, "labels", [])  # of boxes
+    most = max((len(label["cls"]) for label in labels), default=0)
     if most > args.max_det:
         raise ConfigError(
             f"An image of the split that is validated has {most} boxes, and train.max_det={args.max_det} keeps fewer: "

@@ -183,14 +183,16 @@ def _look(plans: list[Plan]) -> dict[str, Any]:
     resolved = [dataclasses.replace(plan, hardware=each.hardware) for plan, each in zip(plans, chosen, strict=True)]
     warnings: dict[str, None] = {}
     data_sets, num_classes = [], {}
-    wanted = {json.dumps(asked := [dataclasses.asdict(p.dataset), p.train.split]): (asked, p) for p in plans}
-    for asked, plan in wanted.values():
-        prepared = prepare(plan.dataset, split=plan.train.split)
-        num_classes[json.dumps(asked[0])] = len(prepared.class_names)
+    wanted = {
+        (json.dumps(asked := [dataclasses.asdict(p.dataset), p.train.split]), p.purpose.name): (asked, p) for p in plans
+    }
+    for (_, purpose), (asked, plan) in wanted.items():
+        prepared = prepare(plan.dataset, split=plan.train.split, purpose=plan.purpose)
+        num_classes[json.dumps([asked[0], purpose])] = len(prepared.class_names)
         warnings.update(dict.fromkeys(prepared.warnings))
         data_sets.append({"asked": asked, "digest": prepared.digest})
     for plan in {(plan.model.architecture, plan.model.weights): plan for plan in plans}.values():
-        check_weights(plan, num_classes[json.dumps(dataclasses.asdict(plan.dataset))])
+        check_weights(plan, num_classes[json.dumps([dataclasses.asdict(plan.dataset), plan.purpose.name])])
     checks: dict[tuple[str, str], Any] = {}
     groups: dict[str, list[Any]] = {}
     for plan in resolved:
@@ -198,6 +200,7 @@ def _look(plans: list[Plan]) -> dict[str, Any]:
         if key not in checks:
             checks[key] = check_arm(plan)
             groups.setdefault(plan.group_id(), []).append(checks[key])
+            warnings.update({advice: None} if (advice := checks[key].advice()) else {})
     return {
         "error": None,
         "hardware": [dataclasses.asdict(plan.hardware) for plan in resolved],

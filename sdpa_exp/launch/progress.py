@@ -13,17 +13,16 @@ from rich.text import Text
 
 from sdpa_exp.launch.sweep_table import Pace, RunState, SweepTable, clock, train_loss
 from sdpa_exp.runs.files import PROGRESS_FILE, read_json
+from sdpa_exp.runs.purposes import shown_metrics
 from sdpa_exp.runs.record import Record
 
 _TRAINING = {
-    "mAP50": "mAP50 {:.3f}",
-    "mAP50-95": "mAP50-95 {:.3f}",
     "train_s": "train {:.1f} s",
     "images_per_s": "{:.1f} images/s",
     "peak_memory_mib": "peak {:.0f} MiB",
     "energy_j": "GPU {:.0f} J",
 }
-"""Metric -> how the closing line of a training shows it."""
+"""Metric -> how the closing line of a training shows it, behind its accuracies."""
 
 
 class RunProgress:
@@ -93,10 +92,8 @@ class RunProgress:
 def epoch_line(event: dict[str, Any]) -> str:
     """Epoch, loss, mAP and the epoch's time."""
     metrics, train_s = event["metrics"], event["train_s"] or 0.0
-    return (
-        f"epoch {event['epoch']}/{event['epochs']}  loss {train_loss(metrics):.3f}  "
-        f"mAP50 {metrics.get('mAP50', 0.0):.3f}  mAP50-95 {metrics.get('mAP50-95', 0.0):.3f}  {train_s:.1f} s"
-    )
+    shown = "  ".join(f"{name} {metrics.get(name, 0.0):.3f}" for name in shown_metrics(metrics))
+    return f"epoch {event['epoch']}/{event['epochs']}  loss {train_loss(metrics):.3f}  {shown}  {train_s:.1f} s"
 
 
 def live_line(progress: dict[str, Any], left_s: float | None) -> str:
@@ -110,7 +107,9 @@ def closing_line(record: Record) -> str:
     """How a run ended, in one line; what was not measured says why."""
     if record.status != "FINISHED":
         return f"{record.status}: {record.reason}"
-    shown = _TRAINING if record.task == "train" else {name: f"{name} {{:.4g}}" for name in record.metrics}
+    shown = {name: f"{name} {{:.4g}}" for name in record.metrics}
+    if record.task == "train":
+        shown = {name: f"{name} {{:.3f}}" for name in shown_metrics(record.metrics)} | _TRAINING
     parts = [text.format(record.metrics[name]) for name, text in shown.items() if record.metrics.get(name) is not None]
     parts += [kernels_line(record)] if record.task == "train" else []
     why: dict[str, list[str]] = defaultdict(list)

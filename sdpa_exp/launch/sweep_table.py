@@ -12,6 +12,7 @@ from rich.table import Table
 
 from sdpa_exp.runs.events import read_events
 from sdpa_exp.runs.files import RESULT_FILE
+from sdpa_exp.runs.purposes import shown_metrics
 from sdpa_exp.runs.record import Record, read_record_if_any
 from sdpa_exp.runs.sweep import Sweep, SweepJob, read_sweep
 
@@ -54,7 +55,9 @@ class SweepTable:
         first = min(max(0, (self._place or 0) - num_rows // 2), max(0, len(jobs) - num_rows))
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", caption_justify="left")
         table.caption = self._summary(state)
-        for name in ("run", "epoch", "loss", "mAP50", "mAP50-95", "time"):
+        known = [record.metrics for record in self._records.values() if record is not None and record.metrics]
+        accuracies = shown_metrics(state.epoch["metrics"] if state.epoch else known[0] if known else ())
+        for name in ("run", "epoch", "loss", *accuracies, "time"):
             table.add_column(name, justify="left" if name in ("run", "time") else "right", no_wrap=True)
         for place, job in enumerate(jobs[first : first + num_rows], start=first):
             is_now = place == self._place
@@ -122,8 +125,8 @@ def _running(state: RunState) -> list[str]:
 
 
 def _of_epoch(event: dict[str, Any] | None, metrics: dict[str, Any]) -> list[str]:
-    """Epoch, loss and the two mAPs; empty where a task has none."""
-    accuracy = [metrics.get(name) for name in ("mAP50", "mAP50-95")]
+    """Epoch, loss and the two accuracies; empty where a task has none."""
+    accuracy = [metrics.get(name) for name in shown_metrics(metrics)]
     shown = ["" if value is None else f"{value:.3f}" for value in accuracy]
     if event is None:
         return ["", "", *shown]

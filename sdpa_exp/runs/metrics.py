@@ -23,6 +23,22 @@ class Metric:
 _ALL = (
     Metric(name="mAP50", unit="", better="higher", meaning="AP at IoU 0.5, best.pt re-evaluated on the val split"),
     Metric(name="mAP50-95", unit="", better="higher", meaning="AP over IoU 0.5:0.95, best.pt on the val split"),
+    *(
+        Metric(
+            name=f"{prefix}_{name}",
+            unit="",
+            better="higher",
+            meaning=f"{name} of {what}, best.pt on the val split: IoU of masks, OKS of poses in the place of boxes'",
+        )
+        for prefix, what in (("mask", "masks"), ("pose", "poses"))
+        for name in ("mAP50", "mAP50-95", "precision", "recall")
+    ),
+    Metric(
+        name="top1", unit="", better="higher", meaning="share of val images whose likeliest class is right, best.pt"
+    ),
+    Metric(
+        name="top5", unit="", better="higher", meaning="share of val images with the right class among the 5 likeliest"
+    ),
     Metric(name="precision", unit="", better="higher", meaning="at the confidence of best mean F1, best.pt"),
     Metric(name="recall", unit="", better="higher", meaning="at the confidence of best mean F1, best.pt"),
     Metric(name="F1", unit="", better="higher", meaning="mean over classes at the confidence of best mean F1, best.pt"),
@@ -31,7 +47,7 @@ _ALL = (
     ),
     Metric(name="num_tp", unit="", better="higher", meaning="right predictions of at least F1_confidence, IoU 0.5"),
     Metric(name="num_fp", unit="", better="lower", meaning="wrong predictions of at least F1_confidence, IoU 0.5"),
-    Metric(name="num_fn", unit="", better="lower", meaning="labelled boxes that none of those finds, IoU 0.5"),
+    Metric(name="num_fn", unit="", better="lower", meaning="labelled objects that none of those finds, IoU 0.5"),
     *(
         Metric(
             name=f"mAP50-95_{size}",
@@ -229,6 +245,13 @@ ULTRALYTICS_NAMES = {
     "metrics/recall(B)": "recall",
     "metrics/mAP50(B)": "mAP50",
     "metrics/mAP50-95(B)": "mAP50-95",
+    **{
+        f"metrics/{name}({letter})": f"{prefix}_{name}"
+        for letter, prefix in (("M", "mask"), ("P", "pose"))
+        for name in ("precision", "recall", "mAP50", "mAP50-95")
+    },
+    "metrics/accuracy_top1": "top1",
+    "metrics/accuracy_top5": "top5",
 }
 """Ultralytics' names of metrics, in results.csv and in its callbacks, and ours; losses and rates keep theirs."""
 

@@ -41,6 +41,6 @@ def choose_cache(plans: Sequence[Plan]) -> tuple[str, str]:
 
 def _images_bytes(plan: Plan) -> int:
     """What all images of train and val take as Ultralytics keeps them: the longer side has `train.imgsz` pixels."""
-    prepared = prepare(plan.dataset, split=plan.train.split)
+    prepared = prepare(plan.dataset, split=plan.train.split, purpose=plan.purpose)
     num_images = prepared.num_train_images + prepared.num_val_images
     return num_images * _CHANNELS * plan.imgsz**2

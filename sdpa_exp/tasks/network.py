@@ -13,7 +13,14 @@ from sdpa_exp.injection.checkpoint import load_network
 from sdpa_exp.injection.fit import check_sizes
 
 
-def build(plan: Plan, *, num_classes: int | None, weights: str | None, images: Tensor) -> nn.Module:
+def build(
+    plan: Plan,
+    *,
+    num_classes: int | None,
+    weights: str | None,
+    images: Tensor,
+    keypoints: tuple[int, int] | None = None,
+) -> nn.Module:
     """The plan's model in fp32, able to say its loss.
 
     Args:
@@ -21,6 +28,7 @@ def build(plan: Plan, *, num_classes: int | None, weights: str | None, images: T
         num_classes: of the data set; None takes the architecture's.
         weights: a checkpoint; None for fresh weights, which get the batch statistics of the images.
         images: (B, 3, H, W), float, 0 to 1.
+        keypoints: (points, numbers for each) of the data set; None takes the architecture's.
     """
     from ultralytics.cfg import get_cfg
 
@@ -29,10 +37,10 @@ def build(plan: Plan, *, num_classes: int | None, weights: str | None, images: T
         network, _ = load_network(weights, is_trusted=plan.model.trust_weights)
     else:
         torch.manual_seed(plan.seed)
-        network = build_network(plan.model.architecture, num_classes)
+        network = build_network(plan.model.architecture, num_classes, keypoints)
         check_sizes(network, [(images.shape[-2], images.shape[-1])], key="the image size")
         _settle_batch_statistics(network, images.cpu())
-    network.args = get_cfg(overrides={"task": "detect"})
+    network.args = get_cfg(overrides={"task": plan.purpose.name})
     num_classes = num_classes or int(network.yaml["nc"])
     network.nc = num_classes  # RT-DETR's loss asks the model; Ultralytics' trainer sets it too
     network.names = getattr(network, "names", None) or {index: str(index) for index in range(num_classes)}

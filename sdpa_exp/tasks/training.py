@@ -27,6 +27,7 @@ from sdpa_exp.tasks.optimizer_rule import explicit_optimizer
 from sdpa_exp.tasks.preflight import require_backend
 
 _AMP = {"fp32": False, "fp16": True, "bf16": "bf16"}
+MATH_CODE = "math_chosen"
 _CACHE = {"none": False, "ram": "ram", "disk": "disk"}
 OUTPUT_FOLDER = "train"
 
@@ -38,7 +39,7 @@ def train_arguments(plan: Plan, data_yaml: Path) -> dict[str, Any]:
     device = hardware.device.removeprefix("cuda:") if hardware.device.startswith("cuda") else hardware.device
     return {
         **recipe,
-        "task": "detect",
+        "task": plan.purpose.name,
         "mode": "train",
         "model": plan.model.architecture,
         "pretrained": plan.model.weights or False,
@@ -81,8 +82,10 @@ def set_up_training(plan: Plan, event_log: EventLog, outcome: Outcome, **changed
         BackendUnavailable: with reasons.
         DatasetError: the data set can't be used.
     """
-    require_backend(plan)
-    prepared = prepare(plan.dataset, split=plan.train.split)
+    advice = require_backend(plan).advice()
+    if advice is not None:
+        outcome.warn(event_log, MATH_CODE, advice)
+    prepared = prepare(plan.dataset, split=plan.train.split, purpose=plan.purpose)
     write_left_out(prepared.left_out, plan.run_dir)
     for message in prepared.warnings:
         outcome.warn(event_log, "data_set", message)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sdpa_exp.runs.purposes import PURPOSES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,7 +23,7 @@ _FORBIDDEN = re.compile(r"[^\w.\- /]")
 # A chart needs no more: all samples of the first two minutes, then every tenth. The run folder keeps all.
 _NUM_DENSE_SAMPLES = 120
 _SPARSE_EVERY = 10
-_FIRST = ("mAP50-95", "mAP50")
+_FIRST = tuple(dict.fromkeys(name for each in PURPOSES.values() for name in (each.accuracy, *each.shown)))
 _NOT_METRICS = ("time_unix_s", "mono_s", "unavailable")
 
 

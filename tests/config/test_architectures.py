@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sdpa_exp.config.architectures import _known_names, check_architecture
+from sdpa_exp.config.architectures import _known_names, check_architecture, purpose_of
 from sdpa_exp.errors import ConfigError
 
 SIZES = "expected one of yolo12n.yaml, yolo12s.yaml, yolo12m.yaml, yolo12l.yaml, yolo12x.yaml."
@@ -27,19 +27,13 @@ SIZES = "expected one of yolo12n.yaml, yolo12s.yaml, yolo12m.yaml, yolo12l.yaml,
             "yolo12n.pt",
             "is a file of weights: expected a model file such as yolo12n.yaml. Set model.weights=yolo12n.pt",
         ),
-        (
-            "yolo12n-seg.yaml",
-            "ends in Segment, for masks (task segment), and would be trained as what it is not: expected a detector (D",
-        ),
-        ("yolo12n-obb.yaml", "ends in OBB, for rotated boxes (task obb), and would be trained as what it is not: expe"),
-        ("yolo12n-pose.yaml", "ends in Pose, for keypoints (task pose)"),
-        ("yolo12n-cls.yaml", "ends in Classify, for classes of whole images (task classify)"),
         ("yolo26n-sem.yaml", "ends in SemanticSegment, for classes of pixels (task semantic)"),
         (
             "yolov8n-world.yaml",
-            "expected a detector (Detect, RTDETRDecoder, v10Detect). Choose one such as yolov8n.yaml.",
+            "expected a model for detect, segment, pose, obb, classify. Choose one such as yolov8n.yaml.",
         ),
-        ("yoloe-11n.yaml", "for boxes by words (YOLOE), and would be trained as what it is not"),
+        ("yoloe-11n.yaml", "for boxes by words (YOLOE), which nothing here trains"),
+        ("yoloe-11n-seg.yaml", "for masks by words (YOLOE), which nothing here trains"),
     ],
 )
 def test_a_name_that_is_not_clear_is_refused_with_what_is(name: str, words: str) -> None:
@@ -50,9 +44,26 @@ def test_a_name_that_is_not_clear_is_refused_with_what_is(name: str, words: str)
 
 
 def test_every_name_that_is_proposed_is_accepted() -> None:
-    assert len(_known_names()) > 60
+    assert len(_known_names()) > 120
     for name in _known_names():
         check_architecture(f"{name}.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "purpose"),
+    [
+        ("yolo12n.yaml", "detect"),
+        ("rtdetr-l.yaml", "detect"),
+        ("yolo12x-seg.yaml", "segment"),
+        ("yolo26n-seg.yaml", "segment"),
+        ("yolo11s-pose.yaml", "pose"),
+        ("yolo12m-obb.yaml", "obb"),
+        ("yolo12l-cls.yaml", "classify"),
+        ("nowhere.yaml", "detect"),
+    ],
+)
+def test_the_last_layer_says_what_a_model_is_for(name: str, purpose: str) -> None:
+    assert purpose_of(name).name == purpose
 
 
 @pytest.mark.parametrize(

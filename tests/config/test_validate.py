@@ -91,7 +91,7 @@ from tests.config.composing import compose_plan
         ("compare.primary.accuracy.margin=0.5", "mAP50-95 runs from 0 to 1, and 0.5 of it is 50 points."),
         (
             "compare.primary.accuracy.metric=mAP5",
-            "compare.primary.accuracy.metric=mAP5 can't work: expected one of mAP50",
+            "compare.primary.accuracy.metric=mAP5 can't work: expected one of auto, mAP50",
         ),
         ("+hardware.foo=1", "hardware.foo would have no effect: no such key. Expected one of hardware.allocator,"),
         ("+foo=1", "foo would have no effect: no such key."),

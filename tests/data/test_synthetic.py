@@ -111,7 +111,7 @@ def test_two_processes_may_ask_for_the_first_time_at_once(tmp_path: Path, prepar
 
 
 def test_a_failed_rendering_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sdpa_exp.data.synthetic.write_data_yaml", fail)

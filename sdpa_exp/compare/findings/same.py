@@ -11,6 +11,7 @@ import numpy as np
 from sdpa_exp.compare.findings.caveats import NOTHING_LEARNT
 from sdpa_exp.compare.findings.finding import Finding, listed
 from sdpa_exp.compare.load.curves import TIME_COLUMNS, shared_values
+from sdpa_exp.compare.numbers import ACCURACIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator, Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from sdpa_exp.compare.load.groups import GroupRuns
     from sdpa_exp.compare.load.run import Run
 
-_ACCURACIES = ("mAP50-95", "mAP50")
 _PINNED = {"flash", "efficient", "cudnn", "math"}  # benchmarks/pinning.py has what that costs
 _TRAINING_STAGES = ("train_forward", "train_backward")
 
@@ -56,7 +56,7 @@ def _pinning(arms: Collection[str]) -> str:
 def nothing_learnt(group: GroupRuns) -> Iterator[Finding]:
     """Accuracy that is 0 in every finished run: equal zeros are no evidence that arms are alike."""
     finished = [run for run in group.runs if run.is_finished]
-    measured = {name: [run.metrics[name] for run in finished if name in run.metrics] for name in _ACCURACIES}
+    measured = {name: [run.metrics[name] for run in finished if name in run.metrics] for name in ACCURACIES}
     zero = [name for name, values in measured.items() if values and not any(values)]
     if zero:
         num = max(len(measured[name]) for name in zero)

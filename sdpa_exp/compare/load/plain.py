@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from sdpa_exp.compare.findings.finding import listed
-from sdpa_exp.compare.load.results_csv import OBJECTNESS, SHARES, read_results_csv
+from sdpa_exp.compare.load.results_csv import BOXES, OBJECTNESS, SHARES, read_results_csv
 from sdpa_exp.compare.load.run import CSV_TIME, UNKNOWN_GROUP, Curves, Run, is_number
 from sdpa_exp.errors import ComparisonError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ARGS_FILE = "args.yaml"
+_FITNESS = ("mAP50-95", "mask_mAP50-95", "pose_mAP50-95", "top1", "top5")
 # Arguments that say where results go or which repeat this is, and can't touch a measurement.
 _OUTSIDE_GROUP = frozenset({"seed", "project", "name", "save_dir", "exist_ok", "resume", "verbose", "plots", "show"})
 
@@ -102,9 +103,10 @@ def _metrics(curves: Curves) -> tuple[dict[str, float], dict[str, str]]:
     in_percent = [name for name in SHARES if np.any(curves.columns.get(name, np.zeros(0)) > 1)]
     columns = {name: values for name, values in curves.columns.items() if name not in in_percent}
     measured: dict[str, float] = {}
-    fitness_E = columns.get("mAP50-95")
+    parts = [columns[name] for name in _FITNESS if name in columns]  # Ultralytics adds that of boxes and of masks
+    fitness_E = np.sum(parts, axis=0) if parts else None
     if fitness_E is not None and OBJECTNESS in columns and "mAP50" in columns:
-        fitness_E = 0.1 * columns["mAP50"] + 0.9 * fitness_E
+        fitness_E = 0.1 * columns["mAP50"] + 0.9 * columns["mAP50-95"]
     if fitness_E is not None and np.isfinite(fitness_E).any():
         best = int(np.nanargmax(np.where(np.isfinite(fitness_E), fitness_E, np.nan)))
         measured["best_epoch"] = float(curves.epochs[best])
@@ -112,7 +114,8 @@ def _metrics(curves: Curves) -> tuple[dict[str, float], dict[str, str]]:
         measured.update({f"last/{n}": float(columns[n][-1]) for n in ("mAP50", "mAP50-95") if n in columns})
     unmeasured = dict.fromkeys(("train_s", "images_per_s", "peak_memory_mib"), "a results.csv does not hold it")
     found = f"its results.csv has no column for it; it has {', '.join(curves.columns)}"
-    unmeasured |= {name: found for name in SHARES if name not in curves.columns}
+    expected = () if "top1" in curves.columns else BOXES
+    unmeasured |= {name: found for name in expected if name not in curves.columns}
     unmeasured |= dict.fromkeys(in_percent, "it is above 1, as a percentage would be")
     if "time" in columns:
         why = _why_no_time(curves)

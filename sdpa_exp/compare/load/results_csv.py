@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SHARES = ("precision", "recall", "mAP50", "mAP50-95")
+BOXES = ("precision", "recall", "mAP50", "mAP50-95")
+SHARES = (*BOXES, *(f"{prefix}_{name}" for prefix in ("mask", "pose") for name in BOXES), "top1", "top5")
 OBJECTNESS = "train/obj_loss"
 """A column that YOLOv5 has and later models have not."""
 

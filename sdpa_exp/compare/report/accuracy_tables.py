@@ -9,7 +9,6 @@ import numpy as np
 from sdpa_exp.accuracy.by_size import size_limits
 from sdpa_exp.accuracy.learning import PLATEAU_BAND, SHARES_PERCENT
 from sdpa_exp.compare import numbers
-from sdpa_exp.compare.accuracy_facts import LEARNING_METRIC
 from sdpa_exp.compare.report.table import TextTable, csv_text
 
 if TYPE_CHECKING:
@@ -57,9 +56,10 @@ def sizes_table(facts: AccuracyFacts, arms: Sequence[str]) -> TextTable:
 
 def classes_table(facts: AccuracyFacts, arms: Sequence[str]) -> TextTable:
     """AP50-95 by class."""
+    metric = facts.metric.replace("mAP", "AP")
     return TextTable(
         name="classes",
-        caption="Ultralytics' AP50-95 of best.pt by class, mean ± SD over runs; none without labelled boxes.",
+        caption=f"Ultralytics' {metric} of best.pt by class, mean ± SD over runs; none without labelled boxes.",
         header=("class", "boxes", *arms),
         rows=tuple((part.name, _count(part), *_values(part, arms)) for part in facts.classes),
     )
@@ -85,11 +85,11 @@ def runs_table(facts: AccuracyFacts) -> TextTable:
     caption = (
         f"best.pt on {_range([(run.accuracy or {})['num_images'] for run in facts.measured])} val images; in brackets "
         f"95 % intervals from {_range(resamples)} resamples. {INTERVAL_MEANING} F1 is the mean over classes at the "
-        "confidence where it is best; right, wrong and missed are predictions and boxes there, at IoU 0.5."
+        "confidence where it is best; right, wrong and missed are predictions and labelled objects there, at IoU 0.5."
     )
     caption += "".join(f" No interval: {reason}." for reason in reasons)
     caption += f" {more} more runs are in tables/accuracy_runs.csv." if more > 0 else ""
-    header = ("run", "mAP50-95", "mAP50", "F1", "confidence", "right", "wrong", "missed")
+    header = ("run", facts.metric, facts.metric.removesuffix("-95"), "F1", "confidence", "right", "wrong", "missed")
     return TextTable(name="accuracy_runs", caption=caption, header=header, rows=tuple(rows))
 
 
@@ -99,16 +99,16 @@ def image_differences_table(facts: AccuracyFacts) -> TextTable:
         (
             found.arm,
             str(found.num_pairs),
-            numbers.difference(LEARNING_METRIC, found.mean, spread=(found.high - found.low) / 4),
-            numbers.interval(LEARNING_METRIC, found.low, found.high),
+            numbers.difference(facts.metric, found.mean, spread=(found.high - found.low) / 4),
+            numbers.interval(facts.metric, found.low, found.high),
         )
         for found in facts.differences
     ]
     return TextTable(
         name="image_differences",
-        caption="mAP50-95 of best.pt, arm less baseline, mean over seeds. The 95 % interval is a paired bootstrap: "
-        "both stand on the same draws of val images, so that easy and hard images cancel out. It is about these "
-        "trained networks and other images; what other seeds might have given is in the verdicts.",
+        caption=f"{facts.metric} of best.pt, arm less baseline, mean over seeds. The 95 % interval is a paired "
+        "bootstrap: both stand on the same draws of val images, so that easy and hard images cancel out. It is about "
+        "these trained networks and other images; what other seeds might have given is in the verdicts.",
         header=("arm", "seeds", "difference", "over images"),
         rows=tuple(rows),
     )
@@ -134,8 +134,8 @@ def learning_table(facts: AccuracyFacts, arms: Sequence[str]) -> TextTable:
         )
     return TextTable(
         name="learning",
-        caption="Epochs (from 1) of the mAP50-95 curve, mean over runs with the range in brackets. To x %: first epoch "
-        "at that share of the last epoch's value. Plateau: first epoch from which on all stay within "
+        caption=f"Epochs (from 1) of the {facts.metric} curve, mean over runs with the range in brackets. To x %: "
+        "first epoch at that share of the last epoch's value. Plateau: first epoch from which on all stay within "
         f"{100 * PLATEAU_BAND:g} % of it; (k) where only k of the runs have one, a dash where none has. Last tenth: SD "
         "over the last tenth of the epochs (3 at least), in points.",
         header=("arm", "n", *(f"to {share} %" for share in SHARES_PERCENT), "peak", "plateau", "SD last tenth"),

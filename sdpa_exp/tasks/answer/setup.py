@@ -26,6 +26,9 @@ from sdpa_exp.tasks.bench.model import model_case
 from sdpa_exp.tasks.hardware import set_up_process
 from sdpa_exp.tasks.network import build
 
+BY_IMAGE = ("masks", "sem_masks")
+"""Labels of which an image has one, with all of its objects."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
@@ -79,11 +82,17 @@ def set_up(plan: Plan, arms: Arms) -> Setup:
     """
     device = torch.device(plan.hardware.device)
     set_up_process(plan)
-    prepared = prepare(plan.dataset)
+    prepared = prepare(plan.dataset, purpose=plan.purpose)
     size = plan.hardware.batch_size or 1
-    batch = _repeated(real_batch(prepared.yaml_path, imgsz=plan.imgsz, num_images=size, device=device), size)
-    num_classes = len(prepared.class_names)
-    network: Any = build(plan, num_classes=num_classes, weights=plan.model.weights, images=batch["img"]).to(device)
+    found = real_batch(prepared.yaml_path, imgsz=plan.imgsz, num_images=size, device=device, purpose=plan.purpose.name)
+    batch = _repeated(found, size)
+    network: Any = build(
+        plan,
+        num_classes=len(prepared.class_names),
+        weights=plan.model.weights,
+        images=batch["img"],
+        keypoints=prepared.keypoints,
+    ).to(device)
     if plan.hardware.channels_last:
         network = network.to(memory_format=torch.channels_last)
         batch["img"] = batch["img"].contiguous(memory_format=torch.channels_last)
@@ -102,10 +111,12 @@ def set_up(plan: Plan, arms: Arms) -> Setup:
 def _repeated(batch: dict[str, Any], number: int) -> dict[str, Any]:
     """A batch of so many images, in which those of a smaller data set come again, with their labels."""
     have = len(batch["img"])
-    parts = [batch | {"batch_idx": batch["batch_idx"] + start} for start in range(0, number, have)]
-    whole = {key: torch.cat([part[key] for part in parts]) for key in ("img", "cls", "bboxes", "batch_idx")}
+    keys = [key for key in ("img", "cls", "bboxes", "batch_idx", *BY_IMAGE, "keypoints") if key in batch]
+    index = batch.get("batch_idx", torch.arange(have))  # of each label; a class is of its image
+    parts = [{key: batch[key] for key in keys} | {"batch_idx": index + start} for start in range(0, number, have)]
+    whole = {key: torch.cat([part[key] for part in parts]) for key in dict.fromkeys([*keys, "batch_idx"])}
     kept = whole["batch_idx"] < number
-    return {key: values[:number] if key == "img" else values[kept] for key, values in whole.items()}
+    return {key: values[:number] if key in ("img", *BY_IMAGE) else values[kept] for key, values in whole.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,7 +69,7 @@ def model_case(
     """
     is_step = level == "step"
     if data is None:
-        data = _labelled(random_images(network, imgsz=imgsz, batch=batch, device=device))
+        data = _labelled(random_images(network, imgsz=imgsz, batch=batch, device=device), network)
     build = functools.partial(
         _build_step if is_step else _build_inference,
         network=network,
@@ -186,19 +186,34 @@ def _backend_at(layer: Layer, choices: Choices, backend: str) -> str:
     return choices[layer.name] if backend == AUTO_NAME else backend
 
 
-def _labelled(images: Tensor) -> dict[str, Any]:
-    """An Ultralytics batch with a few objects in each image, the same on every call."""
+def _labelled(images: Tensor, network: Any) -> dict[str, Any]:
+    """An Ultralytics batch with a few objects in each image, the same on every call, labelled as the model wants it."""
     count = len(images) * NUM_BOXES
     generator = torch.Generator().manual_seed(0)
     centre = 0.2 + 0.6 * torch.rand(count, 2, generator=generator)
     size = 0.05 + 0.25 * torch.rand(count, 2, generator=generator)
-    device = images.device
-    return {
+    device, side = images.device, images.shape[-1]
+    purpose = getattr(getattr(network, "args", None), "task", "detect")
+    if purpose == "classify":
+        return {"img": images, "cls": torch.zeros(len(images), dtype=torch.int64, device=device)}
+    batch = {
         "img": images,
         "cls": torch.zeros(count, 1, device=device),
         "bboxes": torch.cat([centre, size], dim=1).to(device),
         "batch_idx": torch.arange(len(images), device=device).repeat_interleave(NUM_BOXES).float(),
     }
+    if purpose == "obb":
+        batch["bboxes"] = torch.cat([batch["bboxes"], torch.rand(count, 1, generator=generator).to(device)], dim=1)
+    elif purpose == "pose":
+        points, _ = network.model[-1].kpt_shape
+        seen = torch.full((count, points, 1), 2.0)
+        inside = (centre - size / 2)[:, None] + size[:, None] * torch.rand(count, points, 2, generator=generator)
+        batch["keypoints"] = torch.cat([inside, seen], dim=2).to(device)
+    elif purpose == "segment":  # number of the object at each pixel of a quarter of the image, 0 for none
+        stripes = torch.arange(side // 4, device=device) * NUM_BOXES // (side // 4) + 1
+        batch["masks"] = stripes.expand(len(images), side // 4, side // 4).float()
+        batch["sem_masks"] = torch.zeros(len(images), side // 4, side // 4, device=device)
+    return batch
 
 
 def _entries(

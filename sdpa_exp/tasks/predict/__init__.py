@@ -37,6 +37,7 @@ class Predict(Task):
     save: bool = False
 
     needs_arm: ClassVar[bool] = False  # it has precisions of its own
+    purposes: ClassVar[tuple[str, ...] | None] = ("detect",)
 
     def check(self, plan: Plan) -> None:
         """Files that are there, numbers, names of arms, and what Ultralytics' predictor can do."""

@@ -51,7 +51,7 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
     epochs.epochs.extend([] if continued is None else continued.epochs)
     stream = DataStream(event_log)
     settings = SettingsCheck(event_log, training.arguments)
-    accuracy = BestAccuracy(epochs, plan.run_dir)
+    accuracy = BestAccuracy(epochs, plan.run_dir, plan.purpose)
     attest = AttestTraining(event_log, precision=plan.hardware.precision or "fp32")
     clock.set_device(trainer.device)
     finite = FiniteLoss(event_log, plan.run_dir, goes_on=plan.on_nan == "continue")
@@ -91,7 +91,7 @@ def _metrics(
     values: dict[str, float | None] = dict(epochs.best)
     if epochs.epochs:
         last = epochs.epochs[-1]["metrics"]
-        values |= {f"last/{name}": last.get(name) for name in ("mAP50", "mAP50-95")}
+        values |= {f"last/{name}": last[name] for name in ("mAP50", "mAP50-95") if name in last}
         values["best_epoch"] = _best_epoch(trainer.stopper)
     steady = epochs.epochs[1:]
     values["train_s"] = values["images_per_s"] = None

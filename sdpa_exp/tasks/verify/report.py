@@ -8,6 +8,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from sdpa_exp.evidence.text import blind_words, equivalence_table, stock_words, text_of, verdict
+from sdpa_exp.runs.purposes import shown_metrics
 
 
 def render_verify(content: dict[str, Any]) -> str:
@@ -50,7 +51,7 @@ def _accuracy_and_kernels(content: dict[str, Any]) -> str:
     if accuracy is None:
         lines.append(content["accuracy_reason"])
     else:
-        for name in ("mAP50", "mAP50-95"):
+        for name in shown_metrics(next(iter(accuracy.values()))):
             values = ", ".join(f"{backend} {found[name]:.5f}" for backend, found in accuracy.items())
             lines.append(f"{name} on the val split, fp32: {values}")
     attestation = content["attestation"]

@@ -13,7 +13,9 @@ OUTPUT_FOLDER = "val"
 
 
 def val_accuracy(network: nn.Module, plan: Plan, data_yaml: Path, *, imgsz: int) -> dict[str, float]:
-    """mAP50, mAP50-95, precision and recall in fp32; the network is consumed (Ultralytics fuses it in place).
+    """What Ultralytics measures for the model's purpose (mAP50-95, top1, ...), in fp32.
+
+    The network is consumed: Ultralytics fuses it in place.
 
     Args:
         network: with its backend injected.
@@ -21,15 +23,23 @@ def val_accuracy(network: nn.Module, plan: Plan, data_yaml: Path, *, imgsz: int)
         data_yaml: of the prepared data set.
         imgsz: edge in pixels.
     """
+    from ultralytics.models import yolo
     from ultralytics.models.rtdetr.val import RTDETRValidator
-    from ultralytics.models.yolo.detect import DetectionValidator
     from ultralytics.nn.tasks import RTDETRDetectionModel
 
-    validator_class = RTDETRValidator if isinstance(network, RTDETRDetectionModel) else DetectionValidator
+    validators = {
+        "detect": yolo.detect.DetectionValidator,
+        "segment": yolo.segment.SegmentationValidator,
+        "pose": yolo.pose.PoseValidator,
+        "obb": yolo.obb.OBBValidator,
+        "classify": yolo.classify.ClassificationValidator,
+    }
+    is_rtdetr = isinstance(network, RTDETRDetectionModel)
+    validator_class = RTDETRValidator if is_rtdetr else validators[plan.purpose.name]
     device = plan.hardware.device
     validator = validator_class(
         args={
-            "task": "detect",
+            "task": plan.purpose.name,
             "mode": "val",
             "data": str(data_yaml),
             "imgsz": imgsz,
@@ -44,4 +54,4 @@ def val_accuracy(network: nn.Module, plan: Plan, data_yaml: Path, *, imgsz: int)
         }
     )
     stats = validator(model=network.eval())
-    return {name: float(stats[key]) for key, name in ULTRALYTICS_NAMES.items()}
+    return {name: float(stats[key]) for key, name in ULTRALYTICS_NAMES.items() if key in stats}

@@ -52,15 +52,23 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
         AttestationError: something else ran than the backend, so that equal outputs prove nothing.
     """
     options = Verify.of(plan)
-    prepared = prepare(plan.dataset)
+    prepared = prepare(plan.dataset, purpose=plan.purpose)
     outcome.digests["data_set"] = prepared.digest
     device = torch.device(plan.hardware.device)
     torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32 here
     imgsz = plan.imgsz
-    batch = real_batch(prepared.yaml_path, imgsz=imgsz, num_images=options.num_images, device=device)
+    batch = real_batch(
+        prepared.yaml_path, imgsz=imgsz, num_images=options.num_images, device=device, purpose=plan.purpose.name
+    )
     weights = options.weights or plan.model.weights
-    network = build(plan, num_classes=len(prepared.class_names), weights=weights, images=batch["img"]).to(device)
+    network = build(
+        plan,
+        num_classes=len(prepared.class_names),
+        weights=weights,
+        images=batch["img"],
+        keypoints=prepared.keypoints,
+    ).to(device)
     layers = find_layers(network)
     refused = _refused(plan, layers, device)
     precisions = [name for name in _precisions(plan, device) if name not in refused]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from sdpa_exp.compare.numbers import ACCURACIES
 from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, counted, new_axes, picture
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from sdpa_exp.compare.load.groups import GroupRuns
 
-_WANTED = ("mAP50-95", "mAP50", "train/box_loss", "val/box_loss")
+_LOSSES = ("box_loss", "seg_loss", "pose_loss", "loss")
+_WANTED = (*ACCURACIES, *(f"{part}/{loss}" for loss in _LOSSES for part in ("train", "val")))
 
 
 def learning_curves(group: GroupRuns, styles: Mapping[str, ArmStyle]) -> Iterator[Picture]:

@@ -11,13 +11,14 @@ from sdpa_exp.compare.findings.prices import cost_sentence
 from sdpa_exp.compare.load.groups import usable
 from sdpa_exp.compare.load.run import COST, CSV_TIME, ENERGY
 from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, counted, new_axes, picture
+from sdpa_exp.runs.purposes import accuracy_metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sdpa_exp.compare.load.groups import GroupRuns
 
-_DOTS = ("mAP50-95", "mAP50", "train_s", CSV_TIME, "images_per_s", "peak_memory_mib", ENERGY, COST)
+_DOTS = (*numbers.ACCURACIES, *numbers.COSTS)
 _COSTS = ("train_s", CSV_TIME, "peak_memory_mib", ENERGY, COST)
 _MAX_LINES = 40
 
@@ -61,9 +62,10 @@ def paired_dots(group: GroupRuns, styles: Mapping[str, ArmStyle]) -> Iterator[Pi
 
 
 def accuracy_against_cost(group: GroupRuns, styles: Mapping[str, ArmStyle]) -> Iterator[Picture]:
-    """mAP50-95 against time, memory and energy."""
+    """The accuracy of what the model is for against time, memory and energy."""
+    accuracy = accuracy_metric({name for run in group.runs for name in run.metrics})
     for cost in _COSTS:
-        used = [r for r in group.runs if r.is_finished and {cost, "mAP50-95"} <= r.metrics.keys()]
+        used = [r for r in group.runs if r.is_finished and {cost, accuracy} <= r.metrics.keys()]
         if not used:
             continue
         figure, axes = new_axes()
@@ -73,17 +75,17 @@ def accuracy_against_cost(group: GroupRuns, styles: Mapping[str, ArmStyle]) -> I
                 continue
             style = styles[arm]
             x = [run.metrics[cost] for run in runs]
-            y = [run.metrics["mAP50-95"] for run in runs]
+            y = [run.metrics[accuracy] for run in runs]
             axes.plot(x, y, style.marker, color=style.colour, markersize=4, alpha=0.55)
             axes.plot(np.mean(x), np.mean(y), style.marker, color=style.colour, markersize=9, label=arm)
         axes.set_xlabel(_label(cost))
-        axes.set_ylabel("mAP50-95")
+        axes.set_ylabel(accuracy)
         axes.legend()
         price = f" {cost_sentence(used)}" if cost == COST and cost_sentence(used) else ""
         yield picture(
             figure,
             name=f"cost-{cost}-{group.group_id}",
-            title=f"mAP50-95 against {cost}",
+            title=f"{accuracy} against {cost}",
             caption="Small: one run; large: the mean of the arm. "
             f"n = {len(used)} runs. The axes don't begin at 0.{price}",
             runs=used,

@@ -1,0 +1,72 @@
+"""Models for masks, poses, rotated boxes and classes: a training of each, and a sweep of two arms."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sdpa_exp.errors import ConfigError
+from sdpa_exp.runs.purposes import PURPOSES
+from sdpa_exp.tasks.train.work import train
+from tests.tasks.in_process import run_task
+from tests.tasks.planning import plan_of
+
+MODELS = {"segment": "yolo12n-seg", "pose": "yolo12n-pose", "obb": "yolo12n-obb", "classify": "yolo12n-cls"}
+SMALLEST = (
+    "hardware=cpu",
+    "hardware.num_threads=1",
+    "hardware.batch=4",
+    "dataset.num_train_images=4",
+    "dataset.num_val_images=2",
+    "dataset.image_px=96",
+    "train.epochs=1",
+    "train.imgsz=32",
+    "train.plots=false",
+)
+
+
+@pytest.mark.parametrize("purpose", MODELS)
+def test_a_training_measures_and_attests_what_the_model_is_for(purpose: str, tmp_path: Path, no_trackers: None) -> None:
+    outcome, plan = run_task(train, tmp_path, f"model={MODELS[purpose]}", *SMALLEST)
+    assert plan.purpose is PURPOSES[purpose]
+    assert outcome.attestation is not None
+    assert outcome.attestation["ok"]
+    assert {kernel for kernels in outcome.attestation["executed"].values() for kernel in kernels} == {"flash"}
+    assert {*plan.purpose.shown} <= {name for name, value in outcome.metrics.items() if value is not None}
+    content = json.loads((tmp_path / "accuracy.json").read_text())
+    assert (content["measured"], content["weights"]) == (plan.purpose.predicts, "best.pt")
+    assert outcome.warnings == []
+
+
+def test_a_task_for_boxes_refuses_a_model_for_something_else(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"is for models that predict boxes, and .* predicts masks \(task segment\)"):
+        plan_of("task=predict", "model=yolo12n-seg", run_dir=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("purpose", MODELS)
+def test_a_sweep_of_two_arms_ends_in_a_verdict_on_the_metric_of_the_purpose(purpose: str, tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "sdpa_exp", "-m", f"model={MODELS[purpose]}", "attention=stock,sdpa", "train.imgsz=96"),
+        *(
+            "hardware=cpu",
+            "tracking=none",
+            "compare.speed=trainings",
+            "train.plots=false",
+            f"hydra.sweep.dir={tmp_path / 'sweep'}",
+        ),
+    ]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    comparison = json.loads((tmp_path / "sweep" / "comparison.json").read_text())
+    (group,) = comparison["groups"]
+    verdicts = {verdict["question"]["name"]: verdict for verdict in group["verdicts"]}
+    assert verdicts["accuracy"]["question"]["metric"] == PURPOSES[purpose].accuracy
+    by_arm = {arm["name"]: arm for arm in group["arms"]}
+    for arm, kernel in (("stock", "softmax"), ("sdpa", "flash")):
+        assert by_arm[arm]["metrics"][PURPOSES[purpose].accuracy]["mean"] > 0
+        assert set(by_arm[arm]["kernels"]["train_forward"]) == {kernel}
