@@ -155,7 +155,7 @@ def _names(name: str, folders: list[Path], default: str | None) -> str:
     label = f"  {name:<11} "
     about = textwrap.wrap(GROUPS.get(name, "a group of your own"), _WIDTH, initial_indent=label)
     return "\n".join(
-        [*about, textwrap.fill(", ".join(names), _WIDTH, initial_indent=" " * 14, subsequent_indent=" " * 14)]
+        [*about, textwrap.indent(textwrap.fill(", ".join(names), _WIDTH - 14, break_on_hyphens=False), " " * 14)]
     )
 
 
@@ -165,7 +165,13 @@ def _group(name: str, folders: list[Path], default: str | None) -> str:
     lines = [f"{name}: {GROUPS[name]}" if name in GROUPS else name]
     for option, file in files:
         label = f"  {option + ('*' if option == default else ''):<{width}}  "
-        lines += textwrap.wrap(when_to_choose(file), _WIDTH, initial_indent=label, subsequent_indent=" " * len(label))
+        lines += textwrap.wrap(
+            when_to_choose(file),
+            _WIDTH,
+            initial_indent=label,
+            subsequent_indent=" " * len(label),
+            break_on_hyphens=False,
+        )
     return "\n".join(lines) + "\n"
 
 
