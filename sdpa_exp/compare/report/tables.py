@@ -71,7 +71,7 @@ def differences_table(group: Group, baseline: str, alpha: float) -> TextTable:
                 entry.arm,
                 entry.metric,
                 numbers.difference(entry.metric, test.mean, spread=test.standard_error),
-                numbers.percent(test.mean / test.baseline_mean) if test.baseline_mean else "-",
+                numbers.percent(test.mean / test.baseline_mean) if test.baseline_mean else "baseline is 0",
                 interval,
                 "-" if test.d_z is None else f"{test.d_z:.2f}",
                 str(test.n),
