@@ -183,7 +183,7 @@ def test_the_report_fits_the_terminal(
 @pytest.mark.parametrize(
     ("low", "high", "words"),
     [
-        (1.02, 1.06, "does not contradict the profiler: 1.053 and its interval overlap. A step"),
+        (1.02, 1.06, "does not contradict the profiler: 1.053 lies inside its interval. A step"),
         (0.97, 1.06, "it also holds 1, which is no gain at all. A larger profile.num_pairs makes it narrower"),
         (0.97, 1.01, "The check finds less than the profiler's 1.053"),
         (1.2, 1.3, "The check finds more than the profiler's 1.053"),
