@@ -150,7 +150,7 @@ def steps(group: str, work: Path, *, is_cpu: bool) -> list[Step]:
             "bench.time_limit_s=60",
         ),
         app("profile", 90, "task=profile", f"attention=stock,{'sdpa' if is_cpu else 'flash'}", f"train.imgsz={side}"),
-        app("predict", 90, "task=predict", f"predict.arms={'[eager]' if is_cpu else '[flash,cudnn]'}"),
+        app("latency", 90, "task=latency", f"latency.arms={'[eager]' if is_cpu else '[flash,cudnn]'}"),
         app(
             "compile",
             120,

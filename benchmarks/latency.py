@@ -1,6 +1,6 @@
-"""Inference latency of stock, eager and sdpa through `task=predict`, several models, and a check of its clock.
+"""Inference latency of stock, eager and sdpa through `task=latency`, several models, and a check of its clock.
 
-    python -m benchmarks.predict --json benchmarks/results/predict_cpu.json
+    python -m benchmarks.latency --json benchmarks/results/latency_cpu.json
 
 Each model is one run of the task in a fresh process, arms interleaved. The check: medians of the model's time by our
 clock and by Ultralytics' own (`results[0].speed["inference"]` of `YOLO.predict`), on the same images, alternating.
@@ -56,13 +56,13 @@ def main() -> None:
 
 def _run(model: str, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     command = [
-        sys.executable, "-m", "sdpa_exp", "task=predict", f"model={model}", "baseline=stock", "tracking=none",
-        f"attention={options.arms[-1]}", f"predict.arms=[{','.join(options.arms)}]", f"hydra.run.dir={folder}",
-        f"predict.imgsz={options.imgsz}", f"predict.batches=[{','.join(map(str, options.batches))}]",
-        f"predict.time_limit_s={options.time_limit_s}", f"hardware.device={options.device}",
+        sys.executable, "-m", "sdpa_exp", "task=latency", f"model={model}", "baseline=stock", "tracking=none",
+        f"attention={options.arms[-1]}", f"latency.arms=[{','.join(options.arms)}]", f"hydra.run.dir={folder}",
+        f"latency.imgsz={options.imgsz}", f"latency.batches=[{','.join(map(str, options.batches))}]",
+        f"latency.time_limit_s={options.time_limit_s}", f"hardware.device={options.device}",
     ]  # fmt: skip
     subprocess.run(command, check=True)
-    content = json.loads((folder / "predict.json").read_text(encoding="utf-8"))
+    content = json.loads((folder / "latency.json").read_text(encoding="utf-8"))
     record = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     kernels = {arm: found["executed"] for arm, found in content["attestation"].items()}
     return {
@@ -100,8 +100,8 @@ def _check_clock(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     from ultralytics import YOLO
 
     from sdpa_exp.tasks.hardware import find_device
-    from sdpa_exp.tasks.predict.arm import Arm, Options
-    from sdpa_exp.tasks.predict.source import Frame, to_batches
+    from sdpa_exp.tasks.latency.arm import Arm, Options
+    from sdpa_exp.tasks.latency.source import Frame, to_batches
 
     device = find_device(options.device)
     torch.manual_seed(0)

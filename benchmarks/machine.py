@@ -25,7 +25,7 @@ from sdpa_exp.errors import SdpaExpError
 
 MACHINES = Path(__file__).parent / "results" / "machines"
 BENCH = "python -m sdpa_exp task=bench bench.levels=[step,inference,module,op] bench.time_limit_s=200"
-PREDICT = "python -m benchmarks.predict --models yolo12n"
+PREDICT = "python -m benchmarks.latency --models yolo12n"
 SWEEP = "python -m sdpa_exp attention=stock,sdpa seed=0,42 -m"
 _QUICK = {
     BENCH: " bench.arms=[stock,sdpa] bench.levels=[module] bench.imgsz=[64] bench.time_limit_s=30",
@@ -62,7 +62,7 @@ def measure(*, is_quick: bool) -> dict[str, Any]:
             "date": datetime.now(UTC).date().isoformat(),
             "is_quick": is_quick,
             "bench": _part(BENCH, f"hydra.run.dir={top / 'bench'}", lambda: _bench(top / "bench"), is_quick),
-            "predict": _part(PREDICT, f"--json {top / 'predict.json'}", lambda: _read(top / "predict.json"), is_quick),
+            "predict": _part(PREDICT, f"--json {top / 'latency.json'}", lambda: _read(top / "latency.json"), is_quick),
             "sweep": _part(SWEEP, f"hydra.sweep.dir={top / 'sweep'}", lambda: kept_sweep(top / "sweep"), is_quick),
         }
 

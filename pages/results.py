@@ -14,7 +14,7 @@ from benchmarks.machine import BENCH, MACHINES, PREDICT
 from pages.kept_sweep import comparison
 
 RESULTS_PAGE = Path(__file__).parents[1] / "docs" / "results.md"
-_OLDER = ("bench_cpu.json", "predict_cpu.json", "demo_cpu.json")  # from before there was one file a machine
+_OLDER = ("bench_cpu.json", "latency_cpu.json", "demo_cpu.json")  # from before there was one file a machine
 _TITLES = {
     "step": "A training step (forward, loss, backward, optimizer)",
     "inference": "Inference, the model alone",

@@ -8,7 +8,7 @@ from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.config.train_schema import TrainConfig
 
 _DATA = "dataset=yolo_dir dataset.path"
-_WEIGHTS = "model.weights (to train from it) or predict.weights (with task=predict)"
+_WEIGHTS = "model.weights (to train from it) or detect.weights (with task=detect)"
 _ULTRALYTICS = {
     "data": _DATA,
     "data_yaml": _DATA,
@@ -22,7 +22,7 @@ _ULTRALYTICS = {
     "img": "train.imgsz",
     "img_size": "train.imgsz",
     "lr": "train.lr0",
-    "source": "predict.source (with task=predict)",
+    "source": "detect.source (with task=detect)",
     "project": "name, or hydra.sweep.dir and hydra.run.dir for a folder of your own",
     "exist_ok": "run.overwrite",
     "mode": "task",

@@ -12,6 +12,8 @@ from sdpa_exp.errors import ConfigError
 PRECISIONS = ("fp32", "fp16", "bf16")
 _RENAMED = (
     (r"attention\.core", "attention.backend"),
+    (r"predict\.save", "detect.save"),
+    (r"predict(\.\w+)?", r"latency\1"),
     (r"(compare\.primary\.\w+)\.quantity", r"\1.metric"),
 )
 

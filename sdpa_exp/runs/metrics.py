@@ -137,22 +137,22 @@ _OF_OTHER_TASKS = (
         name="latency_p50_ms",
         unit="ms",
         better="lower",
-        meaning="predict: median of pre + model + post of a batch of the first size in predict.batches, warm",
+        meaning="latency: median of pre + model + post of a batch of the first size in latency.batches, warm",
     ),
-    Metric(name="latency_p95_ms", unit="ms", better="lower", meaning="predict: its 95th percentile, from 20 batches"),
-    Metric(name="latency_p99_ms", unit="ms", better="lower", meaning="predict: its 99th, from 100 batches on"),
-    Metric(name="model_p50_ms", unit="ms", better="lower", meaning="predict: median of the fused model alone"),
+    Metric(name="latency_p95_ms", unit="ms", better="lower", meaning="latency: its 95th percentile, from 20 batches"),
+    Metric(name="latency_p99_ms", unit="ms", better="lower", meaning="latency: its 99th, from 100 batches on"),
+    Metric(name="model_p50_ms", unit="ms", better="lower", meaning="latency: median of the fused model alone"),
     Metric(
         name="fps",
         unit="images/s",
         better="higher",
-        meaning="predict: images over the sum of pre, model and post; decoding is not in it",
+        meaning="latency: images over the sum of pre, model and post; decoding is not in it",
     ),
     Metric(
         name="speedup",
         unit="",
         better="higher",
-        meaning="predict: the baseline's latency over the arm's, median over batches timed side by side",
+        meaning="latency: the baseline's latency over the arm's, median over batches timed side by side",
     ),
     Metric(
         name="step_s",
@@ -270,7 +270,7 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 TASK_METRICS: dict[str, Metric] = {metric.name: metric for metric in _OF_OTHER_TASKS}
 """What tasks other than train measure.
 
-`setup_trial` adds `<implementation>/setup_s` for each implementation; `predict` adds `<variant>/fps` for every further
+`setup_trial` adds `<implementation>/setup_s` for each implementation; `latency` adds `<variant>/fps` for every further
 precision, memory format and batch size.
 """
 

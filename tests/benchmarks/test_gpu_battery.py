@@ -67,7 +67,7 @@ def test_every_command_of_the_battery_composes(group: str, is_cpu: bool, tmp_pat
     for command in ours:
         overrides = [text for text in command[3:] if text != "-m" and not text.startswith("hydra.")]
         first = [text.split(",")[0] if "[" not in text else text for text in overrides]
-        assert compose_plan(*first).task.name in {"train", "doctor", "bench", "verify", "profile", "predict"}
+        assert compose_plan(*first).task.name in {"train", "doctor", "bench", "verify", "profile", "latency"}
         folders = [text for text in command if text.startswith("hydra.")]
         assert folders == [f"hydra.{'sweep' if command[-1] == '-m' else 'run'}.dir={folders[0].partition('=')[2]}"]
 

@@ -14,7 +14,7 @@ from sdpa_exp.config.folders import swept_suffix
         ([], ["attention=stock"], ""),
         (["attention", "seed", "attention.name"], ["attention=stock", "seed=0", "attention.name=x"], ""),
         (["train.imgsz"], ["train.imgsz=320", "train.epochs=3"], "_imgsz-320"),
-        (["train.imgsz", "predict.imgsz"], ["train.imgsz=1", "predict.imgsz=2"], "_train.imgsz-1_predict.imgsz-2"),
+        (["train.imgsz", "latency.imgsz"], ["train.imgsz=1", "latency.imgsz=2"], "_train.imgsz-1_latency.imgsz-2"),
         (["dataset.path"], ["dataset.path='/data/my set/é*'"], "_path-data_my_set"),
         (["bench.imgsz"], ["+bench.imgsz=[320, 640]"], "_imgsz-320_640"),
         (["name"], [f"name={'y' * 90}"], f"_name-{'y' * 40}"),

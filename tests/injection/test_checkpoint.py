@@ -75,8 +75,8 @@ def test_a_file_that_is_no_checkpoint_is_refused_by_its_option(tmp_path: Path, c
     path = tmp_path / "best.pt"
     path.write_bytes(content)
     with pytest.raises(RunError, match=reason) as caught:
-        load_network(str(path), key="predict.weights")
-    assert "set predict.weights to one." in str(caught.value)
+        load_network(str(path), key="latency.weights")
+    assert "set latency.weights to one." in str(caught.value)
 
 
 def test_weights_of_another_model_are_refused_and_a_few_misfits_are_named() -> None:

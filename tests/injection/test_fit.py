@@ -18,10 +18,10 @@ from tests.injection.areas import eight_areas
 def test_a_size_that_does_not_fit_names_layer_tokens_areas_and_sizes_that_do(tmp_path: Path) -> None:
     network = build_network(eight_areas(tmp_path))
     with pytest.raises(ConfigError) as caught:
-        check_sizes(network, [(160, 160)], key="predict.imgsz")
+        check_sizes(network, [(160, 160)], key="latency.imgsz")
     assert str(caught.value).startswith(
         "Images of 160 x 160 px don't fit model.6.m.0.0.attn: its 100 tokens (10 x 10) can't be split into 8 areas. "
-        "Sizes that fit: set predict.imgsz to 128, 192 or 256, or change the areas"
+        "Sizes that fit: set latency.imgsz to 128, 192 or 256, or change the areas"
     )
     with pytest.raises(ConfigError, match=r"Images of 64 x 96 px don't fit .* Pad the images to squares"):
         check_sizes(network, [(96, 64)], key="train.imgsz")

@@ -16,7 +16,7 @@ COMMITTED = results.machines()[0]
 def test_a_machine_is_one_file_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = json.loads(json.dumps(COMMITTED.sweep))
     sweep["environment"] |= {"gpu": "NVIDIA T4", "driver": "580.1", "cuda": "13.2"}
-    predict = {"command": machine.PREDICT, "failed": "exit code 1; FileNotFoundError: predict.json"}
+    predict = {"command": machine.PREDICT, "failed": "exit code 1; FileNotFoundError: latency.json"}
     content = {"schema_version": 1, "date": "2026-11-26", "is_quick": False, "predict": predict}
     content |= {"bench": {**COMMITTED.bench, "command": machine.BENCH}, "sweep": {**sweep, "date": "2026-11-26"}}
     (tmp_path / "t4.json").write_text(json.dumps(content), encoding="utf-8")
@@ -24,7 +24,7 @@ def test_a_machine_is_one_file_more(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(results, "MACHINES", tmp_path)
     page = results.page()
     assert page.count("\n## NVIDIA T4\n") == 1
-    assert "Not measured: exit code 1; FileNotFoundError: predict.json." in page
+    assert "Not measured: exit code 1; FileNotFoundError: latency.json." in page
     assert "driver 580.1, CUDA 13.2" in page
     row = next(line for line in page.splitlines() if line.startswith("| NVIDIA T4 |"))
     assert row.split(" | ")[2:4] == ["- / -", "1.09 (1.07 to 1.11)"]

@@ -40,7 +40,7 @@ def test_a_run_has_the_options_of_its_own_task_and_of_no_other(tmp_path: Path) -
     assert set(to_dict(plan)) & (set(TASKS) - {"compare", "train"}) == {"bench"}
     assert plan_params(plan)["bench.rounds"] == "3"
     params = plan_params(plan_of(run_dir=tmp_path))
-    assert not [key for key in params if key.startswith(("bench.", "predict.", "task."))]
+    assert not [key for key in params if key.startswith(("bench.", "latency.", "task."))]
 
 
 @pytest.mark.parametrize(

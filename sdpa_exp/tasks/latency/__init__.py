@@ -1,4 +1,4 @@
-"""task=predict: inference latency and throughput of arms, interleaved in one process on real images."""
+"""task=latency: inference latency and throughput of arms, interleaved in one process on real images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PRECISIONS = ("fp32", "fp16")  # Ultralytics' predictor has no bf16
 
 
 @dataclass
-class Predict(Task):
+class Latency(Task):
     """What is timed, on which images, and for how long."""
 
     weights: Optional[str] = field(default=None, metadata=PATH)  # noqa: UP045 - OmegaConf reads it at run time
@@ -34,7 +34,6 @@ class Predict(Task):
     nms: Optional[bool] = None  # noqa: UP045
     num_batches: int = 100
     time_limit_s: float = 40.0
-    save: bool = False
 
     needs_arm: ClassVar[bool] = False  # it has precisions of its own
     purposes: ClassVar[tuple[str, ...] | None] = ("detect",)
@@ -45,32 +44,32 @@ class Predict(Task):
             value = getattr(self, key)
             if value and not Path(value).exists():
                 next_step = "Check the path; relative ones are taken from the current folder."
-                refuse(f"predict.{key}", value, f"{wanted} that exists", next_step)
-        at_least("predict.num_images", self.num_images, 1, "Set predict.num_images=64.")
-        at_least("predict.num_batches", self.num_batches, 1, "Set predict.num_batches=100.")
-        at_least("predict.time_limit_s", self.time_limit_s, 1, "Set predict.time_limit_s=40.")
+                refuse(f"latency.{key}", value, f"{wanted} that exists", next_step)
+        at_least("latency.num_images", self.num_images, 1, "Set latency.num_images=64.")
+        at_least("latency.num_batches", self.num_batches, 1, "Set latency.num_batches=100.")
+        at_least("latency.time_limit_s", self.time_limit_s, 1, "Set latency.time_limit_s=40.")
         for key in ("batches", "precisions", "channels_last"):
             if getattr(self, key) == []:
-                refuse(f"predict.{key}", "[]", "one or more values", f"Leave predict.{key} out for its default.")
+                refuse(f"latency.{key}", "[]", "one or more values", f"Leave latency.{key} out for its default.")
         for batch in self.batches:
-            at_least("predict.batches", batch, 1, "Set predict.batches=[1,8].")
+            at_least("latency.batches", batch, 1, "Set latency.batches=[1,8].")
         for precision in self.precisions or ():
-            one_of("predict.precisions", precision, PRECISIONS)
+            one_of("latency.precisions", precision, PRECISIONS)
         for arm in self.arms or ():
-            check_backend_name("predict.arms", arm, plan.attentions)
+            check_backend_name("latency.arms", arm, plan.attentions)
         self._check_predictor()
 
     def _check_predictor(self) -> None:
         if self.imgsz is not None:
-            multiple_of_32("predict.imgsz", self.imgsz)
+            multiple_of_32("latency.imgsz", self.imgsz)
         if not 0 <= self.conf < 1:
-            refuse("predict.conf", self.conf, "a confidence from 0 to below 1", "Set predict.conf=0.25.")
+            refuse("latency.conf", self.conf, "a confidence from 0 to below 1", "Set latency.conf=0.25.")
         if self.nms is True:
-            next_step = "Set predict.nms=null for NMS outside the model, false for a head without it."
-            refuse("predict.nms", "true", "null or false, as only exported models hold an NMS", next_step)
+            next_step = "Set latency.nms=null for NMS outside the model, false for a head without it."
+            refuse("latency.nms", "true", "null or false, as only exported models hold an NMS", next_step)
 
     def run(self, plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
         """See work.py."""
-        from sdpa_exp.tasks.predict.work import predict
+        from sdpa_exp.tasks.latency.work import measure_latency
 
-        predict(plan, event_log, outcome, started_perf_s=started_perf_s)
+        measure_latency(plan, event_log, outcome, started_perf_s=started_perf_s)

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdpa_exp.tasks.predict.arm import Arm
-from sdpa_exp.tasks.predict.source import Batch
+from sdpa_exp.tasks.latency.arm import Arm
+from sdpa_exp.tasks.latency.source import Batch
 
 _SAME_OBJECT_IOU = 0.5
 _TIE_BREAK = 1e-4
@@ -75,7 +75,7 @@ class Agreement:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For predict.json."""
+        """For latency.json."""
         return {**asdict(self), "is_same": self.is_same, "is_close": self.is_close, "sentence": self.sentence()}
 
 

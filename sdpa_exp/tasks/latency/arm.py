@@ -20,9 +20,9 @@ from sdpa_exp.evidence.attest import Attestation, attest_call, judge
 from sdpa_exp.injection.inject import Choices, injected_copy
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.measure.clock import synchronize
-from sdpa_exp.tasks.predict.source import Batch
+from sdpa_exp.tasks.latency.source import Batch
 
-OUTPUT_FOLDER = "predict"
+OUTPUT_FOLDER = "latency"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ class Arm:
 
     @torch.inference_mode()
     def run(self, batch: Batch) -> Stages:
-        """Predict one batch and say how long each stage took."""
+        """Latency one batch and say how long each stage took."""
         images = self._take(batch)
         times_s = [self._now_s()]
         tensor = self.predictor.preprocess(images)

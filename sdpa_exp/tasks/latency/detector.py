@@ -1,4 +1,4 @@
-"""The network that task=predict times: a checkpoint's, or a fresh one whose batch statistics fit the images."""
+"""The network that task=latency times: a checkpoint's, or a fresh one whose batch statistics fit the images."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from sdpa_exp.errors import RunError
 from sdpa_exp.injection.checkpoint import load_network
 from sdpa_exp.injection.fit import check_sizes
 from sdpa_exp.injection.inject import describe
+from sdpa_exp.tasks.latency import Latency
+from sdpa_exp.tasks.latency.source import Frame
 from sdpa_exp.tasks.network import build
-from sdpa_exp.tasks.predict import Predict
-from sdpa_exp.tasks.predict.source import Frame
 
 _NUM_SETTLING = 4
 
@@ -34,7 +34,7 @@ class Detector:
 def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) -> Detector:
     """The plan's weights, or fresh ones.
 
-    The image size is `predict.imgsz`, else what a checkpoint was trained at (as `yolo predict` has it), else 640.
+    The image size is `latency.imgsz`, else what a checkpoint was trained at (as `yolo predict` has it), else 640.
 
     Args:
         plan: names the weights, or the architecture and seed of fresh ones.
@@ -45,13 +45,13 @@ def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) 
         ConfigError: the image size does not fit the areas of a layer.
         RunError: the checkpoint can't be loaded, or is none of a detector.
     """
-    weights = Predict.of(plan).weights or plan.model.weights
+    weights = Latency.of(plan).weights or plan.model.weights
     if weights:
         network, trained_at = _load(weights, is_trusted=plan.model.trust_weights)
-        imgsz = Predict.of(plan).imgsz or trained_at
-        check_sizes(network, [(imgsz, imgsz)], key="predict.imgsz")
+        imgsz = Latency.of(plan).imgsz or trained_at
+        check_sizes(network, [(imgsz, imgsz)], key="latency.imgsz")
         return Detector(network=network, name=describe(network), weights=weights, imgsz=imgsz)
-    imgsz = Predict.of(plan).imgsz or DEFAULT_IMGSZ
+    imgsz = Latency.of(plan).imgsz or DEFAULT_IMGSZ
     images = _letterboxed(frames[:_NUM_SETTLING], imgsz)
     network = build(plan, num_classes=num_classes, weights=None, images=images)
     return Detector(network=network, name=describe(network), weights=None, imgsz=imgsz)
@@ -60,10 +60,10 @@ def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) 
 def _load(weights: str, *, is_trusted: bool) -> tuple[nn.Module, int]:
     from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel
 
-    network, checkpoint = load_network(weights, key="predict.weights", is_trusted=is_trusted)
+    network, checkpoint = load_network(weights, key="latency.weights", is_trusted=is_trusted)
     if not isinstance(network, DetectionModel) or isinstance(network, SegmentationModel | PoseModel | OBBModel):
         raise RunError(
-            f"the weights {weights} are of a {type(network).__name__}: expected a detector. Set predict.weights to one."
+            f"the weights {weights} are of a {type(network).__name__}: expected a detector. Set latency.weights to one."
         )
     imgsz = (checkpoint.get("train_args") or {}).get("imgsz")
     return network, imgsz if isinstance(imgsz, int) else DEFAULT_IMGSZ

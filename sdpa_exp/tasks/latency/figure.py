@@ -1,4 +1,4 @@
-"""The picture of task=predict: for each batch size and precision, the share of batches that were done in a time."""
+"""The picture of task=latency: for each batch size and precision, the share of batches that were done in a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sdpa_exp.compare.report.figures.style import arm_styles, styled
-from sdpa_exp.tasks.predict.interleave import Samples
+from sdpa_exp.tasks.latency.interleave import Samples
 
 _COLUMNS = 2
 _CLIP_QUANTILE = 0.99

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sdpa_exp.measure.interleaved import Rounds
 from sdpa_exp.measure.interval import MIN_ROUNDS
 from sdpa_exp.measure.warmup import WINDOW, is_steady
-from sdpa_exp.tasks.predict.arm import Stages
-from sdpa_exp.tasks.predict.source import Batch
+from sdpa_exp.tasks.latency.arm import Stages
+from sdpa_exp.tasks.latency.source import Batch
 
 FloatArray = NDArray[np.float64]
 MAX_WARMUP = 30
@@ -25,7 +25,7 @@ class Runs(Protocol):
     """What is timed: an arm, or anything that says how long its stages took."""
 
     def run(self, batch: Batch) -> Stages:
-        """Predict one batch."""
+        """Latency one batch."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The figures of one precision, memory format and batch size, as predict.json holds them, and the metrics of the run.
+"""The figures of one precision, memory format and batch size, as latency.json holds them, and the metrics of the run.
 
 A sample is one batch; its latency is pre + model + post. A percentile that the number of samples can't carry is None:
 the 99th needs a hundred.
@@ -14,9 +14,9 @@ import numpy as np
 
 from sdpa_exp.measure.interval import ratio_of
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.predict.arm import Arm
-from sdpa_exp.tasks.predict.interleave import FloatArray, Samples
-from sdpa_exp.tasks.predict.source import Batch
+from sdpa_exp.tasks.latency.arm import Arm
+from sdpa_exp.tasks.latency.interleave import FloatArray, Samples
+from sdpa_exp.tasks.latency.source import Batch
 
 STAGES = ("pre", "model", "post")
 PERCENTILES = (50, 95, 99)
@@ -63,7 +63,7 @@ class Variant:
         return f"{self.setup.replace(', ', '_')}_batch{self.batch}"
 
     def to_dict(self, baseline: str) -> dict[str, Any]:
-        """For predict.json; speed-ups are None for the baseline, and where it did not run."""
+        """For latency.json; speed-ups are None for the baseline, and where it did not run."""
         samples = self.samples
         head = {
             "title": self.title,
@@ -136,7 +136,7 @@ def fill_metrics(content: dict[str, Any], outcome: Outcome) -> None:
             if value is None:
                 outcome.unmeasured[name] = (
                     f"{variant['label']}: {variant['num_samples']} batches were timed, and this percentile needs "
-                    f"{samples_needed(percentile)}; raise predict.num_batches and predict.time_limit_s"
+                    f"{samples_needed(percentile)}; raise latency.num_batches and latency.time_limit_s"
                 )
         outcome.metrics["model_p50_ms"] = figures["stages_ms"]["model"]["p50"]
         outcome.metrics["fps"] = figures["fps"]

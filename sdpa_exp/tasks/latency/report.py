@@ -1,4 +1,4 @@
-"""The report of task=predict, from the content of predict.json."""
+"""The report of task=latency, from the content of latency.json."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from sdpa_exp.injection.auto import choose
 from sdpa_exp.injection.inject import Choices
 from sdpa_exp.injection.layers import Layer, find_layers, settings_of
 from sdpa_exp.tasks.auto_attention import FOLDER, base_setting
-from sdpa_exp.tasks.predict import Predict
-from sdpa_exp.tasks.predict.arm import Arm, Options
+from sdpa_exp.tasks.latency import Latency
+from sdpa_exp.tasks.latency.arm import Arm, Options
 
 DEFAULT_BASELINE = "stock"
 
@@ -38,9 +38,9 @@ class Setup:
 
 
 def arms_of(plan: Plan) -> dict[str, str]:
-    """Arm -> backend: the baseline first, then the plan's own arm, then those of predict.arms."""
+    """Arm -> backend: the baseline first, then the plan's own arm, then those of latency.arms."""
     baseline = baseline_of(plan)
-    names = [baseline, plan.arm, *(Predict.of(plan).arms or ())]
+    names = [baseline, plan.arm, *(Latency.of(plan).arms or ())]
     return {name.rpartition(":")[2]: plan.backend_of(name) for name in names}
 
 
@@ -51,7 +51,7 @@ def baseline_of(plan: Plan) -> str:
 
 def setups_of(plan: Plan) -> list[Setup]:
     """Precisions outermost. By default what Ultralytics predicts with: fp32, and on CUDA fp16 and both formats."""
-    options = Predict.of(plan)
+    options = Latency.of(plan)
     is_cuda = plan.hardware.device.startswith("cuda")
     precisions = options.precisions or (["fp32", "fp16"] if is_cuda else ["fp32"])
     formats: list[bool | None] = [False, True] if is_cuda else [None]
@@ -99,8 +99,8 @@ def build_arms(
         imgsz=imgsz,
         precision=setup.precision,
         channels_last=setup.channels_last,
-        conf=Predict.of(plan).conf,
-        nms=Predict.of(plan).nms,
+        conf=Latency.of(plan).conf,
+        nms=Latency.of(plan).nms,
         run_dir=plan.run_dir,
     )
     arms: dict[str, Arm] = {}
@@ -124,7 +124,7 @@ def _choices(plan: Plan, network: nn.Module, imgsz: int, setup: Setup, driver: s
         network,
         setting_of(plan, setup),
         device=next(network.parameters()).device,
-        batch=Predict.of(plan).batches[0],
+        batch=Latency.of(plan).batches[0],
         imgsz=imgsz,
         channels_last=bool(setup.channels_last),
         driver=driver,

@@ -1,4 +1,4 @@
-"""The images of task=predict, decoded beforehand: a disk or a JPEG decoder is no part of a detector's latency."""
+"""The images of task=latency, decoded beforehand: a disk or a JPEG decoder is no part of a detector's latency."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_source(path: Path, num_images: int) -> Source:
             ) from error
         raise DatasetError(
             f"{path} holds no image or video: expected JPEG, PNG or other images, or a video, directly in it (folders "
-            "in it are not searched). Set predict.source to the folder that has them, such as images/val."
+            "in it are not searched). Set latency.source to the folder that has them, such as images/val."
         ) from error
     images = [Path(file) for file, is_video in zip(loader.files, loader.video_flag, strict=True) if not is_video]
     num_videos = sum(loader.video_flag)
@@ -94,7 +94,7 @@ def read_images(files: Sequence[Path], num_images: int, *, words: str, num_video
         pixels = imread(str(file)) if fault is None else None
         if pixels is None:
             raise DatasetError(
-                f"{file} {fault or 'is no image that OpenCV reads'}. Take it out of the folder, or set predict.source "
+                f"{file} {fault or 'is no image that OpenCV reads'}. Take it out of the folder, or set latency.source "
                 "to images that can be read."
             )
         frames.append(Frame(path=str(file), pixels=pixels))

@@ -1,4 +1,4 @@
-"""task=predict: how fast is inference with this arm, beside the baseline, on real images?"""
+"""task=latency: how fast is inference with this arm, beside the baseline, on real images?"""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.hardware import set_backends
-from sdpa_exp.tasks.predict import Predict
-from sdpa_exp.tasks.predict.agreement import compare_outputs
-from sdpa_exp.tasks.predict.arm import OUTPUT_FOLDER, Arm
-from sdpa_exp.tasks.predict.detector import Detector, load_detector
-from sdpa_exp.tasks.predict.figure import Panel, draw_latencies
-from sdpa_exp.tasks.predict.interleave import time_interleaved
-from sdpa_exp.tasks.predict.measure import ROW_NAMES, Variant, fill_metrics, shapes_of
-from sdpa_exp.tasks.predict.report import render_predict
-from sdpa_exp.tasks.predict.setups import Setup, baseline_of, build_arms, setups_of
-from sdpa_exp.tasks.predict.source import Source, read_images, read_source, to_batches
+from sdpa_exp.tasks.latency import Latency
+from sdpa_exp.tasks.latency.agreement import compare_outputs
+from sdpa_exp.tasks.latency.arm import Arm
+from sdpa_exp.tasks.latency.detector import Detector, load_detector
+from sdpa_exp.tasks.latency.figure import Panel, draw_latencies
+from sdpa_exp.tasks.latency.interleave import time_interleaved
+from sdpa_exp.tasks.latency.measure import ROW_NAMES, Variant, fill_metrics, shapes_of
+from sdpa_exp.tasks.latency.report import render_predict
+from sdpa_exp.tasks.latency.setups import Setup, baseline_of, build_arms, setups_of
+from sdpa_exp.tasks.latency.source import Source, read_images, read_source, to_batches
 
-PREDICT_FILE = "predict.json"
-SAMPLES_FILE = "predict_samples.csv"
-PICTURE_FILE = "predict_latency.png"
+LATENCY_FILE = "latency.json"
+SAMPLES_FILE = "latency_samples.csv"
+PICTURE_FILE = "latency.png"
 NUM_COMPARED = 8
 """Images whose predictions are compared between arms."""
 _FRESH = (
     "the weights are as initialised: what they detect is noise, and post (NMS) takes another time than with trained "
-    "ones; pre and model hold. Give trained ones: predict.weights=path/to/best.pt"
+    "ones; pre and model hold. Give trained ones: latency.weights=path/to/best.pt"
 )
 
 
-def predict(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
-    """Time all arms, interleaved; then see what ran. Fills `outcome`, `predict.json`, `report.txt` and a picture.
+def measure_latency(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
+    """Time all arms, interleaved; then see what ran. Fills `outcome`, `latency.json`, `report.txt` and a picture.
 
     Arguments as in `Task.run`.
 
@@ -56,11 +56,11 @@ def predict(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s
         ConfigError: an image size that a layer's areas don't fit.
         RunError: the weights can't be loaded, or nothing fits into memory.
     """
-    _Prediction(plan, event_log, outcome, started_perf_s).run()
+    _Measurement(plan, event_log, outcome, started_perf_s).run()
 
 
-class _Prediction:
-    """One run of the task; `content` is predict.json, written again after every batch size."""
+class _Measurement:
+    """One run of the task; `content` is latency.json, written again after every batch size."""
 
     def __init__(self, plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: float) -> None:
         self.plan, self.event_log, self.outcome = plan, event_log, outcome
@@ -88,8 +88,6 @@ class _Prediction:
                 self._measure(arms, source)
             self.clock.enter("attestation")
             attestations = self._attest(built, source)
-            if Predict.of(plan).save:
-                self._save(next(arms[plan.arm] for arms in built if plan.arm in arms), source)
         finally:
             self.clock.close()
             self.outcome.phases_s.update(self.clock.wall_s)
@@ -98,7 +96,7 @@ class _Prediction:
 
     def _read_source(self) -> tuple[Source, int | None]:
         """The images, and the number of classes of the data set where they are its own."""
-        options = Predict.of(self.plan)
+        options = Latency.of(self.plan)
         if options.source:
             return read_source(Path(options.source), options.num_images), None
         prepared = prepare(self.plan.dataset)
@@ -115,7 +113,7 @@ class _Prediction:
             "network": detector.name,
             "weights": detector.weights,
             "imgsz": detector.imgsz,
-            "conf": Predict.of(self.plan).conf,
+            "conf": Latency.of(self.plan).conf,
             "source": {
                 "words": source.words,
                 "num_images": len(source.frames),
@@ -137,7 +135,7 @@ class _Prediction:
             self._warn("fresh_weights", _FRESH)
         if source.num_videos_left_out:
             self._warn("videos_left_out", f"{source.num_videos_left_out} videos beside the images were left out")
-        largest = max(Predict.of(self.plan).batches)
+        largest = max(Latency.of(self.plan).batches)
         if len(source.frames) < largest:
             self._warn("images_repeated", f"{len(source.frames)} images fill a batch of {largest} by being repeated")
 
@@ -157,7 +155,7 @@ class _Prediction:
         own = [item for item in self.content["not_run"] if item["arm"] == self.plan.arm]
         words = "; ".join(f"in {item['setup']}: {item['reason']}" for item in own)
         raise BackendUnavailable(
-            f"attention={self.plan.arm} can't predict here: {words}. See predict.precisions, and task=doctor."
+            f"attention={self.plan.arm} can't predict here: {words}. See latency.precisions, and task=doctor."
         )
 
     def _measure(self, arms: dict[str, Arm], source: Source) -> None:
@@ -165,7 +163,7 @@ class _Prediction:
         plan = self.plan
         first = next(iter(arms.values()))
         shapes = shapes_of(first, to_batches(source.frames, 1))
-        check_sizes(first.network, [(shape[-2], shape[-1]) for shape in shapes], key="predict.imgsz")
+        check_sizes(first.network, [(shape[-2], shape[-1]) for shape in shapes], key="latency.imgsz")
         setup = f"{'fp16' if first.is_half else 'fp32'}, {'channels_last' if first.is_channels_last else 'NCHW'}"
         self.content["boxes_by"] = "no NMS: the model selects" if first.selects_itself else "NMS"
         if self.baseline in arms and len(arms) > 1:
@@ -174,7 +172,7 @@ class _Prediction:
                 self.content["agreement"].append({"setup": setup, **found.to_dict()})
                 if not found.is_close:
                     self.outcome.warn(self.event_log, "outputs_differ", found.sentence())
-        for size in dict.fromkeys(Predict.of(plan).batches):
+        for size in dict.fromkeys(Latency.of(plan).batches):
             batches = to_batches(source.frames, size)
             self.clock.enter(Variant(setup=setup, batch=size, samples=None).label)
             try:
@@ -183,8 +181,8 @@ class _Prediction:
                     arms,
                     batches,
                     other_shapes=list(shapes.values())[1:],
-                    num_batches=Predict.of(plan).num_batches,
-                    time_limit_s=Predict.of(plan).time_limit_s,
+                    num_batches=Latency.of(plan).num_batches,
+                    time_limit_s=Latency.of(plan).time_limit_s,
                     seed=plan.seed,
                 )
                 variant = Variant(setup=setup, batch=size, samples=samples, input_shapes=tuple(shapes))
@@ -196,11 +194,11 @@ class _Prediction:
                 self._warn("not_steady", f"{variant.label}: the model's time was not steady when its warm-up was over")
             self.variants.append(variant)
             self.content["variants"].append(variant.to_dict(self.baseline))
-            write_json_atomic(plan.run_dir / PREDICT_FILE, self.content)
+            write_json_atomic(plan.run_dir / LATENCY_FILE, self.content)
 
     def _attest(self, built: list[dict[str, Arm]], source: Source) -> dict[str, Attestation]:
         """What each arm runs, in every setup, at the smallest batch."""
-        (batch, *_) = to_batches(source.frames, min(Predict.of(self.plan).batches))
+        (batch, *_) = to_batches(source.frames, min(Latency.of(self.plan).batches))
         found: dict[str, Attestation] = {}
         for arms in built:
             for name, arm in arms.items():
@@ -208,21 +206,13 @@ class _Prediction:
                 found[name] = _joined(found.get(name), arm.attest(batch, stage=words))
         return found
 
-    def _save(self, arm: Arm, source: Source) -> None:
-        """The images with the boxes drawn in."""
-        folder = self.plan.run_dir / OUTPUT_FOLDER
-        folder.mkdir(exist_ok=True)
-        for number, batch in enumerate(to_batches(source.frames, 1)):
-            _, (result,) = arm.outputs(batch)
-            result.save(filename=str(folder / f"{number:04d}_{Path(batch.paths[0]).stem}.jpg"))
-
     def _finish(self, attestations: dict[str, Attestation]) -> None:
         plan, outcome = self.plan, self.outcome
         self.content["attestation"] = {name: found.summary() for name, found in attestations.items()}
         outcome.attestation = attestations[plan.arm].summary()
         self.event_log.write("attestation", summary=outcome.attestation)
         fill_metrics(self.content, outcome)
-        write_json_atomic(plan.run_dir / PREDICT_FILE, self.content)
+        write_json_atomic(plan.run_dir / LATENCY_FILE, self.content)
         table = io.StringIO()
         csv.writer(table).writerows([ROW_NAMES, *(row for variant in self.variants for row in variant.rows())])
         write_text_atomic(plan.run_dir / SAMPLES_FILE, table.getvalue())
@@ -234,7 +224,7 @@ class _Prediction:
         ]
         if not panels:
             reasons = "; ".join(dict.fromkeys(str(variant.not_run) for variant in self.variants))
-            raise RunError(f"no batch of predict.batches fits into memory: {reasons}. Set predict.batches=[1].")
+            raise RunError(f"no batch of latency.batches fits into memory: {reasons}. Set latency.batches=[1].")
         title = f"{self.content['network']} at {self.content['imgsz']} px, {self.content['device']}"
         draw_latencies(panels, self.baseline, title, plan.run_dir / PICTURE_FILE)
         outcome.phases_s["total"] = time.perf_counter() - self.started_perf_s

@@ -1,1 +1,1 @@
-"""Tests of task=predict."""
+"""Tests of task=latency."""

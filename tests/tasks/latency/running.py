@@ -1,4 +1,4 @@
-"""Runs task=predict in this process on small images."""
+"""Runs task=latency in this process on small images."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import torch
 
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.predict.work import predict
+from sdpa_exp.tasks.latency.work import measure_latency
 from tests.tasks.in_process import run_task
 
 TINY = (
-    "task=predict",
+    "task=latency",
     "hardware=cpu",
     "hardware.num_threads=1",
     "dataset.num_train_images=2",
     "dataset.num_val_images=4",
     "dataset.image_px=96",
-    "predict.imgsz=64",
-    "predict.batches=[1]",
-    "predict.num_batches=6",
-    "predict.time_limit_s=1",
+    "latency.imgsz=64",
+    "latency.batches=[1]",
+    "latency.num_batches=6",
+    "latency.time_limit_s=1",
 )
 
 
 def run(folder: Path, *overrides: str) -> tuple[Outcome, dict[str, Any]]:
-    outcome, _ = run_task(predict, folder, *TINY, *overrides)
-    return outcome, json.loads((folder / "predict.json").read_text())
+    outcome, _ = run_task(measure_latency, folder, *TINY, *overrides)
+    return outcome, json.loads((folder / "latency.json").read_text())
 
 
 def write_checkpoint(path: Path, *, imgsz: int, score: float | None = None) -> Path:

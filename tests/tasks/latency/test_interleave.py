@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sdpa_exp.measure.interval import MIN_ROUNDS, ratio_of
-from sdpa_exp.tasks.predict.arm import Stages
-from sdpa_exp.tasks.predict.interleave import Samples, time_interleaved
-from sdpa_exp.tasks.predict.source import Batch
+from sdpa_exp.tasks.latency.arm import Stages
+from sdpa_exp.tasks.latency.interleave import Samples, time_interleaved
+from sdpa_exp.tasks.latency.source import Batch
 
 BATCHES = [Batch(paths=(name,), images=()) for name in "abc"]
 

@@ -1,4 +1,4 @@
-"""task=predict on real models: what it measures, what it proves, and what it refuses."""
+"""task=latency on real models: what it measures, what it proves, and what it refuses."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from PIL import Image
 
 from sdpa_exp.errors import AttestationError, BackendUnavailable, DatasetError, InjectionError, RunError
 from sdpa_exp.runs.metrics import TASK_METRICS
-from sdpa_exp.tasks.predict.report import render_predict
-from tests.tasks.predict.frames import write_images
-from tests.tasks.predict.running import run, write_checkpoint
+from sdpa_exp.tasks.latency.report import render_predict
+from tests.tasks.latency.frames import write_images
+from tests.tasks.latency.running import run, write_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 
 
 def test_arms_are_timed_attested_and_compared_with_stock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome, content = run(tmp_path, "attention=flash", "predict.arms=[eager]", "predict.batches=[1,3]")
+    outcome, content = run(tmp_path, "attention=flash", "latency.arms=[eager]", "latency.batches=[1,3]")
     assert [variant["batch"] for variant in content["variants"]] == [1, 3]
     one, three = content["variants"]
     assert list(one["arms"]) == ["stock", "flash", "eager"]
@@ -52,11 +52,11 @@ def test_arms_are_timed_attested_and_compared_with_stock(tmp_path: Path, monkeyp
     assert set(outcome.phases_s) >= {"setup", "fp32_channels_last_batch1", "fp32_channels_last_batch3", "attestation"}
     assert "fresh_weights" in {warning["code"] for warning in outcome.warnings}
 
-    rows = list(csv.DictReader((tmp_path / "predict_samples.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "latency_samples.csv").open()))
     assert len(rows) == 2 * 6 * 3
     own = [float(row["model_ms"]) for row in rows if row["arm"] == "flash" and row["batch"] == "1"]
     assert outcome.metrics["model_p50_ms"] == pytest.approx(np.median(own), abs=1e-3)
-    with Image.open(tmp_path / "predict_latency.png") as picture:
+    with Image.open(tmp_path / "latency.png") as picture:
         assert picture.size[0] > 800
     for columns in (80, 140):
         monkeypatch.setenv("COLUMNS", str(columns))
@@ -75,7 +75,7 @@ def test_a_backend_that_is_never_executed_fails_after_everything_is_written(tmp_
 
 def test_a_backend_that_computes_something_else_is_said_to_differ(tmp_path: Path) -> None:
     planted = ("attention.name=planted", "attention.backend='tests.evidence.faults:TOKENS_MAJOR'")
-    outcome, content = run(tmp_path, "attention=eager", *planted, "predict.conf=0.01")
+    outcome, content = run(tmp_path, "attention=eager", *planted, "latency.conf=0.01")
     (found,) = content["agreement"]
     assert found["raw_max_box_diff_px"] > 0.1
     assert not found["is_close"]
@@ -83,19 +83,17 @@ def test_a_backend_that_computes_something_else_is_said_to_differ(tmp_path: Path
     assert "outputs_differ" in {warning["code"] for warning in outcome.warnings}
 
 
-def test_the_size_is_the_checkpoints_own_and_its_boxes_can_be_kept(tmp_path: Path) -> None:
+def test_the_size_is_the_checkpoints_own(tmp_path: Path) -> None:
     weights = write_checkpoint(tmp_path / "best.pt", imgsz=96, score=0.5)
-    images = write_images(tmp_path / "images", 2)
-    options = (f"predict.weights={weights}", f"predict.source={tmp_path / 'images'}", "predict.imgsz=null")
-    outcome, content = run(tmp_path, "attention=sdpa", *options, "predict.save=true", "predict.arms=[math]")
+    write_images(tmp_path / "images", 2)
+    options = (f"latency.weights={weights}", f"latency.source={tmp_path / 'images'}", "latency.imgsz=null")
+    outcome, content = run(tmp_path, "attention=sdpa", *options, "latency.arms=[math]")
     assert content["imgsz"] == 96
     assert content["source"]["num_found"] == 2
     assert content["variants"][0]["input_shapes"] == [[1, 3, 96, 96]]
     assert "fresh_weights" not in {warning["code"] for warning in outcome.warnings}
     assert content["agreement"][0]["num_detections"] > 0
     assert "have the same" in content["agreement"][1]["sentence"]
-    kept = sorted(path.name for path in (tmp_path / "predict").iterdir())
-    assert kept == [f"{number:04d}_{path.stem}.jpg" for number, path in enumerate(images)]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +107,7 @@ def test_the_size_is_the_checkpoints_own_and_its_boxes_can_be_kept(tmp_path: Pat
     ],
 )
 def test_other_families_predict_too(model: str, num_layers: int, nms: str, boxes_by: str, tmp_path: Path) -> None:
-    _, content = run(tmp_path, f"model={model}", "attention=sdpa", f"predict.nms={nms}")
+    _, content = run(tmp_path, f"model={model}", "attention=sdpa", f"latency.nms={nms}")
     assert content["boxes_by"] == boxes_by
     assert content["attestation"]["sdpa"]["num_layers"] >= num_layers
     assert content["attestation"]["sdpa"]["ok"]
@@ -139,7 +137,7 @@ def test_the_floor_that_computes_no_attention_runs_in_inference(tmp_path: Path) 
 
 
 def test_a_further_arm_that_cannot_run_is_left_out_with_its_reason(tmp_path: Path) -> None:
-    _, content = run(tmp_path, "attention=sdpa", "predict.arms=[efficient]", "predict.precisions=[fp32,fp16]")
+    _, content = run(tmp_path, "attention=sdpa", "latency.arms=[efficient]", "latency.precisions=[fp32,fp16]")
     reasons = {(item["arm"], item["setup"]): item["reason"] for item in content["not_run"]}
     assert "no CPU kernel" in reasons["efficient", "fp32"]
     assert "Ultralytics predicts in fp32 on a CPU" in reasons["sdpa", "fp16"]
@@ -151,11 +149,11 @@ def test_an_own_arm_that_cannot_run_at_all_fails_with_reasons(tmp_path: Path) ->
     with pytest.raises(
         BackendUnavailable, match=r"attention=sdpa can't predict here: in fp16: Ultralytics predicts in fp3"
     ):
-        run(tmp_path, "attention=sdpa", "predict.precisions=[fp16]")
+        run(tmp_path, "attention=sdpa", "latency.precisions=[fp16]")
 
 
 def test_both_memory_formats_can_be_asked_for_on_a_cpu(tmp_path: Path) -> None:
-    _, content = run(tmp_path, "attention=sdpa", "predict.channels_last=[false,true]")
+    _, content = run(tmp_path, "attention=sdpa", "latency.channels_last=[false,true]")
     assert [variant["setup"] for variant in content["variants"]] == ["fp32, NCHW", "fp32, channels_last"]
     assert set(content["attestation"]["sdpa"]["executed"]) == {"fp32_nchw_forward", "fp32_channels_last_forward"}
 
@@ -178,7 +176,7 @@ def test_weights_that_are_no_detector_with_attention_are_one_sentence(what: str,
         "without_attention": "no atte",
     }
     with pytest.raises((RunError, InjectionError), match=words[what]) as caught:
-        run(tmp_path, "attention=sdpa", f"predict.weights={path}")
+        run(tmp_path, "attention=sdpa", f"latency.weights={path}")
     assert "\n" not in str(caught.value)
 
 
@@ -186,15 +184,15 @@ def test_a_folder_with_a_broken_image_fails_before_any_model_is_built(tmp_path: 
     (path,) = write_images(tmp_path / "images", 1)
     path.write_bytes(b"")
     with pytest.raises(DatasetError, match=r"000\.png is empty"):
-        run(tmp_path, f"predict.source={tmp_path / 'images'}")
-    assert not (tmp_path / "predict.json").exists()
+        run(tmp_path, f"latency.source={tmp_path / 'images'}")
+    assert not (tmp_path / "latency.json").exists()
 
 
 def test_what_does_not_fit_into_memory_is_dropped_and_the_rest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sdpa_exp.tasks.predict.arm import Arm, Stages
-    from sdpa_exp.tasks.predict.source import Batch
+    from sdpa_exp.tasks.latency.arm import Arm, Stages
+    from sdpa_exp.tasks.latency.source import Batch
 
     whole = Arm.run
 
@@ -204,11 +202,11 @@ def test_what_does_not_fit_into_memory_is_dropped_and_the_rest_goes_on(
         return whole(self, batch)
 
     monkeypatch.setattr(Arm, "run", run_small_ones)
-    _, content = run(tmp_path, "attention=sdpa", "predict.batches=[4,1]")
+    _, content = run(tmp_path, "attention=sdpa", "latency.batches=[4,1]")
     assert content["variants"][0]["not_run"] == "CUDA out of memory. Tried to allocate 9 GiB."
     assert content["variants"][1]["num_samples"] == 6
     assert "batch 4: not run: CUDA out of memory" in (tmp_path / "report.txt").read_text()
     (tmp_path / "all").mkdir()
-    with pytest.raises(RunError, match=r"no batch of predict\.batches fits into memory: CUDA out of memory"):
-        run(tmp_path / "all", "attention=sdpa", "predict.batches=[4]")
-    assert json.loads((tmp_path / "all" / "predict.json").read_text())["variants"][0]["arms"] == {}
+    with pytest.raises(RunError, match=r"no batch of latency\.batches fits into memory: CUDA out of memory"):
+        run(tmp_path / "all", "attention=sdpa", "latency.batches=[4]")
+    assert json.loads((tmp_path / "all" / "latency.json").read_text())["variants"][0]["arms"] == {}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.tasks.predict.running import run
+from tests.tasks.latency.running import run
 
 pytestmark = [
     pytest.mark.gpu,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sdpa_exp.tasks.predict.measure import describe_ms, images_per_s, samples_needed
+from sdpa_exp.tasks.latency.measure import describe_ms, images_per_s, samples_needed
 
 
 def test_percentiles_are_those_of_numpy_in_milliseconds() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sdpa_exp.errors import DatasetError
-from sdpa_exp.tasks.predict.source import read_source, to_batches
-from tests.tasks.predict.frames import write_images, write_video
+from sdpa_exp.tasks.latency.source import read_source, to_batches
+from tests.tasks.latency.frames import write_images, write_video
 
 
 def test_images_of_a_folder_are_spread_over_it(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ import torch
 from ultralytics import YOLO
 from ultralytics.nn.tasks import load_checkpoint
 
-from sdpa_exp.tasks.predict.arm import Arm, Options
-from sdpa_exp.tasks.predict.source import read_source, to_batches
-from tests.tasks.predict.frames import write_images
-from tests.tasks.predict.running import write_checkpoint
+from sdpa_exp.tasks.latency.arm import Arm, Options
+from sdpa_exp.tasks.latency.source import read_source, to_batches
+from tests.tasks.latency.frames import write_images
+from tests.tasks.latency.running import write_checkpoint
 
 
 def built(weights: Path, run_dir: Path, imgsz: int) -> Arm:
