@@ -9,15 +9,17 @@ if TYPE_CHECKING:
     from sdpa_exp.evidence.attest import attest
     from sdpa_exp.evidence.equivalence import verify
     from sdpa_exp.injection.inject import inject
+    from sdpa_exp.injection.load import load
     from sdpa_exp.injection.vit_attention import Attention
 
 __version__ = "0.2.0"
-__all__ = ["Attention", "__version__", "attest", "inject", "verify"]
+__all__ = ["Attention", "__version__", "attest", "inject", "load", "verify"]
 
 _LAZY = {
     "Attention": "sdpa_exp.injection.vit_attention",
     "attest": "sdpa_exp.evidence.attest",
     "inject": "sdpa_exp.injection.inject",
+    "load": "sdpa_exp.injection.load",
     "verify": "sdpa_exp.evidence.equivalence",
 }
 

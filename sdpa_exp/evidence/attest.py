@@ -21,6 +21,7 @@ from sdpa_exp.evidence.profile import Seen, profile_layers
 from sdpa_exp.evidence.text import attestation_text
 from sdpa_exp.injection.inject import injected_backend, layer_backend
 from sdpa_exp.injection.layers import Layer, family_of, find_layers
+from sdpa_exp.injection.load import warn_if_asleep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +122,7 @@ def attest(model: Any, batch: Any, *, dtype: str | None = None) -> Attestation:
         InjectionError: the model has no layers, or layers with different backends.
     """
     network = model if isinstance(model, nn.Module) and not hasattr(model, "add_callback") else model.model
+    warn_if_asleep(find_layers(network))
     image = batch["img"] if isinstance(batch, dict) else batch
     trained, evaluated = copy.deepcopy(network).train(), copy.deepcopy(network).eval()
     for parameter in trained.parameters():

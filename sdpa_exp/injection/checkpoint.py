@@ -30,7 +30,11 @@ MIN_SHARE = 0.5
 
 
 def load_network(
-    weights: str, *, key: str = "model.weights", is_trusted: bool = False
+    weights: str,
+    *,
+    key: str = "model.weights",
+    is_trusted: bool = False,
+    how_to_trust: str = "Set model.trust_weights=true",
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network of a checkpoint in fp32, on the CPU, and the checkpoint.
 
@@ -38,6 +42,7 @@ def load_network(
         weights: path of the file.
         key: the option that named it.
         is_trusted: run whatever code the file holds, as unpickling does; else numbers and known layers alone are taken.
+        how_to_trust: what a user writes to have it run.
 
     Raises:
         RunError: it can't be loaded, holds other code, or its attention is of an unknown code.
@@ -51,8 +56,8 @@ def load_network(
         if not is_trusted and (unknown := _unknown_code(weights, error)):
             raise RunError(
                 f"the weights {weights} hold more than numbers and layers of Ultralytics and PyTorch: {unknown}. "
-                f"Loading them can run any code, and was not done. Set model.trust_weights=true if you trust who made "
-                f"the file, or set {key} to another one."
+                f"Loading them can run any code, and was not done. {how_to_trust} if you trust who made the file, or "
+                f"set {key} to another one."
             ) from error
         reason = next(iter(str(error).split("❌️ ")[-1].splitlines()), type(error).__name__)  # advice and emojis follow
         reason = "it is not a loadable checkpoint" if isinstance(error, LookupError) else reason
