@@ -133,12 +133,17 @@ def _make_paths_absolute(content: dict[str, Any], task: type[Task]) -> None:
         if value and Path(value).expanduser().exists():
             content["model"][key] = _absolute(value)
     options = content.get(content["task"]["name"]) or {}
-    options |= {key: _absolute(options[key]) for key in path_options(task) if options[key]}
+    options |= {key: _absolute(options[key]) for key in path_options(task) if options[key] and _is_path(options[key])}
     content["compare"]["runs"] = [_source(text) for text in content["compare"]["runs"]]
     uri = content["tracking"].get("uri")
     if uri and uri.startswith(_SQLITE) and not uri.startswith(f"{_SQLITE}:memory:"):
         path, mark, query = uri.removeprefix(_SQLITE).partition("?")
         content["tracking"]["uri"] = f"{_SQLITE}{_absolute(path)}{mark}{query}"
+
+
+def _is_path(text: str) -> bool:
+    """Whether a source is no address and no number of a camera."""
+    return "://" not in text and (not text.isdecimal() or Path(text).exists())
 
 
 def _source(text: str) -> str:

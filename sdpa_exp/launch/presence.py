@@ -37,8 +37,8 @@ def require_named(plans: Sequence[Plan]) -> None:
 
 
 def _weights_of(plan: Plan) -> list[tuple[str, str]]:
-    task = plan.task.name
-    named = {"model.weights": plan.model.weights, f"{task}.weights": plan.options.get("weights")}
+    named = {"model.weights": plan.model.weights}
+    named |= {f"{plan.task.name}.{key}": value for key, value in plan.options.items() if key.endswith("weights")}
     return [(key, value) for key, value in named.items() if value]
 
 

@@ -137,22 +137,34 @@ _OF_OTHER_TASKS = (
         name="latency_p50_ms",
         unit="ms",
         better="lower",
-        meaning="latency: median of pre + model + post of a batch of the first size in latency.batches, warm",
+        meaning="latency, detect, export: median of pre + model + post of a batch (the first of latency.batches)",
     ),
     Metric(name="latency_p95_ms", unit="ms", better="lower", meaning="latency: its 95th percentile, from 20 batches"),
     Metric(name="latency_p99_ms", unit="ms", better="lower", meaning="latency: its 99th, from 100 batches on"),
-    Metric(name="model_p50_ms", unit="ms", better="lower", meaning="latency: median of the fused model alone"),
+    Metric(
+        name="model_p50_ms",
+        unit="ms",
+        better="lower",
+        meaning="latency, detect, export: median of the model alone",
+    ),
+    Metric(
+        name="num_boxes",
+        unit="",
+        better=None,
+        meaning="detect: boxes in all frames, of at least detect.conf",
+    ),
     Metric(
         name="fps",
         unit="images/s",
         better="higher",
-        meaning="latency: images over the sum of pre, model and post; decoding is not in it",
+        meaning="latency, detect, export: images over the sum of pre, model and post; decoding is not in it",
     ),
     Metric(
         name="speedup",
         unit="",
         better="higher",
-        meaning="latency: the baseline's latency over the arm's, median over batches timed side by side",
+        meaning="latency: the baseline's latency over the arm's, export: the source's over the file's; median over "
+        "batches timed side by side",
     ),
     Metric(
         name="step_s",

@@ -17,7 +17,12 @@ from tests.config.composing import compose_config, compose_plan
 
 FILES = sorted(conf_dir().glob("*/*.yaml"))
 OPTIONS = [f"{file.parent.name}={file.stem}" for file in FILES]
-NEEDS = {"dataset=yolo_dir": ("dataset.path=data.yaml",), "train=finetune": ("model.weights=yolo12n.pt",)}
+NEEDS = {
+    "dataset=yolo_dir": ("dataset.path=data.yaml",),
+    "train=finetune": ("model.weights=yolo12n.pt",),
+    "task=detect": ("detect.weights=best.pt",),
+    "task=export": ("export.weights=best.pt", "export.format=torchscript"),
+}
 YAML_1_1_WORDS = ("on", "off", "yes", "no", "null", "true", "false", "y", "n")
 
 # Ultralytics' training arguments that are facts of another group, ours, or Ultralytics' own way of saying things.

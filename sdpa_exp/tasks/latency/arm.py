@@ -45,26 +45,47 @@ class Options:
     conf: float
     nms: bool | None
     run_dir: Path
+    iou: float | None = None
+    rect: bool = True
 
 
 class Arm:
     """A predictor with one backend."""
 
-    def __init__(self, network: nn.Module, backend: str, options: Options, choices: Choices | None = None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        backend: str,
+        options: Options,
+        choices: Choices | None = None,
+        *,
+        exported: Path | None = None,
+    ) -> None:
+        """Inject, fuse and warm up.
+
+        Args:
+            network: not changed.
+            backend: of its attention layers, with `choices` for auto.
+            options: as the other arms have them.
+            choices: layer -> backend.
+            exported: a file that was made of the network, which is run in its place.
+        """
         from ultralytics.models.rtdetr.predict import RTDETRPredictor
         from ultralytics.models.yolo.detect import DetectionPredictor
         from ultralytics.nn.tasks import RTDETRDetectionModel
 
         self._options = options
         device = options.device
-        predictor_class = RTDETRPredictor if isinstance(network, RTDETRDetectionModel) else DetectionPredictor
+        self._is_rtdetr = isinstance(network, RTDETRDetectionModel)
+        predictor_class = RTDETRPredictor if self._is_rtdetr else DetectionPredictor
         self.predictor: Any = predictor_class(
             overrides={
                 "task": "detect",
                 "mode": "predict",
                 "imgsz": options.imgsz,
-                "rect": True,  # `yolo predict`'s own default: no more padding than the stride asks for
+                "rect": options.rect,  # true is `yolo predict`'s own: no more padding than the stride asks for
                 "conf": options.conf,
+                **({} if options.iou is None else {"iou": options.iou}),
                 "nms": options.nms,
                 "quantize": 16 if options.precision == "fp16" else None,
                 "channels_last": options.channels_last,
@@ -76,12 +97,13 @@ class Arm:
             }
         )
         num_threads = torch.get_num_threads()
-        self.predictor.setup_model(injected_copy(network, backend, choices), verbose=False)
+        model = injected_copy(network, backend, choices) if exported is None else str(exported)
+        self.predictor.setup_model(model, verbose=False)
         torch.set_num_threads(num_threads)  # choosing a device resets it
         self.predictor.setup_source([torch.zeros(32, 32, 3, dtype=torch.uint8).numpy()])  # image size, source type
         # As stream_inference does; it also imports torchvision, without which Ultralytics falls back to a slower NMS.
         self.predictor.model.warmup(imgsz=(1, 3, options.imgsz, options.imgsz))
-        if self.predictor.model.end2end:
+        if exported is None and self.predictor.model.end2end:
             settings = self.predictor.args
             head = {"max_det": max(settings.max_det, 300), "agnostic_nms": settings.agnostic_nms}
             self.network.set_head_attr(**head)  # type: ignore[operator]
@@ -94,9 +116,7 @@ class Arm:
     @property
     def selects_itself(self) -> bool:
         """Whether the model ends in its own choice of boxes, so that nothing is left for an NMS."""
-        from ultralytics.nn.tasks import RTDETRDetectionModel
-
-        return bool(self.predictor.model.end2end) or isinstance(self.network, RTDETRDetectionModel)
+        return bool(getattr(self.predictor.model, "end2end", False)) or self._is_rtdetr
 
     @property
     def is_channels_last(self) -> bool:
@@ -111,19 +131,23 @@ class Arm:
         """Whether the model computes in fp16 in the end."""
         return bool(self.predictor.model.fp16)
 
-    @torch.inference_mode()
     def run(self, batch: Batch) -> Stages:
-        """Latency one batch and say how long each stage took."""
+        """Predict one batch and say how long each stage took."""
+        return self.predict(batch)[0]
+
+    @torch.inference_mode()
+    def predict(self, batch: Batch) -> tuple[Stages, list[Any]]:
+        """The same, with Ultralytics' Results."""
         images = self._take(batch)
         times_s = [self._now_s()]
         tensor = self.predictor.preprocess(images)
         times_s.append(self._now_s())
         raw = self.predictor.inference(tensor)
         times_s.append(self._now_s())
-        self.predictor.postprocess(raw, tensor, images)
+        results = self.predictor.postprocess(raw, tensor, images)
         times_s.append(self._now_s())
         pre_s, model_s, post_s = (after - before for before, after in itertools.pairwise(times_s))
-        return Stages(pre_s=pre_s, model_s=model_s, post_s=post_s)
+        return Stages(pre_s=pre_s, model_s=model_s, post_s=post_s), results
 
     @torch.inference_mode()
     def outputs(self, batch: Batch) -> tuple[Tensor, list[Any]]:

@@ -47,7 +47,7 @@ def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) 
     """
     weights = Latency.of(plan).weights or plan.model.weights
     if weights:
-        network, trained_at = _load(weights, is_trusted=plan.model.trust_weights)
+        network, trained_at = load_weights(weights, key="latency.weights", is_trusted=plan.model.trust_weights)
         imgsz = Latency.of(plan).imgsz or trained_at
         check_sizes(network, [(imgsz, imgsz)], key="latency.imgsz")
         return Detector(network=network, name=describe(network), weights=weights, imgsz=imgsz)
@@ -57,13 +57,18 @@ def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) 
     return Detector(network=network, name=describe(network), weights=None, imgsz=imgsz)
 
 
-def _load(weights: str, *, is_trusted: bool) -> tuple[nn.Module, int]:
+def load_weights(weights: str, *, key: str, is_trusted: bool) -> tuple[nn.Module, int]:
+    """A detector, and the image size that it was trained at.
+
+    Raises:
+        RunError: the file can't be loaded, or is of another task; `key` is the option that named it.
+    """
     from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel
 
-    network, checkpoint = load_network(weights, key="latency.weights", is_trusted=is_trusted)
+    network, checkpoint = load_network(weights, key=key, is_trusted=is_trusted)
     if not isinstance(network, DetectionModel) or isinstance(network, SegmentationModel | PoseModel | OBBModel):
         raise RunError(
-            f"the weights {weights} are of a {type(network).__name__}: expected a detector. Set latency.weights to one."
+            f"the weights {weights} are of a {type(network).__name__}: expected a detector. Set {key} to one."
         )
     imgsz = (checkpoint.get("train_args") or {}).get("imgsz")
     return network, imgsz if isinstance(imgsz, int) else DEFAULT_IMGSZ

@@ -25,7 +25,7 @@ class Runs(Protocol):
     """What is timed: an arm, or anything that says how long its stages took."""
 
     def run(self, batch: Batch) -> Stages:
-        """Latency one batch."""
+        """Predict one batch."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,10 @@ def build_arms(
     for name, backend in arms_of(plan).items():
         reasons = reasons_against(plan, backend, setup, layers)
         if not reasons:
-            choices = _choices(plan, network, imgsz, setup, driver) if backend == AUTO_NAME else None
+            choices = None
+            if backend == AUTO_NAME:
+                batch = Latency.of(plan).batches[0]
+                choices = choose_for_inference(plan, network, imgsz, setup, driver, batch=batch)
             arms[name] = Arm(network, backend, options, choices)
             if setup.channels_last and not arms[name].is_channels_last:
                 del arms[name]
@@ -118,13 +121,15 @@ def build_arms(
     return arms, not_run
 
 
-def _choices(plan: Plan, network: nn.Module, imgsz: int, setup: Setup, driver: str | None) -> Choices:
-    """What auto chooses for inference, at the first batch size."""
+def choose_for_inference(
+    plan: Plan, network: nn.Module, imgsz: int, setup: Setup, driver: str | None, *, batch: int
+) -> Choices:
+    """What auto chooses for inference."""
     choice = choose(
         network,
         setting_of(plan, setup),
         device=next(network.parameters()).device,
-        batch=Latency.of(plan).batches[0],
+        batch=batch,
         imgsz=imgsz,
         channels_last=bool(setup.channels_last),
         driver=driver,

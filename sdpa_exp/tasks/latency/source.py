@@ -41,7 +41,7 @@ class Source:
     num_videos_left_out: int = 0
 
 
-def read_source(path: Path, num_images: int) -> Source:
+def read_source(path: Path, num_images: int, *, key: str = "latency.source") -> Source:
     """Images of a file or folder (not of folders in it), spread over it; or the first frames of a video.
 
     Raises:
@@ -59,7 +59,7 @@ def read_source(path: Path, num_images: int) -> Source:
             ) from error
         raise DatasetError(
             f"{path} holds no image or video: expected JPEG, PNG or other images, or a video, directly in it (folders "
-            "in it are not searched). Set latency.source to the folder that has them, such as images/val."
+            "in it are not searched). Set {key} to the folder that has them, such as images/val."
         ) from error
     images = [Path(file) for file, is_video in zip(loader.files, loader.video_flag, strict=True) if not is_video]
     num_videos = sum(loader.video_flag)

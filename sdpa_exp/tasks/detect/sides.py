@@ -1,0 +1,112 @@
+"""The models that look at every frame: one, or two side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sdpa_exp.attention.backend import AUTO_NAME
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.errors import BackendUnavailable
+from sdpa_exp.injection.fit import check_sizes
+from sdpa_exp.injection.layers import find_layers
+from sdpa_exp.tasks.detect import Detect
+from sdpa_exp.tasks.latency.arm import Arm, Options, Stages
+from sdpa_exp.tasks.latency.detector import load_weights
+from sdpa_exp.tasks.latency.setups import Setup, choose_for_inference, reasons_against
+from sdpa_exp.tasks.latency.source import Batch
+
+
+@dataclass(kw_only=True)
+class Side:
+    """One model with one attention; `stages` grows with every batch."""
+
+    label: str
+    weights: str
+    attention: str
+    arm: Arm
+    stages: list[Stages]
+    num_boxes: int = 0
+
+    def look(self, batch: Batch) -> list[Any]:
+        """Ultralytics' Results of a batch."""
+        stages, results = self.arm.predict(batch)
+        self.stages.append(stages)
+        self.num_boxes += sum(len(result.boxes) for result in results)
+        return results
+
+
+def build_sides(plan: Plan, *, driver: str | None) -> list[Side]:
+    """The model of `detect.weights` with the plan's arm, then the other where there is one.
+
+    Raises:
+        BackendUnavailable: an arm can't predict here.
+        RunError: weights that can't be loaded, or of another task than detection.
+    """
+    options = Detect.of(plan)
+    weights = str(options.weights or plan.model.weights)
+    wanted = [("detect.weights" if options.weights else "model.weights", weights, plan.arm)]
+    if options.other_weights or options.other_arm:
+        other = options.other_arm or plan.arm
+        wanted.append(("detect.other_weights", options.other_weights or weights, other.rpartition(":")[2]))
+    labels = _labels([(each, arm) for _, each, arm in wanted])
+    backends = [plan.attention.backend, plan.backend_of(options.other_arm or plan.arm)]
+    return [
+        Side(
+            label=label,
+            weights=each,
+            attention=arm,
+            arm=_build(plan, each, key, backend, driver),
+            stages=[],
+        )
+        for label, (key, each, arm), backend in zip(labels, wanted, backends, strict=False)
+    ]
+
+
+def _labels(pairs: list[tuple[str, str]]) -> list[str]:
+    """The arms where those differ, else the files, else both."""
+    arms = [arm for _, arm in pairs]
+    if len(set(arms)) == len(pairs) and len({weights for weights, _ in pairs}) == 1:
+        return arms
+    parts = [Path(weights).parts for weights, _ in pairs]
+    depth = next((n for n in range(1, 9) if len({part[-n:] for part in parts}) == len(parts)), 1)
+    names = ["/".join(part[-depth:]).removesuffix(".pt") for part in parts]
+    return [f"{name} {arm}" if len(set(arms)) > 1 else name for name, arm in zip(names, arms, strict=True)]
+
+
+def _build(plan: Plan, weights: str, key: str, backend: str, driver: str | None) -> Arm:
+    options = Detect.of(plan)
+    network, trained_at = load_weights(weights, key=key, is_trusted=plan.model.trust_weights)
+    imgsz = options.imgsz or trained_at
+    check_sizes(network, [(imgsz, imgsz)], key="detect.imgsz")
+    device = torch.device(plan.hardware.device)
+    network = network.to(device)
+    precision = "fp16" if device.type == "cuda" and plan.hardware.precision == "fp16" else "fp32"
+    setup = Setup(precision=precision, channels_last=None)
+    reasons = reasons_against(plan, backend, setup, find_layers(network))
+    if reasons:
+        raise BackendUnavailable(
+            f"attention={backend} can't predict here: {'; '.join(reasons)}. Choose attention=sdpa, which runs "
+            "anywhere; see task=doctor."
+        )
+    choices = None
+    if backend == AUTO_NAME:
+        choices = choose_for_inference(plan, network, imgsz, setup, driver, batch=options.batch)
+    return Arm(
+        network,
+        backend,
+        Options(
+            device=device,
+            imgsz=imgsz,
+            precision=precision,
+            channels_last=None,
+            conf=options.conf,
+            iou=options.iou,
+            nms=None,
+            run_dir=plan.run_dir,
+        ),
+        choices,
+    )
