@@ -27,7 +27,7 @@ CASES = {
     "train.batch=16": "There is no key train.batch: expected hardware.batch.",
     "data=my.yaml": "There is no key data: expected dataset=yolo_dir dataset.path.",
     "train.data=my.yaml": "There is no key train.data: expected dataset=yolo_dir dataset.path.",
-    "weights=best.pt": "There is no key weights: expected model.weights (to train from it) or latency.weights",
+    "weights=best.pt": "There is no key weights: expected model.weights (to train from it) or detect.weights",
     "dataset.path=x": "There is no key dataset.path in the data set that was chosen: expected dataset=yolo_dir. Add",
     "dataset=/my/data.yaml": "expected an option. Write dataset=yolo_dir dataset.path=/my/data.yaml.",
     "model=yolo12": "Did you mean model=yolo12n? Its last letter is the size; n is the smallest.",

@@ -25,10 +25,11 @@ def render_detect(content: Mapping[str, Any]) -> str:
         both = f"{first['label']} has {first['num_boxes']} boxes, {others[0]['label']} {others[0]['num_boxes']}"
         alone = "every box has its partner" if num == 0 else f"{num} are in one of them only, framed in red"
         lines.append(f"  {both}: {alone}")
-    if content["attestation"] is not None:
-        executed = [pair for stage in content["attestation"]["executed"].values() for pair in stage.items()]
-        ran = ", ".join(f"{kernel} at {count} layers" for kernel, count in executed)
-        lines.append(f"  attested: {first['attention']} ran {ran}")
+    for side in content["sides"]:
+        executed = [pair for stage in side["executed"].values() for pair in stage.items()]
+        if executed:
+            ran = ", ".join(f"{kernel} at {count} layers" for kernel, count in executed)
+            lines.append(f"  attested: {side['label']} ran {ran}")
     skipped = content["skipped"]
     if skipped:
         lines.append(f"{len(skipped)} files were left out:")

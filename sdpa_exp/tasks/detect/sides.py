@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from sdpa_exp.tasks.latency.source import Batch
 
 @dataclass(kw_only=True)
 class Side:
-    """One model with one attention; `stages` grows with every batch."""
+    """One model with one attention; `stages` grows with every batch, `executed` is known in the end."""
 
     label: str
     weights: str
@@ -30,6 +30,7 @@ class Side:
     arm: Arm
     stages: list[Stages]
     num_boxes: int = 0
+    executed: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def look(self, batch: Batch) -> list[Any]:
         """Ultralytics' Results of a batch."""

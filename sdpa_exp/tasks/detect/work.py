@@ -111,7 +111,7 @@ class _Detection:
             keeper.keep_boxes(path, number, results[0].orig_shape, rows)
             if keeper.draws:
                 pictures = [
-                    draw(result, _caption(side, len(results)), alone)
+                    draw(result, _caption(side, len(frames.batch.paths)), alone)
                     for side, result, alone in zip(sides, results, only_here, strict=True)
                 ]
                 keeper.keep_picture(path, number, frames.fps, beside(pictures))
@@ -121,7 +121,8 @@ class _Detection:
             total = "" if source.num_files is None else f", {source.num_files} files in all"
             place = Path(frames.batch.paths[-1]).name
             self.event_log.write(
-                "progress", text=f"{self.num_frames} frames{total}, at {place}: {_caption(sides[0], 1)}"
+                "progress",
+                text=f"{self.num_frames} frames{total}, at {place}: {_caption(sides[0], len(frames.batch.paths))}",
             )
 
     def _attest(self, sides: list[Side]) -> None:
@@ -130,6 +131,8 @@ class _Detection:
         attestations = [side.arm.attest(self.first_batch, stage="predict") for side in sides]
         self.outcome.attestation = attestations[0].summary()
         self.event_log.write("attestation", summary=self.outcome.attestation)
+        for side, attestation in zip(sides, attestations, strict=True):
+            side.executed = attestation.executed()
         for attestation in attestations:
             attestation.raise_if_wrong()
 
@@ -147,7 +150,7 @@ class _Detection:
             "boxes_by_class": dict(self.counts.most_common()),
             "imgsz": max(sides[0].arm.predictor.imgsz),
             "conf": self.options.conf,
-            "sides": [_figures(side, self.options.batch) for side in sides],
+            "sides": [_figures(side, self.num_frames) for side in sides],
             "num_boxes_only_in_one": self.num_different if len(sides) > 1 else None,
             "attestation": outcome.attestation,
             "save": self.options.save,
@@ -163,7 +166,7 @@ class _Detection:
         write_text_atomic(self.plan.run_dir / REPORT_FILE, render_detect(content))
 
 
-def _figures(side: Side, batch: int) -> dict[str, Any]:
+def _figures(side: Side, num_frames: int) -> dict[str, Any]:
     """Medians of the batches; FPS of frames over the sum of their latencies."""
     total_ms = [1000 * (s.pre_s + s.model_s + s.post_s) for s in side.stages]
     return {
@@ -173,7 +176,8 @@ def _figures(side: Side, batch: int) -> dict[str, Any]:
         "num_boxes": side.num_boxes,
         "latency_p50_ms": statistics.median(total_ms) if total_ms else None,
         "model_p50_ms": statistics.median(1000 * s.model_s for s in side.stages) if total_ms else None,
-        "fps": 1000 * batch * len(total_ms) / sum(total_ms) if total_ms else None,
+        "fps": 1000 * num_frames / sum(total_ms) if total_ms else None,
+        "executed": side.executed,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ class _Exporting:
         try:
             batches = _images(plan, self.outcome)
             key = "export.weights" if self.options.weights else "model.weights"
-            network, trained_at = load_weights(self.weights, key=key)
+            network, trained_at = load_weights(self.weights, key=key, is_trusted=plan.model.trust_weights)
             imgsz = self.options.imgsz or trained_at
             self.content["imgsz"] = imgsz
             check_sizes(network, [(imgsz, imgsz)], key="export.imgsz")
@@ -219,7 +220,9 @@ def _export(model: nn.Module, overrides: dict[str, Any], *, words: str) -> Path:
 
     before_s = time.perf_counter()
     try:
-        written = Exporter(overrides=overrides)(model=model)
+        with warnings.catch_warnings():  # tracing warns of every branch that it fixes
+            warnings.simplefilter("ignore")
+            written = Exporter(overrides=overrides)(model=model)
     except Exception as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise RunError(

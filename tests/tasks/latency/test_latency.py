@@ -171,7 +171,7 @@ def test_weights_that_are_no_detector_with_attention_are_one_sentence(what: str,
             network = DetectionModel("yolov8n.yaml", nc=2, verbose=False)
         torch.save({"model": network, "train_args": {}}, path)
     words = {
-        "text": "can't be loaded",
+        "text": "can't be loaded|hold more than",
         "segmenter": "of a SegmentationModel: expected a detector",
         "without_attention": "no atte",
     }
