@@ -19,6 +19,11 @@ def render_export(content: Mapping[str, Any]) -> str:
     if content["not_compared"]:
         lines.append(f"  not compared, since it can't be run here: {content['not_compared']}")
     lines += [f"  {found['sentence']}" for found in content["agreement"]]
+    if content["runtime_precision"] not in (None, "f32"):
+        lines.append(
+            f"  OpenVINO computes in {content['runtime_precision']} on this CPU by its own choice, which explains "
+            "differences of that kind; INFERENCE_PRECISION_HINT=f32, given to it, is exact"
+        )
     if content["timing"] is not None:
         lines += [f"  {_speed(name, arm)}" for name, arm in content["timing"]["arms"].items()]
     beside = content["beside_stock"]

@@ -71,6 +71,7 @@ class _Exporting:
             "arm": plan.arm,
             "files": [],
             "not_compared": None,
+            "runtime_precision": None,
             "agreement": [],
             "timing": None,
             "beside_stock": None,
@@ -137,6 +138,8 @@ class _Exporting:
             self.content["agreement"].append(found.to_dict())
             if not found.is_close:
                 self.outcome.warn(self.event_log, "outputs_differ", found.sentence())
+        if self.options.format == "openvino":
+            self.content["runtime_precision"] = _openvino_precision()
         self.clock.enter("timing")
         self.event_log.write("progress", text=f"timing {', '.join(arms)} in turns")
         samples = time_interleaved(
@@ -198,6 +201,13 @@ def _arm_options(plan: Plan, imgsz: int) -> Options:
         run_dir=plan.run_dir,
         rect=False,
     )
+
+
+def _openvino_precision() -> str:
+    """What OpenVINO computes in on this CPU by its own choice; Ultralytics leaves it to it."""
+    import openvino
+
+    return str(openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").to_string())
 
 
 def _overrides(plan: Plan) -> dict[str, Any]:
