@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from sdpa_exp.tasks.predict.measure import PERCENTILES, samples_needed
+from sdpa_exp.tasks.latency.measure import PERCENTILES, samples_needed
 from sdpa_exp.tasks.text_report import TextReport, plain_table
 
 
