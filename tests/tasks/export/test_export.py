@@ -46,7 +46,7 @@ def test_torchscript_keeps_attention_whole_and_finds_what_its_source_finds(tmp_p
     assert "no attention node for 8 layers" in stock["attention"]
     assert (tmp_path / "run" / mine["path"]).is_file()
     assert [each["is_close"] for each in content["agreement"]] == [True, True]
-    assert content["agreement"][0]["raw_max_box_diff_px"] < 1e-2
+    assert content["agreement"][0]["raw_max_box_diff_px"] < 0.1  # pixels of 64
     assert set(content["timing"]["arms"]) == {"source (PyTorch)", "torchscript sdpa", "torchscript stock"}
     assert content["beside_stock"]["low"] <= content["beside_stock"]["high"]
     assert outcome.attestation is not None
