@@ -44,7 +44,7 @@ def test_a_training_measures_and_attests_what_the_model_is_for(purpose: str, tmp
 
 def test_a_task_for_boxes_refuses_a_model_for_something_else(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"is for models that predict boxes, and .* predicts masks \(task segment\)"):
-        plan_of("task=predict", "model=yolo12n-seg", run_dir=tmp_path)
+        plan_of("task=latency", "model=yolo12n-seg", run_dir=tmp_path)
 
 
 @pytest.mark.slow

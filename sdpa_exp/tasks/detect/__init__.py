@@ -36,6 +36,7 @@ class Detect(Task):
     other_arm: Optional[str] = None  # noqa: UP045
     save: list[str] = field(default_factory=lambda: ["images", "csv"])
 
+    purposes: ClassVar[tuple[str, ...] | None] = ("detect",)
     needs_arm: ClassVar[bool] = False  # its precisions are those of Ultralytics' predictor
 
     @property
