@@ -24,11 +24,11 @@ def test_help_is_one_page() -> None:
 
 
 def test_help_of_a_key_says_what_it_means_takes_and_is_set_to() -> None:
-    text = help_text(["--help", "latency.save"])
+    text = help_text(["--help", "export.half"])
     assert text.splitlines()[1:] == [
-        "  keep the images with the boxes of attention= drawn in",
+        "  fp16 where the format has it",
         "  takes true or false",
-        "  false in task=latency",
+        "  false in task=export",
     ]
     assert "bench.rounds" in help_text(["--help", "bench"])
     assert "hardware.batch" in help_text(["--help", "hardware"])
