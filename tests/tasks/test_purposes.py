@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,9 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from sdpa_exp.callbacks.attestation import attest_step
 from sdpa_exp.errors import ConfigError
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.runs.purposes import PURPOSES
+from sdpa_exp.tasks.hardware import resolve_hardware
 from sdpa_exp.tasks.train.work import train
+from sdpa_exp.tasks.training import set_up_training
 from tests.tasks.in_process import run_task
 from tests.tasks.planning import plan_of
 
@@ -29,7 +35,26 @@ SMALLEST = (
 )
 
 
-@pytest.mark.parametrize("purpose", MODELS)
+@pytest.mark.parametrize("purpose", ["pose", "obb"])
+def test_a_step_trains_what_the_model_is_for(purpose: str, tmp_path: Path, no_trackers: None) -> None:
+    plan = plan_of(f"model={MODELS[purpose]}", *SMALLEST, run_dir=tmp_path)
+    plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
+    event_log = EventLog(tmp_path)
+    trainer = set_up_training(plan, event_log, Outcome(environment={})).trainer
+    trainer._setup_train()
+    batch = trainer.preprocess_batch(next(iter(trainer.train_loader)))
+    assert ("keypoints" in batch, batch["bboxes"].shape[1]) == {"pose": (True, 4), "obb": (False, 5)}[purpose]
+    evidence = attest_step(trainer, precision="fp32")
+    event_log.close()
+    assert {(item.stage, *item.kernels) for item in evidence} == {
+        ("train_forward", "flash"),
+        ("train_backward", "flash"),
+    }
+
+
+@pytest.mark.parametrize(
+    "purpose", ["segment", "classify", *(pytest.param(name, marks=pytest.mark.slow) for name in ("pose", "obb"))]
+)
 def test_a_training_measures_and_attests_what_the_model_is_for(purpose: str, tmp_path: Path, no_trackers: None) -> None:
     outcome, plan = run_task(train, tmp_path, f"model={MODELS[purpose]}", *SMALLEST)
     assert plan.purpose is PURPOSES[purpose]
