@@ -15,8 +15,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
+from sdpa_exp.data.cache import cache_root
 from sdpa_exp.runs.attempts import earlier_attempts
 from sdpa_exp.runs.events import read_events
 from sdpa_exp.runs.files import results_csv
@@ -162,6 +164,28 @@ def out_of_memory(cwd: Path) -> Row:
     )
 
 
+def reboot(cwd: Path) -> Row:
+    """A machine that went down: no process is left, but every lock file and note is, with numbers of that boot."""
+    run_dir, locks = cwd / "reboot", cache_root() / "locks" / "cpu"
+    stale = locks / "1.lock"  # of a process that lives in this boot, and is none of ours
+
+    def strike(command: Command) -> None:
+        command.send("both", signal.SIGKILL)
+        command.wait()
+        wait_for_orphans(run_dir)
+        stale.write_text("1\n")
+        stale.with_suffix(".txt").write_text("a run of the boot before (process 1)")
+        for lock in run_dir.rglob("*.lock"):
+            lock.write_text("1\n00000000-0000-0000-0000-000000000000\n")
+
+    how = (
+        "kill -9 to both after the first epoch; every lock left there with process 1 of another boot, and one of a CPU"
+    )
+    row = hit(cwd, "reboot", how, strike, words="its processes were killed")
+    is_clean = not stale.exists() and "the boot before" not in row.saw
+    return replace(row, fault="a reboot", is_as_expected=row.is_as_expected and is_clean)
+
+
 @contextmanager
 def small_disk(folder: Path, size_mib: int = DISK_MIB) -> Iterator[None]:
     """A tmpfs of a few MiB."""
@@ -236,6 +260,7 @@ FAULTS: dict[str, Callable[[Path], Row]] = {
     "both": killed("both", "its processes were killed"),
     "ctrl_c": ctrl_c,
     "ctrl_c_twice": ctrl_c_twice,
+    "reboot": reboot,
     "out_of_memory": out_of_memory,
     "full_disk": full_disk,
     "vanished_disk": vanished_disk,
