@@ -11,6 +11,7 @@ SdpaExpError
 ├── TrackingError        a tracking store that can't be reached or refuses us       (exit code 8)
 │   └── StoreAway        one that doesn't answer now, and may later                  (exit code 8)
 ├── ComparisonError      run folders that can't be read or compared                 (exit code 9)
+│   └── DamagedFile      a file of one that holds what nobody writes                (exit code 9)
 ├── EquivalenceError     an attention further from the truth than rounding explains (exit code 10)
 └── UnfitMachine         task=doctor: this configuration can't run on this machine  (exit code 1)
 """
@@ -78,6 +79,10 @@ class ComparisonError(SdpaExpError):
     """Run folders that can't be read or compared."""
 
     exit_code = 9
+
+
+class DamagedFile(ComparisonError, ValueError):  # noqa: N818 - a state of the file
+    """A file of a run folder that holds what nobody writes: cut off in the middle, or of something else."""
 
 
 class EquivalenceError(SdpaExpError):

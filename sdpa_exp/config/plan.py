@@ -218,7 +218,7 @@ def read_plan(run_dir: Path) -> Plan:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} is missing: expected a run folder that sdpa_exp wrote.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date such as 2024-13-01 is a ValueError
         raise ConfigError(f"{path} is not readable as YAML: {error}") from error
     if not isinstance(content, dict) or content.pop("schema_version", None) != SCHEMA_VERSION:
         raise ConfigError(f"{path} has another schema version than {SCHEMA_VERSION}: run it with the version it names.")
@@ -267,7 +267,7 @@ def from_dict(content: dict[str, Any]) -> Plan:
             job = {f.name: getattr(values["job"], f.name) for f in fields(Job)}
             values["job"] = Job(**{**job, "overrides": tuple(job["overrides"])})
         return Plan(**values)
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"the plan can't be read: {error}.") from error
 
 

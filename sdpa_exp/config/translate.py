@@ -47,6 +47,8 @@ def translate(error: BaseException) -> ConfigError | None:  # noqa: PLR0911 - on
         return ConfigError(f"A config file is not valid YAML: {_one_line(error)}. Correct it.")
     if isinstance(error, OmegaConfBaseException):
         return _from_omegaconf(error, str(error))
+    if isinstance(error, ValueError) and "Config group override" in str(error):  # of a number, a mapping
+        return ConfigError(f"The command line sets a group to no name: {error}. Expected an option of it; see --help.")
     if isinstance(error, HydraException):
         cause = error.__cause__ or error.__context__
         if isinstance(cause, OmegaConfBaseException):

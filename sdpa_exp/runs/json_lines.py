@@ -9,6 +9,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sdpa_exp.errors import DamagedFile
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -55,6 +57,9 @@ def read_lines(path: Path, offset: int = 0) -> list[Line]:
     """The complete lines behind `offset`; from the start if the file is now shorter (it was written anew).
 
     A half-written last line, as a kill leaves it, is left out; a file that is not there has no lines.
+
+    Raises:
+        DamagedFile: a complete line is no JSON object.
     """
     if not path.exists():
         return []
@@ -68,5 +73,19 @@ def read_lines(path: Path, offset: int = 0) -> list[Line]:
         if not raw.endswith(b"\n"):
             break
         offset += len(raw)
-        lines.append(Line(content=json.loads(raw), end_offset=offset))
+        lines.append(Line(content=_object(raw, path), end_offset=offset))
     return lines
+
+
+def _object(raw: bytes, path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(raw)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        begin = raw[:40].decode(errors="replace")
+        raise DamagedFile(
+            f"{path} is damaged: a line begins with {begin!r}, and a JSON object was expected. Put the file back from "
+            f"a copy, or leave the run out."
+        )
+    return content

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from sdpa_exp.errors import ComparisonError
+from sdpa_exp.errors import ComparisonError, DamagedFile
 from sdpa_exp.runs.files import RESULT_FILE, write_json_atomic
+from sdpa_exp.runs.typed import wrong_fields
 
 SCHEMA_VERSION = 1
 
@@ -83,7 +84,7 @@ def read_record(run_dir: Path) -> Record:
     """Read `result.json` of a run folder.
 
     Raises:
-        ComparisonError: the file is missing, not JSON, or of another schema.
+        ComparisonError: the file is missing, not JSON, of another schema, or its values are of other types.
     """
     path = run_dir / RESULT_FILE
     try:
@@ -95,9 +96,12 @@ def read_record(run_dir: Path) -> Record:
     if not isinstance(content, dict) or content.pop("schema_version", None) != SCHEMA_VERSION:
         raise ComparisonError(f"{path} has another schema version than {SCHEMA_VERSION}.")
     try:
-        return Record(**content)
+        record = Record(**content)
     except TypeError as error:
         raise ComparisonError(f"{path} does not have the keys of a record: {error}.") from error
+    if wrong := wrong_fields(record):
+        raise DamagedFile(f"{path} is damaged: {', '.join(wrong)} can't be read. Leave the run out, or repeat it.")
+    return record
 
 
 def read_record_if_any(run_dir: Path) -> Record | None:

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sdpa_exp.errors import ComparisonError
+from sdpa_exp.errors import ComparisonError, DamagedFile
 from sdpa_exp.runs.files import SWEEP_FILE, write_json_atomic
+from sdpa_exp.runs.typed import wrong_fields
 
 SCHEMA_VERSION = 1
 IN_TURNS = "arms turn round at every other seed"  # config/turns.py
@@ -113,6 +114,18 @@ def read_sweep(folder: Path) -> Sweep:
             f"{path} has schema version {version}, and this version reads {SCHEMA_VERSION}: "
             f"read it with the sdpa_exp that wrote it."
         )
+    try:
+        sweep = _sweep(folder, content)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DamagedFile(f"{path} is damaged: {error}. Compare its run folders with compare.runs=[a,b].") from error
+    if wrong := [*wrong_fields(sweep), *(name for job in sweep.jobs for name in wrong_fields(job))]:
+        raise DamagedFile(
+            f"{path} is damaged: {wrong[0]} can't be read. Compare its run folders with compare.runs=[a,b]."
+        )
+    return sweep
+
+
+def _sweep(folder: Path, content: dict[str, Any]) -> Sweep:
     return Sweep(
         folder=folder,
         name=str(content.get("name") or folder.parent.name),

@@ -148,7 +148,7 @@ def _missing(
     group_id, copy_of = group_id or UNKNOWN_GROUP, None
     try:
         plan = yaml.load((folder / PLAN_FILE).read_text(encoding="utf-8"), Loader=_YamlLoader)  # noqa: S506
-    except (OSError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError):
         plan = None
     if isinstance(plan, dict):
         group_id = plan.get("group_id") or group_id
@@ -181,7 +181,7 @@ def _curves(folder: Path) -> tuple[Curves | None, list[tuple[str, str]]]:
     """Curves from the event log (full floats), else from Ultralytics' results.csv (six digits)."""
     try:
         curves = curves_from_epochs(e for e in read_events(folder) if e.get("event") == "epoch")
-    except ValueError as error:
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         curves = None
         note = [("event_log", f"{EVENTS_FILE} is damaged ({error}); curves come from results.csv.")]
     else:
