@@ -253,12 +253,12 @@ def from_dict(content: dict[str, Any]) -> Plan:
         "compare": CompareConfig,
         "job": Job,
     }
-    values = _with_options(content)
-    kind = (values.get("dataset") or {}).get("kind")
-    if kind not in DATASETS:
-        raise ConfigError(f"dataset.kind={kind} is unknown: expected one of {', '.join(DATASETS)}.")
-    groups["dataset"] = DATASETS[kind]
     try:
+        values = _with_options(content)
+        kind = (values.get("dataset") or {}).get("kind")
+        if kind not in DATASETS:
+            raise ConfigError(f"dataset.kind={kind} is unknown: expected one of {', '.join(DATASETS)}.")
+        groups["dataset"] = DATASETS[kind]
         for key, cls in groups.items():
             if key in values:
                 values[key] = cls(**values[key])

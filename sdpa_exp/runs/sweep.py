@@ -116,7 +116,7 @@ def read_sweep(folder: Path) -> Sweep:
         )
     try:
         sweep = _sweep(folder, content)
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DamagedFile(f"{path} is damaged: {error}. Compare its run folders with compare.runs=[a,b].") from error
     if wrong := [*wrong_fields(sweep), *(name for job in sweep.jobs for name in wrong_fields(job))]:
         raise DamagedFile(
