@@ -13,8 +13,9 @@ from sdpa_exp.attention.pytorch_kernels import expected_kernel
 from sdpa_exp.attention.registry import BACKENDS, check, get_backend
 from sdpa_exp.attention.requirements import Package, Setting, reasons_against
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.errors import BackendUnavailable, InjectionError
+from sdpa_exp.errors import BackendUnavailable
 from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.inject import no_layers
 from sdpa_exp.injection.layers import find_layers, settings_of
 from sdpa_exp.tasks.auto_attention import base_setting
 from sdpa_exp.tasks.hardware import capability_of, image_mib, resolve_hardware
@@ -39,12 +40,10 @@ def availability(plan: Plan) -> dict[str, Any]:
     """
     hardware = resolve_hardware(plan.hardware, images_mib=[image_mib(plan)])
     device = torch.device(hardware.device)
-    layers = find_layers(build_network(plan.model.architecture))
+    network = build_network(plan.model.architecture)
+    layers = find_layers(network)
     if not layers:
-        raise InjectionError(
-            f"model={plan.model.name} has no attention layers that sdpa_exp knows. "
-            "Choose a model with attention, such as model=yolo12n."
-        )
+        raise no_layers(network, f"model={plan.model.name}")
     shapes = list(dict.fromkeys((layer.num_heads, layer.head_dim_qk, layer.head_dim_v) for layer in layers))
     base = base_setting(dataclasses.replace(plan, hardware=hardware))
     settings = list(dict.fromkeys(settings_of(layers, dataclasses.replace(base, dtype=torch.float32))))
