@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import pickle
 from dataclasses import dataclass
 from pickle import UnpicklingError
 from typing import Any
@@ -150,10 +151,17 @@ def _unknown_code(weights: str, error: Exception) -> str:
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(weights)
     except (ValueError, *_UNREADABLE):  # of the format before PyTorch 1.6, or no checkpoint at all
-        return "code that its old format hides" if "references types outside" in str(error) else ""
+        is_pickle = "references types outside" in str(error) and _starts_as_pickle(weights)
+        return "code that its old format hides" if is_pickle else ""
     safe = [each if isinstance(each, tuple) else (each, "") for each in torch.serialization.get_safe_globals()]
     known = {name or f"{code.__module__}.{code.__qualname__}" for code, name in safe}
     return ", ".join([name for name in names if name not in known][:3])
+
+
+def _starts_as_pickle(weights: str) -> bool:
+    """By its first byte, from protocol 2 on; a text or a picture is no checkpoint, and hides no code."""
+    with open(weights, "rb") as file:
+        return file.read(1) == pickle.PROTO
 
 
 def _outside_head(network: nn.Module) -> set[str]:
