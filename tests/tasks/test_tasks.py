@@ -18,6 +18,7 @@ from sdpa_exp.tracking.params_and_tags import plan_params
 from tests.tasks.planning import plan_of
 
 TASKS = sorted(file.stem for file in (conf_dir() / "task").glob("*.yaml"))
+NEEDS = {"detect": ("detect.weights=best.pt",), "export": ("export.weights=best.pt", "export.format=torchscript")}
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -25,13 +26,14 @@ def test_every_option_of_a_task_stands_in_its_file_with_the_default_of_its_class
     content = yaml.safe_load((conf_dir() / "task" / f"{name}.yaml").read_text())
     cls = task_class(name, content["task"]["_target_"])
     assert content.get(name, {}) == dataclasses.asdict(cls())
-    assert isinstance(load_task(plan_of(f"task={name}", run_dir=tmp_path)), cls)
+    assert isinstance(load_task(plan_of(f"task={name}", *NEEDS.get(name, ()), run_dir=tmp_path)), cls)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_has_an_experiment_of_its_own_name_and_trainings_are_the_comparison(name: str, tmp_path: Path) -> None:
-    assert plan_of(f"task={name}", run_dir=tmp_path).name == ("comparison" if name == "train" else name)
-    assert plan_of(f"task={name}", "name=mine", run_dir=tmp_path).name == "mine"
+    overrides = (f"task={name}", *NEEDS.get(name, ()))
+    assert plan_of(*overrides, run_dir=tmp_path).name == ("comparison" if name == "train" else name)
+    assert plan_of(*overrides, "name=mine", run_dir=tmp_path).name == "mine"
 
 
 def test_a_run_has_the_options_of_its_own_task_and_of_no_other(tmp_path: Path) -> None:

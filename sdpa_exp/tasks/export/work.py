@@ -38,7 +38,16 @@ from sdpa_exp.tasks.latency.source import Batch, read_images, read_source, to_ba
 EXPORT_FILE = "export.json"
 SOURCE, STOCK = "source", "stock"
 _CONF = 0.25
-_NO_RUNTIME = (RuntimeError, ImportError, OSError, ValueError, NotImplementedError, AttributeError, TypeError)
+_NO_RUNTIME = (
+    RuntimeError,
+    ImportError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    AttributeError,
+    TypeError,
+    LookupError,
+)
 _log = logging.getLogger(__name__)
 
 
@@ -90,8 +99,11 @@ class _Exporting:
             check_sizes(network, [(imgsz, imgsz)], key="export.imgsz")
             network = network.to(plan.hardware.device)
             arms = self._build(network, imgsz)
-            if len(arms) > 1:
-                self._compare(arms, batches)
+            try:
+                if len(arms) > 1:
+                    self._compare(arms, batches)
+            except _NO_RUNTIME as error:  # of the runtime, while it runs the file
+                self._not_compared(error)
             self.clock.enter("attestation")
             attestation = next(iter(arms.values())).attest(batches[0], stage="predict")
         finally:
@@ -124,10 +136,13 @@ class _Exporting:
             try:
                 arms[f"{kind} {arm}"] = Arm(network, each, _arm_options(plan, imgsz), exported=path)
             except _NO_RUNTIME as error:
-                reason = next(iter(str(error).splitlines()), type(error).__name__)
-                self.content["not_compared"] = reason
-                self.outcome.warn(self.event_log, "not_compared", f"{path.name} can't be run here: {reason}")
+                self._not_compared(error)
         return arms
+
+    def _not_compared(self, error: Exception) -> None:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        self.content["not_compared"] = reason
+        self.outcome.warn(self.event_log, "not_compared", f"the {self.options.format} file can't be run here: {reason}")
 
     def _compare(self, arms: dict[str, Arm], batches: list[Batch]) -> None:
         """Outputs against the source's, then all in turns."""

@@ -62,7 +62,9 @@ def test_other_formats_find_what_their_source_finds(tmp_path: Path, kind: str, n
     missing = [name for name in FORMATS[kind] if find_spec(name) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed: the extra export has them")
-    content, _ = _run(tmp_path, "attention=sdpa", f"export.format={kind}", "export.beside_stock=false")
+    content, _ = _run(
+        tmp_path, "attention=sdpa", f"export.format={kind}", "export.beside_stock=false", "export.imgsz=320"
+    )
     assert content["files"][0]["num_attention_nodes"] == num_nodes
     assert content["agreement"][0]["is_close"] or content["runtime_precision"] == "bf16"
 
