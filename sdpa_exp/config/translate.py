@@ -88,8 +88,8 @@ def _missing_option(error: MissingConfigException) -> ConfigError:
     group, _, option = str(error.missing_cfg_file or "").rpartition("/")
     if (group, option) == ("task", "predict"):
         return ConfigError(
-            "task=predict has two names now: expected task=latency, which times inference, or task=detect, which finds "
-            "objects in pictures and videos. Write one of them."
+            "'task=predict' has two names now: expected task=latency, which times inference, or task=detect, which "
+            "finds objects in pictures and videos. Write one of them."
         )
     options = [name for name in error.options or () if not name.startswith(SCHEMA_PREFIXES)]
     if not options:

@@ -13,7 +13,7 @@ from sdpa_exp.entry import start
 ALL_ATTENTIONS = f"expected one of {', '.join(attentions_in(conf_dir()))}."
 
 CASES = {
-    "task=predict": "task=predict has two names now: expected task=latency, which times inference, or task=detect,",
+    "task=predict": "'task=predict' has two names now: expected task=latency, which times inference, or task=detect,",
     "predict.weights=a.pt": "predict.weights has another name now: expected latency.weights. Write that in its place.",
     "predict.save=true": "predict.save has another name now: expected detect.save.",
     "hardware.bach=4": "There is no key hardware.bach: expected perhaps hardware.batch or hardware.cache. hardware has",

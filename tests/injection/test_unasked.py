@@ -24,6 +24,7 @@ def make_trainer(found: int = 2, kept: int = 2, cache: str | None = None, boxes:
         labels=[{"cls": [0] * boxes}],
     )
     asked = {"cache": False, "freeze": None, "channels_last": None, "max_det": 300, "imgsz": 64, "multi_scale": 0.0}
+    asked["fraction"] = 1.0
     return SimpleNamespace(
         args=SimpleNamespace(**asked | args),
         model=SimpleNamespace(model=nn.Sequential(*(nn.Identity() for _ in range(22))), named_modules=lambda: []),

@@ -61,7 +61,10 @@ def read_all(master: int) -> str:
             found += part
 
 
-def test_a_terminal_shows_the_run_among_the_others_of_its_sweep(sweep: tuple[Path, Path]) -> None:
+def test_a_terminal_shows_the_run_among_the_others_of_its_sweep(
+    sweep: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     master, slave = pty.openpty()
     with ThreadPoolExecutor() as pool:
         seen = pool.submit(read_all, master)  # meanwhile: a terminal holds a page at most
