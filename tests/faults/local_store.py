@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sqlite3
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,25 +13,10 @@ from pathlib import Path
 from sdpa_exp.tracking.location import sqlite_uri
 from tests.faults.in_store import around_s, lacking, said_of_mlflow, send_later
 from tests.faults.processes import TINY, Command, start, wait_for_orphans
-from tests.faults.table import RESULTS, Row, add_rows
+from tests.faults.table import Row, add_caused
 
 STORE = Path("multirun") / "mlflow.db"
 ODD = "a b #1 100% of %20 ü 日本"
-
-
-def main() -> int:
-    """Cause the faults that are named, or all; 0 where none lost anything."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("faults", nargs="*", default=list(FAULTS), help=", ".join(FAULTS))
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    is_well = True
-    with tempfile.TemporaryDirectory(prefix="local_store_") as place:
-        for row in cause(Path(place), options.faults):
-            print(row, flush=True)
-            add_rows([row], made_by="python -m tests.faults.local_store", path=options.out)
-            is_well &= row.is_as_expected
-    return 0 if is_well else 1
 
 
 def cause(place: Path, names: list[str]) -> Iterator[Row]:
@@ -138,4 +121,4 @@ FAULTS: dict[str, Callable[[Path, float], Row]] = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(add_caused("local_store", FAULTS, cause))

@@ -6,12 +6,10 @@ these can't be made, their rows are left out and named.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,7 +22,7 @@ from sdpa_exp.runs.events import read_events
 from sdpa_exp.runs.files import results_csv
 from sdpa_exp.runs.record import read_record
 from tests.faults.processes import TINY, Command, last_lines, start, unreadable, wait_for_orphans
-from tests.faults.table import RESULTS, Row, add_rows
+from tests.faults.table import Row, add_caused
 
 ALONE = (*TINY, "tracking=none")
 MEMORY = Path("/sys/fs/cgroup/memory")
@@ -32,29 +30,19 @@ DISK_MIB = 300  # the checkpoints of two attempts
 MEMORY_MIB = 500
 
 
-def main() -> int:
-    """Cause the faults that are named, or all; 0 where none lost anything."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("faults", nargs="*", default=list(FAULTS), help=", ".join(FAULTS))
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    is_well = True
-    with tempfile.TemporaryDirectory(prefix="single_run_") as place:
-        cwd = Path(place)
-        quiet = start([*ALONE, "hydra.run.dir=quiet"], cwd)
-        if quiet.wait() != 0:
-            raise RuntimeError(quiet.output)
-        print(f"undisturbed: {time.monotonic() - quiet.started_s:.0f} s", flush=True)
-        for name in options.faults:
-            try:
-                row = FAULTS[name](cwd)
-            except (OSError, subprocess.CalledProcessError) as error:
-                print(f"{name}: left out, it can't be caused here: {error}", flush=True)
-                continue
-            print(row, flush=True)
-            add_rows([row], made_by="python -m tests.faults.single_run", path=options.out)
-            is_well &= row.is_as_expected
-    return 0 if is_well else 1
+def cause(cwd: Path, names: list[str]) -> Iterator[Row]:
+    """A row for each of the faults that can be caused here, beside a run that nothing disturbs."""
+    quiet = start([*ALONE, "hydra.run.dir=quiet"], cwd)
+    if quiet.wait() != 0:
+        raise RuntimeError(quiet.output)
+    print(f"undisturbed: {time.monotonic() - quiet.started_s:.0f} s", flush=True)
+    for name in names:
+        try:
+            row = FAULTS[name](cwd)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"{name}: left out, it can't be caused here: {error}", flush=True)
+            continue
+        yield row
 
 
 def hit(cwd: Path, name: str, how: str, strike: Callable[[Command], None], *, words: str) -> Row:
@@ -268,4 +256,4 @@ FAULTS: dict[str, Callable[[Path], Row]] = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(add_caused("single_run", FAULTS, cause))

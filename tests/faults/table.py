@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,27 @@ def add_rows(rows: Sequence[Row], *, made_by: str, path: Path = RESULTS) -> None
     content["rows"] = [*(row for row in content["rows"] if row["fault"] not in names), *new]
     content["environment"] = {key: value for key, value in software_and_host().items() if key != "locations"}
     write_json_atomic(path, content)
+
+
+def add_caused(name: str, faults: Collection[str], cause: Callable[[Path, list[str]], Iterable[Row]]) -> int:
+    """The command line of a script: cause the faults that are named, or all, and add their rows; 0 where none lost any.
+
+    Args:
+        name: of the script's module.
+        faults: that it can cause.
+        cause: makes a row for each name in turn, in a folder that is thrown away.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m tests.faults.{name}")
+    parser.add_argument("faults", nargs="*", default=list(faults), help=", ".join(faults))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    is_well = True
+    with tempfile.TemporaryDirectory(prefix=f"{name}_") as place:
+        for row in cause(Path(place), options.faults):
+            print(row, flush=True)
+            add_rows([row], made_by=f"python -m tests.faults.{name}", path=options.out)
+            is_well &= row.is_as_expected
+    return 0 if is_well else 1
 
 
 def _on_one_line(value: Any) -> Any:

@@ -6,10 +6,8 @@ by the line on its screen. The full disk needs root, for a small tmpfs.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +18,7 @@ from sdpa_exp.runs.record import read_record
 from tests.faults.in_store import around_s, lacking, run_id_of, said_of_mlflow, send_later
 from tests.faults.processes import TINY, Command, start
 from tests.faults.single_run import fill, has_epoch, small_disk
-from tests.faults.table import RESULTS, Row, add_rows
+from tests.faults.table import Row, add_caused
 from tests.tracking.server import free_port, mlflow_server
 from tests.tracking.slow_proxy import slow_proxy
 
@@ -64,21 +62,6 @@ class Fault:
     lasts_s: float | None = None
     mend: Callable[[Server, str], None] = lambda server, experiment: server.heal()
     num_sentences: int = 1
-
-
-def main() -> int:
-    """Cause the faults that are named, or all; 0 where none lost anything."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("faults", nargs="*", default=list(FAULTS), help=", ".join(FAULTS))
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    is_well = True
-    with tempfile.TemporaryDirectory(prefix="tracking_server_") as place:
-        for row in cause(Path(place), options.faults):
-            print(row, flush=True)
-            add_rows([row], made_by="python -m tests.faults.tracking_server", path=options.out)
-            is_well &= row.is_as_expected
-    return 0 if is_well else 1
 
 
 def cause(place: Path, names: list[str]) -> Iterator[Row]:
@@ -239,4 +222,4 @@ FAULTS = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(add_caused("tracking_server", FAULTS, cause))
