@@ -192,6 +192,7 @@ def _check_single(config: DictConfig) -> None:
 
 def _begin(config: DictConfig) -> AbstractContextManager[object]:
     """Check all jobs, make the sweep's folder ours, and tell the jobs what they can't know."""
+    from sdpa_exp.launch.announce import say_silent
     from sdpa_exp.launch.presence import require_named
 
     command = command_line()
@@ -222,6 +223,7 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
             from sdpa_exp.launch import launch
 
             launch.begin_sweep(plans, folder, command)
+    say_silent(str(config.hydra.launcher._target_), folder)
     return owned
 
 

@@ -33,6 +33,14 @@ def say_ignored_server(console: Console, plan: Plan) -> None:
         say(console, f"tracking={name}: MLFLOW_TRACKING_URI is set, and not used; tracking=server uses it")
 
 
+def say_silent(launcher: str, sweep_dir: Path) -> None:
+    """Some launchers keep what their jobs print from this terminal; the run folders tell."""
+    if launcher.rpartition(".")[2] not in ("BasicLauncher", "JoblibLauncher"):
+        folder = shlex.quote(f"status.folder={short(sweep_dir)}")
+        line = f"{typed_as()} task=status {folder} status.watch=true"
+        say(Console(), f"this launcher's jobs print into files of their own. To see how far they are:  {line}")
+
+
 def say_preflight(console: Console, preflight: dict[str, Any]) -> None:
     """The frozen hardware, warnings about the data, arms that can't run, arms that are one and the same."""
     lines: dict[str, None] = {}

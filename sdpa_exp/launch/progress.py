@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from sdpa_exp.launch.sweep_table import Pace, RunState, SweepTable, clock, train_loss
+from sdpa_exp.launch.sweep_table import Pace, SweepTable
 from sdpa_exp.runs.files import PROGRESS_FILE, read_json
 from sdpa_exp.runs.purposes import shown_metrics
 from sdpa_exp.runs.record import Record
+from sdpa_exp.runs.state import RunState
+from sdpa_exp.tasks.status.table import clock, train_loss
 
 _TRAINING = {
     "train_s": "train {:.1f} s",
@@ -68,7 +70,7 @@ class RunProgress:
         elapsed_s = time.monotonic() - self._started_s
         left_s = self._pace.left_s(progress, elapsed_s)
         if self._sweep is not None:
-            now = RunState(epoch=self._epoch, progress=progress, left_s=left_s, elapsed_s=elapsed_s)
+            now = RunState(status="running", epoch=self._epoch, progress=progress, left_s=left_s, elapsed_s=elapsed_s)
             self._live.update(self._sweep.render(now, self._console.height))
             return
         state = f"  {live_line(progress, left_s)}" if progress else ""

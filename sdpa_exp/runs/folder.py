@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from filelock import AcquireReturnProxy
 
+_LOOK_S = 0.2
 _TRACES = (PLAN_FILE, EVENTS_FILE, RESULT_FILE, SWEEP_FILE, COMPARISON_FILE)
 
 
@@ -96,7 +97,7 @@ def hold_as_worker(run_dir: Path) -> AbstractContextManager[object]:
         RunError: another process is.
     """
     try:
-        return FileLock(run_dir / WORKER_LOCK_FILE).acquire(timeout=0)
+        return FileLock(run_dir / WORKER_LOCK_FILE).acquire(timeout=_LOOK_S, poll_interval=_LOOK_S / 10)
     except Timeout as error:
         raise _worker_lives(run_dir) from error
 
@@ -134,10 +135,13 @@ def _is_held(path: Path) -> bool:
 
 
 def _lock(folder: Path) -> AcquireReturnProxy[Any]:
-    """The folder's lock, held; one object a path in this process, so that its owner can ask again."""
+    """The folder's lock, held; one object a path in this process, so that its owner can ask again.
+
+    It is tried for a moment, since a look whether it is held (`is_owned`, by task=status say) holds it that long.
+    """
     lock = FileLock(folder / OWNER_LOCK_FILE, thread_local=False, is_singleton=True)
     try:
-        return lock.acquire(timeout=0)
+        return lock.acquire(timeout=_LOOK_S, poll_interval=_LOOK_S / 10)
     except Timeout as error:
         raise RunError(
             f"{folder} is in use by another sdpa_exp process, and nothing was written there. Wait for it, or choose "

@@ -48,6 +48,21 @@ def test_comparing_two_plain_folders_needs_one_line_and_no_torch(tmp_path: Path)
     assert not {"plan.yaml", "result.json", "events.jsonl"} & written  # nothing ran, so nothing is a run
 
 
+def test_status_needs_no_torch_and_leaves_nothing(tmp_path: Path) -> None:
+    write_sweep(tmp_path / "multirun" / "comparison" / "mine", crossed(["stock", "sdpa"], [0]))
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "task=status"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "2 of 2 runs done: 2 finished" in " ".join(done.stdout.split()), done.stderr
+    assert done.stdout.splitlines()[-1] == "0 []"
+    assert [path.name for path in (tmp_path / "multirun").iterdir()] == ["comparison"]
+
+
 def test_sweeps_can_be_compared_again_with_another_baseline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

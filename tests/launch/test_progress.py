@@ -13,10 +13,11 @@ import pytest
 from rich.console import Console
 
 from sdpa_exp.launch.progress import RunProgress, closing_line
-from sdpa_exp.launch.sweep_table import Pace, RunState, SweepTable
+from sdpa_exp.launch.sweep_table import Pace, SweepTable
 from sdpa_exp.runs.events import read_events
 from sdpa_exp.runs.files import PROGRESS_FILE, write_json_atomic
 from sdpa_exp.runs.record import Record
+from sdpa_exp.runs.state import RunState
 from tests.runs.folders import append_epoch, end_run, start_run, whole_run, write_sweep
 
 STEP = {"epoch": 2, "epochs": 3, "step": 3, "steps": 8, "loss": 1.25}
@@ -105,13 +106,15 @@ def test_after_its_last_epoch_a_run_is_at_its_last_checks(sweep: tuple[Path, Pat
     for epoch in (2, 3):
         append_epoch(run_dir, epoch)
     last = read_events(run_dir)[-1]
-    table = SweepTable(folder, run_dir).render(RunState(epoch=last, progress=STEP, left_s=9.0, elapsed_s=50.0), 30)
+    table = SweepTable(folder, run_dir).render(
+        RunState(status="running", epoch=last, progress=STEP, left_s=9.0, elapsed_s=50.0), 30
+    )
     assert [list(column.cells)[2] for column in table.columns][-1] == "last checks"
 
 
 def test_a_low_screen_shows_the_runs_around_the_one_that_goes_on(tmp_path: Path) -> None:
     folders = write_sweep(tmp_path, [("stock", seed) for seed in range(50)])
-    state = RunState(epoch=None, progress=None, left_s=None, elapsed_s=0.0)
+    state = RunState(status="running", epoch=None, progress=None, left_s=None, elapsed_s=0.0)
     table = SweepTable(tmp_path, folders[20]).render(state, height=13)
     assert list(table.columns[0].cells) == [f"stock seed {seed}" for seed in range(18, 23)]
     assert list(table.columns[-1].cells) == ["waiting", "waiting", "starting", "waiting", "waiting"]

@@ -1,0 +1,149 @@
+"""task=status reads the run folders of a sweep: in the parent, without a worker, without torch, and without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from sdpa_exp.config.resume import resume_line
+from sdpa_exp.errors import RunError
+from sdpa_exp.runs.files import OWNER_LOCK_FILE, PLAN_FILE, SWEEP_FILE
+from sdpa_exp.runs.folder import is_owned
+from sdpa_exp.runs.state import RunState, read_state
+from sdpa_exp.runs.sweep import read_sweep
+from sdpa_exp.tasks.status import Status
+from sdpa_exp.tasks.status.table import clock, how_far, run_table, summary
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from sdpa_exp.config.plan import Plan
+
+_PERIOD_S = 2.0
+_SHOWN_WHY = 20  # sentences about runs that did not finish
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """A sweep or a single run at one moment; `is_at_work`: somebody still runs it."""
+
+    folder: Path
+    titles: list[str]
+    states: list[RunState]
+    is_at_work: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0 where every run has finished; else that of the first failed run, or RunError's."""
+        codes = [s.record.exit_code for s in self.states if s.record is not None and s.record.exit_code]
+        is_whole = bool(self.states) and all(s.status == "finished" for s in self.states)
+        return 0 if is_whole and not self.is_at_work else (*codes, RunError.exit_code)[0]
+
+
+def status(plan: Plan) -> int:
+    """Show how far the sweep in `status.folder` is; returns 0 where all of it has finished.
+
+    Raises:
+        RunError: the folder is missing, or holds neither a sweep nor a run.
+        ComparisonError: its sweep.json can't be read.
+    """
+    options = Status.of(plan)
+    _leave_no_trace(plan.run_dir)
+    folder = _newest_sweep() if options.folder is None else Path(options.folder)
+    seen, console = _look(folder), Console()
+    if options.watch and seen.is_at_work:
+        with contextlib.suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False, transient=True) as live:
+            while seen.is_at_work:
+                live.update(_shown(seen, console.height), refresh=console.is_terminal)
+                time.sleep(_PERIOD_S)
+                seen = _look(folder)
+    console.print(_shown(seen, None), soft_wrap=True)
+    return seen.exit_code
+
+
+def _newest_sweep() -> Path:
+    found = sorted(Path("multirun").glob(f"*/*/{SWEEP_FILE}"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise RunError(
+            "task=status found no sweep below multirun/ here: expected the folder of a sweep or of a run. Name it "
+            "with status.folder=..."
+        )
+    return found[-1].parent
+
+
+def _look(folder: Path) -> _Seen:
+    if (folder / SWEEP_FILE).exists():
+        jobs = read_sweep(folder).jobs
+        titles, folders = [job.title for job in jobs], [job.run_dir for job in jobs]
+    elif (folder / PLAN_FILE).exists():
+        titles, folders = [folder.name], [folder]
+    else:
+        raise RunError(
+            f"status.folder={folder} holds neither a sweep nor a run: expected a folder with {SWEEP_FILE} or "
+            f"{PLAN_FILE}. Look below multirun/."
+        )
+    states = [read_state(run_dir) for run_dir in folders]
+    at_work = is_owned(folder) or any(state.status == "running" for state in states)
+    return _Seen(folder=folder, titles=titles, states=states, is_at_work=at_work)
+
+
+def _shown(seen: _Seen, height: int | None) -> RenderableType:
+    """All of it, or what a screen of that height (lines) has room for: what goes on, then what comes next."""
+    places = list(range(len(seen.states)))
+    if height is not None and len(places) > (room := max(3, height - 4)):
+        goes_on = [i for i in places if seen.states[i].status == "running"]
+        first = min(max(0, (goes_on or places)[0] - room // 4), len(places) - room)
+        places = places[first : first + room]
+    table = run_table(seen.states, "attempt", "last sign")
+    for place in places:
+        state = seen.states[place]
+        style = {"running": "bold", "waiting": "dim"}.get(state.status, "")
+        table.add_row(seen.titles[place], *how_far(state), *_seen_of(state), style=style)
+    lines = [f"{_short(seen.folder)}: {_counts(seen)}"]
+    if height is None and not seen.is_at_work and seen.exit_code:
+        lines += _missing(seen)
+    return Group(table, Text("\n".join(lines)))
+
+
+def _seen_of(state: RunState) -> list[str]:
+    ago_s = None if state.last_sign_unix_s is None else max(0.0, time.time() - state.last_sign_unix_s)
+    is_live = state.status in ("running", "lost") and ago_s is not None
+    return [str(state.attempt) if state.attempt > 1 else "", f"{clock(ago_s or 0.0)} ago" if is_live else ""]
+
+
+def _counts(seen: _Seen) -> str:
+    words = {"lost": "without a result", "waiting": "waiting" if seen.is_at_work else "not started"}
+    counts = Counter(state.status for state in seen.states)
+    parts = [f"{num} {words.get(name, name)}" for name, num in counts.items()]
+    ended = "" if not seen.states else f": {', '.join(parts)}"
+    goes_on = "" if seen.is_at_work else "; nothing is at work there"
+    return f"{summary(seen.states)}{ended}{goes_on}"
+
+
+def _missing(seen: _Seen) -> list[str]:
+    """Why runs did not finish, and the line that goes on."""
+    reasons = [f"  {title}: {state.why}" for title, state in zip(seen.titles, seen.states, strict=True) if state.why]
+    more = [f"  and {len(reasons) - _SHOWN_WHY} more"] if len(reasons) > _SHOWN_WHY else []
+    return [*reasons[:_SHOWN_WHY], *more, f"To go on:  {resume_line(seen.folder)}"]
+
+
+def _short(folder: Path) -> str:
+    return min(str(folder), os.path.relpath(folder), key=len)
+
+
+def _leave_no_trace(run_dir: Path) -> None:
+    """Hydra made a folder for this command, in which nothing is written."""
+    with contextlib.suppress(OSError):  # it holds something: somebody named a folder that is in use
+        if {path.name for path in run_dir.iterdir()} <= {OWNER_LOCK_FILE}:
+            (run_dir / OWNER_LOCK_FILE).unlink(missing_ok=True)
+            run_dir.rmdir()
+            run_dir.parent.rmdir()

@@ -1,0 +1,112 @@
+"""task=status: how far a sweep is, from its folders alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sdpa_exp.config.plan import write_plan
+from sdpa_exp.errors import RunError
+from sdpa_exp.launch.announce import say_silent
+from sdpa_exp.launch.launch import run_single
+from sdpa_exp.runs import state
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.files import PROGRESS_FILE, write_json_atomic
+from sdpa_exp.runs.folder import own_folder
+from sdpa_exp.runs.state import read_state
+from sdpa_exp.tasks.status import work
+from tests.config.composing import compose_plan
+from tests.runs.folders import append_epoch, append_event, end_run, plan_for, start_run, whole_run, write_sweep
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JOBS = [("stock", 0), ("flash", 0), ("flash", 1), ("stock", 1)]
+
+
+def status(tmp_path: Path, *overrides: str) -> int:
+    plan = compose_plan("task=status", f"status.folder={tmp_path}", *overrides)
+    return run_single(dataclasses.replace(plan, job=dataclasses.replace(plan.job, run_dir=str(tmp_path / "out"))))
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[Path]:
+    """Of four runs the first has finished, the second failed, and the third was begun."""
+    made = write_sweep(tmp_path, JOBS)
+    whole_run(made[0], arm="stock")
+    end_run(made[1], start_run(made[1]), status="FAILED", reason="made by hand")
+    start_run(made[2], seed=1)
+    append_event(made[2], "first_batch")
+    append_epoch(made[2], 1)
+    return made
+
+
+def rows(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_what_is_missing_is_said_with_its_reason_and_the_line_that_goes_on(
+    tmp_path: Path, folders: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(tmp_path) == RunError.exit_code
+    shown = rows(capsys.readouterr().out)
+    assert shown[0] == "run epoch loss mAP50 mAP50-95 time attempt last sign"
+    assert shown[1] == "stock seed 0 3/3 4.500 0.800 0.500 1:40"
+    assert shown[2:5:2] == ["flash seed 0 failed", "stock seed 1 waiting"]
+    assert re.fullmatch(r"flash seed 1 no result .* ago", shown[3])
+    assert "1 finished, 1 failed, 1 without a result, 1 not started; nothing is at work there" in " ".join(shown)
+    assert "flash seed 0: made by hand" in shown
+    assert any("flash seed 1: it ended without a result after epoch 1 of 3" in row for row in shown)
+    assert shown[-1].startswith("To go on: python -m sdpa_exp resume=")
+
+
+def test_a_run_that_goes_on_shows_its_step_and_the_time_left(
+    tmp_path: Path, folders: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_json_atomic(folders[2] / PROGRESS_FILE, {"epoch": 2, "epochs": 3, "step": 3, "steps": 8, "loss": 1.25})
+    with own_folder(tmp_path), own_folder(folders[2], resumes=True):
+        assert status(tmp_path) == RunError.exit_code
+    text = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"flash seed 1 2/3 step 3/8 1\.250 0\.\d+ 0\.\d+ about [\d:]+ left .* ago", text)
+    assert "2 of 4 runs done, about" in text
+    assert "1 running, 1 waiting" in text
+    assert "To go on" not in text
+
+
+def test_a_run_of_another_machine_goes_on_while_it_gives_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_plan(plan_for(tmp_path))
+    with closing(EventLog(tmp_path)) as log:
+        log.write("environment", environment={"host": "another"})
+    assert read_state(tmp_path).status == "running"
+    monkeypatch.setattr(state, "SILENT_S", 0.0)
+    assert read_state(tmp_path).status == "lost"
+
+
+def test_watching_ends_with_the_sweep_and_its_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(work, "_PERIOD_S", 0.02)
+    (only,) = write_sweep(tmp_path, JOBS[:1])
+    with ThreadPoolExecutor() as pool:
+        with own_folder(tmp_path, resumes=True):
+            watched = pool.submit(status, tmp_path, "status.watch=true")
+            whole_run(only, arm="stock")
+            time.sleep(0.1)
+        assert watched.result(timeout=30) == 0
+    assert "1 of 1 runs done: 1 finished" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("launcher", ["submitit_launcher.SlurmLauncher", "ray_launcher.RayLauncher"])
+def test_a_launcher_that_keeps_the_screen_silent_names_this_task(
+    launcher: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say_silent(f"hydra_plugins.{launcher}", tmp_path)
+    assert f"task=status status.folder={tmp_path} status.watch=true" in capsys.readouterr().out
+    say_silent("hydra._internal.core_plugins.basic_launcher.BasicLauncher", tmp_path)
+    assert capsys.readouterr().out == ""
