@@ -64,7 +64,7 @@ def read_state(run_dir: Path) -> RunState:
     record = read_record_if_any(run_dir)
     if record is not None:
         status, why = _ENDED[record.status], None if record.status == "FINISHED" else record.reason
-        return replace(seen, status=status, record=record, elapsed_s=wall_s(record), why=why)
+        return replace(seen, status=status, record=record, elapsed_s=_wall_s(record), why=why)
     now_s = time.time()
     if is_at_work(run_dir) or (_is_elsewhere(events) and now_s - sign_s < SILENT_S):
         progress = read_json(run_dir / PROGRESS_FILE)
@@ -74,9 +74,12 @@ def read_state(run_dir: Path) -> RunState:
     return replace(seen, status="lost", why=why_unfinished(run_dir))
 
 
-def wall_s(record: Record) -> float:
-    """From the start of a run's worker to its record."""
-    started, ended = (datetime.fromisoformat(text) for text in (record.started_at, record.ended_at))
+def _wall_s(record: Record) -> float | None:
+    """From the start of a run's worker to its record; None where a damaged one has no times."""
+    try:
+        started, ended = (datetime.fromisoformat(text) for text in (record.started_at, record.ended_at))
+    except ValueError:
+        return None
     return (ended - started).total_seconds()
 
 

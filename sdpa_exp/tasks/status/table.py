@@ -37,7 +37,7 @@ def how_far(state: RunState) -> list[str]:
         ["", ""] if epoch is None else [f"{epoch['epoch']}/{epoch['epochs']}", f"{train_loss(epoch['metrics']):.3f}"]
     )
     if state.status == "finished":
-        return [*steps, *shown, clock(state.elapsed_s or 0.0)]
+        return [*steps, *shown, "" if state.elapsed_s is None else clock(state.elapsed_s)]
     if epoch is not None and epoch["epoch"] == epoch["epochs"]:
         return [*steps, *shown, "last checks"]
     if progress is None:

@@ -70,7 +70,7 @@ def test_a_run_that_goes_on_shows_its_step_and_the_time_left(
     tmp_path: Path, folders: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_json_atomic(folders[2] / PROGRESS_FILE, {"epoch": 2, "epochs": 3, "step": 3, "steps": 8, "loss": 1.25})
-    with own_folder(tmp_path), own_folder(folders[2], resumes=True):
+    with own_folder(tmp_path, resumes=True), own_folder(folders[2], resumes=True):
         assert status(tmp_path) == RunError.exit_code
     text = " ".join(capsys.readouterr().out.split())
     assert re.search(r"flash seed 1 2/3 step 3/8 1\.250 0\.\d+ 0\.\d+ about [\d:]+ left .* ago", text)
