@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan
 
 _PERIOD_S = 2.0
+_IN_A_PIPE = 200  # columns: whole rows for whatever reads them
 _SHOWN_WHY = 20  # sentences about runs that did not finish
 
 
@@ -60,6 +61,8 @@ def status(plan: Plan) -> int:
     _leave_no_trace(plan.run_dir)
     folder = _newest_sweep() if options.folder is None else Path(options.folder)
     seen, console = _look(folder), Console()
+    if not console.is_terminal:
+        console = Console(width=_IN_A_PIPE)
     if options.watch and seen.is_at_work:
         with contextlib.suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False, transient=True) as live:
             while seen.is_at_work:
