@@ -37,6 +37,7 @@ class Task:
         purposes: what a model may be for, by Ultralytics' names of its tasks; None for all.
         examines: it looks at an installation that may be broken, so that nothing heavy is imported on its behalf, no
             hardware is resolved beforehand, and no tracking store is asked or waited for.
+        uses_device: False: it has no use for PyTorch and an accelerator, so that neither is looked for or waited for.
         in_parent: it reads folders and trains nothing, so that it gets no worker and can't be swept; `run_in_parent`
             is called instead of `run`.
     """
@@ -47,6 +48,7 @@ class Task:
     has_own_arms: ClassVar[bool] = False
     purposes: ClassVar[tuple[str, ...] | None] = None
     examines: ClassVar[bool] = False
+    uses_device: ClassVar[bool] = True
     in_parent: ClassVar[bool] = False
 
     @classmethod
@@ -65,7 +67,8 @@ class Task:
         """Do the work, in the worker.
 
         Args:
-            plan: resolved (no `None` or `auto` left in the hardware group), but for a task that examines.
+            plan: resolved (no `None` or `auto` left in the hardware group), but for a task that
+                examines or uses no device.
             event_log: open event log of the run folder.
             outcome: filled as results come, so that a failure keeps what was measured.
             started_perf_s: `time.perf_counter()` at the start of the process.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sdpa_exp.data.oddities import CheckedPicture
-from sdpa_exp.data.prepared import LeftOut
+from sdpa_exp.data.prepared import BadLabel, LeftOut
 from sdpa_exp.runs.files import LEFT_OUT_FILE
 
 LINE, IMAGE = "line", "image"
@@ -31,6 +31,21 @@ def without_bad(checked: Sequence[CheckedPicture]) -> tuple[list[CheckedPicture]
         left_out += [_left_out(each, LINE, fault) for fault in faults]
         kept.append(dataclasses.replace(each, label_bytes=sound) if sound else each)
     return kept, tuple(left_out)
+
+
+def labels_with_faults(checked: Sequence[CheckedPicture]) -> tuple[BadLabel, ...]:
+    """The labels that have a fault, where the image has none."""
+    return tuple(
+        BadLabel(
+            split=each.split,
+            index=each.index,
+            image=each.picture.image,
+            name=each.picture.name,
+            content=each.label_bytes or b"",
+        )
+        for each in checked
+        if each.label.faults and not each.image.fault
+    )
 
 
 def sentences_of(left_out: Sequence[LeftOut]) -> tuple[str, ...]:

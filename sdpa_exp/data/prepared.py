@@ -17,6 +17,8 @@ class PreparedDataset:
         warnings: sentences about what is odd but no reason to refuse.
         left_out: what `dataset.on_bad=drop` left out; part of the digest.
         keypoints: (points, numbers for each) of a data set of poses that is used for poses.
+        has_unused_keypoints: it is of poses, and used for boxes alone.
+        bad_labels: labels of which left_out names lines, as they stand; task=data may mend them.
     """
 
     yaml_path: Path
@@ -29,6 +31,8 @@ class PreparedDataset:
     warnings: tuple[str, ...]
     left_out: tuple[LeftOut, ...] = ()
     keypoints: tuple[int, int] | None = None
+    has_unused_keypoints: bool = False
+    bad_labels: tuple[BadLabel, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +50,22 @@ class LeftOut:
     image: str
     what: str
     why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadLabel:
+    """A label with lines that can't be trained on, of an image that can be read.
+
+    Attributes:
+        split: train, val or test.
+        index: the number of its picture in the split, with which file names of the prepared data set start.
+        image: the image itself.
+        name: of the image in the data set.
+        content: all bytes of the label.
+    """
+
+    split: str
+    index: int
+    image: Path
+    name: str
+    content: bytes

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
 
-from sdpa_exp.data.bad_files import sentences_of, without_bad
+from sdpa_exp.data.bad_files import labels_with_faults, sentences_of, without_bad
 from sdpa_exp.data.class_folders import prepare_class_folders
 from sdpa_exp.data.digest import NO_LABEL, bytes_digest, content_digest
 from sdpa_exp.data.label_file import check_label, label_rule, without_keypoints
 from sdpa_exp.data.linked_view import ViewEntry, build_view
 from sdpa_exp.data.oddities import CheckedPicture, find_oddities
 from sdpa_exp.data.pictures import absolute
-from sdpa_exp.data.prepared import LeftOut, PreparedDataset
+from sdpa_exp.data.prepared import BadLabel, LeftOut, PreparedDataset
 from sdpa_exp.data.seen_images import check_images
 from sdpa_exp.data.yolo_source import YoloSource, find_source
 from sdpa_exp.errors import DatasetError
@@ -61,7 +61,9 @@ def prepare_yolo_dir(
     except OSError as error:
         raise DatasetError(f"The data set {place} or the cache {cache} can't be used: {error}.") from error
     left_out: tuple[LeftOut, ...] = ()
+    bad_labels: tuple[BadLabel, ...] = ()
     if drops:
+        bad_labels = labels_with_faults(checked)
         checked, left_out = without_bad(checked)
     else:
         _refuse_faults(source, checked)
@@ -84,6 +86,8 @@ def prepare_yolo_dir(
         warnings=found_warnings,
         left_out=left_out,
         keypoints=source.keypoint_shape if keypoints else None,
+        has_unused_keypoints=bool(source.keypoints) and not keypoints,
+        bad_labels=bad_labels,
     )
 
 

@@ -19,6 +19,7 @@ from sdpa_exp.launch.process import (
     prepare_environment,
     switch_off_trackers,
 )
+from sdpa_exp.runs.environment import collect_environment, software_and_host
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.folder import hold_as_worker
 from sdpa_exp.runs.outcome import Outcome
@@ -73,9 +74,14 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
         event_log.write("run_started", plan_group_id=plan.group_id())
         task.run(plan, event_log, outcome, started_perf_s=started_perf_s)
         return plan
+    if not task.uses_device:
+        event_log.write("run_started", plan_group_id=plan.group_id())
+        outcome.environment = software_and_host()
+        event_log.write("environment", environment=outcome.environment)
+        task.run(plan, event_log, outcome, started_perf_s=started_perf_s)
+        return plan
 
     from sdpa_exp.launch.device_use import use_device
-    from sdpa_exp.runs.environment import collect_environment
     from sdpa_exp.tasks.sweep_hardware import choose_for_sweep
 
     switch_off_trackers()
