@@ -3,6 +3,7 @@
 SdpaExpError
 ├── ConfigError          a key, type, value or combination that can't work         (exit code 2)
 ├── DatasetError         a data set that is missing, empty or malformed             (exit code 3)
+│   └── UnsoundData      task=data: it holds what data.fail_on names                 (exit code 3)
 ├── BackendUnavailable   the attention asked for can't run here, with the reasons   (exit code 4)
 ├── InjectionError       the layers of a model were not all found or not all swapped (exit code 5)
 ├── AttestationError     the kernels that ran are not the ones asked for            (exit code 6)
@@ -23,6 +24,8 @@ class SdpaExpError(Exception):
     """Base of all errors that this package raises on purpose."""
 
     exit_code = 1
+    is_answer = False
+    """Whether it is what a task was asked for, and not why one could not end: there is nothing to repeat."""
 
 
 class ConfigError(SdpaExpError):
@@ -35,6 +38,12 @@ class DatasetError(SdpaExpError):
     """A data set that is missing, empty or malformed."""
 
     exit_code = 3
+
+
+class UnsoundData(DatasetError):  # noqa: N818 - a state of the data
+    """The verdict of task=data that a data set holds what `data.fail_on` names."""
+
+    is_answer = True
 
 
 class BackendUnavailable(SdpaExpError):  # noqa: N818 - a state of the machine, named as users say it
@@ -89,9 +98,16 @@ class EquivalenceError(SdpaExpError):
     """An attention whose outputs or gradients are further from the truth than rounding explains."""
 
     exit_code = 10
+    is_answer = True
 
 
 class UnfitMachine(SdpaExpError):  # noqa: N818 - a state of the machine, like BackendUnavailable
     """The doctor's verdict that the chosen attention, precision or model can't run on this machine."""
 
     exit_code = 1
+    is_answer = True
+
+
+def is_answer(name: str | None) -> bool:
+    """Whether the error of this name, as a record holds it, is a task's answer."""
+    return bool(getattr(globals().get(name or ""), "is_answer", False))

@@ -13,6 +13,7 @@ from sdpa_exp.data.prepared import BadLabel, LeftOut
 from sdpa_exp.runs.files import LEFT_OUT_FILE
 
 LINE, IMAGE = "line", "image"
+UNUSABLE = "has a label that can't be used"
 
 
 def without_bad(checked: Sequence[CheckedPicture]) -> tuple[list[CheckedPicture], tuple[LeftOut, ...]]:
@@ -24,7 +25,7 @@ def without_bad(checked: Sequence[CheckedPicture]) -> tuple[list[CheckedPicture]
     left_out: list[LeftOut] = []
     for each in checked:
         faults, sound = each.label.faults, each.label.sound
-        whole = each.image.fault or (f"has a label that can't be used: {faults[-1]}" if faults and not sound else None)
+        whole = each.image.fault or (f"{UNUSABLE}: {faults[-1]}" if faults and not sound else None)
         if whole is not None:
             left_out.append(_left_out(each, IMAGE, whole))
             continue

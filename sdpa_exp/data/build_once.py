@@ -35,7 +35,7 @@ def build_once(folder: Path, *, build: Callable[[Path], None], fault_of: Callabl
                     return folder
                 _log.warning("%s is damaged (%s): building it again", folder, fault)
                 shutil.rmtree(folder)
-            _build(folder, build)
+            build_whole(folder, build)
     except OSError as error:
         raise DatasetError(
             f"The data set cache can't be written: {error}. "
@@ -44,7 +44,12 @@ def build_once(folder: Path, *, build: Callable[[Path], None], fault_of: Callabl
     return folder
 
 
-def _build(folder: Path, build: Callable[[Path], None]) -> None:
+def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
+    """Let `build` fill an empty folder beside `folder`, and rename it when it is complete; nothing is left of half.
+
+    Raises:
+        OSError: the place can't be written.
+    """
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         build(draft)

@@ -15,7 +15,7 @@ from sdpa_exp.data.label_file import check_label, label_rule, without_keypoints
 from sdpa_exp.data.linked_view import ViewEntry, build_view
 from sdpa_exp.data.oddities import CheckedPicture, find_oddities
 from sdpa_exp.data.pictures import absolute
-from sdpa_exp.data.prepared import BadLabel, LeftOut, PreparedDataset
+from sdpa_exp.data.prepared import LeftOut, PreparedDataset
 from sdpa_exp.data.seen_images import check_images
 from sdpa_exp.data.yolo_source import YoloSource, find_source
 from sdpa_exp.errors import DatasetError
@@ -61,9 +61,8 @@ def prepare_yolo_dir(
     except OSError as error:
         raise DatasetError(f"The data set {place} or the cache {cache} can't be used: {error}.") from error
     left_out: tuple[LeftOut, ...] = ()
-    bad_labels: tuple[BadLabel, ...] = ()
+    bad_labels = labels_with_faults(checked)
     if drops:
-        bad_labels = labels_with_faults(checked)
         checked, left_out = without_bad(checked)
     else:
         _refuse_faults(source, checked)

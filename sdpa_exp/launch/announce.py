@@ -13,6 +13,7 @@ from rich.console import Console
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.resume import resume_line, typed_as
 from sdpa_exp.config.schema import AUTO_BATCH
+from sdpa_exp.errors import is_answer
 from sdpa_exp.launch.progress import closing_line
 from sdpa_exp.runs.files import REPORT_FILE
 from sdpa_exp.runs.record import Record
@@ -96,8 +97,8 @@ def say_unsent(console: Console, plan: Plan, folder: Path, num_unsent: int) -> N
 
 
 def say_unfinished(console: Console, folder: Path, records: Sequence[Record | None]) -> None:
-    """The line that repeats what did not finish."""
-    num = sum(record is None or record.status != "FINISHED" for record in records)
+    """The line that repeats what did not finish; a task whose answer is no has finished."""
+    num = sum(record is None or (record.status != "FINISHED" and not is_answer(record.error)) for record in records)
     line = resume_line(folder)
     if num and line is not None:
         say(console, f"{num} of {len(records)} runs did not finish. To repeat {'it' if num == 1 else 'them'}:  {line}")

@@ -151,7 +151,7 @@ _OF_OTHER_TASKS = (
         name="num_boxes",
         unit="",
         better=None,
-        meaning="detect: boxes in all frames, of at least detect.conf",
+        meaning="detect: boxes in all frames, of at least detect.conf; data: labelled boxes",
     ),
     Metric(
         name="fps",
@@ -213,6 +213,10 @@ _OF_OTHER_TASKS = (
         better="lower",
         meaning="profile: those of them that were saved inside attention modules",
     ),
+    Metric(name="num_images", unit="", better=None, meaning="data: images that can be trained on or judged by"),
+    Metric(name="num_errors", unit="", better="lower", meaning="data: kinds of bad files, bad lines and leaks"),
+    Metric(name="num_warnings", unit="", better="lower", meaning="data: kinds of oddities that may do harm"),
+    Metric(name="num_infos", unit="", better=None, meaning="data: what is worth knowing, and harmless"),
     Metric(name="num_problems", unit="", better="lower", meaning="doctor: findings that have a next step"),
     Metric(
         name="num_cores_here", unit="", better="higher", meaning="doctor: backends that run in the chosen precision"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare.answer.sentence import refused_sentence, still_to_tell
 from sdpa_exp.compare.answer.tables import answer_sentences, answer_table, where_sentence
+from sdpa_exp.compare.report.pages import templates
 
 if TYPE_CHECKING:
     from sdpa_exp.compare.answer.judge import Judged
@@ -18,7 +19,6 @@ def answer_page(headline: str, judged: Judged, recommendation: Recommendation, c
     """The whole page."""
     from sdpa_exp.compare.report.figures.answer import answer_charts
     from sdpa_exp.compare.report.figures.style import arm_styles, styled
-    from sdpa_exp.compare.report.render import templates  # which shows comparisons, and those hold answers
 
     found = judged.measurement
     styles = arm_styles(list(found.arms), found.baseline)

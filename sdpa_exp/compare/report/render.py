@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sdpa_exp.compare.report.figures.figures import first_charts, with_figures
-from sdpa_exp.compare.report.glossary import WORDS, meaning
-from sdpa_exp.compare.report.links import mlflow_page, relative_path
 from sdpa_exp.compare.report.methods import question
 from sdpa_exp.compare.report.model import Section, sections, where
+from sdpa_exp.compare.report.pages import templates
 from sdpa_exp.compare.report.tables import arms_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from sdpa_exp.compare.comparison import Comparison, Group
     from sdpa_exp.compare.report.figures.style import Picture
@@ -51,25 +46,6 @@ def note(comparison: Comparison) -> str:
     """Headline, findings, the table of arms and the verdicts, in Markdown."""
     shown = [(g, [s for s in sections(comparison, g) if s.key in _SHORT]) for g in comparison.groups[:MAX_FIRST_GROUPS]]
     return _fill("note.md.jinja", comparison, shown).strip()
-
-
-def templates(base: Path, *, is_html: bool) -> Environment:
-    """The templates of all reports; links to run folders are relative to `base`."""
-    environment = Environment(
-        loader=PackageLoader("sdpa_exp.compare.report"),
-        autoescape=is_html,  # noqa: S701 - the others are Markdown
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["path"] = lambda run: relative_path(run.folder, base)
-    environment.filters["folder"] = lambda run: quote(relative_path(run.folder, base))
-    environment.filters["mlflow_page"] = mlflow_page
-    environment.filters["meaning"] = meaning
-    environment.globals["words"] = WORDS
-    environment.filters["cell"] = lambda text: text.replace("|", "\\|")
-    return environment
 
 
 def _fill(

@@ -1,0 +1,156 @@
+"""Looks at every picture of a prepared data set: its size, its labels, the digest of its bytes, and how it looks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from sdpa_exp.data.pictures import IMAGE_SUFFIXES
+from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.tasks.data.objects import Object, to_object
+
+SPLITS = ("train", "val", "test")
+_HASH_SIDE = 16
+_HASH_DECODED_PX = 64
+_MAX_THREADS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """One picture.
+
+    Attributes:
+        split: train, val or test.
+        index: its number in the split; for folders of classes in the order of their names.
+        name: in the data set of the user.
+        path: where it can be read.
+        sha256: of the image's bytes.
+        size_px: (width, height), turned as its EXIF says.
+        look: 256 bits, whether each cell of a grid of grey is brighter than its left neighbour; packed into bytes.
+        class_id: of the whole image, where the data set has folders of classes.
+        content: the bytes of its label; None where there is no file.
+        objects: what the label holds.
+    """
+
+    split: str
+    index: int
+    name: str
+    path: Path
+    sha256: str
+    size_px: tuple[int, int]
+    look: NDArray[np.uint8]
+    class_id: int | None
+    content: bytes | None
+    objects: tuple[Object, ...]
+
+
+def look_at(prepared: PreparedDataset, purpose: str, root: Path | None) -> list[Seen]:
+    """All pictures, split by split.
+
+    Args:
+        prepared: the data set.
+        purpose: Ultralytics' task, which says what a label means.
+        root: the folder of the data set, which names are relative to; None where it has none.
+    """
+    has_classes = prepared.yaml_path.is_dir()
+    found = list(_in_class_folders(prepared) if has_classes else _in_yaml(prepared.yaml_path))
+    points = (prepared.keypoints or (0, 0))[1]
+    root = _root([place.image.readlink() for place in found if place.image.is_symlink()], root)
+    see = partial(_see, purpose=purpose, numbers=points, root=root)
+    with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
+        return list(pool.map(see, found))
+
+
+def _root(targets: Sequence[Path], root: Path | None) -> Path | None:
+    """The folder of the data set, if the images are in it; else (in a zip file, elsewhere) what they have in common."""
+    if not targets or (root is not None and all(target.is_relative_to(root) for target in targets)):
+        return root
+    common = Path(os.path.commonpath([target.parent for target in targets]))
+    return common.parent if common.name == "images" else common
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    split: str
+    index: int
+    image: Path
+    class_id: int | None = None
+
+
+def _in_yaml(yaml_path: Path) -> Iterator[_Place]:
+    content = yaml.safe_load(yaml_path.read_text(encoding="utf-8"))
+    for split in SPLITS:
+        if split not in content:
+            continue
+        images = sorted(p for p in (yaml_path.parent / content[split]).iterdir() if p.suffix in IMAGE_SUFFIXES)
+        for number, image in enumerate(images):
+            index = int(image.name[:6]) if is_numbered(image.stem) else number
+            yield _Place(split=split, index=index, image=image)
+
+
+def _in_class_folders(prepared: PreparedDataset) -> Iterator[_Place]:
+    for split in SPLITS:
+        images = sorted((prepared.yaml_path / split).glob("*/*"))
+        images = [image for image in images if image.suffix.lower() in IMAGE_SUFFIXES]
+        for number, image in enumerate(images):
+            class_id = prepared.class_names.index(image.parent.name)
+            yield _Place(split=split, index=number, image=image, class_id=class_id)
+
+
+def is_numbered(stem: str) -> bool:
+    """Whether a name is one of our views of a data set: its number there, and the user's own name."""
+    return stem[:6].isdecimal() and stem[6:7] == "_"
+
+
+def _see(place: _Place, *, purpose: str, numbers: int, root: Path | None) -> Seen:
+    content = place.image.read_bytes()
+    size_px, look = picture_of(place.image)
+    label = place.image.parents[2] / "labels" / place.split / f"{place.image.stem}.txt"
+    text = label.read_bytes() if place.class_id is None and label.is_file() else None
+    rows = [line.split() for line in (text or b"").decode("utf-8-sig").splitlines()]
+    objects = dict.fromkeys(to_object([float(word) for word in row], purpose, numbers) for row in rows if row)
+    return Seen(
+        split=place.split,
+        index=place.index,
+        name=_name(place, root),
+        path=place.image,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_px=size_px,
+        look=look,
+        class_id=place.class_id,
+        content=text,
+        objects=tuple(objects),
+    )
+
+
+def _name(place: _Place, root: Path | None) -> str:
+    """As the user calls it: where the link of our view leads, else without our number."""
+    image = place.image
+    if root is not None and image.is_symlink():
+        return image.readlink().relative_to(root).as_posix()
+    name = image.name[7:] if is_numbered(image.stem) else image.name
+    return f"{place.split}/{name}" if place.class_id is None else f"{place.split}/{image.parent.name}/{name}"
+
+
+def picture_of(path: Path) -> tuple[tuple[int, int], NDArray[np.uint8]]:
+    """Size in pixels and look of an image; JPEGs are decoded at an eighth of their size."""
+    with warnings.catch_warnings(), Image.open(path) as image:
+        warnings.simplefilter("ignore")
+        width, height = image.size
+        is_turned = image.getexif().get(0x0112) in (5, 6, 7, 8)
+        image.draft("L", (_HASH_DECODED_PX, _HASH_DECODED_PX))
+        small = ImageOps.exif_transpose(image).convert("L")
+        grid = small.resize((_HASH_SIDE + 1, _HASH_SIDE), Image.Resampling.BOX)
+    grey = np.asarray(grid, dtype=np.int16)
+    return ((height, width) if is_turned else (width, height)), np.packbits(grey[:, 1:] > grey[:, :-1])
