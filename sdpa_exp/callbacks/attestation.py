@@ -16,7 +16,7 @@ from ultralytics.utils.torch_utils import autocast, unwrap_model
 
 from sdpa_exp.callbacks.attach import Callbacks
 from sdpa_exp.errors import RunError
-from sdpa_exp.evidence.attest import Attestation, LayerEvidence, attest_call, judge
+from sdpa_exp.evidence.attest import Attestation, LayerEvidence, attest_call, attestation_from
 from sdpa_exp.evidence.compiled import CompiledEvidence, attest_compiled, is_compiled
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.runs.events import EventLog
@@ -42,7 +42,7 @@ class AttestTraining:
             *self._reloaded(trainer, images),
         ]
         compiled = self._compiled_step(trainer) if is_compiled(trainer.model) else None
-        self.attestation = judge(evidence, find_layers(unwrap_model(trainer.model)), compiled=compiled)
+        self.attestation = attestation_from(evidence, find_layers(unwrap_model(trainer.model)), compiled=compiled)
         self._event_log.write("attestation", summary=self.attestation.summary())
 
     def _compiled_step(self, trainer: Any) -> CompiledEvidence:

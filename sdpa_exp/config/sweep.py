@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import filter_overrides
 from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.console import Console
+from rich.progress import track
 
 from sdpa_exp.config.compose import plan_from_config
 from sdpa_exp.config.folders import sweep_dir
 from sdpa_exp.config.plan import Job, Plan
 from sdpa_exp.config.turns import in_turns
 from sdpa_exp.errors import ConfigError
+
+_MANY = 100  # each takes a tenth of a second or more
 
 
 def is_enumerable(config: DictConfig) -> bool:
@@ -65,8 +69,18 @@ def expand_sweep(
                 overrides=tuple(filter_overrides(job)),
             ),
         )
-        for num, job in enumerate(jobs)
+        for num, job in enumerate(_shown(jobs))
     ]
+
+
+def _shown(jobs: list[list[str]]) -> Iterable[list[str]]:
+    """The jobs, with a bar on the terminal where composing them takes long."""
+    if len(jobs) < _MANY:
+        return jobs
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(f"{len(jobs)} jobs are composed and checked before the first one starts.")
+    return track(jobs, description="composing jobs", console=console, transient=True, disable=not console.is_terminal)
 
 
 def combinations(overrides: Sequence[Override]) -> list[list[str]]:

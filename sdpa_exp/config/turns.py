@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from hydra.core.override_parser.types import Override
+from hydra.plugins.sweeper import Sweeper
 
 ARM_AXIS = "attention"
 SEED_AXIS = "seed"
@@ -39,8 +40,9 @@ def _is_of(line: str, axis: str) -> bool:
 
 
 def take_turns() -> None:
-    """Let Hydra's basic sweeper make this process's jobs in turns, for whatever launcher.
+    """Let Hydra's basic sweeper make this process's jobs in turns, for whatever launcher, and compose none twice.
 
+    It would compose each job once more before the first, to see whether it can: all were composed and checked by then.
     A sweeper of our own would have to be installed as a top-level package `hydra_plugins`, since Hydra makes no other.
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # Hydra reads its plugins again as it starts
@@ -52,3 +54,8 @@ def take_turns() -> None:
         return list(BasicSweeper.split_overrides_to_chunks(in_turns(jobs), max_batch_size))
 
     BasicSweeper.split_arguments = staticmethod(split_arguments)  # type: ignore[method-assign]
+    BasicSweeper.validate_batch_is_legal = _was_composed  # type: ignore[method-assign]
+
+
+def _was_composed(self: Sweeper, batch: Sequence[Sequence[str]]) -> None:
+    """Takes the place of Hydra's own look at every job."""

@@ -135,7 +135,7 @@ def attest(model: Any, batch: Any, *, dtype: str | None = None) -> Attestation:
         *attest_call(trained, train_step, stage="train", backward=True, dtype=dtype),
         *attest_call(evaluated, torch.no_grad()(lambda: evaluated(image)), stage="val", backward=False, dtype=dtype),
     ]
-    return judge(evidence, find_layers(network))
+    return attestation_from(evidence, find_layers(network))
 
 
 def attest_call(
@@ -199,7 +199,7 @@ def _learning(layers: list[Layer]) -> Iterator[set[str]]:
             hook.remove()
 
 
-def judge(
+def attestation_from(
     evidence: list[LayerEvidence], layers: list[Layer], *, compiled: CompiledEvidence | None = None
 ) -> Attestation:
     """Compare what ran with what the layers' backend stands for.

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import torch
-from torch import nn
 from ultralytics.models.rtdetr.train import RTDETRTrainer
 from ultralytics.models.yolo.classify import ClassificationTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.models.yolo.obb import OBBTrainer
 from ultralytics.models.yolo.pose import PoseTrainer
 from ultralytics.models.yolo.segment import SegmentationTrainer
+from ultralytics.utils import RANK
 
 from sdpa_exp.errors import InjectionError, OutOfMemory, RunError
 from sdpa_exp.injection.build import head_of
@@ -91,22 +91,27 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
             ConfigError: the weights are another model's.
             RunError: the weights can't be loaded.
         """
-        given: list[nn.Module] = []
-
-        def load(weights: Any, *args: Any, **kwargs: Any) -> Any:
-            network, content = load_network(str(weights), is_trusted=self.trust_weights)
-            widen_position_convolutions(network)
-            given.append(network)
-            return network, content
-
-        with mock.patch("ultralytics.engine.trainer.load_checkpoint", load):
-            checkpoint = super().setup_model()
-        if given:
-            self.transfer = transfer(self.model, given[-1], str(self.args.pretrained))
+        checkpoint = None
+        if isinstance(self.model, str):  # Ultralytics' would load weights by code that runs what they hold
+            architecture, network = self.model, None
+            if self.model.endswith(".pt"):  # an earlier attempt's, which goes on
+                network, checkpoint = self._loaded(self.model)
+                architecture = network.yaml
+            elif isinstance(self.args.pretrained, str | Path):
+                network, _ = self._loaded(self.args.pretrained)
+            self.model = self.get_model(cfg=architecture, weights=network, verbose=RANK in {-1, 0})
+            if network is not None:
+                self.transfer = transfer(self.model, network, str(self.args.pretrained))
+        super().setup_model()
         self.injection = inject(self.model, self.backend, choices=self.choices)
         if self.perturb_seed is not None:
             self.perturbation = perturb(self.model, seed=self.perturb_seed)
         return checkpoint
+
+    def _loaded(self, weights: str | Path) -> tuple[Any, Any]:
+        network, content = load_network(str(weights), is_trusted=self.trust_weights)
+        widen_position_convolutions(network)
+        return network, content
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Keep the batch for the attestation, and show it to the watchers.

@@ -13,7 +13,7 @@ from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.backends.eager import explicit_attention
 from sdpa_exp.attention.requirements import ANYWHERE
 from sdpa_exp.errors import AttestationError, InjectionError
-from sdpa_exp.evidence.attest import attest_call, judge, total_of
+from sdpa_exp.evidence.attest import attest_call, attestation_from, total_of
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.dispatch import ATTRIBUTE
 from sdpa_exp.injection.layers import find_layers
@@ -145,6 +145,6 @@ def test_layers_that_are_frozen_with_all_before_them_have_no_backward_to_attest(
     def step() -> None:
         total_of(network(IMAGES)).backward()
 
-    found = judge(attest_call(network, step, stage="train", backward=True, dtype=None), find_layers(network))
+    found = attestation_from(attest_call(network, step, stage="train", backward=True, dtype=None), find_layers(network))
     assert found.ok, found.mismatches
     assert found.executed() == {"train_forward": {"flash": 8}, "train_backward": {"flash": 4}}

@@ -11,7 +11,7 @@ from sdpa_exp import inject
 from sdpa_exp.attention.precision import DTYPES
 from sdpa_exp.attention.registry import BACKENDS, check, get_backend
 from sdpa_exp.attention.requirements import Setting
-from sdpa_exp.evidence.attest import attest_call, judge
+from sdpa_exp.evidence.attest import attest_call, attestation_from
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.layers import find_layers
 
@@ -39,6 +39,8 @@ def test_a_backend_runs_the_kernel_it_stands_for_on_cuda(name: str, precision: s
         total: Any = sum(value.float().sum() for value in outputs.values() if isinstance(value, torch.Tensor))
         total.backward()
 
-    attestation = judge(attest_call(network, step, stage="train", backward=True, dtype=precision), find_layers(network))
+    attestation = attestation_from(
+        attest_call(network, step, stage="train", backward=True, dtype=precision), find_layers(network)
+    )
     attestation.raise_if_wrong()
     assert all(item.device_kernels for item in attestation.evidence if item.stage == "train_forward")

@@ -15,7 +15,7 @@ from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.backends.eager import explicit_attention
 from sdpa_exp.attention.registry import BACKENDS, check
 from sdpa_exp.attention.requirements import ANYWHERE, Setting
-from sdpa_exp.evidence.attest import attest_call, judge
+from sdpa_exp.evidence.attest import attest_call, attestation_from
 from sdpa_exp.evidence.kernels import within_flash
 from sdpa_exp.injection.layers import find_layers
 
@@ -118,9 +118,9 @@ def test_flash_that_ran_another_packages_kernel_is_a_mismatch() -> None:
     network = nn.Sequential(Attention(64, 4, backend="flash"))
     (seen, *_) = attest(network, X).evidence
     layers = find_layers(network)
-    assert judge([seen], layers).ok
+    assert attestation_from([seen], layers).ok
     other = dataclasses.replace(seen, kernels={"flash3": 1})
-    assert any("ran FlashAttention 3 instead of flash" in text for text in judge([other], layers).mismatches)
+    assert any("ran FlashAttention 3 instead of flash" in text for text in attestation_from([other], layers).mismatches)
 
 
 @pytest.mark.usefixtures("_package_operations")
@@ -172,6 +172,8 @@ def test_flex_really_runs_forward_on_a_cpu_and_is_attested() -> None:
     want = call()
     inject(network, "flex")
     assert torch.allclose(call(), want, atol=1e-6)
-    attestation = judge(attest_call(network, call, stage="val", backward=False, dtype="fp32"), find_layers(network))
+    attestation = attestation_from(
+        attest_call(network, call, stage="val", backward=False, dtype="fp32"), find_layers(network)
+    )
     assert attestation.ok
     assert attestation.executed() == {"val_forward": {"flex (a compiled region)": 1}}

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.evidence.attest import Attestation, attest_call, judge
+from sdpa_exp.evidence.attest import Attestation, attest_call, attestation_from
 from sdpa_exp.injection.inject import Choices, injected_copy
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.measure.clock import synchronize
@@ -173,7 +173,7 @@ class Arm:
             self.predictor.inference(tensor)
 
         evidence = attest_call(self.network, call, stage=stage, backward=False, dtype=self._options.precision)
-        return judge(evidence, find_layers(self.network))
+        return attestation_from(evidence, find_layers(self.network))
 
     def _take(self, batch: Batch) -> list[Any]:
         images = list(batch.images)

@@ -13,7 +13,7 @@ from sdpa_exp.callbacks.attach import attach
 from sdpa_exp.callbacks.attestation import attest_step
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.evidence.attest import Attestation, judge
+from sdpa_exp.evidence.attest import Attestation, attestation_from
 from sdpa_exp.injection.inject import layer_backend
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.runs.events import EventLog
@@ -141,7 +141,7 @@ class _Steps:
     def _attest(self, trainer: Any) -> None:
         self._clock.enter("attestation")
         evidence = attest_step(trainer, precision=self._plan.hardware.precision or "fp32")
-        self._attestation = judge(evidence, self._layers)
+        self._attestation = attestation_from(evidence, self._layers)
 
 
 def _multiple(count: int, of: int) -> int:

@@ -39,7 +39,7 @@ def first_call(plan: Plan, backend: str) -> dict[str, Any]:
     import torch
 
     from sdpa_exp.attention.registry import check, refusal
-    from sdpa_exp.evidence.attest import judge
+    from sdpa_exp.evidence.attest import attestation_from
     from sdpa_exp.evidence.training_step import attest_training_step
     from sdpa_exp.injection.build import build_network
     from sdpa_exp.injection.inject import inject
@@ -55,7 +55,7 @@ def first_call(plan: Plan, backend: str) -> dict[str, Any]:
     imgsz = plan.imgsz
     images = torch.rand(_NUM_IMAGES, 3, imgsz, imgsz, generator=torch.Generator().manual_seed(plan.seed)).to(device)
     network = network.to(device)
-    attestation = judge(attest_training_step(network, images, precision=precision), find_layers(network))
+    attestation = attestation_from(attest_training_step(network, images, precision=precision), find_layers(network))
     kernels = sorted({kernel for stage in attestation.executed().values() for kernel in stage})
     return {"ok": attestation.ok, "kernels": kernels, "error": "; ".join(attestation.mismatches[:3]) or None}
 

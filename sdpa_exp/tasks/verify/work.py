@@ -15,7 +15,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.real_batch import real_batch
 from sdpa_exp.errors import BackendUnavailable
-from sdpa_exp.evidence.attest import Attestation, judge
+from sdpa_exp.evidence.attest import Attestation, attestation_from
 from sdpa_exp.evidence.end_to_end import EndToEnd, compare_end_to_end
 from sdpa_exp.evidence.equivalence import compare_layers, versions
 from sdpa_exp.evidence.layer_run import capture_calls
@@ -91,7 +91,7 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
     equivalence = Equivalence(
         backend=backend, max_ratio=options.max_ratio, layers=tuple(found), versions=versions(device)
     )
-    attestation = judge(evidence, find_layers(tested))
+    attestation = attestation_from(evidence, find_layers(tested))
 
     accuracy: dict[str, dict[str, float]] | None = None
     if _has_trained_weights(plan):
