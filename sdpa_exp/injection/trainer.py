@@ -91,15 +91,16 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
             ConfigError: the weights are another model's.
             RunError: the weights can't be loaded.
         """
-        checkpoint = None
-        if isinstance(self.model, str):  # Ultralytics' would load weights by code that runs what they hold
-            architecture, network = self.model, None
-            if self.model.endswith(".pt"):  # an earlier attempt's, which goes on
-                network, checkpoint = self._loaded(self.model)
-                architecture = network.yaml
+        checkpoint: Any = None
+        network: Any = None
+        asked: Any = self.model
+        if isinstance(asked, str):  # Ultralytics would load weights by code that runs what they hold
+            if asked.endswith(".pt"):  # an earlier attempt's, which goes on
+                network, checkpoint = self._loaded(asked)
             elif isinstance(self.args.pretrained, str | Path):
                 network, _ = self._loaded(self.args.pretrained)
-            self.model = self.get_model(cfg=architecture, weights=network, verbose=RANK in {-1, 0})
+            architecture = network.yaml if checkpoint is not None else asked
+            self.model: Any = self.get_model(cfg=architecture, weights=network, verbose=RANK in {-1, 0})
             if network is not None:
                 self.transfer = transfer(self.model, network, str(self.args.pretrained))
         super().setup_model()

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 def wrong_fields(instance: Any) -> list[str]:
     """The fields of a dataclass whose values are of another type; a whole number is a float, a list a tuple."""
-    return [name for name, hint in get_type_hints(type(instance)).items() if not _fits(getattr(instance, name), hint)]
+    return [name for name, hint in _hints(instance.__class__).items() if not _fits(getattr(instance, name), hint)]
+
+
+@cache  # a comparison reads thousands of files
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _fits(value: Any, hint: Any) -> bool:  # noqa: PLR0911 - one line a kind of type

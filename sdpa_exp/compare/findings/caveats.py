@@ -74,8 +74,8 @@ def _is_same_attention(verdict: Verdict, group: Group, findings: Sequence[Findin
     pair = {verdict.arm, verdict.baseline}
     about = [f for f in findings if pair <= set(f.evidence.get("arms", ()))]
     same: set[object] = {seed for f in about if f.code in _SAME_NUMBERS for seed in f.evidence["seeds"]}
-    pairs = usable(group.runs, verdict.arm).keys() & usable(group.runs, verdict.baseline).keys()
-    runs = [usable(group.runs, verdict.arm)[seed] for seed in pairs]
+    paired = usable(group.runs, verdict.baseline)
+    runs = [run for seed, run in usable(group.runs, verdict.arm).items() if seed in paired]
     return any(f.code == "same-kernels" for f in about) or (bool(runs) and all(run.seed in same for run in runs))
 
 

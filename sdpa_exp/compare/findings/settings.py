@@ -121,16 +121,19 @@ def changed_settings(group: GroupRuns) -> Iterator[Finding]:
 
 def differing_inputs(group: GroupRuns) -> Iterator[Finding]:
     """Data and start weights that differ between arms at one seed, or that a new seed leaves alone."""
+    by_seed: dict[int | None, list[Run]] = defaultdict(list)
+    for run in group.runs:
+        by_seed[run.seed].append(run)
     for key, code, what in (
         ("data_stream", "data-stream-differs", "saw different training batches"),
         ("initial_weights", "start-weights-differ", "started from different weights"),
         ("data_set", "data-set-differs", "were given different data sets"),
     ):
-        for seed in dict.fromkeys(run.seed for run in group.runs):
+        for seed, runs in by_seed.items():
             digests = {
                 run.arm: run.digests[key]
-                for run in group.runs
-                if run.seed == seed and key in run.digests and (run.copy_of is None or key != "initial_weights")
+                for run in runs
+                if key in run.digests and (run.copy_of is None or key != "initial_weights")
             }
             if len(set(digests.values())) > 1:
                 yield Finding(
