@@ -53,7 +53,7 @@ def say_preflight(console: Console, preflight: dict[str, Any]) -> None:
     for line in lines:
         say(console, line)
     for message in preflight["warnings"]:
-        say(console, f"data set: {message}")
+        say(console, message)
     for entry in preflight["arms"]:
         if entry["sentence"]:
             say(console, f"can't run: {entry['sentence']}")

@@ -25,6 +25,7 @@ from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.credentials import without_credentials
 from sdpa_exp.config.plan import Plan, from_dict, to_dict
 from sdpa_exp.config.schema import AUTO_BATCH, HardwareConfig
+from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import ConfigError, RunError, SdpaExpError
 from sdpa_exp.launch.process import end_in_order, prepare_environment, switch_off_trackers
 from sdpa_exp.runs.files import (
@@ -174,7 +175,7 @@ def main() -> int:
 def _look(plans: list[Plan]) -> dict[str, Any]:
     from sdpa_exp.data.prepare import prepare
     from sdpa_exp.runs.environment import collect_environment
-    from sdpa_exp.tasks.preflight import check_arm, check_weights, same_kernel
+    from sdpa_exp.tasks.preflight import check_arm, check_weights, disk_warning, same_kernel
     from sdpa_exp.tasks.preflight import to_dict as check_to_dict
     from sdpa_exp.tasks.sweep_hardware import choose_for_sweep
 
@@ -189,7 +190,7 @@ def _look(plans: list[Plan]) -> dict[str, Any]:
     for (_, purpose), (asked, plan) in wanted.items():
         prepared = prepare(plan.dataset, split=plan.train.split, purpose=plan.purpose)
         num_classes[json.dumps([asked[0], purpose])] = len(prepared.class_names)
-        warnings.update(dict.fromkeys(prepared.warnings))
+        warnings.update(dict.fromkeys(f"data set: {each}" for each in prepared.warnings))
         data_sets.append({"asked": asked, "digest": prepared.digest})
     for plan in {(plan.model.architecture, plan.model.weights): plan for plan in plans}.values():
         check_weights(plan, num_classes[json.dumps([dataclasses.asdict(plan.dataset), plan.purpose.name])])
@@ -201,6 +202,9 @@ def _look(plans: list[Plan]) -> dict[str, Any]:
             checks[key] = check_arm(plan)
             groups.setdefault(plan.group_id(), []).append(checks[key])
             warnings.update({advice: None} if (advice := checks[key].advice()) else {})
+    trained = [checks[plan.group_id(), plan.arm].num_weights for plan in resolved if load_task(plan).trains]
+    if (no_room := disk_warning(trained, resolved[0].run_dir.parent)) is not None:
+        warnings[no_room] = None
     return {
         "error": None,
         "hardware": [dataclasses.asdict(plan.hardware) for plan in resolved],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -23,12 +26,14 @@ from sdpa_exp.injection.inject import no_layers
 from sdpa_exp.injection.layers import find_layers, settings_of
 from sdpa_exp.tasks.auto_attention import base_setting, resolve_auto
 
+_CHECKPOINT_BYTES = 2 * 2  # best.pt and last.pt have every weight in half precision
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArmCheck:
     """What preflight found for one arm: reasons against it (empty when it can run), and the kernel of each layer.
 
-    `fused` is a backend that runs a fused kernel where PyTorch would choose math.
+    `fused` is a backend that runs a fused kernel where PyTorch would choose math. `num_weights` are the model's.
     """
 
     arm: str
@@ -38,6 +43,7 @@ class ArmCheck:
     nearest: str | None
     copy_of: str | None = None
     fused: str | None = None
+    num_weights: int = 0
 
     def advice(self) -> str | None:
         """What to take in the place of math, PyTorch's slowest; None where it is not chosen, or nothing else runs."""
@@ -90,6 +96,19 @@ def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
         fused=_nearest(settings) if backend == "sdpa" and is_uneven and "math" in kernels else None,
         nearest=_nearest(settings) if reasons and not strict else None,
         copy_of=plan.attention.copy_of,
+        num_weights=sum(parameter.numel() for parameter in network.parameters()),
+    )
+
+
+def disk_warning(num_weights: Sequence[int], folder: Path) -> str | None:
+    """Says that the checkpoints of these trainings won't fit on the folder's disk; None where they will."""
+    needed, free = _CHECKPOINT_BYTES * sum(num_weights), shutil.disk_usage(folder).free
+    if needed < free:
+        return None
+    return (
+        f"disk: {len(num_weights)} trainings leave about {needed / 2**30:.1f} GiB of checkpoints, and {folder} has "
+        f"{free / 2**30:.1f} GiB free. A full disk ends the runs that it meets; those before it stay, and resume= goes "
+        "on. Make room, or set hydra.sweep.dir to another disk."
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +25,7 @@ from sdpa_exp.errors import BackendUnavailable, InjectionError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.launch.announce import same_kernel_sentence
-from sdpa_exp.tasks.preflight import check_arm, require_backend, same_kernel, to_dict
+from sdpa_exp.tasks.preflight import check_arm, disk_warning, require_backend, same_kernel, to_dict
 
 
 def plan_for(backend: str, **changes: Any) -> Plan:
@@ -127,3 +129,12 @@ def test_a_psa_model_runs_flash_padded_while_sdpa_is_math_there() -> None:
     model = ModelConfig(name="yolo11n", architecture="yolo11n.yaml")
     checks = [check_arm(plan_for(backend, model=model)) for backend in ("sdpa", "flash")]
     assert [check.kernel for check in checks] == ["math", "flash"]
+
+
+def test_checkpoints_that_the_disk_has_no_room_for_are_told_before_the_first_run(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    assert disk_warning([free // 16, free // 16], tmp_path) is None  # 4 bytes a weight: half of what is free
+    sentence = disk_warning([free // 4, free // 4], tmp_path)
+    assert sentence is not None
+    assert f"disk: 2 trainings leave about {2 * free / 2**30:.1f} GiB of checkpoints" in sentence
+    assert "set hydra.sweep.dir to another disk" in sentence
