@@ -42,6 +42,7 @@ from sdpa_exp.errors import SdpaExpError
 from sdpa_exp.interruption import Interrupted, keeping, raise_on_signals
 from sdpa_exp.launch.every_end import every_sweep_ends
 from sdpa_exp.runs.files import SWEEP_FILE
+from sdpa_exp.search.sweeper import is_search, prepare_search
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 T = TypeVar("T")
@@ -197,8 +198,10 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
 
     command = command_line()
     loader = GlobalHydra.instance().config_loader()
+    searches = is_search(config)
     swept = find_swept_keys(config, OverridesParser.create(config_loader=loader))
     _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.swept={json.dumps(swept)}")
+    plan, search = prepare_search(config, loader, command) if searches else (None, {})
     if is_enumerable(config):
         plans = expand_sweep(config, loader, command)
     else:
@@ -206,9 +209,9 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
         check_directions(config)
     if add_control(config, loader, plans):
         plans = expand_sweep(config, loader, command)
-    check_sweep(plans)
+    check_sweep(plans if plan is None else [plan])
     check_folders(plans)
-    require_named(plans)
+    require_named(plans if plan is None else [plan])
     plans, owned = own_sweep_folder(config, plans)
     folder = sweep_dir(config)
     _tell_jobs(config, f"hydra.sweep.dir={quoted(str(config.hydra.sweep.dir))}")
@@ -217,7 +220,12 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
         take_turns()
         _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.num_jobs={len(plans)}")
     with keeping(folder):
-        if (folder / SWEEP_FILE).exists():
+        if plan is not None:
+            from sdpa_exp.launch.begin_search import begin_search
+
+            _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.num_jobs={search['num_trials']}")
+            begin_search(plan, folder, command, search)
+        elif (folder / SWEEP_FILE).exists():
             _resume(config, loader, plans, command)
         else:
             from sdpa_exp.launch import launch

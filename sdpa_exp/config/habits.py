@@ -39,7 +39,6 @@ LAUNCHERS = {
     "rq": "hydra-rq-launcher",
     "submitit_local": "hydra-submitit-launcher",
     "submitit_slurm": "hydra-submitit-launcher",
-    "optuna": "hydra-optuna-sweeper",
     "ax": "hydra-ax-sweeper",
     "nevergrad": "hydra-nevergrad-sweeper",
 }

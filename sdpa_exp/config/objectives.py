@@ -11,6 +11,8 @@ from typing import Any
 from omegaconf import ListConfig
 
 from sdpa_exp.config.architectures import purpose_of
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.refusing import one_of
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.metrics import METRICS
 from sdpa_exp.runs.purposes import AUTO
@@ -24,6 +26,43 @@ def num_objectives(hydra_config: Any) -> int | None:
     return len(directions) if isinstance(directions, ListConfig) else None
 
 
+def objective_metrics(plan: Plan) -> list[str]:
+    """The metrics that a sweeper looks at, in order: `objective.metric`, else those of `compare.primary`."""
+    names = [each.metric for each in plan.compare.primary.values()]
+    return [plan.purpose.accuracy if name == AUTO else name for name in [plan.objective.metric or names[0], *names[1:]]]
+
+
+def resolved_objective(plan: Plan) -> dict[str, Any]:
+    """`objective` of a search with nothing left open: metric, direction, bound, bound_value.
+
+    Raises:
+        ConfigError: a metric that does not exist or of which neither way is better, or a direction to the worst.
+    """
+    objective, metric = plan.objective, objective_metrics(plan)[0]
+    one_of("objective.metric", metric, tuple(METRICS))
+    fitting = _DIRECTIONS.get(METRICS[metric].better or "")
+    direction = objective.direction or fitting
+    if direction is None:
+        raise ConfigError(
+            f"objective.metric={metric} is better neither way by itself: expected a direction. Set "
+            f"objective.direction=maximize or minimize."
+        )
+    one_of("objective.direction", direction, tuple(_DIRECTIONS.values()))
+    if fitting not in (None, direction):
+        raise ConfigError(
+            f"objective.direction={direction} would look for the worst {metric}: expected {fitting}. Leave it out."
+        )
+    if (objective.bound is None) != (objective.bound_value is None):
+        raise ConfigError(
+            "objective.bound and objective.bound_value belong together: expected both or neither, such as "
+            "objective.bound=train_s objective.bound_value=60."
+        )
+    if objective.bound is not None:
+        one_of("objective.bound", objective.bound, tuple(name for name, each in METRICS.items() if each.better))
+    bound = {"bound": objective.bound, "bound_value": objective.bound_value}
+    return {"metric": metric, "direction": direction, **bound}
+
+
 def check_directions(config: Any) -> None:
     """Refuse directions in which a sweeper would look for the worst setting; one without directions wants the least.
 
@@ -34,10 +73,12 @@ def check_directions(config: Any) -> None:
     if directions is None:
         return
     given = list(directions) if isinstance(directions, ListConfig) else [directions]
+    named = (config.get("objective") or {}).get("metric")
     metrics = [
         purpose_of(config.model.architecture).accuracy if primary.metric == AUTO else primary.metric
         for primary in config.compare.primary.values()
     ]
+    metrics[0] = named or metrics[0]
     if len(given) > len(metrics):
         raise ConfigError(
             f"hydra.sweeper.direction has {len(given)} directions, and compare.primary has {len(metrics)} metrics: "

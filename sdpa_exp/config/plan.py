@@ -18,6 +18,7 @@ from sdpa_exp.config.schema import (
     CompareConfig,
     HardwareConfig,
     ModelConfig,
+    ObjectiveConfig,
     PrimaryMetric,
     SyntheticDataset,
     TaskConfig,
@@ -36,7 +37,18 @@ DEFAULT_IMGSZ = 640  # Ultralytics' own, where the recipe says nothing
 CLASSIFY_IMGSZ = 224  # the same, of its ClassificationTrainer
 
 # What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
-_OUTSIDE_GROUP = ("attention", "attentions", "seed", "baseline", "name", "tracking", "compare", "job", "on_oom")
+_OUTSIDE_GROUP = (
+    "attention",
+    "attentions",
+    "seed",
+    "baseline",
+    "name",
+    "tracking",
+    "compare",
+    "job",
+    "on_oom",
+    "objective",
+)
 _PRICES = ("price_per_gpu_hour", "price_per_kwh", "currency")
 # What only names a choice whose every setting stands beside it, and how often telemetry looks (0.1 s or more apart).
 _LABELS = (
@@ -93,6 +105,7 @@ class Plan:
     telemetry: TelemetryConfig
     tracking: TrackingConfig
     compare: CompareConfig
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     options: dict[str, Any] = field(default_factory=dict)
     determinism: str = "default"
     on_nan: str = "fail"
@@ -251,6 +264,7 @@ def from_dict(content: dict[str, Any]) -> Plan:
         "telemetry": TelemetryConfig,
         "tracking": TrackingConfig,
         "compare": CompareConfig,
+        "objective": ObjectiveConfig,
         "job": Job,
     }
     try:

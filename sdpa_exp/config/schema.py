@@ -147,6 +147,16 @@ class RunConfig:
 
 
 @dataclass
+class ObjectiveConfig:
+    """What a search looks for: the best value of a metric, while another one keeps to a bound."""
+
+    metric: Optional[str] = None  # noqa: UP045
+    direction: Optional[str] = None  # noqa: UP045
+    bound: Optional[str] = None  # noqa: UP045
+    bound_value: Optional[float] = None  # noqa: UP045
+
+
+@dataclass
 class Config:
     """The whole configuration, as `--cfg job` prints it, but for the options of the task."""
 
@@ -165,6 +175,7 @@ class Config:
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     run: RunConfig = field(default_factory=RunConfig)
     wait: bool = True
     output: str = "text"

@@ -55,11 +55,10 @@ def expand_sweep(
     jobs = in_turns(combinations(overrides))
     folder = str(sweep_dir(config))
     return [
-        _plan(
+        plan_of(
             config,
             loader,
             job,
-            num if folder_nums is None else folder_nums[num],
             Job(
                 run_dir=folder,
                 sweep_dir=folder,
@@ -68,6 +67,7 @@ def expand_sweep(
                 command=command,
                 overrides=tuple(filter_overrides(job)),
             ),
+            num if folder_nums is None else folder_nums[num],
         )
         for num, job in enumerate(_shown(jobs))
     ]
@@ -97,15 +97,23 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
             values = [str(value) for value in override.sweep_string_iterator()]
         else:
             raise ConfigError(
-                f"{override.input_line} has no jobs that can be counted: expected single values. List some."
+                f"{override.input_line} has no jobs that can be counted: expected single values. List some, or "
+                f"add hydra/sweeper=search, which draws from it."
             )
         key = override.get_key_element()
         axes[key] = [f"{key}={value}" for value in values]
     return [list(job) for job in itertools.product(*axes.values())]
 
 
-def _plan(config: DictConfig, loader: ConfigLoader, overrides: list[str], folder_num: int, job: Job) -> Plan:
+def plan_of(
+    config: DictConfig, loader: ConfigLoader, overrides: list[str], job: Job, folder_num: int | None = None
+) -> Plan:
+    """The Plan of one job of a sweep, below the folder in `job`; its folder is named for `folder_num`, else `job.num`.
+
+    Raises:
+        ConfigError, HydraException, OmegaConfBaseException: it can't be composed or can't work.
+    """
     cfg: Any = loader.load_sweep_config(config, overrides)
     with open_dict(cfg):
-        cfg.hydra.job.id = cfg.hydra.job.num = folder_num
+        cfg.hydra.job.id = cfg.hydra.job.num = job.num if folder_num is None else folder_num
     return plan_from_config(cfg, replace(job, run_dir=str(Path(job.run_dir) / str(cfg.hydra.sweep.subdir))))

@@ -17,6 +17,7 @@ from sdpa_exp.launch.shared_tracker import tracker_of
 from sdpa_exp.launch.smaller_batch import settle
 from sdpa_exp.runs.record import read_record_if_any
 from sdpa_exp.runs.sweep import Sweep, read_sweep
+from sdpa_exp.search.report import end_search
 
 
 def end_sweep(sweep_dir: Path, *, broken_by: BaseException | None = None) -> int:
@@ -42,7 +43,9 @@ def end_sweep(sweep_dir: Path, *, broken_by: BaseException | None = None) -> int
         exit_code = exit_code or RunError.exit_code
     plan = _any_plan(sweep)
     interrupted = None
-    if plan is not None and not load_task(plan).is_compared:
+    if sweep.search:
+        exit_code = end_search(sweep, console)
+    elif plan is not None and not load_task(plan).is_compared:
         say_outcomes(console, sweep, records)
     elif plan is None or plan.compare.after_sweep:
         interrupted = measure_beside(sweep, records, console) if broken_by is None else None
@@ -55,7 +58,9 @@ def end_sweep(sweep_dir: Path, *, broken_by: BaseException | None = None) -> int
         num_unsent = tracker.close_sweep(sweep_dir, status)
         say_unsent(console, plan, sweep_dir, num_unsent)
         say_where(console, tracker)
-    if not isinstance(broken_by, KeyboardInterrupt):  # its last words are the line that goes on
+    if not isinstance(broken_by, KeyboardInterrupt) and not (
+        sweep.search and exit_code == 0
+    ):  # its last words are the line that goes on
         say_unfinished(console, sweep_dir, records)
     if interrupted is not None:
         raise interrupted

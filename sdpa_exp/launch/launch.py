@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sdpa_exp.config.baseline import resolve_baseline
+from sdpa_exp.config.objectives import objective_metrics
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import AUTO_BATCH
 from sdpa_exp.config.task import load_task
@@ -40,7 +41,6 @@ from sdpa_exp.launch.smaller_batch import train_until_it_fits
 from sdpa_exp.launch.supervise import show_end, supervise
 from sdpa_exp.runs.files import RESULT_FILE, SWEEP_FILE
 from sdpa_exp.runs.folder import own_folder
-from sdpa_exp.runs.purposes import AUTO
 from sdpa_exp.runs.record import Record, read_record_if_any
 from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
 from sdpa_exp.tracking.tracker import Tracker
@@ -152,8 +152,7 @@ def run_job(plan: Plan, num_objectives: int | None = None) -> float | tuple[floa
 def objectives(plan: Plan, record: Record | None, number: int | None) -> float | tuple[float, ...]:
     """A run's first primary metric, or with a number as many; NaN where it failed or did not measure one."""
     metrics = record.metrics if record is not None and record.exit_code == 0 else {}
-    names = [each.metric for each in plan.compare.primary.values()]
-    measured = [metrics.get(plan.purpose.accuracy if name == AUTO else name) for name in names]
+    measured = [metrics.get(name) for name in objective_metrics(plan)]
     values = tuple(math.nan if value is None else float(value) for value in measured)
     return values[:number] if number is not None else values[0] if values else math.nan
 

@@ -59,6 +59,7 @@ class Sweep:
         order: how the jobs were put in order, in words; empty where the sweeper chose as it went.
         preflight: what launch/before_sweep.py found out before the first job; empty where it was not asked.
         cwd: the folder that the command was typed in.
+        search: of a sweep that looks for the best setting: see search/study.py; empty in any other.
         resumed: one entry for each time that the sweep was resumed, oldest first; see launch/resume.py. An entry with
             `num_added` above 0 extended it: with `arms_added` and `seeds_added`, after `num_finished` runs, and after
             somebody could have read a comparison of those where `was_compared`.
@@ -77,6 +78,7 @@ class Sweep:
     begun_at: str = ""
     max_seeds: int | None = None
     cwd: str = ""
+    search: dict[str, Any] = field(default_factory=dict)
     resumed: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -138,6 +140,7 @@ def _sweep(folder: Path, content: dict[str, Any]) -> Sweep:
         preflight=content.get("preflight") or {},
         order=content.get("order") or "",
         cwd=content.get("cwd") or "",
+        search=content.get("search") or {},
         resumed=tuple(content.get("resumed") or ()),
         begun_at=content.get("begun_at") or "",
         max_seeds=content.get("max_seeds"),

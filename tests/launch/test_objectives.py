@@ -51,7 +51,9 @@ def test_a_direction_towards_the_worst_is_refused(direction: Any, words: str) ->
 
 
 def test_a_run_is_worth_its_primary_metrics_and_nan_where_it_failed() -> None:
-    plan: Any = SimpleNamespace(compare=SimpleNamespace(primary=config(None).compare.primary))
+    plan: Any = SimpleNamespace(
+        compare=SimpleNamespace(primary=config(None).compare.primary), objective=SimpleNamespace(metric=None)
+    )
     record: Any = SimpleNamespace(exit_code=0, metrics={"mAP50-95": 0.25, "train_s": None})
     assert objectives(plan, record, None) == 0.25
     first, second = objectives(plan, record, 2)  # type: ignore[misc]

@@ -1,0 +1,1 @@
+"""Tests of hydra/sweeper=search. Those of Optuna itself skip where the extra `search` is not installed."""
