@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
     from hydra.types import HydraContext, TaskFunction
 
-_TARGET = "hydra_plugins.sdpa_exp.Search"  # Hydra makes no sweeper whose name says another package
+_TARGET = "hydra_plugins.sdpa_exp.Search"  # a subclass of ours: Hydra makes no sweeper of another package
 _OTHER = "hydra_plugins.hydra_optuna_sweeper"
 
 
@@ -62,9 +62,6 @@ class Search(Sweeper):
             jobs = [[*fixed, *(f"{key}={value}" for key, value in params.items())] for params in chosen.values()]
             for done in self._launcher.launch(jobs, initial_job_idx=min(chosen)):
                 _ = done.return_value  # raises what the job raised, a bug
-
-
-Search.__module__ = _TARGET.rpartition(".")[0]
 
 
 def next_trials(folder: Path, tried: set[int], *, num_trials: int, at_once: int) -> dict[int, dict[str, Any]]:
@@ -114,7 +111,6 @@ def prepare_search(config: DictConfig, loader: ConfigLoader, command: str) -> tu
         ConfigError: there is nothing to search, attention or seed is searched, or the objective can't work.
     """
     require_optuna()
-    Plugins.instance().register(Search)
     overrides = _parsed(config, loader)
     space = {str(each.get_key_element()): _space(each) for each in overrides if each.is_sweep_override()}
     _refuse(space)
