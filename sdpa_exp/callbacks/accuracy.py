@@ -121,7 +121,9 @@ class BestAccuracy:
         failure: a sentence where the figures could not be made; None otherwise.
     """
 
-    def __init__(self, epochs: EpochEventLog, run_dir: Path, purpose: Purpose = DETECT) -> None:
+    def __init__(
+        self, epochs: EpochEventLog, run_dir: Path, purpose: Purpose = DETECT, *, num_processes: int = 1
+    ) -> None:
         self.metrics: dict[str, float | None] = {}
         self.unmeasured: dict[str, str] = {}
         self.failure: str | None = None
@@ -129,13 +131,14 @@ class BestAccuracy:
         self._run_dir = run_dir
         self._purpose = purpose
         self._recorder: PredictionRecorder | None = None
+        self._num_processes = num_processes
 
     def callbacks(self) -> Callbacks:
         """The final evaluation, and the end of the training."""
         return {"on_final_eval_start": self._listen, "on_train_end": self._measure}
 
     def _listen(self, trainer: Any) -> None:
-        if self._purpose.hits is not None:
+        if self._purpose.hits is not None and self._num_processes == 1:
             self._recorder = PredictionRecorder(self._purpose)
             self._recorder.accompany(trainer.validator)
 
@@ -167,6 +170,8 @@ class BestAccuracy:
         predictions = recorder.predictions(dict(validator.names)) if recorder else None
         if self._purpose.figures is None:
             return self._without_figures(f"the model predicts {self._purpose.predicts}, and no boxes"), True
+        if self._num_processes > 1:
+            return self._without_figures(f"predictions were spread over {self._num_processes} processes"), True
         if predictions is None or not predictions.num_images:
             return self._without_figures(NOT_EVALUATED), False
         figures = class_figures(validator.metrics, self._purpose)

@@ -76,7 +76,7 @@ class EpochEventLog:
             "metrics": our_names({**trainer.label_loss_items(trainer.tloss), **trainer.metrics, **trainer.lr}),
             "train_s": self._clock.last_s.get(train_phase),
             "val_s": self._clock.last_s.get("validation"),
-            "num_images": images_per_epoch(trainer.train_loader),
+            "num_images": images_per_epoch(trainer.train_loader, getattr(trainer, "world_size", 1)),
         }
         self.epochs.append(epoch)
         self._event_log.write("epoch", **epoch)
@@ -88,6 +88,9 @@ class EpochEventLog:
         self.best = our_names({k: v for k, v in trainer.metrics.items() if k in ULTRALYTICS_NAMES})
 
 
-def images_per_epoch(loader: Any) -> int:
-    """The images that an epoch trains on: with train.compile, Ultralytics drops a last batch that is not full."""
-    return min(len(loader) * int(loader.batch_size), len(loader.dataset))
+def images_per_epoch(loader: Any, num_processes: int = 1) -> int:
+    """The images that an epoch trains on, in all processes together.
+
+    With train.compile, Ultralytics drops a last batch that is not full.
+    """
+    return min(len(loader) * int(loader.batch_size) * max(1, num_processes), len(loader.dataset))

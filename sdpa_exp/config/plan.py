@@ -172,6 +172,8 @@ class Plan:
         group = {key: value for key, value in to_dict(self).items() if key not in _OUTSIDE_GROUP}
         group["task"] = {"name": self.task.name}
         group["hardware"] = {key: value for key, value in group["hardware"].items() if key not in _PRICES}
+        if self.hardware.devices == 1:  # the group has the name that it had before there were several
+            del group["hardware"]["devices"]
         for block, key in _LABELS:
             del group[block][key]
         return group

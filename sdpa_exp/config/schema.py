@@ -67,6 +67,7 @@ class HardwareConfig:
 
     name: str = MISSING
     device: str = "auto"
+    devices: int = 1
     batch: Union[int, str, None] = None  # noqa: UP007
     workers: Optional[int] = None  # noqa: UP045
     cache: Optional[str] = None  # noqa: UP045

@@ -14,6 +14,7 @@ from sdpa_exp.config.architectures import check_architecture, check_purpose
 from sdpa_exp.config.attentions import check_backend_name
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.credentials import refuse_credentials
+from sdpa_exp.config.devices import check_devices
 from sdpa_exp.config.plan import Plan, to_dict
 from sdpa_exp.config.refusing import PRECISIONS, at_least, multiple_of_32, one_of, refuse
 from sdpa_exp.config.schema import AUTO_BATCH, YoloDirDataset
@@ -59,6 +60,7 @@ def check_plan(plan: Plan) -> None:
     if not (task.in_parent or task.examines):
         check_architecture(plan.model.architecture)
         check_purpose(plan.model.architecture, task=plan.task.name, purposes=task.purposes)
+    check_devices(plan, task)
     _check_hardware(plan)
     _check_batch(plan, task)
     check_backend_name("attention.backend", plan.attention.backend, plan.attentions)
@@ -170,8 +172,6 @@ def _check_hardware(plan: Plan) -> None:
         one_of("hardware.cache", hardware.cache, CACHES)
     _check_prices(plan)
     device = hardware.device
-    if re.fullmatch(r"(cuda:)?\d+(,(cuda:)?\d+)+", device):
-        refuse("hardware.device", device, "one device", "Several GPUs in one run are not supported; set cuda:0.")
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         refuse("hardware.device", device, "auto, cpu, mps, cuda or cuda:N", "Set hardware.device=auto.")
     if device in ("cpu", "mps") and hardware.precision == "fp16":

@@ -19,18 +19,20 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import torch
+import torch.distributed as dist
 from ultralytics.models.rtdetr.train import RTDETRTrainer
 from ultralytics.models.yolo.classify import ClassificationTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.models.yolo.obb import OBBTrainer
 from ultralytics.models.yolo.pose import PoseTrainer
 from ultralytics.models.yolo.segment import SegmentationTrainer
-from ultralytics.utils import RANK
+from ultralytics.utils import RANK, WORLD_SIZE
 
 from sdpa_exp.errors import InjectionError, OutOfMemory, RunError
 from sdpa_exp.injection.build import head_of
 from sdpa_exp.injection.checkpoint import Transfer, load_network, transfer, widen_position_convolutions
 from sdpa_exp.injection.inject import Choices, InjectionReport, check_injected, inject
+from sdpa_exp.injection.over_gloo import over_gloo
 from sdpa_exp.injection.perturb import Perturbation, perturb
 from sdpa_exp.injection.unasked import refuse_what_was_not_asked
 from sdpa_exp.measure.out_of_memory import is_out_of_memory
@@ -80,6 +82,8 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         self.transfer: Transfer | None = None
         self.leaves_out_batch = False
         super().__init__(overrides=overrides)
+        if self.device.type == "cpu" and WORLD_SIZE > 1:  # for Ultralytics a CPU is always one process
+            self.world_size = WORLD_SIZE
         if is_strict:  # Ultralytics has seeded in its __init__, and takes determinism back when the training ends
             torch.use_deterministic_algorithms(True, warn_only=False)
 
@@ -129,6 +133,8 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         """Evaluate best.pt; its reload must have kept the backend."""
         self.run_callbacks("on_final_eval_start")
         super().final_eval()
+        if RANK > 0:  # Ultralytics fires it in the first process alone
+            self.run_callbacks("on_train_end")
 
     def check_reloaded(self, network: Any) -> None:
         """Check that a reloaded checkpoint has the backend at all layers.
@@ -145,6 +151,19 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
         self.run_callbacks("on_optimizer_step_start")
         if not self.leaves_out_batch:
             super().optimizer_step()
+
+    def _do_train(self) -> None:
+        if self.world_size > 1 and self.device.type == "cpu":
+            with over_gloo():
+                super()._do_train()
+        else:
+            super()._do_train()
+
+    def _setup_ddp(self) -> None:
+        if self.device.type == "cpu":
+            dist.init_process_group("gloo")
+        else:  # never run on CUDA so far
+            super()._setup_ddp()
 
     def _setup_train(self) -> None:
         with mock.patch("ultralytics.engine.trainer.check_amp", return_value=True):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from ultralytics.utils.torch_utils import unwrap_model
+
 from sdpa_exp.errors import ConfigError, DatasetError, RunError
 from sdpa_exp.injection.fit import check_sizes, training_sizes
 
@@ -24,7 +26,7 @@ def refuse_what_was_not_asked(trainer: Any) -> None:
         DatasetError: images were left out.
         RunError: the images were not cached as asked.
     """
-    args, model = trainer.args, trainer.model
+    args, model = trainer.args, unwrap_model(trainer.model)
     before = random.getstate()  # listing images draws some of them to time the disk: the training must not notice
     try:
         for loader in (trainer.train_loader, trainer.test_loader):
@@ -70,7 +72,8 @@ def _keeps(dataset: Any) -> bool:
 
 
 def _refuse_ignored(trainer: Any) -> None:
-    args, num_layers = trainer.args, len(getattr(trainer.model, "model", trainer.model))
+    args, network = trainer.args, unwrap_model(trainer.model)
+    num_layers = len(getattr(network, "model", network))
     frozen = args.freeze if isinstance(args.freeze, list) else [args.freeze - 1] if isinstance(args.freeze, int) else []
     unknown = [layer for layer in frozen if not 0 <= int(layer) < num_layers]
     if unknown and args.freeze:

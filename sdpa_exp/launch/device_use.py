@@ -6,8 +6,8 @@ The cache has the locks: one for each GPU, and on a CPU one for each run. Beside
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,6 +18,18 @@ from sdpa_exp.runs.files import write_text_atomic
 
 Say = Callable[[str, str], None]
 """Takes the code and the sentence of a warning."""
+
+
+@contextmanager
+def use_devices(gpu_uuids: Sequence[str], run_dir: Path, say: Say, *, wait: bool) -> Iterator[None]:
+    """Hold all GPUs of a run, in the order of their UUIDs, so that two runs never wait for each other.
+
+    Arguments as in `use_device`; without GPUs the CPU.
+    """
+    with ExitStack() as held:
+        for uuid in sorted(gpu_uuids) or (None,):
+            held.enter_context(use_device(uuid, run_dir, say, wait=wait))
+        yield
 
 
 @contextmanager

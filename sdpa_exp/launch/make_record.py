@@ -9,6 +9,7 @@ from typing import Any
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
 from sdpa_exp.errors import RunError, SdpaExpError
 from sdpa_exp.runs.attempts import earlier_attempts
+from sdpa_exp.runs.environment import gpus_of
 from sdpa_exp.runs.events import EventLog, read_events
 from sdpa_exp.runs.files import TELEMETRY_FILE
 from sdpa_exp.runs.record import Record, Status, write_record
@@ -100,11 +101,11 @@ def _summary(plan: Plan, events: list[dict[str, Any]]) -> dict[str, Any] | None:
         for e in events
         if e["event"] == "phase"
     ]
-    uuids = (e["environment"].get("gpu_uuid") for e in events if e["event"] == "environment")
+    uuids = (gpus_of(e["environment"]) for e in events if e["event"] == "environment")
     untouched_s = (e.get("gpu_untouched_until_unix_s") for e in events if e["event"] == "run_started")
     return summarize(
         read_samples(plan.run_dir),
         phases,
-        gpu_uuid=next(uuids, None),
+        gpu_uuids=next(uuids, []),
         untouched_until_unix_s=next(untouched_s, None),
     )

@@ -10,8 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sdpa_exp.config.architectures import is_downloadable
+from sdpa_exp.config.devices import too_few_devices
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.config.schema import YoloDirDataset
+from sdpa_exp.config.schema import HardwareConfig, YoloDirDataset
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import ConfigError, DatasetError
 
@@ -34,6 +35,8 @@ def require_named(plans: Sequence[Plan]) -> None:
         _require_data(path, split)
     for device in dict.fromkeys(plan.hardware.device for plan in plans):
         _require_device(device)
+    for hardware in (plan.hardware for plan in plans if plan.hardware.devices > 1):
+        _require_devices(hardware)
 
 
 def _weights_of(plan: Plan) -> list[tuple[str, str]]:
@@ -86,6 +89,12 @@ def _require_device(device: str) -> None:
             f"hardware.device={device} is not there: the NVIDIA driver shows {num_seen} CUDA device(s) here. "
             "Use hardware=auto or hardware=cpu, or check the driver with nvidia-smi, and CUDA_VISIBLE_DEVICES."
         )
+
+
+def _require_devices(hardware: HardwareConfig) -> None:
+    num_seen = None if hardware.device == "cpu" else _num_cuda_devices()
+    if num_seen is not None and int(hardware.device.partition(":")[2] or 0) + hardware.devices > num_seen:
+        raise ConfigError(too_few_devices(hardware, num_seen))
 
 
 def _num_cuda_devices() -> int | None:

@@ -18,6 +18,8 @@ from sdpa_exp.interruption import signal_words
 from sdpa_exp.tasks.allocator import default_allocator
 from sdpa_exp.tasks.limits import default_num_threads
 
+PARENT_VARIABLE = "SDPA_EXP_PARENT"
+"""The process that started a run of several processes, for each of these."""
 _CHECK_PERIOD_S = 1.0
 # Trackers that Ultralytics would start by itself, and its analytics; the run is ours to log.
 _SETTINGS_OFF = ("sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", "raytune", "tensorboard", "wandb")
@@ -62,7 +64,9 @@ def switch_off_trackers() -> None:
 
 def end_in_order() -> None:
     """Turn SIGTERM, SIGINT and the end of the parent into `Killed` in the main thread: the record is still written."""
-    parent = psutil.Process(os.getppid())
+    parents = [psutil.Process(os.getppid())]
+    if PARENT_VARIABLE in os.environ:  # torch.distributed.run stands between
+        parents.append(psutil.Process(int(os.environ[PARENT_VARIABLE])))
     parent_is_gone = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -73,7 +77,7 @@ def end_in_order() -> None:
         signal.signal(number, handle)
 
     def watch() -> None:
-        while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+        while all(parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE for parent in parents):
             threading.Event().wait(_CHECK_PERIOD_S)
         parent_is_gone.set()
         os.kill(os.getpid(), signal.SIGTERM)

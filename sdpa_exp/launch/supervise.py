@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import shutil
@@ -15,6 +16,7 @@ from sdpa_exp.config.plan import Plan, read_plan, write_plan
 from sdpa_exp.errors import RunError
 from sdpa_exp.interruption import signal_of, signal_words
 from sdpa_exp.launch.make_record import now, record_of, with_telemetry
+from sdpa_exp.launch.process import PARENT_VARIABLE
 from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.runs.events import EventTail
 from sdpa_exp.runs.files import LOG_FILE, PLAN_FILE, RESULT_FILE
@@ -61,12 +63,12 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
     oom_kills = num_oom_kills()
     with (plan.run_dir / LOG_FILE).open("ab") as log:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "sdpa_exp.launch.worker", str(plan.run_dir)],
+            _worker_command(plan),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # signals reach the parent alone, which then ends the worker in order
-            env=_worker_environment(),
+            env=_worker_environment() | ({PARENT_VARIABLE: str(os.getpid())} if plan.hardware.devices > 1 else {}),
         )
     telemetry = RunTelemetry(plan.run_dir, plan.telemetry, worker.pid)
     tail = EventTail(plan.run_dir)
@@ -88,16 +90,36 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
         how=_how_it_ended(worker.returncode, interrupted, oom_kills),
         started_at=started_at,
     )
+    if interrupted is None and plan.hardware.devices > 1 and record.status == "KILLED":  # and nobody sent it a signal
+        record = _of_a_dead_rank(plan, record)
     progress.finish(record)
     if interrupted is not None:
         raise interrupted
     return record
 
 
+def _worker_command(plan: Plan) -> list[str]:
+    """The worker, once for each device."""
+    several = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(plan.hardware.devices), "-m"]
+    ranks = several if plan.hardware.devices > 1 else []
+    return [sys.executable, "-m", *ranks, "sdpa_exp.launch.worker", str(plan.run_dir)]
+
+
 def _worker_environment() -> dict[str, str]:
     """Ours, without the credentials of the tracking store, and with the terminal's width, which reports should fit."""
     columns = str(shutil.get_terminal_size((120, 24)).columns)
     return {**without_credentials(os.environ), "PYTHONUNBUFFERED": "1", "COLUMNS": columns}
+
+
+def _of_a_dead_rank(plan: Plan, record: Record) -> Record:
+    """The record of a run whose first process was ended because another one had died without a word."""
+    reason = (
+        f"one of the run's {plan.hardware.devices} processes died without a word (often the system ran out of memory: "
+        f"see dmesg), and the others were ended. Its log: {plan.run_dir / LOG_FILE}"
+    )
+    record = dataclasses.replace(record, reason=reason, error=RunError.__name__, exit_code=RunError.exit_code)
+    write_record(plan.run_dir, record)
+    return record
 
 
 def _show(tail: EventTail, plan: Plan, telemetry: RunTelemetry, progress: RunProgress) -> None:

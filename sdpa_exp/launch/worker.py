@@ -9,7 +9,9 @@ import time
 from functools import partial
 from pathlib import Path
 
-from sdpa_exp.config.plan import Plan, read_plan, write_plan
+from sdpa_exp import errors
+from sdpa_exp.config.devices import devices_of
+from sdpa_exp.config.plan import Plan, read_plan, to_dict, write_plan
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import RunError, SdpaExpError
 from sdpa_exp.launch.make_record import now, record_of
@@ -19,10 +21,12 @@ from sdpa_exp.launch.process import (
     prepare_environment,
     switch_off_trackers,
 )
-from sdpa_exp.runs.environment import collect_environment, software_and_host
+from sdpa_exp.launch.rank_worker import PLAN_KEY, work_as_rank
+from sdpa_exp.runs.environment import collect_environment, gpu_uuids, software_and_host
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.folder import hold_as_worker
 from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.runs.ranks import num_ranks, rank, read_failure, tell
 from sdpa_exp.runs.record import Record, Status, write_record
 
 logger = logging.getLogger(__name__)
@@ -35,6 +39,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     plan = read_plan(Path(sys.argv[1]))
     end_in_order()
+    if rank() > 0:
+        return work_as_rank(plan, started_perf_s)
     held = hold_as_worker(plan.run_dir)
     with held:
         return _work(plan, started_perf_s, started_at)
@@ -49,7 +55,8 @@ def _work(plan: Plan, started_perf_s: float, started_at: str) -> int:
     try:
         plan = _run(plan, event_log, outcome, started_perf_s)
     except Killed as killed:
-        status, error = "KILLED", killed
+        status, error = "KILLED", _of_another_rank(plan) or killed
+        status = "KILLED" if error is killed else "FAILED"
     except SdpaExpError as expected:
         status, error = "FAILED", expected
         logger.error("%s", expected)
@@ -81,7 +88,7 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
         task.run(plan, event_log, outcome, started_perf_s=started_perf_s)
         return plan
 
-    from sdpa_exp.launch.device_use import use_device
+    from sdpa_exp.launch.device_use import use_devices
     from sdpa_exp.tasks.sweep_hardware import choose_for_sweep
 
     switch_off_trackers()
@@ -92,13 +99,26 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
     event_log.write("run_started", plan_group_id=plan.group_id(), gpu_untouched_until_unix_s=untouched_until_unix_s)
     if task.is_compared:
         event_log.write("announcement", text=plan.recipe)
-    outcome.environment = collect_environment(plan.hardware.device)
+    devices = devices_of(plan.hardware)
+    outcome.environment = collect_environment(devices[0])
+    if len(devices) > 1:
+        outcome.environment["gpu_uuids"] = gpu_uuids(devices)
     event_log.write("environment", environment=outcome.environment, hardware_reasons=chosen.reasons)
-    gpu = outcome.environment["gpu_uuid"] if plan.hardware.device.startswith("cuda") else None
     say = partial(outcome.warn, event_log)
-    with use_device(gpu, plan.run_dir, say, wait=plan.job.wait):
+    with use_devices(gpu_uuids(devices), plan.run_dir, say, wait=plan.job.wait):
+        if num_ranks() > 1:
+            tell(PLAN_KEY, to_dict(plan))
         task.run(plan, event_log, outcome, started_perf_s=started_perf_s)
     return plan
+
+
+def _of_another_rank(plan: Plan) -> SdpaExpError | None:
+    """Why another process of the run failed, which is why this one was ended."""
+    failure = read_failure(plan.run_dir) if num_ranks() > 1 else None
+    if failure is None:
+        return None
+    error = getattr(errors, failure["error"], RunError)
+    return error(f"process {failure['rank'] + 1} of {num_ranks()} failed: {failure['reason']}")
 
 
 def to_record(plan: Plan, outcome: Outcome, *, status: Status, error: BaseException | None, started_at: str) -> Record:

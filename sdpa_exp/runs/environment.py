@@ -9,7 +9,10 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _HEADLESS = {"ultralytics": "ultralytics-opencv-headless"}  # the same files under a second name
 PACKAGES = (
@@ -31,6 +34,17 @@ def collect_environment(device: str = "cuda") -> dict[str, Any]:
         device: torch's name of the GPU that is used; where it names none, the facts are of the first GPU, if any.
     """
     return {**software_and_host(), **_torch_facts(device)}
+
+
+def gpus_of(environment: dict[str, Any]) -> list[str]:
+    """UUIDs of the GPUs that a run used, from its environment: of several devices, or of its one."""
+    several = environment.get("gpu_uuids")
+    return several or [uuid for uuid in [environment.get("gpu_uuid")] if uuid]
+
+
+def gpu_uuids(devices: Sequence[str]) -> list[str]:
+    """The UUIDs of torch's CUDA devices of these names; those of other kinds are left out."""
+    return [uuid for each in devices if each.startswith("cuda") and (uuid := _torch_facts(each)["gpu_uuid"])]
 
 
 def software_and_host() -> dict[str, Any]:

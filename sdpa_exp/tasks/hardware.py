@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from sdpa_exp.attention.precision import DTYPES
+from sdpa_exp.config.devices import too_few_devices
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import AUTO_BATCH, HardwareConfig
 from sdpa_exp.errors import ConfigError
@@ -74,7 +75,7 @@ def choose_hardware(
     precision, why_precision = (asked.precision, "set") if asked.precision else _best_precision(device)
     cores = usable_cores()
     found: dict[str, tuple[Any, str]] = {
-        "batch": _batch(room_for(device, precision, max(images_mib, default=_KEPT_MIB["n"]))),
+        "batch": _batch(room_for(device, precision, max(images_mib, default=_KEPT_MIB["n"])), asked.devices),
         "workers": (
             (min(8, cores), f"one per usable core ({cores}), at most 8")
             if is_cuda
@@ -100,6 +101,7 @@ def choose_hardware(
     if asked.device == "auto":
         reasons = {"device": "the first CUDA device, else Apple's MPS, else the CPU", **reasons}
     resolved = dataclasses.replace(asked, device=str(device), **{key: value for key, (value, _) in filled.items()})
+    _check_count(resolved, device)
     _check(resolved, device)
     for key, why in reasons.items():
         if key != "batch" or asked.batch != AUTO_BATCH:  # that one is reckoned, and not yet measured
@@ -131,10 +133,11 @@ def room_for(device: torch.device, precision: str, kept_mib: float) -> Room:
     return Room(num_images=int(share * free_mib / step_mib), most=most, why=why)
 
 
-def _batch(room: Room) -> tuple[int, str]:
-    """The largest batch of the ladder that finds room."""
+def _batch(room: Room, num_devices: int) -> tuple[int, str]:
+    """The largest batch of the ladder that finds room on each device, for all of them together."""
     batch = max((each for each in _BATCHES if each <= min(room.most, room.num_images)), default=1)
-    return batch, f"{room.why}; at most {room.most}"
+    each_of = "" if num_devices == 1 else f"; on each of {num_devices} devices"
+    return batch * num_devices, f"{room.why}; at most {room.most}{each_of}"
 
 
 def find_device(name: str) -> torch.device:
@@ -160,6 +163,14 @@ def find_device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("hardware.device=mps is not available on this machine; use hardware=cpu or hardware=auto.")
     return device
+
+
+def _check_count(hardware: HardwareConfig, device: torch.device) -> None:
+    if hardware.devices == 1 or (device.type == "cpu" and hardware.device == "cpu"):
+        return
+    count = torch.cuda.device_count()
+    if device.type != "cuda" or (device.index or 0) + hardware.devices > count:
+        raise ConfigError(too_few_devices(hardware, count))
 
 
 def dtype_of(precision: str | None) -> torch.dtype:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from sdpa_exp.attention.backend import AUTO_NAME
+from sdpa_exp.config.devices import devices_of
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.bad_files import write_left_out
 from sdpa_exp.data.prepare import prepare
@@ -36,7 +37,7 @@ def train_arguments(plan: Plan, data_yaml: Path) -> dict[str, Any]:
     """Overrides for Ultralytics' trainer; its output goes to `<run folder>/train`."""
     recipe = {key: value for key, value in asdict(plan.train).items() if key != "name" and value is not None}
     hardware = plan.hardware
-    device = hardware.device.removeprefix("cuda:") if hardware.device.startswith("cuda") else hardware.device
+    device = ",".join(each.removeprefix("cuda:") for each in devices_of(hardware))
     return {
         **recipe,
         "task": plan.purpose.name,

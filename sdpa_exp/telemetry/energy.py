@@ -56,12 +56,21 @@ def cpu_energy_of(
     return _by_counter(counter, stretches, of="the CPU packages' energy")
 
 
-def of_gpu(samples: Sequence[dict[str, Any]], uuid: str | None) -> list[dict[str, Any]]:
-    """The samples with what AllGpusProbe read of this GPU under the plain names, and of the other GPUs left out."""
-    prefix = f"{uuid}/"
+def of_gpus(samples: Sequence[dict[str, Any]], uuids: Sequence[str]) -> list[dict[str, Any]]:
+    """The samples with what AllGpusProbe read of these GPUs under the plain names, and of the other GPUs left out.
+
+    Of several GPUs power and energy are summed, other values averaged; one that lacks a GPU's value is None.
+    """
     folded = []
     for sample in samples:
-        early = {name.removeprefix(prefix): value for name, value in sample.items() if name.startswith(prefix)}
+        names = dict.fromkeys(name.partition("/")[2] for name in sample if name.partition("/")[0] in uuids)
+        early: dict[str, Any] = {}
+        for name in names:
+            values = [sample.get(f"{uuid}/{name}") for uuid in uuids]
+            known = [value for value in values if value is not None]
+            total = sum(known) if len(known) == len(values) else None
+            is_summed = name in ("gpu_power_w", "gpu_energy_j")
+            early[name] = total if total is None or is_summed else total / len(values)
         folded.append({**early, **{name: value for name, value in sample.items() if "/" not in name}})
     return folded
 
@@ -70,7 +79,7 @@ def idle_baseline(samples: Sequence[dict[str, Any]], untouched_until_unix_s: flo
     """`power_w`, `window_s`, `source` (counter or polling) and `reason`, which says why the power is None.
 
     Args:
-        samples: of this GPU, see `of_gpu`.
+        samples: of this GPU, see `of_gpus`.
         untouched_until_unix_s: when the run had not touched the GPU yet.
     """
     times_s = [s["time_unix_s"] for s in samples if _is_of_gpu(s)]

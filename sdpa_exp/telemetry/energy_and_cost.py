@@ -64,7 +64,7 @@ def cost_metric(plan: Plan, record: Record, summary: Mapping[str, Any] | None) -
                 f"hardware.price_per_gpu_hour is the price of a GPU, and the run used {plan.hardware.device}; "
                 f"set it to null there"
             )
-        cost += total_s / 3600 * prices.price_per_gpu_hour
+        cost += total_s / 3600 * prices.price_per_gpu_hour * prices.devices
     if prices.price_per_kwh is not None:
         energy_j, reason = _whole_energy(plan, summary)
         if energy_j is None:

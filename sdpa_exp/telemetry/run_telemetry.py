@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sdpa_exp.runs.environment import gpus_of
 from sdpa_exp.telemetry.host import HostProbe, tree_pids
 from sdpa_exp.telemetry.rapl import RaplProbe
 from sdpa_exp.telemetry.sampler import Sampler
@@ -39,11 +40,13 @@ class RunTelemetry:
         """Take in one event of the event log: the environment names the GPU."""
         if event["event"] != "environment" or self._sampler is None or self._all_gpus is None:
             return
+        uuids = gpus_of(event["environment"])
+        if len(uuids) > 1:  # all are sampled on, and the run's are summed up at the end
+            return
         self._sampler.remove(self._all_gpus)
         self._all_gpus = None
-        uuid = event["environment"].get("gpu_uuid")
-        if uuid:
-            self._sampler.add(gpu_probe(uuid, self._pid))
+        if uuids:
+            self._sampler.add(gpu_probe(uuids[0], self._pid))
 
     def stop(self) -> None:
         """Take a last sample and end."""

@@ -15,7 +15,7 @@ from sdpa_exp.telemetry.energy import (
     cpu_energy_of,
     energy_of,
     idle_baseline,
-    of_gpu,
+    of_gpus,
 )
 from sdpa_exp.telemetry.throttle import THROTTLING, decode
 
@@ -57,7 +57,7 @@ def summarize(
     samples: Sequence[dict[str, Any]],
     phases: Sequence[Phase],
     *,
-    gpu_uuid: str | None = None,
+    gpu_uuids: Sequence[str] = (),
     untouched_until_unix_s: float | None = None,
 ) -> dict[str, Any]:
     """Figures per phase and overall.
@@ -66,7 +66,7 @@ def summarize(
         samples: lines of `telemetry.jsonl`, oldest first.
         phases: where the run's time went; they may overlap or leave gaps. A name that returns (train, validation,
             train, ...) is summed up over all its stretches.
-        gpu_uuid: of the run's GPU, to tell it from the machine's others.
+        gpu_uuids: of the run's GPUs, to tell them from the machine's others.
         untouched_until_unix_s: when the run had not touched the GPU yet, for the idle baseline.
 
     Returns:
@@ -76,7 +76,7 @@ def summarize(
         with `cpu_energy_source` (rapl or None; whole CPU packages), `throttled_s`, `throttle_reasons_s` (reason ->
         seconds) and `unmeasured` (name -> reason).
     """
-    samples = of_gpu(samples, gpu_uuid)
+    samples = of_gpus(samples, gpu_uuids)
     reasons = _reasons(samples)
     idle = idle_baseline(samples, untouched_until_unix_s)
     by_name: dict[str, list[Phase]] = {}

@@ -47,8 +47,12 @@ from tests.config.composing import compose_plan
             "hardware.price_per_gpu_hour=2.5 has no currency: expected hardware.currency beside it. Set hardware.curr",
         ),
         ("hardware.device=gpu", "hardware.device=gpu can't work: expected auto, cpu, mps, cuda or cuda:N."),
-        ("hardware.device='0,1'", "expected one device. Several GPUs in one run are not supported; set cuda:0."),
-        ("hardware.device='cuda:0,cuda:1'", "expected one device."),
+        (
+            "hardware.device='0,1'",
+            "expected the first device. For two in one run write cuda:0, and hardware.devices=2.",
+        ),
+        ("hardware.device='cuda:0,cuda:1'", "expected the first device."),
+        ("hardware.devices=0", "hardware.devices=0 can't work: expected 1 or more."),
         ("hardware=cpu hardware.precision=fp16", "hardware.precision=fp16 can't work: expected fp32 with device=cpu"),
         (
             "attention.backend=flsh",
@@ -216,3 +220,27 @@ def test_arms_of_a_benchmark_swept_one_by_one_are_refused_with_the_line_that_wor
 
 def test_a_benchmark_can_be_swept_over_models() -> None:
     check_sweep([compose_plan("task=bench", f"model={model}") for model in ("yolo12n", "yolo12s")])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (("task=bench",), "hardware.devices=2 can't work: expected 1 with task=bench, which uses one."),
+        (("hardware.device=mps",), "expected 1 with device=mps."),
+        (("hardware.batch=auto",), "expected a number with several devices, since trial steps use one."),
+        (("hardware.batch=9",), "expected a multiple of hardware.devices=2, which share it. Set hardware.batch=8."),
+        (("on_nan=continue",), "expected fail with several devices, which have to leave out the same batches."),
+        (("attention=auto",), "expected a named one with several devices, each of which would choose."),
+        (("train.rect=true", "train.mosaic=0"), "expected false with several devices"),
+    ],
+)
+def test_what_several_processes_cannot_do_together_is_refused(overrides: tuple[str, ...], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose_plan("hardware.devices=2", *overrides)
+    assert words in str(caught.value)
+
+
+def test_the_number_of_devices_is_part_of_the_comparison_group_from_two_on() -> None:
+    one, two = compose_plan(), compose_plan("hardware.devices=2")
+    assert "devices" not in one.group()["hardware"]  # as before there were several: old runs keep their group
+    assert two.group()["hardware"]["devices"] == 2

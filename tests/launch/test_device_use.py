@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sdpa_exp.errors import RunError
-from sdpa_exp.launch.device_use import use_device
+from sdpa_exp.launch.device_use import use_device, use_devices
 
 HOLD = """
 import sys; from pathlib import Path; from sdpa_exp.launch.device_use import use_device
@@ -72,3 +72,17 @@ def test_runs_that_share_a_cpu_are_named_and_one_that_was_killed_is_forgotten(tm
             pass
     assert len(said) == 1
     assert not list((tmp_path / "cache" / "locks" / "cpu").iterdir())
+
+
+def test_a_run_on_several_gpus_holds_them_all_and_gives_none_away_when_one_is_taken(tmp_path: Path) -> None:
+    said: list[tuple[str, str]] = []
+    with (
+        other_run("GPU-2", "runs/first"),
+        pytest.raises(RunError, match="GPU-2 is in use by runs/first"),
+        use_devices(["GPU-2", "GPU-1"], tmp_path, lambda *w: said.append(w), wait=False),
+    ):
+        pass
+    with use_device("GPU-1", tmp_path, lambda *w: said.append(w), wait=False):
+        pass
+    with use_devices(["GPU-2", "GPU-1"], tmp_path, lambda *w: said.append(w), wait=False):
+        assert said == []

@@ -19,6 +19,8 @@ from sdpa_exp.config.schema import SyntheticDataset
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import ATTESTATION_FILE, write_json_atomic
 from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.runs.ranks import num_ranks, rank
+from sdpa_exp.tasks.several_devices import meet, own_device
 from sdpa_exp.tasks.train.continuing import note_continued, take_over
 from sdpa_exp.tasks.training import memory_errors, set_up_training
 
@@ -51,12 +53,12 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
     epochs.epochs.extend([] if continued is None else continued.epochs)
     stream = DataStream(event_log)
     settings = SettingsCheck(event_log, training.arguments)
-    accuracy = BestAccuracy(epochs, plan.run_dir, plan.purpose)
+    accuracy = BestAccuracy(epochs, plan.run_dir, plan.purpose, num_processes=num_ranks())
     attest = AttestTraining(event_log, precision=plan.hardware.precision or "fp32")
-    clock.set_device(trainer.device)
+    clock.set_device(own_device(plan.hardware))
     finite = FiniteLoss(event_log, plan.run_dir, goes_on=plan.on_nan == "continue")
-    watchers = (clock, epochs, stream, settings, attest, PerturbationNote(event_log), finite)
-    attach(trainer, accuracy, *watchers)  # accuracy first: it is part of final_eval
+    watchers = (clock, stream, settings, attest, PerturbationNote(event_log), finite)
+    attach(trainer, *((accuracy, epochs) if rank() == 0 else ()), *watchers)  # accuracy first: it is part of final_eval
     try:
         with memory_errors(plan):
             trainer.train()
@@ -78,10 +80,14 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
         if continued is not None:
             note_continued(continued, outcome, event_log)
 
-    if attest.attestation is not None:
-        outcome.attestation = attest.attestation.summary()
-        write_json_atomic(plan.run_dir / ATTESTATION_FILE, attest.attestation.to_dict())
-        attest.attestation.raise_if_wrong()
+    attestation = attest.attestation
+    if attestation is not None:
+        outcome.attestation = attestation.summary()
+        name = ATTESTATION_FILE if rank() == 0 else f"rank_{rank()}_{ATTESTATION_FILE}"
+        write_json_atomic(plan.run_dir / name, attestation.to_dict())
+        attestation.raise_if_wrong()
+    if num_ranks() > 1:
+        meet(outcome)
 
 
 def _metrics(

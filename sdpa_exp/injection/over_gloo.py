@@ -1,0 +1,49 @@
+"""Ultralytics' training in several processes, on CPUs: what its road takes for granted of CUDA, replaced while it runs.
+
+Read in Ultralytics 8.4.190: engine/trainer.py gives DistributedDataParallel device ids, engine/validator.py averages
+losses by a reduction that gloo has not, and loads best.pt on the current CUDA device of its rank.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from ultralytics.engine import validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class _OnCpu(DistributedDataParallel):
+    def __init__(self, module: nn.Module, device_ids: Any = None, **kwargs: Any) -> None:
+        super().__init__(module, **kwargs)
+
+
+@contextmanager
+def over_gloo() -> Iterator[None]:
+    """Around `_do_train` of a trainer on a CPU whose process is one of several."""
+    reduce, backend = dist.reduce, validator.AutoBackend
+
+    def reduce_sums(tensor: Tensor, dst: int, op: Any = dist.ReduceOp.SUM, **kwargs: Any) -> Any:
+        if op == dist.ReduceOp.AVG:
+            tensor /= dist.get_world_size()
+            op = dist.ReduceOp.SUM
+        return reduce(tensor, dst, op, **kwargs)
+
+    def on_cpu(*args: Any, device: Any = None, **kwargs: Any) -> Any:
+        return backend(*args, device=torch.device("cpu"), **kwargs)
+
+    with ExitStack() as patches:
+        patches.enter_context(mock.patch.object(nn.parallel, "DistributedDataParallel", _OnCpu))
+        patches.enter_context(mock.patch.object(dist, "reduce", reduce_sums))
+        patches.enter_context(mock.patch.object(validator, "AutoBackend", on_cpu))
+        current = mock.Mock(return_value=SimpleNamespace(current_device=mock.Mock(return_value=0)))
+        patches.enter_context(mock.patch.object(validator, "get_torch_device_backend", current))
+        yield
