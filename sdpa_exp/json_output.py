@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sdpa_exp.errors import SdpaExpError
-from sdpa_exp.runs.files import COMPARISON_FILE, RESULT_FILE, SWEEP_FILE, read_json
+from sdpa_exp.runs.files import COMPARISON_FILE, RESULT_FILE, SEARCH_FILE, SWEEP_FILE, read_json
 
 
 def begin(output: str) -> None:
@@ -41,12 +41,14 @@ def run_document(run_dir: Path, exit_code: int) -> dict[str, Any]:
 
 
 def sweep_document(sweep_dir: Path, exit_code: int) -> dict[str, Any]:
-    """A sweep: its comparison, null where there is none, and each run as alone, in the order of the jobs."""
+    """A sweep: its comparison (null where there is none) or search, and each run as alone, in the order of the jobs."""
     sweep = read_json(sweep_dir / SWEEP_FILE) or {}
     folders = [sweep_dir / str(job.get("run_dir")) for job in sweep.get("jobs", ())]
     runs = [run_document(folder, (read_json(folder / RESULT_FILE) or {}).get("exit_code", 1)) for folder in folders]
     comparison = read_json(sweep_dir / COMPARISON_FILE)
-    return {"folder": str(sweep_dir), "exit_code": exit_code, "comparison": comparison, "runs": runs}
+    document = {"folder": str(sweep_dir), "exit_code": exit_code, "comparison": comparison, "runs": runs}
+    search = read_json(sweep_dir / SEARCH_FILE)
+    return document if search is None else {**document, "search": search}
 
 
 def error_document(error: SdpaExpError) -> dict[str, Any]:

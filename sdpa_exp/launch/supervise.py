@@ -28,6 +28,7 @@ from sdpa_exp.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 
+_OF_RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
 _POLL_S = 0.2
 _BETWEEN_RUNS_S = 5.0  # a healthy store takes a second or two, and the next training should not wait for another
 _GRACE_S = 30.0  # a training step on a slow CPU must end before the worker sees the signal
@@ -106,9 +107,13 @@ def _worker_command(plan: Plan) -> list[str]:
 
 
 def _worker_environment() -> dict[str, str]:
-    """Ours, without the credentials of the tracking store, and with the terminal's width, which reports should fit."""
+    """Ours, with the terminal's width, which reports should fit; credentials and a launcher's numbers are left out.
+
+    Ultralytics and we would take RANK and its like, which a cluster may have set, for those of the run's processes.
+    """
     columns = str(shutil.get_terminal_size((120, 24)).columns)
-    return {**without_credentials(os.environ), "PYTHONUNBUFFERED": "1", "COLUMNS": columns}
+    kept = {key: value for key, value in without_credentials(os.environ).items() if key not in _OF_RANKS}
+    return {**kept, "PYTHONUNBUFFERED": "1", "COLUMNS": columns}
 
 
 def _of_a_dead_rank(plan: Plan, record: Record) -> Record:

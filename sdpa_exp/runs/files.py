@@ -30,6 +30,7 @@ INTERLEAVED_GROUPS_FILE = "groups.json"  # in it: group id -> folder, and the re
 # Of a sweep, and of any comparison.
 SWEEP_FILE = "sweep.json"
 COMPARISON_FILE = "comparison.json"
+SEARCH_FILE = "search.json"  # of a search: its best trial, and all of them
 HEADLINE_FILE = "headline.json"  # {time_unix_ms, metrics, tags, note}: the answer as a tracker shows it
 COMPARISON_TEXT_FILE = "comparison.txt"
 REPORT_HTML_FILE = "report.html"

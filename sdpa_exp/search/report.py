@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from sdpa_exp.errors import RunError
-from sdpa_exp.runs.files import HEADLINE_FILE, write_json_atomic
+from sdpa_exp.runs.files import HEADLINE_FILE, SEARCH_FILE, write_json_atomic
 from sdpa_exp.search.study import Trial, best_trial, make_study, trials_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from sdpa_exp.runs.sweep import Sweep
 
-SEARCH_FILE = "search.json"
 _SHOWN = 10
 _PLOTS = {"history": "plot_optimization_history", "slice": "plot_slice", "importances": "plot_param_importances"}
 

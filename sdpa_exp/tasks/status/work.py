@@ -35,18 +35,26 @@ _SHOWN_WHY = 20  # sentences about runs that did not finish
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """A sweep or a single run at one moment; `is_at_work`: somebody still runs it."""
+    """A sweep or a single run at one moment.
+
+    Attributes:
+        is_at_work: somebody still runs it.
+        num_to_come: trials of a search that are not chosen yet; None where it is no search, in which a failed run is
+            one of its trials.
+    """
 
     folder: Path
     titles: list[str]
     states: list[RunState]
     is_at_work: bool
+    num_to_come: int | None = None
 
     @property
     def exit_code(self) -> int:
         """0 where every run has finished; else that of the first failed run, or RunError's."""
         codes = [s.record.exit_code for s in self.states if s.record is not None and s.record.exit_code]
-        is_whole = bool(self.states) and all(s.status == "finished" for s in self.states)
+        ends = ("finished",) if self.num_to_come is None else ("finished", "failed")
+        is_whole = bool(self.states) and not self.num_to_come and all(s.status in ends for s in self.states)
         return 0 if is_whole and not self.is_at_work else (*codes, RunError.exit_code)[0]
 
 
@@ -84,8 +92,12 @@ def _newest_sweep() -> Path:
 
 
 def _look(folder: Path) -> _Seen:
+    num_to_come = None
     if (folder / SWEEP_FILE).exists():
-        jobs = read_sweep(folder).jobs
+        sweep = read_sweep(folder)
+        jobs = sweep.jobs
+        if sweep.search:
+            num_to_come = max(0, sweep.search["num_trials"] - len(jobs))
         titles, folders = [job.title for job in jobs], [job.run_dir for job in jobs]
     elif (folder / PLAN_FILE).exists():
         titles, folders = [folder.name], [folder]
@@ -96,7 +108,7 @@ def _look(folder: Path) -> _Seen:
         )
     states = [read_state(run_dir) for run_dir in folders]
     at_work = is_owned(folder) or any(state.status == "running" for state in states)
-    return _Seen(folder=folder, titles=titles, states=states, is_at_work=at_work)
+    return _Seen(folder=folder, titles=titles, states=states, is_at_work=at_work, num_to_come=num_to_come)
 
 
 def _shown(seen: _Seen, height: int | None) -> RenderableType:
@@ -127,7 +139,9 @@ def _counts(seen: _Seen) -> str:
     words = {"lost": "without a result", "waiting": "waiting" if seen.is_at_work else "not started"}
     counts = Counter(state.status for state in seen.states)
     parts = [f"{num} {words.get(name, name)}" for name, num in counts.items()]
-    ended = "" if not seen.states else f": {', '.join(parts)}"
+    if seen.num_to_come:
+        parts.append(f"{seen.num_to_come} trials to come")
+    ended = f": {', '.join(parts)}" if parts else ""
     goes_on = "" if seen.is_at_work else "; nothing is at work there"
     return f"{summary(seen.states)}{ended}{goes_on}"
 

@@ -79,6 +79,18 @@ def test_a_run_that_goes_on_shows_its_step_and_the_time_left(
     assert "To go on" not in text
 
 
+def test_a_search_has_finished_with_failed_trials_but_not_with_trials_to_come(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = write_sweep(tmp_path, JOBS[:2], search={"num_trials": 3})
+    whole_run(first, arm="stock")
+    end_run(second, start_run(second), status="FAILED", reason="made by hand", exit_code=7)
+    assert status(tmp_path) == 7
+    assert "1 finished, 1 failed, 1 trials to come; nothing is at work there" in capsys.readouterr().out
+    write_sweep(tmp_path, JOBS[:2], search={"num_trials": 2})
+    assert status(tmp_path) == 0
+
+
 def test_a_run_of_another_machine_goes_on_while_it_gives_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_plan(plan_for(tmp_path))
     with closing(EventLog(tmp_path)) as log:
