@@ -84,10 +84,18 @@ def register_job(sweep_dir: Path, plan: Plan) -> Sweep:
             arms=arms,
             seeds=tuple(dict.fromkeys([*sweep.seeds, plan.seed])),
             baseline=resolve_baseline(arms, plan.baseline if plan.baseline in arms else None),
-            jobs=(*sweep.jobs, _job_of(plan)),
+            jobs=(*sweep.jobs, _trial_of(sweep, plan)),
         )
         write_sweep(grown)
         return grown
+
+
+def _trial_of(sweep: Sweep, plan: Plan) -> SweepJob:
+    """The job, titled by what is searched: arm and seed are those of every other trial."""
+    params = sweep.search.get("trials", {}).get(str(plan.job.num), {})
+    shown = (f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items())
+    job = _job_of(plan)
+    return dataclasses.replace(job, title=f"trial {job.num}: {' '.join(shown)}") if params else job
 
 
 def _job_of(plan: Plan) -> SweepJob:

@@ -44,6 +44,8 @@ def test_a_search_that_is_killed_goes_on_with_what_it_had_learnt(tmp_path: Path)
     looked = start(["task=status", "status.folder=sweep"], tmp_path)
     assert looked.wait() != 0
     assert "To go on:  python -m sdpa_exp resume=sweep" in looked.output
+    assert "trial 1: train." in looked.output
+    assert "2 trials to come" in looked.output
 
     again = start(["resume=sweep"], tmp_path)
     assert again.wait() == 0, again.output
