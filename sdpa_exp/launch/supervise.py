@@ -21,6 +21,7 @@ from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.runs.events import EventTail
 from sdpa_exp.runs.files import LOG_FILE, PLAN_FILE, RESULT_FILE
 from sdpa_exp.runs.folder import own_folder
+from sdpa_exp.runs.ranks import dead_process
 from sdpa_exp.runs.record import Record, Status, read_record, write_record
 from sdpa_exp.tasks.limits import num_oom_kills
 from sdpa_exp.telemetry.run_telemetry import RunTelemetry
@@ -118,10 +119,7 @@ def _worker_environment() -> dict[str, str]:
 
 def _of_a_dead_rank(plan: Plan, record: Record) -> Record:
     """The record of a run whose first process was ended because another one had died without a word."""
-    reason = (
-        f"one of the run's {plan.hardware.devices} processes died without a word (often the system ran out of memory: "
-        f"see dmesg), and the others were ended. Its log: {plan.run_dir / LOG_FILE}"
-    )
+    reason = f"{dead_process(plan.hardware.devices)} Its log: {plan.run_dir / LOG_FILE}"
     record = dataclasses.replace(record, reason=reason, error=RunError.__name__, exit_code=RunError.exit_code)
     write_record(plan.run_dir, record)
     return record

@@ -26,7 +26,7 @@ from sdpa_exp.runs.environment import collect_environment, gpu_uuids, software_a
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.folder import hold_as_worker
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.runs.ranks import num_ranks, rank, read_failure, tell
+from sdpa_exp.runs.ranks import dead_process, is_lost_connection, num_ranks, rank, read_failure, tell
 from sdpa_exp.runs.record import Record, Status, write_record
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,8 @@ def _work(plan: Plan, started_perf_s: float, started_at: str) -> int:
         logger.error("%s", expected)
     except Exception as unexpected:  # the record must be written whatever happened
         status, error = "FAILED", unexpected
+        if is_lost_connection(unexpected):
+            error = _of_another_rank(plan) or RunError(dead_process(num_ranks()))
         logger.exception("the run failed")
     record = to_record(plan, outcome, status=status, error=error, started_at=started_at)
     try:

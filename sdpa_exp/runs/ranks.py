@@ -16,6 +16,7 @@ from sdpa_exp.runs.files import read_json, write_json_atomic
 if TYPE_CHECKING:
     from pathlib import Path
 
+_OF_CONNECTIONS = ("gloo", "NCCL", "Connection", "TCPStore")
 _LOOK_EVERY = timedelta(seconds=1)  # so that a signal is seen between two looks
 
 
@@ -56,6 +57,19 @@ def write_failure(run_dir: Path, error: BaseException, exit_code: int) -> None:
 def read_failure(run_dir: Path) -> dict[str, Any] | None:
     """What `write_failure` left, of the first rank that did; None where none failed by itself."""
     return next(filter(None, map(read_json, sorted(run_dir.glob("rank_*_failed.json")))), None)
+
+
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether an error says that another process of the run is gone: gloo's, NCCL's or the store's own words."""
+    return num_ranks() > 1 and isinstance(error, RuntimeError) and any(word in str(error) for word in _OF_CONNECTIONS)
+
+
+def dead_process(num_processes: int) -> str:
+    """The sentence for a process of the run that ended without leaving a reason."""
+    return (
+        f"one of the run's {num_processes} processes died without a word (often the system ran out of memory: see "
+        f"dmesg), and the others were ended."
+    )
 
 
 def _store() -> Any:

@@ -52,7 +52,7 @@ def test_a_process_that_dies_ends_the_others_and_the_record_says_so(tmp_path: Pa
     ranks[0].send_signal(signal.SIGKILL)
     assert command.wait() == 7, command.output
     record = read_record(run_dir)
-    assert record.status == "KILLED"
+    assert record.status in ("FAILED", "KILLED")  # whoever comes first: a lost connection, or the launcher's signal
     assert "one of the run's 2 processes died without a word" in (record.reason or "")
     assert "Traceback" not in command.output
 
