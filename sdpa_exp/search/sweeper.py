@@ -29,6 +29,8 @@ from sdpa_exp.runs.sweep import read_sweep, write_sweep
 from sdpa_exp.search.study import propose, require_optuna, trials_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hydra.core.config_loader import ConfigLoader
     from hydra.types import HydraContext, TaskFunction
 
@@ -112,8 +114,7 @@ def prepare_search(config: DictConfig, loader: ConfigLoader, command: str) -> tu
     """
     require_optuna()
     overrides = _parsed(config, loader)
-    space = {str(each.get_key_element()): _space(each) for each in overrides if each.is_sweep_override()}
-    _refuse(space)
+    space = space_of(overrides)
     if config.hydra.sweeper.num_trials < 1 or config.hydra.sweeper.at_once < 1:
         raise ConfigError("hydra.sweeper.num_trials and at_once count trials: expected 1 or more of each.")
     corner = [
@@ -137,7 +138,13 @@ def prepare_search(config: DictConfig, loader: ConfigLoader, command: str) -> tu
     }
 
 
-def _refuse(space: dict[str, Any]) -> None:
+def space_of(overrides: Iterable[Override]) -> dict[str, dict[str, Any]]:
+    """Key -> what its values are drawn from, of the overrides that have several.
+
+    Raises:
+        ConfigError: there are none, or one must not be searched.
+    """
+    space = {str(each.get_key_element()): _space(each) for each in overrides if each.is_sweep_override()}
     if not space:
         raise ConfigError(
             "hydra/sweeper=search has nothing to search: expected settings to choose from. Add one or more, such as "
@@ -155,6 +162,7 @@ def _refuse(space: dict[str, Any]) -> None:
                 "seed can't be searched, since the best seed is nothing but luck: expected one seed for all trials. "
                 "Write seed=0, and seeds=one where you chose a set of seeds."
             )
+    return space
 
 
 def _parsed(config: DictConfig, loader: ConfigLoader) -> list[Override]:
@@ -175,10 +183,9 @@ def _space(override: Override) -> dict[str, Any]:
         is_int = all(isinstance(number, int) for number in (value.start, value.end))
         return {"kind": "int" if is_int else "float", "low": value.start, "high": value.end, "log": "log" in value.tags}
     if isinstance(value, RangeSweep) and not value.shuffle:
-        low, high, step = value.start or 0, value.stop or 0, value.step
-        is_int = all(isinstance(number, int) for number in (low, high, step))
-        high = high - 1 if is_int else high  # Hydra's range leaves its end out
-        return {"kind": "int" if is_int else "float", "low": low, "high": high, "step": step}
+        numbers: list[Any] = list(override.sweep_iterator())  # Hydra leaves the end of a range out
+        kind = "int" if all(isinstance(number, int) for number in numbers) else "float"
+        return {"kind": kind, "low": numbers[0], "high": numbers[-1], "step": value.step}
     return {"kind": "choice", "choices": [str(each) for each in override.sweep_string_iterator()]}
 
 
