@@ -48,7 +48,8 @@ ARROWS = {
 PLACES = {
     "hydra": ("__main__", "entry", "config", "search"),
     "omegaconf": ("__main__", "entry", "config", "search"),
-    "ultralytics": ("injection", "callbacks", "data", "tasks", "launch/process"),  # process: settings of the worker
+    # launch/process: settings of the worker; tracking/served_model: runs where a model is served, not here.
+    "ultralytics": ("injection", "callbacks", "data", "tasks", "launch/process", "tracking/served_model"),
     "mlflow": ("tracking",),
     "pynvml": ("telemetry/nvml",),
 }

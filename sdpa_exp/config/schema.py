@@ -114,6 +114,8 @@ class TrackingConfig:
     uri: Optional[str] = None  # noqa: UP045
     page_uri: Optional[str] = None  # noqa: UP045
     log_checkpoint: bool = True
+    log_model: bool = True
+    register_as: Optional[str] = None  # noqa: UP045
     timeout_s: float = 20.0
 
 

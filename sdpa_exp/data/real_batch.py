@@ -42,13 +42,34 @@ def real_batch(
     return batch
 
 
-def val_images(data_yaml: Path) -> list[Path]:
+def val_images(data_yaml: Path, *, purpose: str = "detect") -> list[Path]:
     """The image files of the val split, as Ultralytics finds them.
 
     Raises:
         DatasetError: the split can't be loaded.
     """
-    return [Path(file) for file in _val_split(data_yaml, imgsz=640, num_images=1, purpose="detect").im_files]
+    return _files_of(_val_split(data_yaml, imgsz=640, num_images=1, purpose=purpose))
+
+
+def _files_of(dataset: Any) -> list[Path]:
+    files = [sample[0] for sample in dataset.samples] if hasattr(dataset, "samples") else dataset.im_files
+    return [Path(file) for file in files]
+
+
+def write_example(dataset: Any, path: Path, *, imgsz: int) -> None:
+    """The first image of a split as a JPEG, scaled down to what a model of this size sees.
+
+    Args:
+        dataset: Ultralytics' data set of the split.
+        path: of the JPEG.
+        imgsz: edge in pixels.
+    """
+    import cv2
+
+    image = cv2.imread(str(_files_of(dataset)[0]))
+    if image is not None:  # OpenCV has no reader for some that Ultralytics takes
+        scale = min(1.0, imgsz / max(image.shape[:2]))
+        cv2.imwrite(str(path), cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
 
 
 def _val_split(data_yaml: Path, *, imgsz: int, num_images: int, purpose: str) -> Any:

@@ -20,6 +20,7 @@ REPORT_FILE = "report.txt"  # what a task wants people to read; the parent print
 # Of a training. What only one task writes and reads has its name in that task.
 ATTESTATION_FILE = "attestation.json"
 ACCURACY_FILE = "accuracy.json"
+EXAMPLE_FILE = "example.jpg"  # an image of the val split, to try best.pt on where it is served
 LEFT_OUT_FILE = "left_out.csv"  # what dataset.on_bad=drop left out of the data set
 
 # Of task=answer, and of what a sweep measures beside its trainings.

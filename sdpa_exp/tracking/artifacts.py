@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sdpa_exp.config.credentials import redact
 from sdpa_exp.runs.files import (
+    EXAMPLE_FILE,
     PREFLIGHT_LOG_FILE,
     PROGRESS_FILE,
     TABLES_FOLDER,
@@ -85,7 +86,7 @@ def _own_files(folder: Path) -> list[Artifact]:
 def _pictures(*folders: Path) -> Iterator[Path]:
     for folder in folders:
         if folder.is_dir():
-            yield from sorted(path for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
+            yield from sorted(p for p in folder.iterdir() if p.suffix.lower() in _PICTURES and p.name != EXAMPLE_FILE)
 
 
 def _existing(artifacts: list[Artifact]) -> list[Artifact]:

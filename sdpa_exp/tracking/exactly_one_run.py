@@ -64,4 +64,4 @@ def _forget(progress: Progress) -> None:
     progress.run_id, progress.page, progress.has_params = None, None, False
     progress.events_offset = progress.samples_offset = progress.num_samples = progress.num_creations = 0
     progress.artifacts, progress.is_superseded = {}, False
-    progress.result = progress.status = None
+    progress.model = progress.result = progress.status = None

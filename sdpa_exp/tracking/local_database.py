@@ -12,7 +12,13 @@ from sdpa_exp.tracking.location import sqlite_uri
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PLACES = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"))
+_PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
 
 
 def create_database(database: Path) -> None:

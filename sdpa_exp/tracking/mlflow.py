@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sdpa_exp.tracking.location import Location
+    from sdpa_exp.tracking.logged_model import Checkpoints
 
 
 logger = logging.getLogger(__name__)
@@ -52,10 +53,10 @@ _ODD_FOLDER = (StoreRefuses, ConfigError, ComparisonError, ValueError, KeyError,
 class MlflowTracker:
     """Shows run folders in an MLflow store; see `Tracker` for what each method promises."""
 
-    def __init__(self, location: Location, *, experiment: str, log_checkpoint: bool, timeout_s: float) -> None:
+    def __init__(self, location: Location, *, experiment: str, checkpoints: Checkpoints, timeout_s: float) -> None:
         self._location = location
         self._experiment = experiment
-        self._log_checkpoint = log_checkpoint
+        self._checkpoints = checkpoints
         self._timeout_s = timeout_s
         self._store = MlflowStore(location, timeout_s=timeout_s)
         self._sweeps: dict[Path, str | None] = {}  # sweeps not yet announced, or whose end is not yet sent
@@ -176,10 +177,10 @@ class MlflowTracker:
         self._follower.stop(self._timeout_s)
 
     def _has_all(self, run_dir: Path) -> bool:
-        return is_all_sent(run_dir, store_uri=self._location.uri, with_checkpoint=self._log_checkpoint)
+        return is_all_sent(run_dir, store_uri=self._location.uri, checkpoints=self._checkpoints)
 
     def _make_sender(self, run_dir: Path) -> RunSender:
-        return RunSender(run_dir, store=self._store, log_checkpoint=self._log_checkpoint)
+        return RunSender(run_dir, store=self._store, checkpoints=self._checkpoints)
 
     def _send_sweeps(self) -> int:
         with self._sweeps_mutex:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sdpa_exp.runs.sweep import Sweep
 
 MAX_PARAM_LENGTH = 500
+NUM_FIRST_PARAMS = 7  # those that people compare by
 # Where a run stands, where it is shown and how it is compared are no settings of the experiment; plan.yaml has them.
 _LEFT_OUT = ("job", "tracking", "compare", "name")
 MAX_TAG_LENGTH = 5000

@@ -12,6 +12,7 @@ from sdpa_exp.runs.record import Record, read_record
 from sdpa_exp.tracking.abandoned import last_sign_unix_ms
 from sdpa_exp.tracking.artifacts import Artifact, run_artifacts
 from sdpa_exp.tracking.exactly_one_run import ensure_run
+from sdpa_exp.tracking.logged_model import Checkpoints, log_model
 from sdpa_exp.tracking.mlflow_store import MAX_METRICS, MlflowStore
 from sdpa_exp.tracking.note import run_note
 from sdpa_exp.tracking.params_and_tags import (
@@ -44,10 +45,10 @@ class RunSender:
     The caller holds the folder's tracking lock, so that no other process sends the same folder.
     """
 
-    def __init__(self, run_dir: Path, *, store: MlflowStore, log_checkpoint: bool) -> None:
+    def __init__(self, run_dir: Path, *, store: MlflowStore, checkpoints: Checkpoints) -> None:
         self._run_dir = run_dir
         self._store = store
-        self._log_checkpoint = log_checkpoint
+        self._checkpoints = checkpoints
         self._file = ProgressFile(run_dir, store.location.uri)
         self._key, self._progress = self._file.read()
         self._plan: Plan | None = None
@@ -199,7 +200,7 @@ class RunSender:
             num += 1
             progress.result, progress.status = digest, record.status
             self._file.write(progress)
-        return num + self._send_artifacts(run_id)
+        return num + self._send_artifacts(run_id) + self._send_model(plan, run_id)
 
     def _send_dataset(self, plan: Plan, record: Record) -> int:
         digest = record.digests.get("data_set")
@@ -211,7 +212,7 @@ class RunSender:
 
     def _send_artifacts(self, run_id: str) -> int:
         num = 0
-        for artifact in run_artifacts(self._run_dir, with_checkpoint=self._log_checkpoint):
+        for artifact in run_artifacts(self._run_dir, with_checkpoint=self._checkpoints.is_file(self._run_dir)):
             version = artifact.version()
             if self._progress.artifacts.get(artifact.name) != version:
                 self._store.log_artifact(run_id, artifact)
@@ -219,6 +220,22 @@ class RunSender:
                 self._file.write(self._progress)
                 num += 1
         return num
+
+    def _send_model(self, plan: Plan, run_id: str) -> int:
+        version = self._checkpoints.version(self._run_dir)
+        if version is None or self._progress.model == version:
+            return 0
+        log_model(
+            self._store,
+            run_id,
+            experiment_id=self._store.experiment_id(plan.name),
+            plan=plan,
+            record=read_record(self._run_dir),
+            register_as=self._checkpoints.register_as,
+        )
+        self._progress.model = version
+        self._file.write(self._progress)
+        return 1
 
     def _send_superseded(self, plan: Plan) -> int:
         """Tell an attempt after which another came from the run that counts, and why there was another."""
@@ -233,16 +250,19 @@ class RunSender:
         return num
 
 
-def is_all_sent(run_dir: Path, *, store_uri: str, with_checkpoint: bool) -> bool:
+def is_all_sent(run_dir: Path, *, store_uri: str, checkpoints: Checkpoints) -> bool:
     """Whether a store has all of a run that has ended, as far as the folder knows; asks nobody."""
     progress = ProgressFile(run_dir, store_uri).look()
-    artifacts = run_artifacts(run_dir, with_checkpoint=with_checkpoint)
+    artifacts = run_artifacts(run_dir, with_checkpoint=checkpoints.is_file(run_dir))
     if (run_dir / ATTEMPT_FILE).exists() and not progress.is_superseded:
         return False
     if not (run_dir / RESULT_FILE).exists():
         return progress.status is not None
-    return progress.result == _digest(run_dir) and all(
-        progress.artifacts.get(artifact.name) == artifact.version() for artifact in artifacts
+    has_model = checkpoints.version(run_dir) in (None, progress.model)
+    return (
+        has_model
+        and progress.result == _digest(run_dir)
+        and all(progress.artifacts.get(artifact.name) == artifact.version() for artifact in artifacts)
     )
 
 

@@ -140,11 +140,16 @@ def make_tracker(config: TrackingConfig, *, experiment: str) -> Tracker:
     if config.kind == "none":
         return NoTracker()
     if config.kind == "mlflow":
+        if config.register_as is not None and not (config.log_checkpoint and config.log_model):
+            raise TrackingError(
+                f"tracking.register_as={config.register_as} has nothing to register: expected a model in the store. "
+                "Set tracking.log_checkpoint=true and tracking.log_model=true, or leave it out."
+            )
+        from sdpa_exp.tracking.logged_model import Checkpoints
         from sdpa_exp.tracking.mlflow import MlflowTracker
 
         location = locate(config.uri, environment=os.environ, cwd=Path.cwd())
         location = dataclasses.replace(location, page_uri=config.page_uri)
-        return MlflowTracker(
-            location, experiment=experiment, log_checkpoint=config.log_checkpoint, timeout_s=config.timeout_s
-        )
+        checkpoints = Checkpoints(sent=config.log_checkpoint, as_model=config.log_model, register_as=config.register_as)
+        return MlflowTracker(location, experiment=experiment, checkpoints=checkpoints, timeout_s=config.timeout_s)
     raise TrackingError(f"tracking.kind={config.kind} is unknown: expected mlflow or none.")

@@ -33,6 +33,7 @@ class Progress:
         events_offset, samples_offset: bytes of events.jsonl and telemetry.jsonl that are there.
         num_samples: telemetry lines before `samples_offset`, which are the steps of the samples.
         artifacts: artifact path -> size and modification time of the file that is there.
+        model: version of best.pt that is there as a model, and the name it is registered as.
         result: digest of the result that is there.
         status: the final status that is there.
         is_superseded: the store knows that the run was started again, and that this is an earlier attempt.
@@ -49,6 +50,7 @@ class Progress:
     samples_offset: int = 0
     num_samples: int = 0
     artifacts: dict[str, str] = field(default_factory=dict)
+    model: str | None = None
     result: str | None = None
     status: str | None = None
     is_superseded: bool = False

@@ -10,6 +10,7 @@ from sdpa_exp.runs.events import read_events
 from sdpa_exp.runs.files import TRACKING_FILE, read_json
 from sdpa_exp.runs.record import read_record
 from sdpa_exp.tracking.artifacts import run_artifacts
+from sdpa_exp.tracking.logged_model import Checkpoints
 from tests.faults.processes import Command, start
 
 _CURVES = ("mAP50-95", "train/box_loss", "epoch/train_s")
@@ -70,7 +71,11 @@ def _lacking(client: Any, run: Any, run_dir: Path) -> list[str]:
         history = [(point.step, point.timestamp) for point in client.get_metric_history(run.info.run_id, curve)]
         wrong += [] if history == expected else [f"{curve} has {history}, not {expected}"]
     files = set(_files(client, run.info.run_id))
-    names = [artifact.name for artifact in run_artifacts(run_dir, with_checkpoint=True)]
+    checkpoints = Checkpoints(as_model=True)
+    names = [artifact.name for artifact in run_artifacts(run_dir, with_checkpoint=checkpoints.is_file(run_dir))]
+    if checkpoints.is_model(run_dir):
+        models = client.get_run(run.info.run_id).outputs.model_outputs
+        wrong += [] if len(models) == 1 else [f"{len(models)} models, not 1"]
     return wrong + [f"no file {name}" for name in names if name not in files]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
+from sdpa_exp.tracking.logged_model import Checkpoints
 from sdpa_exp.tracking.run_sender import is_all_sent
 from sdpa_exp.tracking.tracker import make_tracker
 from tests.runs.folders import whole_run
@@ -47,7 +48,7 @@ def test_a_creation_that_lands_late_leaves_one_run_with_our_key_whoever_may_dele
         with pytest.raises(TrackingError, match="did not create the run: no answer in time"):
             tracker.sync(tmp_path / "run")
         tracker.sync(tmp_path / "run")  # makes another one, and is complete before the first one lands
-        assert is_all_sent(tmp_path / "run", store_uri=url, with_checkpoint=True)
+        assert is_all_sent(tmp_path / "run", store_uri=url, checkpoints=Checkpoints())
         while len(all_runs(client)) < 2:
             landed.wait(0.2)
         assert sum("sdpa_exp.key" in run.data.tags for run in all_runs(client)) == 2

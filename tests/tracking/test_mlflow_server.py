@@ -12,6 +12,7 @@ from mlflow.tracking import MlflowClient
 from sdpa_exp.compare.run_compare import compare_sweep
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
+from sdpa_exp.tracking.logged_model import Checkpoints
 from sdpa_exp.tracking.run_sender import is_all_sent
 from sdpa_exp.tracking.tracker import make_tracker
 from tests.runs.folders import append_epoch, append_samples, end_run, start_run, whole_run, write_sweep
@@ -52,7 +53,8 @@ def test_a_server_killed_and_restarted_in_mid_run_has_everything_once_and_in_ord
         tracker.finish(run_dir, 60)
         for _ in range(600):  # the thread tries again by itself
             if all(
-                is_all_sent(d, store_uri=str(config.uri), with_checkpoint=True) for d in (run_dir, tmp_path / "other")
+                is_all_sent(d, store_uri=str(config.uri), checkpoints=Checkpoints())
+                for d in (run_dir, tmp_path / "other")
             ):
                 break
             time.sleep(0.2)

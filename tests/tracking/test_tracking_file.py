@@ -10,6 +10,7 @@ import pytest
 
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking.location import locate
+from sdpa_exp.tracking.logged_model import Checkpoints
 from sdpa_exp.tracking.mlflow_store import MlflowStore
 from sdpa_exp.tracking.run_sender import is_all_sent
 from sdpa_exp.tracking.sweep_sender import SweepSender
@@ -23,7 +24,7 @@ def test_asking_what_a_store_lacks_leaves_the_folder_to_the_thread_that_sends(tm
     (tmp_path / "result.json").write_text("{}", encoding="utf-8")
     store: Any = SimpleNamespace(location=SimpleNamespace(uri=URI))
     sweep = SweepSender(tmp_path, store=store, experiment="any")
-    assert not is_all_sent(tmp_path, store_uri=URI, with_checkpoint=False)
+    assert not is_all_sent(tmp_path, store_uri=URI, checkpoints=Checkpoints(sent=False))
     assert not sweep.is_closed("FINISHED")
     assert sweep.wanted() == (None, None)
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]

@@ -16,8 +16,9 @@ from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.callbacks.settings import SettingsCheck
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import SyntheticDataset
+from sdpa_exp.data.real_batch import write_example
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import ATTESTATION_FILE, write_json_atomic
+from sdpa_exp.runs.files import ATTESTATION_FILE, EXAMPLE_FILE, write_json_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.runs.ranks import num_ranks, rank
 from sdpa_exp.tasks.several_devices import meet, own_device
@@ -62,6 +63,7 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
     try:
         with memory_errors(plan):
             trainer.train()
+        write_example(trainer.test_loader.dataset, plan.run_dir / EXAMPLE_FILE, imgsz=plan.imgsz)
     finally:
         clock.close()
         outcome.phases_s.update(clock.wall_s)
