@@ -18,7 +18,7 @@ from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.config.plan import Job, Plan, from_dict
 from sdpa_exp.config.refusing import one_of, refuse_old_name
 from sdpa_exp.config.resume import RESUME_KEYS, check_resume
-from sdpa_exp.config.schema import DATASETS, Config, PrimaryMetric, SyntheticDataset, YoloDirDataset
+from sdpa_exp.config.schema import DATASETS, Config, PrimaryMetric
 from sdpa_exp.config.task import Task, other_task, path_options, task_class, task_names
 from sdpa_exp.config.validate import check_plan
 from sdpa_exp.errors import ConfigError
@@ -32,8 +32,8 @@ def register_schemas() -> None:
     store = ConfigStore.instance()
     # The root is open, so that a task can bring a block of options; _refuse_unknown_keys has the list of keys.
     store.store(name="base_schema", node=OmegaConf.structured(Config, flags={"struct": False}))
-    store.store(group="dataset", name="schema_synthetic", node=SyntheticDataset)
-    store.store(group="dataset", name="schema_yolo_dir", node=YoloDirDataset)
+    for kind, cls in DATASETS.items():
+        store.store(group="dataset", name=f"schema_{kind}", node=cls)
 
 
 def plan_from_config(cfg: DictConfig, job: Job) -> Plan:

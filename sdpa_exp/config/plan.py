@@ -14,17 +14,16 @@ import yaml
 from sdpa_exp.config.architectures import purpose_of
 from sdpa_exp.config.schema import (
     DATASETS,
+    AnyDataset,
     AttentionConfig,
     CompareConfig,
     HardwareConfig,
     ModelConfig,
     ObjectiveConfig,
     PrimaryMetric,
-    SyntheticDataset,
     TaskConfig,
     TelemetryConfig,
     TrackingConfig,
-    YoloDirDataset,
 )
 from sdpa_exp.config.task import load_task
 from sdpa_exp.config.train_schema import TrainConfig
@@ -97,7 +96,7 @@ class Plan:
     seed: int
     baseline: str | None
     model: ModelConfig
-    dataset: SyntheticDataset | YoloDirDataset
+    dataset: AnyDataset
     attention: AttentionConfig
     hardware: HardwareConfig
     train: TrainConfig

@@ -37,6 +37,8 @@ class SyntheticDataset:
     num_val_images: int = MISSING  # type: ignore[assignment]
     image_px: int = MISSING  # type: ignore[assignment]
     render_seed: int = 0
+    fraction: Optional[float] = None  # noqa: UP045
+    limit: Optional[int] = None  # noqa: UP045
 
 
 @dataclass
@@ -47,6 +49,52 @@ class YoloDirDataset:
     name: str = MISSING
     path: Optional[str] = None  # noqa: UP045
     on_bad: str = "refuse"
+    fraction: Optional[float] = None  # noqa: UP045
+    limit: Optional[int] = None  # noqa: UP045
+
+
+@dataclass
+class AnnotatedDataset(YoloDirDataset):
+    """Images with COCO's or Pascal VOC's annotation files, in a folder; `train`, `val`, `test` are relative to it."""
+
+    kind: str = MISSING
+    train: Optional[str] = None  # noqa: UP045
+    val: Optional[str] = None  # noqa: UP045
+    test: Optional[str] = None  # noqa: UP045
+    val_share: Optional[float] = None  # noqa: UP045
+    split_seed: int = 0
+
+
+@dataclass
+class UltralyticsDataset:
+    """A data set that Ultralytics describes and fetches itself: `file` is one of its cfg/datasets/."""
+
+    kind: str = "ultralytics"
+    name: str = MISSING
+    file: str = MISSING
+    path: Optional[str] = None  # noqa: UP045
+    mirror: Optional[str] = None  # noqa: UP045
+    on_bad: str = "refuse"
+    fraction: Optional[float] = None  # noqa: UP045
+    limit: Optional[int] = None  # noqa: UP045
+
+
+@dataclass
+class RoboflowDataset:
+    """A version of a project on Roboflow, with what it must hold; the key is in the environment, never here."""
+
+    kind: str = "roboflow"
+    name: str = MISSING
+    workspace: str = MISSING
+    project: str = MISSING
+    version: int = MISSING  # type: ignore[assignment]
+    num_train_images: Optional[int] = None  # noqa: UP045
+    num_val_images: Optional[int] = None  # noqa: UP045
+    digest: Optional[str] = None  # noqa: UP045
+    api: str = "https://api.roboflow.com"
+    on_bad: str = "refuse"
+    fraction: Optional[float] = None  # noqa: UP045
+    limit: Optional[int] = None  # noqa: UP045
 
 
 @dataclass
@@ -187,7 +235,13 @@ class Config:
     resume_changed: Optional[str] = None  # noqa: UP045
 
 
-DATASETS: dict[str, type[SyntheticDataset] | type[YoloDirDataset]] = {
+FilesDataset = YoloDirDataset | UltralyticsDataset | RoboflowDataset
+AnyDataset = SyntheticDataset | FilesDataset
+DATASETS: dict[str, type[AnyDataset]] = {
     "synthetic": SyntheticDataset,
     "yolo_dir": YoloDirDataset,
+    "coco_json": AnnotatedDataset,
+    "voc_xml": AnnotatedDataset,
+    "ultralytics": UltralyticsDataset,
+    "roboflow": RoboflowDataset,
 }

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from sdpa_exp.config.architectures import check_architecture, check_purpose
 from sdpa_exp.config.attentions import check_backend_name
 from sdpa_exp.config.baseline import resolve_baseline
+from sdpa_exp.config.check_dataset import check_dataset
 from sdpa_exp.config.credentials import refuse_credentials
 from sdpa_exp.config.devices import check_devices
 from sdpa_exp.config.plan import Plan, to_dict
 from sdpa_exp.config.refusing import PRECISIONS, at_least, multiple_of_32, one_of, refuse
-from sdpa_exp.config.schema import AUTO_BATCH, YoloDirDataset
+from sdpa_exp.config.schema import AUTO_BATCH
 from sdpa_exp.config.task import Task, load_task
 from sdpa_exp.config.train_ranges import check_ranges
 from sdpa_exp.config.train_schema import TrainConfig
@@ -27,7 +28,6 @@ from sdpa_exp.runs.purposes import AUTO
 
 DETERMINISM = ("default", "strict")
 ON_OOM = ("fail", "repeat", "exclude")
-ON_BAD = ("refuse", "drop")
 ON_NAN = ("fail", "continue")
 CACHES = ("none", "ram", "disk")
 MARGIN_KINDS = ("absolute", "relative")
@@ -66,7 +66,7 @@ def check_plan(plan: Plan) -> None:
     check_backend_name("attention.backend", plan.attention.backend, plan.attentions)
     _check_determinism(plan)
     _check_train(plan)
-    _check_dataset(plan)
+    check_dataset(plan.dataset)
     if not plan.telemetry.period_s >= 0.1:
         refuse("telemetry.period_s", plan.telemetry.period_s, "0.1 s or more", "Set telemetry.period_s=1.")
     _check_tracking(plan)
@@ -254,22 +254,6 @@ def _check_ignored(train: TrainConfig) -> None:
         if getattr(train, key):
             wanted = "0 or null with train.rect=true, which turns it off"
             refuse(f"train.{key}", getattr(train, key), wanted, f"Set train.{key}=0, or leave train.rect out.")
-
-
-def _check_dataset(plan: Plan) -> None:
-    dataset = plan.dataset
-    if isinstance(dataset, YoloDirDataset):
-        if not dataset.path:
-            raise ConfigError(
-                "dataset.path is missing: dataset=yolo_dir expects a data.yaml, or a folder with images/ and labels/. "
-                "Add dataset.path=path/to/data.yaml."
-            )
-        one_of("dataset.on_bad", dataset.on_bad, ON_BAD)
-        return
-    for key in ("num_train_images", "num_val_images"):
-        at_least(f"dataset.{key}", getattr(dataset, key), 1, f"Set dataset.{key}=64.")
-    at_least("dataset.image_px", dataset.image_px, 32, "Set dataset.image_px=640.")
-    at_least("dataset.render_seed", dataset.render_seed, 0, "Set dataset.render_seed=0.")
 
 
 def _check_compare(plan: Plan) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
 
+from sdpa_exp.config.schema import FilesDataset
 from sdpa_exp.data.bad_files import IMAGE, sentences_of
 from sdpa_exp.data.build_once import build_once
 from sdpa_exp.data.digest import NO_LABEL, bytes_digest, content_digest
@@ -19,6 +20,7 @@ from sdpa_exp.data.linked_view import link
 from sdpa_exp.data.pictures import IMAGE_SUFFIXES
 from sdpa_exp.data.prepared import LeftOut, PreparedDataset
 from sdpa_exp.data.seen_images import check_images
+from sdpa_exp.data.subset import note_of, num_used, used
 from sdpa_exp.errors import DatasetError
 
 _NAMES = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
@@ -26,14 +28,14 @@ _MAX_NAMED = 10
 _log = logging.getLogger(__name__)
 
 
-def prepare_class_folders(root: Path, cache: Path, split: str | None = None, *, drops: bool = False) -> PreparedDataset:
+def prepare_class_folders(dataset: FilesDataset, root: Path, cache: Path, split: str | None = None) -> PreparedDataset:
     """Check the folders, and make them loadable from anywhere.
 
     Args:
+        dataset: what becomes of bad images, and how many are used.
         root: the folder that has train/ and val/.
         cache: our cache folder.
         split: one that is wanted beside train and val.
-        drops: leave bad images out, instead of refusing them.
 
     Raises:
         DatasetError: a folder is missing or empty, or an image can't be used; up to ten are named.
@@ -42,6 +44,7 @@ def prepare_class_folders(root: Path, cache: Path, split: str | None = None, *, 
     files = {name: _images_of(_split_folder(root, name)) for name in wanted}
     classes = tuple(sorted({path.parent.name for path in files["train"]}))
     _refuse_other_classes(root, files, classes)
+    files, counts = _used(dataset, files)
     paths = [path for each in files.values() for path in each]
     try:
         checked = dict(zip(paths, check_images(paths, origin=root, cache=cache), strict=True))
@@ -49,7 +52,7 @@ def prepare_class_folders(root: Path, cache: Path, split: str | None = None, *, 
         raise DatasetError(f"The data set {root} or the cache {cache} can't be used: {error}.") from error
     faults = [f"\n  {path} {image.fault}" for path, image in checked.items() if image.fault]
     left_out: tuple[LeftOut, ...] = ()
-    if faults and drops:
+    if faults and dataset.on_bad == "drop":
         left_out = tuple(
             LeftOut(split=name, image=f"{path.parent.name}/{path.name}", what=IMAGE, why=str(checked[path].fault))
             for name, each in files.items()
@@ -73,7 +76,11 @@ def prepare_class_folders(root: Path, cache: Path, split: str | None = None, *, 
     view = cache / "views" / f"{digest[:16]}-{bytes_digest(str(root).encode('utf-8', 'surrogateescape'))[:8]}-classes"
     targets = {f"{name}/{path.parent.name}/{path.name}": path for name, each in files.items() for path in each}
     build_once(view, build=lambda draft: _build(draft, targets, checked), fault_of=lambda found: _fault(found, targets))
-    warnings = (*_leaks(files, {path: image.sha256 for path, image in checked.items()}), *sentences_of(left_out))
+    warnings = (
+        *note_of(dataset, counts),
+        *_leaks(files, {path: image.sha256 for path, image in checked.items()}),
+        *sentences_of(left_out),
+    )
     for sentence in warnings:
         _log.warning(sentence)
     return PreparedDataset(
@@ -87,6 +94,16 @@ def prepare_class_folders(root: Path, cache: Path, split: str | None = None, *, 
         warnings=warnings,
         left_out=left_out,
     )
+
+
+def _used(dataset: FilesDataset, files: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], list[str]]:
+    """The images that are used, of each class in turn, and how many these are in words."""
+    chosen = {}
+    for split, each in files.items():
+        classes = [path.parent.name for path in each]
+        names = [f"{path.parent.name}/{path.name}" for path in each]
+        chosen[split] = [each[place] for place in used(names, num_used(dataset, split, len(each)), classes)]
+    return chosen, [f"{len(chosen[split])} of {len(each)} {split} images" for split, each in files.items()]
 
 
 def _split_folder(root: Path, split: str) -> Path:

@@ -24,6 +24,7 @@ _KINDS = (
     "JPEG2000",
     "AVIF",
 )  # what Ultralytics and PIL both read, without plugins
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values for a quarter turn
 _END_OF_IMAGE = b"\xff\xd9"
 
 
@@ -67,6 +68,19 @@ def check_image(path: Path) -> CheckedImage:
         )
     is_open_ended = kind == "JPEG" and not content.endswith(_END_OF_IMAGE)
     return CheckedImage(sha256=sha256, fault=fault_of_size, is_open_ended=is_open_ended, is_deep=is_deep)
+
+
+def image_size(path: Path) -> tuple[int, int] | None:
+    """(width, height) in pixels as Ultralytics reads it, turned as EXIF says; None where the file can't be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with _open(path.read_bytes()) as image:
+                width, height = image.size
+                is_turned = image.getexif().get(_ORIENTATION) in _TURNED
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        return None
+    return (height, width) if is_turned else (width, height)
 
 
 class _ImageError(Exception):

@@ -89,7 +89,7 @@ def _of_split(source: YoloSource, split: str, checked: Sequence[CheckedPicture])
 
 
 def _of_one_name(checked: Sequence[CheckedPicture]) -> list[str]:
-    images = {c.picture.image: c.picture for c in checked}.values()
+    images = {c.picture.image: c.picture for c in checked if c.picture.content is None}.values()
     count = Counter(picture.label for picture in images)
     return [picture.name for picture in images if count[picture.label] > 1]
 

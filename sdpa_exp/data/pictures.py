@@ -8,7 +8,7 @@ passes over it in silence.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -26,11 +26,17 @@ _LISTS_OF_NAMES = frozenset({"classes.txt", "labels.txt", "obj.names.txt"})  # w
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """An image and where its label is, or would be. `name` is relative to the data set, with forward slashes."""
+    """An image and where its label is, or would be.
+
+    Attributes:
+        name: relative to the data set, with forward slashes.
+        content: the bytes of its label, where they were made of another format's `label`.
+    """
 
     image: Path
     label: Path
     name: str
+    content: bytes | None = None
 
 
 @dataclass(kw_only=True)
@@ -91,7 +97,7 @@ def _place(value: str, root: Path) -> Path | None:
 def _in_folder(folder: Path, found: Found) -> list[Path]:
     images: list[Path] = []
     unknown = frozenset(Image.registered_extensions()) - IMAGE_SUFFIXES
-    for place, names in _walk(folder):
+    for place, names in walk(folder):
         here = [place / name for name in names if PurePath(name).suffix.lower() in IMAGE_SUFFIXES]
         images += here
         found.unread += [str(place / name) for name in names if PurePath(name).suffix.lower() in unknown]
@@ -108,7 +114,17 @@ def _in_folder(folder: Path, found: Found) -> list[Path]:
     return images
 
 
-def _walk(folder: Path) -> list[tuple[Path, list[str]]]:
+def files_below(folder: Path, suffixes: Container[str]) -> list[Path]:
+    """Every file below a folder whose suffix, in lower case, is one of these; as `walk` finds them.
+
+    Raises:
+        DatasetError: as `walk`.
+    """
+    files = [place / name for place, names in walk(folder) for name in names]
+    return [file for file in files if file.suffix.lower() in suffixes and "__MACOSX" not in file.parts]
+
+
+def walk(folder: Path) -> list[tuple[Path, list[str]]]:
     """Every folder below this one, links followed and hidden ones left out, with the names of its files.
 
     Raises:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sdpa_exp.config.schema import SyntheticDataset, YoloDirDataset
+from sdpa_exp.config.schema import AnyDataset, SyntheticDataset
 from sdpa_exp.data.cache import cache_root
 from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.subset import rendered_part
 from sdpa_exp.data.synthetic import prepare_synthetic
 from sdpa_exp.data.yolo_dir import prepare_yolo_dir
 from sdpa_exp.errors import DatasetError
@@ -14,7 +15,7 @@ from sdpa_exp.runs.purposes import DETECT, Purpose
 
 
 def prepare(
-    dataset: SyntheticDataset | YoloDirDataset,
+    dataset: AnyDataset,
     *,
     split: str | None = None,
     purpose: Purpose = DETECT,
@@ -40,5 +41,5 @@ def prepare(
                 "train.split=test asks for a test split, and dataset=synthetic has train and val. Leave train.split "
                 "out, or use data of your own with a 'test:' line: dataset=yolo_dir."
             )
-        return prepare_synthetic(dataset, cache, purpose)
-    return prepare_yolo_dir(dataset.path, cache, split, drops=dataset.on_bad == "drop", purpose=purpose)
+        return prepare_synthetic(rendered_part(dataset), cache, purpose)
+    return prepare_yolo_dir(dataset, cache, split, purpose=purpose)

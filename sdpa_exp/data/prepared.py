@@ -15,7 +15,7 @@ class PreparedDataset:
             directory matters to it.
         digest: SHA-256 in hex over class names, relative file names, and the bytes of images and labels.
         warnings: sentences about what is odd but no reason to refuse.
-        left_out: what `dataset.on_bad=drop` left out; part of the digest.
+        left_out: what `dataset.on_bad=drop` or a conversion left out; part of the digest.
         keypoints: (points, numbers for each) of a data set of poses that is used for poses.
         has_unused_keypoints: it is of poses, and used for boxes alone.
         bad_labels: labels of which left_out names lines, as they stand; task=data may mend them.
@@ -40,9 +40,9 @@ class LeftOut:
     """A line of a label, or an image with its label, that can't be trained on.
 
     Attributes:
-        split: train, val or test.
+        split: train, val or test; empty where the data set doesn't say.
         image: its name in the data set.
-        what: `line` or `image`.
+        what: `line` or `image`; `box` in annotations of another format.
         why: what is wrong, with the number of the line.
     """
 

@@ -1,4 +1,4 @@
-"""Real data in Ultralytics' format: found, checked file by file, and shown to Ultralytics by a view in our cache."""
+"""Real data: found, checked file by file, and shown to Ultralytics by a view in our cache."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
 
-from sdpa_exp.data.bad_files import labels_with_faults, sentences_of, without_bad
+from sdpa_exp.config.schema import AnnotatedDataset, FilesDataset
+from sdpa_exp.data.bad_files import IMAGE, labels_with_faults, sentences_of, without_bad
 from sdpa_exp.data.class_folders import prepare_class_folders
 from sdpa_exp.data.digest import NO_LABEL, bytes_digest, content_digest
 from sdpa_exp.data.label_file import check_label, label_rule, without_keypoints
 from sdpa_exp.data.linked_view import ViewEntry, build_view
 from sdpa_exp.data.oddities import CheckedPicture, find_oddities
-from sdpa_exp.data.pictures import absolute
 from sdpa_exp.data.prepared import LeftOut, PreparedDataset
 from sdpa_exp.data.seen_images import check_images
-from sdpa_exp.data.yolo_source import YoloSource, find_source
+from sdpa_exp.data.sources import find_pictures_of, place_of
+from sdpa_exp.data.subset import part_of
+from sdpa_exp.data.yolo_source import YoloSource
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.purposes import CLASSIFY, DETECT, Purpose
 
@@ -26,30 +28,23 @@ _log = logging.getLogger(__name__)
 
 
 def prepare_yolo_dir(
-    path: str | None, cache: Path, split: str | None = None, *, drops: bool = False, purpose: Purpose = DETECT
+    dataset: FilesDataset, cache: Path, split: str | None = None, *, purpose: Purpose = DETECT
 ) -> PreparedDataset:
-    """Check a data.yaml or folder and make it loadable from anywhere.
+    """Check images and labels of any format, and make them loadable from anywhere.
 
     Args:
-        path: of the data.yaml or folder.
+        dataset: where they are, and what becomes of bad ones.
         cache: our cache folder.
         split: one that is wanted beside train and val.
-        drops: leave bad lines and images out, instead of refusing them.
         purpose: of the model, which says what a label must be.
 
     Raises:
         DatasetError: it is missing, empty or malformed; up to ten bad files are named.
     """
-    if not path:
-        raise DatasetError("dataset.path is not set: set it to a data.yaml, or to a folder with images/ and labels/.")
-    place = absolute(Path(path).expanduser())
-    if not place.exists():
-        raise DatasetError(
-            f"dataset.path={path} does not exist (looked at {place}): set it to a data.yaml or to its folder."
-        )
-    if purpose is CLASSIFY:
-        return prepare_class_folders(place, cache, split, drops=drops)
-    source = find_source(place, split)
+    place, drops = place_of(dataset, cache), dataset.on_bad == "drop"
+    if purpose is CLASSIFY and not isinstance(dataset, AnnotatedDataset):
+        return prepare_class_folders(dataset, place, cache, split)
+    source = part_of(find_pictures_of(dataset, split, cache, purpose), dataset)
     if purpose.name == "pose" and not source.keypoints:
         raise DatasetError(
             f"{source.origin} has no 'kpt_shape:' line, and the model is for poses: expected one such as "
@@ -60,18 +55,20 @@ def prepare_yolo_dir(
         checked = _check_all(source, cache, purpose)
     except OSError as error:
         raise DatasetError(f"The data set {place} or the cache {cache} can't be used: {error}.") from error
-    left_out: tuple[LeftOut, ...] = ()
+    dropped: tuple[LeftOut, ...] = ()
     bad_labels = labels_with_faults(checked)
     if drops:
-        checked, left_out = without_bad(checked)
+        checked, dropped = without_bad(checked)
+        dropped = (*(each for each in source.left_out if each.what == IMAGE), *dropped)
     else:
         _refuse_faults(source, checked)
+    left_out = (*(each for each in source.left_out if each.what != IMAGE), *dropped)
     _refuse_without_labels(source, checked, left_out, purpose)
     class_names = source.class_names or _numbered_names(checked)
     meaning = [json.dumps(keypoints, sort_keys=True, default=str)] if keypoints else []
     digest = content_digest([*class_names, *meaning], [_digest_line(c) for c in checked], map(astuple, left_out))
     view = cache / "views" / f"{digest[:16]}-{bytes_digest(str(place).encode('utf-8', 'surrogateescape'))[:8]}"
-    found_warnings = (*find_oddities(source, checked, purpose), *sentences_of(left_out))
+    found_warnings = (*source.notes, *find_oddities(source, checked, purpose), *sentences_of(dropped))
     for sentence in found_warnings:
         _log.warning(sentence)
     return PreparedDataset(
@@ -98,7 +95,9 @@ def _check_all(source: YoloSource, cache: Path, purpose: Purpose) -> list[Checke
     rule = label_rule(purpose.name, source.keypoint_shape)
     checked = []
     for (split, index, picture), image in zip(pictures, images, strict=True):
-        content = picture.label.read_bytes() if picture.label.is_file() else None
+        content = picture.content
+        if content is None:
+            content = picture.label.read_bytes() if picture.label.is_file() else None
         if content and points and purpose.name != "pose":
             content = without_keypoints(content, points * numbers)
         label = check_label(content or b"", num_classes, rule)

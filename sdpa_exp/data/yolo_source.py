@@ -11,6 +11,7 @@ from typing import Any
 
 from sdpa_exp.data.class_names import read_class_names
 from sdpa_exp.data.pictures import Found, absolute, find_pictures
+from sdpa_exp.data.prepared import LeftOut
 from sdpa_exp.data.yaml_mapping import is_given, read_mapping
 from sdpa_exp.errors import DatasetError
 
@@ -26,12 +27,16 @@ class YoloSource:
         class_names: None for a folder without a data.yaml.
         splits: train, val, and the one that was asked for.
         keypoints: what data.yaml says about keypoints (`kpt_shape`, `flip_idx`, ...); empty for other data sets.
+        left_out: what a conversion from another format left out.
+        notes: sentences about what is odd in it.
     """
 
     origin: Path
     class_names: tuple[str, ...] | None
     splits: dict[str, Found]
     keypoints: dict[str, Any] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def keypoint_shape(self) -> tuple[int, int]:
@@ -40,12 +45,13 @@ class YoloSource:
         return int(points), int(numbers)
 
 
-def find_source(path: Path, split: str | None = None) -> YoloSource:
+def find_source(path: Path, split: str | None = None, root: Path | None = None) -> YoloSource:
     """Find the pictures of a data.yaml, or of a folder with or without one.
 
     Args:
         path: of the data.yaml or folder.
         split: one that must be there too, such as test.
+        root: the folder of the images, where it isn't the one that the yaml says.
 
     Raises:
         DatasetError: something that is named does not exist, or holds no images.
@@ -62,16 +68,16 @@ def find_source(path: Path, split: str | None = None) -> YoloSource:
         return _from_yaml((named or yamls)[0], wanted) if yamls else _from_folder(path, wanted)
     if path.suffix not in {".yaml", ".yml"}:
         raise DatasetError(f"{path} is no data set: expected a data.yaml, or a folder with images/ and labels/.")
-    return _from_yaml(path, wanted)
+    return _from_yaml(path, wanted, root)
 
 
-def _from_yaml(path: Path, wanted: list[str]) -> YoloSource:
+def _from_yaml(path: Path, wanted: list[str], given_root: Path | None = None) -> YoloSource:
     content = read_mapping(path)
     channels = content.get("channels", "3")
     if channels != "3":
         raise DatasetError(f"{path} says channels: {channels}: expected pictures with 3 channels, no others are read.")
-    root = path.parent
-    if is_given(content.get("path")):
+    root = given_root or path.parent
+    if given_root is None and is_given(content.get("path")):
         root = absolute(path.parent / str(content["path"]))
         if not root.is_dir():
             raise DatasetError(

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
+import json
+import logging
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from sdpa_exp.config.architectures import is_downloadable
 from sdpa_exp.config.devices import too_few_devices
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.config.schema import HardwareConfig, YoloDirDataset
+from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.config.task import load_task
-from sdpa_exp.errors import ConfigError, DatasetError
+from sdpa_exp.data.cache import cache_root
+from sdpa_exp.data.sources import require_data
+from sdpa_exp.errors import ConfigError
 
 _PICKLE, _SUCCESS = b"\x80", 0  # first byte of a checkpoint before PyTorch 1.6; CUDA's own word for no error
 
@@ -24,15 +30,17 @@ def require_named(plans: Sequence[Plan]) -> None:
 
     Raises:
         ConfigError: weights that are no checkpoint or not there, or a device that this machine has not.
-        DatasetError: a data set that is not there, or names what is not there.
+        DatasetError: a data set that is not there and can't be fetched, or names what is not there.
     """
     plans = [plan for plan in plans if not ((task := load_task(plan)).in_parent or task.examines)]
     for key, weights in dict.fromkeys(pair for plan in plans for pair in _weights_of(plan)):
         _require_checkpoint(key, weights)
-    for path, split in dict.fromkeys(
-        (plan.dataset.path, plan.train.split) for plan in plans if isinstance(plan.dataset, YoloDirDataset)
-    ):
-        _require_data(path, split)
+    asked = {
+        json.dumps([dataclasses.asdict(plan.dataset), plan.train.split, plan.purpose.name]): plan for plan in plans
+    }
+    for plan in asked.values():
+        with _progress_of_data():
+            require_data(plan.dataset, plan.train.split, plan.purpose, cache_root())
     for device in dict.fromkeys(plan.hardware.device for plan in plans):
         _require_device(device)
     for hardware in (plan.hardware for plan in plans if plan.hardware.devices > 1):
@@ -70,13 +78,18 @@ def _is_checkpoint(path: Path) -> bool:
             return file.read(1) == _PICKLE
 
 
-def _require_data(path: str | None, split: str | None) -> None:
-    from sdpa_exp.data.yolo_source import find_source
-
-    if path is not None and not Path(path).exists():
-        raise DatasetError(f"dataset.path={path} does not exist: set it to a data.yaml or to its folder.")
-    if path is not None:
-        find_source(Path(path), split)
+@contextmanager
+def _progress_of_data() -> Iterator[None]:
+    """What may take long, a conversion or a download, is said on the screen: this process shows no log else."""
+    logger, handler = logging.getLogger("sdpa_exp.data"), logging.StreamHandler(sys.stdout)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _require_device(device: str) -> None:

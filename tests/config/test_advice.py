@@ -67,6 +67,10 @@ def _context(advice: str) -> list[str]:
     head = advice.split(".", maxsplit=1)[0].partition("=")[0]
     if advice.startswith("dataset.on_bad"):
         return ["dataset=yolo_dir", "dataset.path=."]
+    if advice.startswith(("dataset.split_seed", "dataset.val_share")):
+        return ["dataset=coco_json", "dataset.path=."]
+    if advice.startswith("dataset.digest"):
+        return ["dataset=weeds3"]
     return [f"task={head}"] if head in TASKS and head != "compare" else []
 
 

@@ -19,6 +19,8 @@ FILES = sorted(conf_dir().glob("*/*.yaml"))
 OPTIONS = [f"{file.parent.name}={file.stem}" for file in FILES]
 NEEDS = {
     "dataset=yolo_dir": ("dataset.path=data.yaml",),
+    "dataset=coco_json": ("dataset.path=data",),
+    "dataset=voc_xml": ("dataset.path=data",),
     "train=finetune": ("model.weights=yolo12n.pt",),
     "task=detect": ("detect.weights=best.pt",),
     "task=export": ("export.weights=best.pt", "export.format=torchscript"),

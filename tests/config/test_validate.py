@@ -99,7 +99,7 @@ from tests.config.composing import compose_plan
         ),
         ("+hardware.foo=1", "hardware.foo would have no effect: no such key. Expected one of hardware.allocator,"),
         ("+foo=1", "foo would have no effect: no such key."),
-        ("dataset.kind=folder", "dataset.kind=folder is unknown: expected one of synthetic, yolo_dir."),
+        ("dataset.kind=folder", "dataset.kind=folder is unknown: expected one of synthetic, yolo_dir, coco_json,"),
     ],
 )
 def test_a_plan_that_cannot_work_is_refused_in_one_sentence(overrides: str, sentence: str) -> None:

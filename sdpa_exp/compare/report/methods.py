@@ -104,6 +104,8 @@ def _training(group: Group, runs: list[Run]) -> str:
         text += f" ({get('dataset.num_train_images')} training and {get('dataset.num_val_images')} validation images)"
     parts: list[str] = []
     for label, value in (
+        ("a share of {} of the training images", get("dataset.fraction")),
+        ("at most {} images of each split", get("dataset.limit")),
         ("{} epochs", get("train.epochs", "epochs")),
         ("{} px", get("train.imgsz", "imgsz")),
         ("batch size {}", get("hardware.batch", "batch")),

@@ -1,0 +1,63 @@
+"""Settings of a data set that can't work, refused by name; whether the data are there is looked for later."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from sdpa_exp.config.refusing import at_least, one_of, refuse
+from sdpa_exp.config.schema import AnnotatedDataset, AnyDataset, RoboflowDataset, SyntheticDataset, UltralyticsDataset
+from sdpa_exp.errors import ConfigError
+
+ON_BAD = ("refuse", "drop")
+_TAKES = {
+    "yolo_dir": ("a data.yaml, or a folder with images/ and labels/", "data.yaml"),
+    "coco_json": ("a folder with images and COCO's annotations, or the JSON file", "folder"),
+    "voc_xml": ("a folder with images and Pascal VOC's XML files", "folder"),
+}
+
+_HERE = ("localhost", "127.0.0.1", "::1")
+
+
+def check_dataset(dataset: AnyDataset) -> None:
+    """Check one setting.
+
+    Raises:
+        ConfigError: one sentence about the first thing that can't work.
+    """
+    if dataset.fraction is not None and not 0 < dataset.fraction <= 1:
+        refuse("dataset.fraction", dataset.fraction, "a share above 0 and up to 1", "Set dataset.fraction=0.1.")
+    if dataset.limit is not None:
+        at_least("dataset.limit", dataset.limit, 1, "Set dataset.limit=100.")
+    if isinstance(dataset, SyntheticDataset):
+        for key in ("num_train_images", "num_val_images"):
+            at_least(f"dataset.{key}", getattr(dataset, key), 1, f"Set dataset.{key}=64.")
+        at_least("dataset.image_px", dataset.image_px, 32, "Set dataset.image_px=640.")
+        at_least("dataset.render_seed", dataset.render_seed, 0, "Set dataset.render_seed=0.")
+        return
+    if isinstance(dataset, UltralyticsDataset):
+        _check_address("dataset.mirror", dataset.mirror)
+    elif isinstance(dataset, RoboflowDataset):
+        _check_api(dataset.api)
+    elif not dataset.path:
+        takes, example = _TAKES[dataset.kind]
+        raise ConfigError(
+            f"dataset.path is missing: dataset={dataset.kind} expects {takes}. Add dataset.path=path/to/{example}."
+        )
+    one_of("dataset.on_bad", dataset.on_bad, ON_BAD)
+    if isinstance(dataset, AnnotatedDataset):
+        at_least("dataset.split_seed", dataset.split_seed, 0, "Set dataset.split_seed=0.")
+        if dataset.val_share is not None and not 0 < dataset.val_share < 1:
+            refuse("dataset.val_share", dataset.val_share, "a share between 0 and 1", "Set dataset.val_share=0.2.")
+
+
+def _check_api(api: str) -> None:
+    _check_address("dataset.api", api)
+    if urlsplit(api).scheme == "http" and urlsplit(api).hostname not in _HERE:
+        step = f"Set dataset.api={api.replace('http', 'https', 1)}."
+        refuse("dataset.api", api, "https, since it gets your key", step)
+
+
+def _check_address(key: str, address: str | None) -> None:
+    if address is not None and not re.fullmatch(r"https?://[^\s?#]+", address):
+        refuse(key, address, "an address with http:// or https://", f"Set {key}=https://HOST/FOLDER.")

@@ -1,0 +1,85 @@
+"""From the setting of a data set to its pictures: in whatever format, each of them becomes a `YoloSource`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sdpa_exp.config.schema import (
+    AnnotatedDataset,
+    AnyDataset,
+    FilesDataset,
+    RoboflowDataset,
+    SyntheticDataset,
+    UltralyticsDataset,
+)
+from sdpa_exp.data.converted import converted_source
+from sdpa_exp.data.pictures import absolute
+from sdpa_exp.data.roboflow import roboflow_folder
+from sdpa_exp.data.ultralytics_data import ultralytics_data
+from sdpa_exp.data.yolo_source import YoloSource, find_source
+from sdpa_exp.data.zip_file import unpacked
+from sdpa_exp.errors import DatasetError
+from sdpa_exp.runs.purposes import CLASSIFY, DETECT, Purpose
+
+
+def require_data(dataset: AnyDataset, split: str | None, purpose: Purpose, cache: Path) -> None:
+    """Find the pictures before anything starts; annotations are converted by it. Arguments as `find_pictures_of`.
+
+    Raises:
+        DatasetError: as `find_pictures_of`.
+    """
+    if isinstance(dataset, SyntheticDataset):
+        return
+    if purpose is CLASSIFY and not isinstance(dataset, AnnotatedDataset):
+        place_of(dataset, cache)
+    else:
+        find_pictures_of(dataset, split, cache, purpose)
+
+
+def find_pictures_of(dataset: FilesDataset, split: str | None, cache: Path, purpose: Purpose = DETECT) -> YoloSource:
+    """The pictures and labels that a setting means; no image is decoded.
+
+    Args:
+        dataset: where they are, and how they are described.
+        split: one that must be there beside train and val.
+        cache: our cache folder.
+        purpose: of the model.
+
+    Raises:
+        DatasetError: the data set is not there, or something that it names isn't.
+    """
+    if isinstance(dataset, UltralyticsDataset):
+        file, folder = ultralytics_data(dataset, cache)
+        return find_source(file, split, folder)
+    place = place_of(dataset, cache)
+    if not isinstance(dataset, AnnotatedDataset):
+        return find_source(place, split)
+    if purpose is not DETECT:
+        raise DatasetError(
+            f"dataset={dataset.kind} has boxes, and the model is for {purpose.predicts} ({purpose.name}): choose a "
+            "model for boxes, such as model=yolo12n, or give labels of that kind with dataset=yolo_dir."
+        )
+    try:
+        return converted_source(dataset, place, cache, list(dict.fromkeys(["train", "val", split or "val"])))
+    except OSError as error:
+        raise DatasetError(f"The data set {place} or the cache {cache} can't be used: {error}.") from error
+
+
+def place_of(dataset: FilesDataset, cache: Path) -> Path:
+    """The file or folder that a setting means; of what was unpacked or fetched the folder in the cache.
+
+    Raises:
+        DatasetError: it isn't there, or can't be unpacked.
+    """
+    if isinstance(dataset, UltralyticsDataset):
+        return ultralytics_data(dataset, cache)[1]
+    if isinstance(dataset, RoboflowDataset):
+        return roboflow_folder(dataset, cache)
+    if not dataset.path:
+        raise DatasetError("dataset.path is not set: set it to a data.yaml, or to a folder with images/ and labels/.")
+    place = absolute(Path(dataset.path).expanduser())
+    if not place.exists():
+        raise DatasetError(
+            f"dataset.path={dataset.path} does not exist (looked at {place}): set it to a data.yaml or to its folder."
+        )
+    return unpacked(place, cache) if place.suffix.lower() == ".zip" and place.is_file() else place
