@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 from sdpa_exp.config.refusing import at_least, one_of, refuse
-from sdpa_exp.config.schema import AnnotatedDataset, AnyDataset, RoboflowDataset, SyntheticDataset, UltralyticsDataset
+from sdpa_exp.config.schema import AnyDataset, RoboflowDataset, SyntheticDataset, UltralyticsDataset, YoloDirDataset
 from sdpa_exp.errors import ConfigError
 
 ON_BAD = ("refuse", "drop")
@@ -45,7 +45,7 @@ def check_dataset(dataset: AnyDataset) -> None:
             f"dataset.path is missing: dataset={dataset.kind} expects {takes}. Add dataset.path=path/to/{example}."
         )
     one_of("dataset.on_bad", dataset.on_bad, ON_BAD)
-    if isinstance(dataset, AnnotatedDataset):
+    if isinstance(dataset, YoloDirDataset):
         at_least("dataset.split_seed", dataset.split_seed, 0, "Set dataset.split_seed=0.")
         if dataset.val_share is not None and not 0 < dataset.val_share < 1:
             refuse("dataset.val_share", dataset.val_share, "a share between 0 and 1", "Set dataset.val_share=0.2.")

@@ -48,6 +48,8 @@ class YoloDirDataset:
     kind: str = "yolo_dir"
     name: str = MISSING
     path: Optional[str] = None  # noqa: UP045
+    val_share: Optional[float] = None  # noqa: UP045
+    split_seed: int = 0
     on_bad: str = "refuse"
     fraction: Optional[float] = None  # noqa: UP045
     limit: Optional[int] = None  # noqa: UP045
@@ -61,8 +63,6 @@ class AnnotatedDataset(YoloDirDataset):
     train: Optional[str] = None  # noqa: UP045
     val: Optional[str] = None  # noqa: UP045
     test: Optional[str] = None  # noqa: UP045
-    val_share: Optional[float] = None  # noqa: UP045
-    split_seed: int = 0
 
 
 @dataclass

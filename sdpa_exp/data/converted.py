@@ -15,10 +15,11 @@ from typing import Any
 from sdpa_exp.config.schema import AnnotatedDataset
 from sdpa_exp.data.annotations import BOX, IMAGE, Annotated, Annotations, sentences_of_skipped, to_label
 from sdpa_exp.data.coco_json import coco_files, read_coco
-from sdpa_exp.data.digest import bytes_digest, file_digest
+from sdpa_exp.data.digest import bytes_digest
+from sdpa_exp.data.file_digests import file_digest
 from sdpa_exp.data.pictures import IMAGE_SUFFIXES, Found, Picture, files_below
 from sdpa_exp.data.prepared import LeftOut
-from sdpa_exp.data.split_by_seed import share_out
+from sdpa_exp.data.split_by_seed import note_of_shares, share_out
 from sdpa_exp.data.voc_xml import read_voc, voc_lists
 from sdpa_exp.data.yolo_source import YoloSource
 from sdpa_exp.errors import DatasetError
@@ -61,7 +62,8 @@ def _converted(dataset: AnnotatedDataset, root: Path, files: Sequence[Path], cac
         return json.loads(memory.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
     except (OSError, ValueError):
         pass
-    _log.info("converting the annotations of %s: %d files", root, len(files))
+    if files:
+        _log.info("converting the annotations of %s: %d file(s)", root, len(files))
     read = read_coco if dataset.kind == "coco_json" else read_voc
     content = _convert(dataset, root, read(dataset, root, list(files)))
     memory.parent.mkdir(parents=True, exist_ok=True)
@@ -116,15 +118,8 @@ def _with_splits(dataset: AnnotatedDataset, root: Path, read: Annotations) -> li
         raise DatasetError(f"{root} names no images for val: set dataset.val_share=0.2, which makes them of train.")
     single = [picture for picture in read.pictures if picture.split in (("train",) if "train" in named else (None,))]
     digests = [file_digest(picture.image) for picture in single]
-    if len(set(digests)) < 2:
-        raise DatasetError(
-            f"{root} has {len(single)} annotated images: expected two or more, to train on and to judge by."
-        )
     splits = share_out(digests, val_share=dataset.val_share, seed=dataset.split_seed)
-    read.notes.append(
-        f"{splits.count('train')} train and {splits.count('val')} val images were made of one set by "
-        f"dataset.split_seed={dataset.split_seed} and dataset.val_share={dataset.val_share:g}."
-    )
+    read.notes.append(note_of_shares(splits, val_share=dataset.val_share, seed=dataset.split_seed))
     tests = [(picture, "test") for picture in read.pictures if picture.split == "test"]
     return [*zip(single, splits, strict=True), *tests]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 NO_LABEL = "-"
 
@@ -25,12 +24,6 @@ def content_digest(
     for line in ("\0".join(class_names), *itertools.chain(*lines)):
         digest.update(line.encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file of any size, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def bytes_digest(content: bytes) -> str:

@@ -8,6 +8,7 @@ import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -75,7 +76,7 @@ def image_size(path: Path) -> tuple[int, int] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with _open(path.read_bytes()) as image:
+            with path.open("rb") as file, _open(file) as image:  # the head alone is read
                 width, height = image.size
                 is_turned = image.getexif().get(_ORIENTATION) in _TURNED
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
@@ -96,7 +97,7 @@ def _decode(content: bytes) -> tuple[str | None, tuple[int, int], bool]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PIL warns of odd EXIF blocks
-            with _open(content) as image:
+            with _open(io.BytesIO(content)) as image:
                 size, kind, is_deep = image.size, image.format, _is_deep(image)
                 if _fault_of_size(*size) is None:  # before a gigabyte is decoded
                     image.draft(None, (max(1, size[0] // 8), max(1, size[1] // 8)))
@@ -135,15 +136,17 @@ def _can_train_on(path: Path) -> bool:
     return imread(path) is not None
 
 
-def _open(content: bytes) -> ImageFile.ImageFile:
+def _open(file: BinaryIO) -> ImageFile.ImageFile:
     """Like PIL's `open`, which Ultralytics replaces by one that runs pip when it does not know a file."""
     Image.init()
+    head = file.read(16)
     for kind in _KINDS:
         factory, accepts = Image.OPEN.get(kind, (None, None))
-        if factory is None or (accepts is not None and accepts(content[:16]) is not True):
+        if factory is None or (accepts is not None and accepts(head) is not True):
             continue
         try:
-            return factory(io.BytesIO(content), "")
+            file.seek(0)
+            return factory(file, "")
         except (SyntaxError, IndexError, TypeError, struct.error):  # PIL's ways to say that it is another kind
             continue
     raise UnidentifiedImageError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from sdpa_exp.config.schema import (
@@ -11,10 +12,13 @@ from sdpa_exp.config.schema import (
     RoboflowDataset,
     SyntheticDataset,
     UltralyticsDataset,
+    YoloDirDataset,
 )
 from sdpa_exp.data.converted import converted_source
-from sdpa_exp.data.pictures import absolute
+from sdpa_exp.data.file_digests import file_digests
+from sdpa_exp.data.pictures import Found, absolute
 from sdpa_exp.data.roboflow import roboflow_folder
+from sdpa_exp.data.split_by_seed import note_of_shares, share_out
 from sdpa_exp.data.ultralytics_data import ultralytics_data
 from sdpa_exp.data.yolo_source import YoloSource, find_source
 from sdpa_exp.data.zip_file import unpacked
@@ -53,6 +57,8 @@ def find_pictures_of(dataset: FilesDataset, split: str | None, cache: Path, purp
         return find_source(file, split, folder)
     place = place_of(dataset, cache)
     if not isinstance(dataset, AnnotatedDataset):
+        if isinstance(dataset, YoloDirDataset):
+            return _with_val(dataset, find_source(place, split, makes_val=dataset.val_share is not None), cache)
         return find_source(place, split)
     if purpose is not DETECT:
         raise DatasetError(
@@ -63,6 +69,22 @@ def find_pictures_of(dataset: FilesDataset, split: str | None, cache: Path, purp
         return converted_source(dataset, place, cache, list(dict.fromkeys(["train", "val", split or "val"])))
     except OSError as error:
         raise DatasetError(f"The data set {place} or the cache {cache} can't be used: {error}.") from error
+
+
+def _with_val(dataset: YoloDirDataset, source: YoloSource, cache: Path) -> YoloSource:
+    """The source with a val split that is made of train, where it has none of its own."""
+    if dataset.val_share is None or "val" in source.splits:
+        return source
+    whole = source.splits["train"]
+    digests = file_digests([each.image for each in whole.pictures], origin=source.origin, cache=cache)
+    sides = share_out(digests, val_share=dataset.val_share, seed=dataset.split_seed)
+    train, val = (
+        [each for each, side in zip(whole.pictures, sides, strict=True) if side == wanted]
+        for wanted in ("train", "val")
+    )
+    splits = {**source.splits, "train": dataclasses.replace(whole, pictures=train), "val": Found(pictures=val)}
+    note = note_of_shares(sides, val_share=dataset.val_share, seed=dataset.split_seed)
+    return dataclasses.replace(source, splits=splits, notes=(*source.notes, note))
 
 
 def place_of(dataset: FilesDataset, cache: Path) -> Path:

@@ -17,6 +17,7 @@ from sdpa_exp.errors import DatasetError
 
 _KEYS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
 """What a split may be called."""
+_MAKE_VAL = "; or dataset.val_share=0.2, which makes val of a fifth of train"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +46,16 @@ class YoloSource:
         return int(points), int(numbers)
 
 
-def find_source(path: Path, split: str | None = None, root: Path | None = None) -> YoloSource:
+def find_source(
+    path: Path, split: str | None = None, root: Path | None = None, *, makes_val: bool = False
+) -> YoloSource:
     """Find the pictures of a data.yaml, or of a folder with or without one.
 
     Args:
         path: of the data.yaml or folder.
         split: one that must be there too, such as test.
         root: the folder of the images, where it isn't the one that the yaml says.
+        makes_val: a data set without val is a whole one: val is made of train afterwards.
 
     Raises:
         DatasetError: something that is named does not exist, or holds no images.
@@ -65,13 +69,15 @@ def find_source(path: Path, split: str | None = None, root: Path | None = None) 
                 f"{path} holds several yaml files ({', '.join(p.name for p in yamls)}) and none is clearly the one: "
                 f"set dataset.path to the one to use."
             )
-        return _from_yaml((named or yamls)[0], wanted) if yamls else _from_folder(path, wanted)
+        if yamls:
+            return _from_yaml((named or yamls)[0], wanted, root, makes_val)
+        return _from_folder(path, wanted, makes_val)
     if path.suffix not in {".yaml", ".yml"}:
         raise DatasetError(f"{path} is no data set: expected a data.yaml, or a folder with images/ and labels/.")
-    return _from_yaml(path, wanted, root)
+    return _from_yaml(path, wanted, root, makes_val)
 
 
-def _from_yaml(path: Path, wanted: list[str], given_root: Path | None = None) -> YoloSource:
+def _from_yaml(path: Path, wanted: list[str], given_root: Path | None, makes_val: bool) -> YoloSource:
     content = read_mapping(path)
     channels = content.get("channels", "3")
     if channels != "3":
@@ -87,8 +93,11 @@ def _from_yaml(path: Path, wanted: list[str], given_root: Path | None = None) ->
     splits = {}
     for split in wanted:
         value: Any = next((content[key] for key in _KEYS[split] if is_given(content.get(key))), None)
+        if value is None and split == "val" and makes_val:
+            continue
         if value is None:
-            asked = "" if split != "test" else " and train.split=test asks for it; add it, or leave train.split out"
+            asked = _MAKE_VAL if split == "val" else ""
+            asked = " and train.split=test asks for it; add it, or leave train.split out" if split == "test" else asked
             raise DatasetError(
                 f"{path} has no '{split}:' line: expected a folder, a list of folders or a .txt list{asked}."
             )
@@ -118,15 +127,18 @@ def _keypoints(content: dict[str, Any], path: Path) -> dict[str, Any]:
     return found
 
 
-def _from_folder(root: Path, wanted: list[str]) -> YoloSource:
+def _from_folder(root: Path, wanted: list[str], makes_val: bool) -> YoloSource:
     splits = {}
     for split in wanted:
         options = [p for name in _KEYS[split] for p in (root / "images" / name, root / name / "images")]
-        found = next((p for p in options if p.is_dir()), None)
+        whole = [root / "images", root] if makes_val and split == "train" else []
+        found = next((p for p in (*options, *whole) if p.is_dir()), None)
+        if found is None and split == "val" and makes_val:
+            continue
         if found is None:
             raise DatasetError(
                 f"{root} has no data.yaml and no {split} images: expected {options[0]} or {options[1]}, "
-                f"with the labels under labels/ in the same way."
+                f"with the labels under labels/ in the same way{_MAKE_VAL if split == 'val' else ''}."
             )
         splits[split] = find_pictures([str(found)], root, origin=root, split=split)
     return YoloSource(origin=root, class_names=None, splits=splits)

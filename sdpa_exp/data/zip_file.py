@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from sdpa_exp.data.build_once import build_once
-from sdpa_exp.data.digest import bytes_digest, file_digest
+from sdpa_exp.data.file_digests import file_digests
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.files import write_json_atomic
 
@@ -24,7 +24,7 @@ def unpacked(path: Path, cache: Path) -> Path:
     Raises:
         DatasetError: it is no zip file or damaged, holds a path or link that leads out of it, or there is no room.
     """
-    folder = cache / "unzipped" / _remembered_digest(path, cache)[:24]
+    folder = cache / "unzipped" / file_digests([path], origin=path, cache=cache)[0][:24]
     build_once(folder, build=lambda draft: unpack(path, draft), fault_of=fault_of)
     return inner_folder(folder)
 
@@ -86,23 +86,6 @@ def fault_of(folder: Path) -> str | None:
         return f"{other[0]} was changed" if other else None
     except (OSError, ValueError, AttributeError) as error:
         return f"{type(error).__name__}: {error}"
-
-
-def _remembered_digest(path: Path, cache: Path) -> str:
-    """SHA-256 of the file; read again only when its size or time has changed."""
-    state = path.stat()
-    memory = cache / "unzipped" / f"{bytes_digest(str(path).encode('utf-8', 'surrogateescape'))[:24]}.json"
-    known = [state.st_size, state.st_mtime_ns]
-    try:
-        found = json.loads(memory.read_text(encoding="utf-8"))
-        if found[:2] == known:
-            return str(found[2])
-    except (OSError, ValueError, LookupError, TypeError):
-        pass
-    digest = file_digest(path)
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    write_json_atomic(memory, [*known, digest])
-    return digest
 
 
 def _mib(size: int) -> str:

@@ -10,6 +10,7 @@ import pytest
 from sdpa_exp.config.schema import AnnotatedDataset, SyntheticDataset, YoloDirDataset
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.purposes import PURPOSES
 from tests.config.composing import compose_plan
 from tests.data.annotated import make_blood_cells, write_image
@@ -86,3 +87,37 @@ def test_each_class_keeps_its_share_of_whole_images(tmp_path: Path, cache: Path)
 def test_runs_with_another_share_of_the_data_are_of_another_group() -> None:
     plans = [compose_plan(*settings) for settings in ([], ["dataset.fraction=0.5"], ["dataset.limit=50"])]
     assert len({plan.group_id() for plan in plans}) == 3
+
+
+def test_where_a_data_set_is_fetched_from_keeps_no_runs_apart() -> None:
+    here, there = compose_plan("dataset=coco8"), compose_plan("dataset=coco8", "dataset.mirror='http://a.org/b'")
+    assert here.group_id() == there.group_id()
+    assert not {"fraction", "limit", "mirror"} & set(here.group()["dataset"])  # groups of older versions keep their names
+
+
+@pytest.mark.parametrize("layout", ["data.yaml", "images", "flat"])
+def test_a_folder_without_val_gets_one_of_train_by_seed_when_asked(layout: str, tmp_path: Path, cache: Path) -> None:
+    root = make_field(tmp_path / "large", num_train=LARGE, num_val=1).parent
+    if layout == "data.yaml":
+        (root / "data.yaml").write_text("train: images/train\nnames: [crop, weed]\n")
+    else:
+        whole = tmp_path / layout
+        for kind in ("images", "labels"):
+            target = whole / kind if layout == "images" else whole
+            shutil.copytree(root / kind / "train", target, dirs_exist_ok=True)
+        root = whole
+
+    def made(share: float | None, seed: int = 0) -> PreparedDataset:
+        dataset = YoloDirDataset(name="t", path=str(root), val_share=share, split_seed=seed)
+        return prepare(dataset, cache_dir=cache)
+
+    with pytest.raises(DatasetError, match="expected"):
+        made(None)
+    prepared = made(0.2)
+    assert (prepared.num_train_images, prepared.num_val_images, prepared.num_val_boxes) == (32, 8, 8)
+    assert not used(prepared) & used(prepared, "val")
+    assert prepared.warnings == (
+        "32 train and 8 val images were made of one set by dataset.split_seed=0 and dataset.val_share=0.2.",
+    )
+    assert used(made(0.2, seed=1), "val") != used(prepared, "val")
+    assert made(0.2) == prepared
