@@ -25,6 +25,7 @@ from sdpa_exp.data.zip_file import fault_of, inner_folder, unpack
 from sdpa_exp.errors import DatasetError
 
 KEY_VARIABLE = "ROBOFLOW_API_KEY"
+_DIGEST_FILE = ".digest"
 _FORMAT = "yolov8"  # Ultralytics' format, in Roboflow's words
 _MAX_WAIT_S, _PERIOD_S = 600.0, 2.0  # while Roboflow makes the zip file
 _log = logging.getLogger(__name__)
@@ -38,6 +39,12 @@ def roboflow_folder(dataset: RoboflowDataset, cache: Path) -> Path:
     """
     folder = cache / "roboflow" / f"{dataset.workspace}-{dataset.project}-{dataset.version}"
     build_once(folder, build=lambda draft: _fetch(dataset, draft), fault_of=fault_of)
+    came = (folder / _DIGEST_FILE).read_text(encoding="utf-8")
+    if dataset.digest not in (None, came):
+        raise DatasetError(
+            f"{folder} has the digest {came}: expected dataset.digest={dataset.digest}. Remove the folder to fetch it "
+            "again, or set dataset.digest=null to accept it."
+        )
     return inner_folder(folder)
 
 
@@ -62,8 +69,8 @@ def _fetch(dataset: RoboflowDataset, draft: Path) -> None:
         cause = str(error).replace(str(archive), "what came")
         raise DatasetError(f"{name} of Roboflow wasn't fetched: {cause} Nothing was kept.") from None
     archive.unlink()
-    source = find_source(inner_folder(draft))
-    _verify(dataset, name, source)
+    digest = _verified(dataset, name, find_source(inner_folder(draft)))
+    (draft / _DIGEST_FILE).write_text(digest, encoding="utf-8")
 
 
 def _link(dataset: RoboflowDataset, key: str) -> str:
@@ -112,8 +119,12 @@ def _refused(dataset: RoboflowDataset, error: UnreachableError, key: str) -> Dat
     return None
 
 
-def _verify(dataset: RoboflowDataset, name: str, source: YoloSource) -> None:
-    """Counts and, where one is given, the digest."""
+def _verified(dataset: RoboflowDataset, name: str, source: YoloSource) -> str:
+    """The digest of what came, when that and the counts are as the setting has them.
+
+    Raises:
+        DatasetError: they aren't.
+    """
     counts = {split: len(found.pictures) for split, found in source.splits.items()}
     for split, expected in (("train", dataset.num_train_images), ("val", dataset.num_val_images)):
         if expected is not None and counts[split] != expected:
@@ -134,6 +145,7 @@ def _verify(dataset: RoboflowDataset, name: str, source: YoloSource) -> None:
         )
     known = "as asked for" if dataset.digest else f"dataset.digest={digest} makes sure of the same elsewhere"
     _log.info("%s: %d train and %d val images; %s", name, counts["train"], counts["val"], known)
+    return digest
 
 
 def _by_hand(dataset: RoboflowDataset) -> str:

@@ -74,6 +74,8 @@ def test_the_digest_of_the_setting_is_what_must_come(answers: Answers, cache: Pa
         assert load(weeds(api, digest=digest), tmp_path / "second").digest == digest
         with pytest.raises(DatasetError, match=f"came with the digest {digest}: expected 0123. Nothing was kept"):
             load(weeds(api, digest="0123"), tmp_path / "third")
+        with pytest.raises(DatasetError, match=rf"has the digest {digest}: expected dataset\.digest=0123\. Remove"):
+            load(weeds(api, digest="0123"), cache)
     assert not list((tmp_path / "third/roboflow").glob("*/"))
 
 
