@@ -16,7 +16,7 @@ from pathlib import Path
 from sdpa_exp.config.architectures import is_downloadable
 from sdpa_exp.config.devices import too_few_devices
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.config.schema import HardwareConfig
+from sdpa_exp.config.schema import AnyDataset, HardwareConfig, SyntheticDataset
 from sdpa_exp.config.task import load_task
 from sdpa_exp.data.cache import cache_root
 from sdpa_exp.data.sources import require_data
@@ -40,11 +40,18 @@ def require_named(plans: Sequence[Plan]) -> None:
     }
     for plan in asked.values():
         with _progress_of_data():
-            require_data(plan.dataset, plan.train.split, plan.purpose, cache_root())
+            require_data(_data_of(plan), plan.train.split, plan.purpose, cache_root())
     for device in dict.fromkeys(plan.hardware.device for plan in plans):
         _require_device(device)
     for hardware in (plan.hardware for plan in plans if plan.hardware.devices > 1):
         _require_devices(hardware)
+
+
+def _data_of(plan: Plan) -> AnyDataset:
+    """The data set; what is bad in it is no reason to refuse task=data, which is there to show it."""
+    if plan.task.name != "data" or isinstance(plan.dataset, SyntheticDataset):
+        return plan.dataset
+    return dataclasses.replace(plan.dataset, on_bad="drop")
 
 
 def _weights_of(plan: Plan) -> list[tuple[str, str]]:

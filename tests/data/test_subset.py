@@ -92,7 +92,9 @@ def test_runs_with_another_share_of_the_data_are_of_another_group() -> None:
 def test_where_a_data_set_is_fetched_from_keeps_no_runs_apart() -> None:
     here, there = compose_plan("dataset=coco8"), compose_plan("dataset=coco8", "dataset.mirror='http://a.org/b'")
     assert here.group_id() == there.group_id()
-    assert not {"fraction", "limit", "mirror"} & set(here.group()["dataset"])  # groups of older versions keep their names
+    assert not {"fraction", "limit", "mirror"} & set(
+        here.group()["dataset"]
+    )  # groups of older versions keep their names
 
 
 @pytest.mark.parametrize("layout", ["data.yaml", "images", "flat"])

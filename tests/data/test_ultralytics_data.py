@@ -111,6 +111,7 @@ def test_ultralytics_own_download_fetches_it_once(data: Path, tmp_path: Path, ca
     assert [path.name for path in (cache / "downloads/coco8").iterdir()] == ["coco8"]
 
 
+@pytest.mark.slow
 def test_a_download_that_breaks_off_leaves_nothing_behind(cache: Path) -> None:
     answers = Answers(files={"/coco8.zip": b"no zip file"})
     with serving(answers) as mirror, pytest.raises(DatasetError) as caught:
