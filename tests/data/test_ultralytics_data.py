@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sdpa_exp.config.schema import UltralyticsDataset
-from sdpa_exp.data import ultralytics_data
+from sdpa_exp.config.schema import AnnotatedDataset, UltralyticsDataset
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.errors import ConfigError, DatasetError
 from tests.config.composing import compose_plan
@@ -125,28 +124,30 @@ def test_a_download_that_breaks_off_leaves_nothing_behind(cache: Path) -> None:
 
 @pytest.mark.slow
 def test_pascal_vocs_own_script_converts_as_ours_does(tmp_path: Path, cache: Path) -> None:
-    """Both read the same XML files: Ultralytics' download script, and dataset=voc_xml."""
+    """Both read the same XML file: Ultralytics' download script, and dataset=voc_xml."""
     files = {}
     for archive, year, lists in (
-        ("VOCtrainval_06-Nov-2007", "2007", ("train", "val")),
-        ("VOCtest_06-Nov-2007", "2007", ("test",)),
-        ("VOCtrainval_11-May-2012", "2012", ("train", "val")),
+        ("VOCtrainval_06-Nov-2007", "2007", {"train": 0, "val": 2}),
+        ("VOCtest_06-Nov-2007", "2007", {"test": 4}),
+        ("VOCtrainval_11-May-2012", "2012", {"train": 0, "val": 2}),
     ):
         root = make_blood_cells(tmp_path / archive / f"VOCdevkit/VOC{year}")
         for file in (root / "Annotations").iterdir():
             file.write_text(file.read_text().replace("RBC", "dog").replace("WBC", "cat").replace("Platelets", "cow"))
-        for number, file in enumerate(sorted((root / "ImageSets/Main").iterdir())):
+        for file in (root / "ImageSets/Main").iterdir():
             file.unlink()
-            if number < len(lists):
-                names = [f"Blood_{2 * number}", f"Blood_{2 * number + 3}"]
-                (root / "ImageSets/Main" / f"{lists[number]}.txt").write_text("\n".join(names))
+        for split, number in lists.items():
+            (root / f"ImageSets/Main/{split}.txt").write_text(f"Blood_{number}\n")
         files[f"/{archive}.zip"] = zipped(tmp_path / archive, tmp_path / f"{archive}.zip").read_bytes()
     with serving(Answers(files=files)) as mirror:
-        ultralytics_data.download(
-            Path(ultralytics_data._described(UltralyticsDataset(name="v", file="VOC.yaml"))), cache, mirror
-        )
-    ours = (cache / "VOC/labels/test2007/Blood_0.txt").read_text().splitlines()
-    assert [[float(word) for word in line.split()] for line in ours] == [
-        [11, 0.3125, 20 / 48, 0.3125, 20 / 48],
-        [7, 0.75, 0.625, 0.5, 0.75],
-    ]
+        voc = UltralyticsDataset(name="voc", file="VOC.yaml", mirror=mirror)
+        prepared = prepare(voc, cache_dir=cache)
+    assert (prepared.num_train_images, prepared.num_val_images) == (4, 1)
+    theirs = (cache / "downloads/VOC/VOC/labels/test2007/Blood_4.txt").read_text().split()
+    root = tmp_path / "VOCtrainval_06-Nov-2007"
+    ours = prepare(AnnotatedDataset(kind="voc_xml", name="t", path=str(root)), cache_dir=cache)
+    lines = next((ours.yaml_path.parent / "labels/train").iterdir()).read_text().split()
+    assert (theirs[0], theirs[5]) == ("11", "7")
+    numbers = [[float(word) for place, word in enumerate(each) if place % 5] for each in (theirs, lines)]
+    assert numbers[0] == pytest.approx(numbers[1], abs=1e-8)
+    assert not list((cache / "downloads").rglob("*.zip"))
