@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from sdpa_exp.data.image_file import image_size
 from sdpa_exp.data.pictures import IMAGE_SUFFIXES, files_below
 from sdpa_exp.data.prepared import LeftOut
+from sdpa_exp.runs.files import LEFT_OUT_FILE
 
 BOX, IMAGE = "box", "image"  # what is skipped or at fault, as LeftOut.what
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -112,19 +113,18 @@ def to_label(picture: Annotated, class_ids: dict[str, int]) -> Label:
     return Label(text="".join(lines), skipped=tuple(skipped), faults=tuple(faults), num_clipped=num_clipped)
 
 
-def sentences_of_skipped(skipped: Sequence[LeftOut], num_boxes: int, num_clipped: int) -> list[str]:
-    """How many boxes were skipped and why, and how many were cut at the edge of their picture."""
+def sentences_of_skipped(left_out: Sequence[LeftOut], num_kept: int) -> list[str]:
+    """How many boxes were skipped and why; `num_kept` are the others."""
+    skipped = [each for each in left_out if each.what == BOX]
     sentences = []
     for why, num in Counter(each.why for each in skipped).items():
         names = list(dict.fromkeys(each.image for each in skipped if each.why == why))
         some = ", ".join(names[:3]) + ", ..." * (len(names) > 3)
-        verb = "have" if num > 1 else "has"
+        verbs = ("have", "were") if num > 1 else ("has", "was")
         sentences.append(
-            f"{num} of {num_boxes} boxes {verb} {why}, and {'were' if num > 1 else 'was'} left out for all arms alike "
-            f"({some}); left_out.csv in each run folder lists all."
+            f"{num} of {num_kept + len(skipped)} boxes {verbs[0]} {why}, and {verbs[1]} left out for all arms alike "
+            f"({some}); {LEFT_OUT_FILE} in each run folder lists all."
         )
-    if num_clipped:
-        sentences.append(f"{num_clipped} of {num_boxes} boxes reach beyond their picture, and were cut at its edge.")
     return sentences
 
 

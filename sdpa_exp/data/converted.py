@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sdpa_exp.config.schema import AnnotatedDataset
-from sdpa_exp.data.annotations import BOX, IMAGE, Annotated, Annotations, sentences_of_skipped, to_label
+from sdpa_exp.data.annotations import BOX, IMAGE, Annotated, Annotations, to_label
 from sdpa_exp.data.coco_json import coco_files, read_coco
 from sdpa_exp.data.digest import bytes_digest
 from sdpa_exp.data.file_digests import file_digest
@@ -95,13 +95,13 @@ def _convert(dataset: AnnotatedDataset, root: Path, read: Annotations) -> dict[s
         faults += [LeftOut(split=split, image=picture.name, what=IMAGE, why=why) for why in label.faults[:1]]
         num_clipped += label.num_clipped
         labels.append({"split": split, "image": str(picture.image), "name": picture.name, "label": label.text})
-    num_boxes = sum(len(picture.boxes) for picture, _ in pictures)
+    clipped = [f"Boxes that reach beyond their picture, cut at its edge: {num_clipped}."] if num_clipped else []
     return {
         "class_names": read.class_names,
         "pictures": labels,
         "skipped": [asdict(each) for each in skipped],
         "faults": [asdict(each) for each in faults],
-        "notes": [*read.notes, *sentences_of_skipped(skipped, num_boxes, num_clipped)],
+        "notes": [*read.notes, *clipped],
     }
 
 

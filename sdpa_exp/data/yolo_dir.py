@@ -9,6 +9,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from sdpa_exp.config.schema import AnnotatedDataset, FilesDataset
+from sdpa_exp.data.annotations import sentences_of_skipped
 from sdpa_exp.data.bad_files import IMAGE, labels_with_faults, sentences_of, without_bad
 from sdpa_exp.data.class_folders import prepare_class_folders
 from sdpa_exp.data.digest import NO_LABEL, bytes_digest, content_digest
@@ -68,7 +69,8 @@ def prepare_yolo_dir(
     meaning = [json.dumps(keypoints, sort_keys=True, default=str)] if keypoints else []
     digest = content_digest([*class_names, *meaning], [_digest_line(c) for c in checked], map(astuple, left_out))
     view = cache / "views" / f"{digest[:16]}-{bytes_digest(str(place).encode('utf-8', 'surrogateescape'))[:8]}"
-    found_warnings = (*source.notes, *find_oddities(source, checked, purpose), *sentences_of(dropped))
+    skipped = sentences_of_skipped(left_out, sum(c.label.num_boxes for c in checked))
+    found_warnings = (*source.notes, *skipped, *find_oddities(source, checked, purpose), *sentences_of(dropped))
     for sentence in found_warnings:
         _log.warning(sentence)
     return PreparedDataset(

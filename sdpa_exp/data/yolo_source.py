@@ -17,7 +17,7 @@ from sdpa_exp.errors import DatasetError
 
 _KEYS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
 """What a split may be called."""
-_MAKE_VAL = "; or dataset.val_share=0.2, which makes val of a fifth of train"
+_MAKE_VAL = "; or dataset.val_share=0.2, which makes train and val of one set"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ def _from_folder(root: Path, wanted: list[str], makes_val: bool) -> YoloSource:
         if found is None:
             raise DatasetError(
                 f"{root} has no data.yaml and no {split} images: expected {options[0]} or {options[1]}, "
-                f"with the labels under labels/ in the same way{_MAKE_VAL if split == 'val' else ''}."
+                f"with the labels under labels/ in the same way{_MAKE_VAL}."
             )
         splits[split] = find_pictures([str(found)], root, origin=root, split=split)
     return YoloSource(origin=root, class_names=None, splits=splits)

@@ -145,7 +145,7 @@ def test_crowds_and_boxes_outside_are_skipped_and_boxes_at_the_edge_are_cut(tmp_
         "1 of 6 boxes has no part inside its picture, and was left out for all arms alike (train/train_2.jpg)" in text
     )
     assert "1 of 6 boxes has the mark iscrowd, around several objects, and was left out" in text
-    assert "1 of 6 boxes reach beyond their picture, and were cut at its edge." in text
+    assert "Boxes that reach beyond their picture, cut at its edge: 1." in text
 
 
 def _edit(name: str, **changes: object) -> Callable[[Path], None]:
