@@ -122,9 +122,9 @@ def _download(dataset: UltralyticsDataset, file: Path, draft: Path, final: Path)
             check=False,
             stdin=subprocess.DEVNULL,
         )
-    if done.returncode:
+    if done.returncode or not _has_data(draft / final.name, file):
         lines = [line for line in log_path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-        last = lines[-1] if lines else "no word"
+        last = lines[-1] if done.returncode and lines else f"no {_places(file)[0]} in what came"
         raise DatasetError(
             f"dataset={dataset.name} wasn't fetched: Ultralytics' download ended with: {last} (log: {log_path}). "
             f"Nothing was kept. {_elsewhere(file, final)}"
@@ -133,11 +133,11 @@ def _download(dataset: UltralyticsDataset, file: Path, draft: Path, final: Path)
 
 
 def _first_url(file: Path, mirror: str | None) -> str:
-    """The first address that the download asks."""
-    text = file.read_text(encoding="utf-8").partition("\ndownload:")[2].replace("{ASSETS_URL}", _ASSETS)
-    found = re.search(r"https?://[^\s\"']+\.zip", text)
-    url = found.group() if found else f"{_ASSETS}/{file.stem}.zip"
-    return url.replace(_ASSETS, (mirror or _ASSETS).rstrip("/"))
+    """The first address that the download asks: a zip file of Ultralytics' own, for each of the four."""
+    text = file.read_text(encoding="utf-8").partition("\ndownload:")[2]
+    found = re.search(r"/([\w.-]+\.zip)", text)
+    name = found.group(1) if found else f"{file.stem}.zip"
+    return f"{(mirror or _ASSETS).rstrip('/')}/{name}"
 
 
 def _elsewhere(file: Path, folder: Path) -> str:
