@@ -57,7 +57,7 @@ PLACES = {
 PLAIN_CONFIG = (
     "__init__", "plan", "schema", "task", "train_schema", "baseline", "refusing", "attentions", "validate", "location",
     "credentials",
-    "check_dataset",
+    "datasets",
 )  # fmt: skip
 # Packages that may import torch at their top; the others only inside a function that runs in the worker.
 WITH_TORCH = ("attention", "injection", "measure", "evidence", "callbacks", "data", "tasks")

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from sdpa_exp.config.architectures import purpose_of
+from sdpa_exp.config.datasets import group_of
 from sdpa_exp.config.schema import (
     DATASETS,
     AnyDataset,
@@ -48,9 +49,6 @@ _OUTSIDE_GROUP = (
     "on_oom",
     "objective",
 )
-# Where a data set is fetched from and checked by: its own digest is in the record.
-_WHENCE = ("mirror", "api", "digest")
-_SHARES = ("fraction", "limit", "val_share")  # of a data set; not set, the group has the name that it had before them
 _PRICES = ("price_per_gpu_hour", "price_per_kwh", "currency")
 # What only names a choice whose every setting stands beside it, and how often telemetry looks (0.1 s or more apart).
 _LABELS = (
@@ -176,9 +174,7 @@ class Plan:
         group["hardware"] = {key: value for key, value in group["hardware"].items() if key not in _PRICES}
         if self.hardware.devices == 1:  # the group has the name that it had before there were several
             del group["hardware"]["devices"]
-        without = {*_WHENCE, *(key for key in _SHARES if group["dataset"].get(key) is None)}
-        without |= {"split_seed"} if "val_share" in without else set()
-        group["dataset"] = {key: value for key, value in group["dataset"].items() if key not in without}
+        group["dataset"] = group_of(group["dataset"])
         for block, key in _LABELS:
             del group[block][key]
         return group

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from sdpa_exp.config.architectures import check_architecture, check_purpose
 from sdpa_exp.config.attentions import check_backend_name
 from sdpa_exp.config.baseline import resolve_baseline
-from sdpa_exp.config.check_dataset import check_dataset
 from sdpa_exp.config.credentials import refuse_credentials
+from sdpa_exp.config.datasets import check_dataset
 from sdpa_exp.config.devices import check_devices
 from sdpa_exp.config.plan import Plan, to_dict
 from sdpa_exp.config.refusing import PRECISIONS, at_least, multiple_of_32, one_of, refuse

@@ -1,8 +1,12 @@
-"""Settings of a data set that can't work, refused by name; whether the data are there is looked for later."""
+"""Settings of a data set: which can't work, and which tell comparison groups apart.
+
+Whether the data are there is looked for later (data/sources.py).
+"""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import urlsplit
 
 from sdpa_exp.config.refusing import at_least, one_of, refuse
@@ -16,6 +20,9 @@ _TAKES = {
     "voc_xml": ("a folder with images and Pascal VOC's XML files", "folder"),
 }
 
+# Where a data set is fetched from and checked by: its own digest is in the record.
+_WHENCE = ("mirror", "api", "digest")
+_SHARES = ("fraction", "limit", "val_share")  # not set, a group has the name that it had before there were any
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -49,6 +56,13 @@ def check_dataset(dataset: AnyDataset) -> None:
         at_least("dataset.split_seed", dataset.split_seed, 0, "Set dataset.split_seed=0.")
         if dataset.val_share is not None and not 0 < dataset.val_share < 1:
             refuse("dataset.val_share", dataset.val_share, "a share between 0 and 1", "Set dataset.val_share=0.2.")
+
+
+def group_of(dataset: dict[str, Any]) -> dict[str, Any]:
+    """The settings that must be equal for two runs to be compared, by key."""
+    without = {*_WHENCE, *(key for key in _SHARES if dataset.get(key) is None)}
+    without |= {"split_seed"} if "val_share" in without else set()
+    return {key: value for key, value in dataset.items() if key not in without}
 
 
 def _check_api(api: str) -> None:
