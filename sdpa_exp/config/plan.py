@@ -38,17 +38,8 @@ CLASSIFY_IMGSZ = 224  # the same, of its ClassificationTrainer
 
 # What may differ between two runs that are still compared: the arm and the seed, and what can't touch a measurement.
 _OUTSIDE_GROUP = (
-    "attention",
-    "attentions",
-    "seed",
-    "baseline",
-    "name",
-    "tracking",
-    "compare",
-    "job",
-    "on_oom",
-    "objective",
-)
+    "attention", "attentions", "seed", "baseline", "name", "tracking", "compare", "job", "on_oom", "objective",
+)  # fmt: skip
 _PRICES = ("price_per_gpu_hour", "price_per_kwh", "currency")
 # What only names a choice whose every setting stands beside it, and how often telemetry looks (0.1 s or more apart).
 _LABELS = (
