@@ -65,7 +65,8 @@ def prepare_class_folders(dataset: FilesDataset, root: Path, cache: Path, split:
         more = f"\n  and {len(faults) - _MAX_NAMED} more" if len(faults) > _MAX_NAMED else ""
         raise DatasetError(
             f"{root} has {len(faults)} bad images of {len(paths)}; Ultralytics would leave them out in silence. Repair "
-            f"or remove them, or set dataset.on_bad=drop, which lists what it leaves out:{named}{more}"
+            "or remove them, or set dataset.on_bad=drop, which lists what it leaves out; task=data shows what "
+            f"is wrong and mends a copy:{named}{more}"
         )
     lines = [
         (name, f"{path.parent.name}/{path.name}", checked[path].sha256, NO_LABEL)
@@ -143,7 +144,7 @@ def _leaks(files: dict[str, list[Path]], digests: dict[Path, str]) -> Sequence[s
         return []
     return [
         f"{len(leaked)} of {len(files['val'])} val images are also in train, byte for byte ({leaked[0]}, ...): the "
-        "metrics are too good by that."
+        "metrics are too good by that; task=data shows them and mends a copy."
     ]
 
 

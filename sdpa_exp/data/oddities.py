@@ -107,7 +107,7 @@ def _leaks(checked: Sequence[CheckedPicture]) -> list[str]:
         if leaked:
             sentences.append(
                 f"{len(leaked)} of {len(by_split[second])} {second} images are also in {first}, byte for byte "
-                f"({_some(leaked)}): the metrics are too good by that."
+                f"({_some(leaked)}): the metrics are too good by that; task=data shows them and mends a copy."
             )
     return sentences
 

@@ -118,7 +118,8 @@ def _refuse_faults(source: YoloSource, checked: Sequence[CheckedPicture]) -> Non
         raise DatasetError(
             f"{source.origin} has {len(faults)} bad file{'s' if len(faults) > 1 else ''} of "
             f"{2 * len(checked)}; Ultralytics would leave them out in silence. Repair or remove them, or set "
-            f"dataset.on_bad=drop, which leaves bad lines and images out for all arms and lists them:{named}{more}"
+            "dataset.on_bad=drop, which leaves bad lines and images out for all arms and lists them; task=data "
+            f"shows what is wrong and mends a copy:{named}{more}"
         )
 
 

@@ -28,7 +28,10 @@ def spoil(field: Path) -> None:
 def test_bad_lines_and_images_are_left_out_and_all_of_them_are_listed(field: Path, cache: Path, tmp_path: Path) -> None:
     spoil(field)
     assert "has 3 bad files of 10" in (sentence := refusal(field, cache))
-    assert "or set dataset.on_bad=drop, which leaves bad lines and images out for all arms and lists them" in sentence
+    assert (
+        "or set dataset.on_bad=drop, which leaves bad lines and images out for all arms and lists them; task=data"
+        in sentence
+    )
     prepared = drop(field, cache)
     assert (prepared.num_train_images, prepared.num_val_images, prepared.num_train_boxes) == (2, 1, 2)
     view = prepared.yaml_path.parent

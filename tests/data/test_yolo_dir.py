@@ -193,7 +193,8 @@ def test_oddities_are_warnings(field: Path, cache: Path) -> None:
     image.write_bytes(image.read_bytes() + b"camera notes")
     assert load(field, cache).warnings == (
         "1 of 3 train images have no label file: they count as empty pictures.",
-        "1 of 2 val images are also in train, byte for byte (images/val/p0.jpg): the metrics are too good by that.",
+        "1 of 2 val images are also in train, byte for byte (images/val/p0.jpg): the metrics are too good by "
+        "that; task=data shows them and mends a copy.",
         "2 boxes occur twice in the same picture: Ultralytics uses each once.",
         "1 JPEGs have no end mark as their last bytes: they are used with one, unchanged else.",
     )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
-from sdpa_exp.tasks.data.look import Seen
+from sdpa_exp.tasks.data.look import Seen, upright
 from sdpa_exp.tasks.data.objects import Object
 
 # Colours that leaves, soil and skin seldom have come first; each is drawn on a dark line, which shows it on white too.
@@ -40,10 +39,9 @@ def drawn(picture: Seen, class_names: Sequence[str], side_px: int, *, with_names
         side_px: small pictures are made larger, too.
         with_names: write the class at each box, where there is room.
     """
-    with warnings.catch_warnings(), Image.open(picture.path) as opened:
-        warnings.simplefilter("ignore")
+    with Image.open(picture.path) as opened:
         opened.draft("RGB", (side_px, side_px))
-        image = ImageOps.exif_transpose(opened).convert("RGB")
+        image = upright(opened).convert("RGB")
     scale = side_px / max(image.size)
     image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
     canvas = ImageDraw.Draw(image, "RGBA")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
+import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -145,12 +145,19 @@ def _name(place: _Place, root: Path | None) -> str:
 
 def picture_of(path: Path) -> tuple[tuple[int, int], NDArray[np.uint8]]:
     """Size in pixels and look of an image; JPEGs are decoded at an eighth of their size."""
-    with warnings.catch_warnings(), Image.open(path) as image:
-        warnings.simplefilter("ignore")
+    with Image.open(path) as image:
         width, height = image.size
-        is_turned = image.getexif().get(0x0112) in (5, 6, 7, 8)
         image.draft("L", (_HASH_DECODED_PX, _HASH_DECODED_PX))
-        small = ImageOps.exif_transpose(image).convert("L")
-        grid = small.resize((_HASH_SIDE + 1, _HASH_SIDE), Image.Resampling.BOX)
+        small = upright(image)
+        is_turned = small.size != image.size and small.size == image.size[::-1]
+        grid = small.convert("L").resize((_HASH_SIDE + 1, _HASH_SIDE), Image.Resampling.BOX)
     grey = np.asarray(grid, dtype=np.int16)
     return ((height, width) if is_turned else (width, height)), np.packbits(grey[:, 1:] > grey[:, :-1])
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF says, as Ultralytics reads it; as it is where the EXIF can't be read."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (OSError, ValueError, SyntaxError, EOFError, TypeError, KeyError, struct.error):
+        return image

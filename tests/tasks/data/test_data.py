@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from sdpa_exp.errors import ConfigError
+from sdpa_exp.launch.launch import run_single
+from sdpa_exp.runs.record import read_record
 from sdpa_exp.tasks.data.draw import colour_of, drawn
 from sdpa_exp.tasks.data.look import Seen, picture_of
 from sdpa_exp.tasks.data.objects import to_object
@@ -77,6 +79,25 @@ def test_errors_fail_with_one_sentence_after_all_was_written(faulty: tuple[Done,
     assert "In two splits" in page
     assert "Alike in two splits" in page
     assert "http" not in page.replace("https://", "http")  # no network
+
+
+def test_a_command_ends_with_3_needs_no_torch_and_has_nothing_to_repeat(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make_sound(tmp_path / "field", 4, 2)
+    (root / "labels/train/p01.txt").write_text("0 0.5 0.5 0 0.5\n1 0.2 0.2 0.1 0.1\n")
+    options = ("tracking=none", "telemetry=none", "data.num_shown=2")
+    plan = plan_of("task=data", *named(root), *options, run_dir=tmp_path / "run")
+    assert run_single(plan) == 3
+    screen = " ".join(capsys.readouterr().out.split())
+    assert "FAILED: yolo_dir is not sound: 1 line of a label can't be used" in screen
+    assert "images/train/p01.jpg line 1 has a box of width 0" in screen
+    assert "did not finish" not in screen  # it did, and this is its answer
+    record = read_record(tmp_path / "run")
+    assert record.error == "UnsoundData"
+    assert record.metrics["num_errors"] == 1
+    assert "python" in record.environment
+    assert "cuda" not in record.environment  # which torch would have been asked for
 
 
 def test_what_fails_is_a_choice(tmp_path: Path) -> None:
