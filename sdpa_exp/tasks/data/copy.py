@@ -21,7 +21,7 @@ from sdpa_exp.data.prepared import PreparedDataset
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.tasks.data.findings import numbered
 from sdpa_exp.tasks.data.leaks import Pair
-from sdpa_exp.tasks.data.look import SPLITS, Seen, is_numbered, picture_of
+from sdpa_exp.tasks.data.look import SPLITS, Seen, picture_of
 from sdpa_exp.tasks.data.mend import mend_label
 
 FIXES_FILE = "fixes.csv"
@@ -145,7 +145,7 @@ def _originals(prepared: PreparedDataset, pictures: Sequence[Seen]) -> list[_Ori
             index=each.index,
             name=each.name,
             image=each.path,
-            file_name=each.path.name[7:] if is_numbered(each.path.stem) else each.path.name,
+            file_name=each.file_name,
             size_px=each.size_px,
             content=each.content if label is None else label.content,
             class_name=None if each.class_id is None else each.path.parent.name,

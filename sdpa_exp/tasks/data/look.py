@@ -35,6 +35,7 @@ class Seen:
         index: its number in the split; for folders of classes in the order of their names.
         name: in the data set of the user.
         path: where it can be read.
+        file_name: the user's, without folders.
         sha256: of the image's bytes.
         size_px: (width, height), turned as its EXIF says.
         look: 256 bits, whether each cell of a grid of grey is brighter than its left neighbour; packed into bytes.
@@ -47,6 +48,7 @@ class Seen:
     index: int
     name: str
     path: Path
+    file_name: str
     sha256: str
     size_px: tuple[int, int]
     look: NDArray[np.uint8]
@@ -85,6 +87,7 @@ class _Place:
     split: str
     index: int
     image: Path
+    file_name: str
     class_id: int | None = None
 
 
@@ -95,8 +98,8 @@ def _in_yaml(yaml_path: Path) -> Iterator[_Place]:
             continue
         images = sorted(p for p in (yaml_path.parent / content[split]).iterdir() if p.suffix in IMAGE_SUFFIXES)
         for number, image in enumerate(images):
-            index = int(image.name[:6]) if is_numbered(image.stem) else number
-            yield _Place(split=split, index=index, image=image)
+            index, own = _without_number(image.name)
+            yield _Place(split=split, index=number if index is None else index, image=image, file_name=own)
 
 
 def _in_class_folders(prepared: PreparedDataset) -> Iterator[_Place]:
@@ -105,12 +108,13 @@ def _in_class_folders(prepared: PreparedDataset) -> Iterator[_Place]:
         images = [image for image in images if image.suffix.lower() in IMAGE_SUFFIXES]
         for number, image in enumerate(images):
             class_id = prepared.class_names.index(image.parent.name)
-            yield _Place(split=split, index=number, image=image, class_id=class_id)
+            yield _Place(split=split, index=number, image=image, file_name=image.name, class_id=class_id)
 
 
-def is_numbered(stem: str) -> bool:
-    """Whether a name is one of our views of a data set: its number there, and the user's own name."""
-    return stem[:6].isdecimal() and stem[6:7] == "_"
+def _without_number(name: str) -> tuple[int | None, str]:
+    """The number that names in our views of a data set start with, and the user's own name (linked_view.py)."""
+    number, _, own = name.partition("_")
+    return (int(number), own) if own and number.isdecimal() and len(number) >= 6 else (None, name)
 
 
 def _see(place: _Place, *, purpose: str, numbers: int, root: Path | None) -> Seen:
@@ -125,6 +129,7 @@ def _see(place: _Place, *, purpose: str, numbers: int, root: Path | None) -> See
         index=place.index,
         name=_name(place, root),
         path=place.image,
+        file_name=place.file_name,
         sha256=hashlib.sha256(content).hexdigest(),
         size_px=size_px,
         look=look,
@@ -139,8 +144,8 @@ def _name(place: _Place, root: Path | None) -> str:
     image = place.image
     if root is not None and image.is_symlink():
         return image.readlink().relative_to(root).as_posix()
-    name = image.name[7:] if is_numbered(image.stem) else image.name
-    return f"{place.split}/{name}" if place.class_id is None else f"{place.split}/{image.parent.name}/{name}"
+    folders = [place.split] if place.class_id is None else [place.split, image.parent.name]
+    return "/".join([*folders, place.file_name])
 
 
 def picture_of(path: Path) -> tuple[tuple[int, int], NDArray[np.uint8]]:

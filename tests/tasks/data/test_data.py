@@ -157,7 +157,8 @@ def test_a_label_is_drawn_where_it_is(
     Image.new("RGB", (100, 100)).save(tmp_path / "black.png")
     size_px, bits = picture_of(tmp_path / "black.png")
     picture = Seen(
-        split="val", index=0, name="black.png", path=tmp_path / "black.png", sha256="", size_px=size_px, look=bits,
+        split="val", index=0, name="black.png", path=tmp_path / "black.png", file_name="black.png", sha256="",
+        size_px=size_px, look=bits,
         class_id=None, content=b"", objects=(to_object(row, purpose, numbers),),
     )  # fmt: skip
     image = drawn(picture, ["crop"], 100)

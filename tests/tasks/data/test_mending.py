@@ -90,14 +90,16 @@ def test_folders_of_classes_are_mended_without_their_bad_and_leaked_images(tmp_p
     for number, name in enumerate(["train/crop", "train/weed", "val/crop", "val/weed"]):
         (root / name).mkdir(parents=True)
         for i in range(3):
-            Image.new("RGB", (32, 32), (20 * number, 40 * i, 90)).save(root / name / f"{i}.png")
-    (root / "train/weed/0.png").write_bytes(b"no image")
-    (root / "val/crop/1.png").write_bytes((root / "train/crop/1.png").read_bytes())
+            Image.new("RGB", (32, 32), (20 * number, 40 * i, 90)).save(
+                root / name / f"00012{i}_a.png"
+            )  # as numbered as our views
+    (root / "train/weed/000120_a.png").write_bytes(b"no image")
+    (root / "val/crop/000121_a.png").write_bytes((root / "train/crop/000121_a.png").read_bytes())
     done = look(tmp_path, "model=yolo12n-cls", *named(root), f"data.fix_to={copy}")
     assert done.error is None
     assert {each["code"] for each in done.content["findings"] if each["severity"] == "error"} == {"bad_images", "leaks"}
-    assert not (copy / "train/weed/0.png").exists()
-    assert not (copy / "val/crop/1.png").exists()
+    assert not (copy / "train/weed/000120_a.png").exists()
+    assert not (copy / "val/crop/000121_a.png").exists()
     assert prepare(YoloDirDataset(name="c", path=str(copy)), purpose=PURPOSES["classify"]).num_val_images == 5
 
 
