@@ -31,7 +31,7 @@ _KINDS = {
     LEFT_OUT: ("image left out", "images left out"),
     REMOVED: ("image removed that is in another split", "images removed that are in another split"),
     CLOSED: ("JPEG closed with an end mark", "JPEGs closed with an end mark"),
-    "box": ("unusable box left out", "unusable boxes left out"),
+    "box": ("box left out", "boxes left out"),
     LINE_FIX: ("unusable line left out", "unusable lines left out"),
     "clipped": ("box clipped", "boxes clipped"),
     "repeated": ("repeated box left out", "repeated boxes left out"),

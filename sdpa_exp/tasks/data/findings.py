@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sdpa_exp.data.bad_files import IMAGE, LINE
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.annotations import BOX
+from sdpa_exp.data.bad_files import LINE
+from sdpa_exp.data.prepared import LeftOut, PreparedDataset
 from sdpa_exp.runs.files import LEFT_OUT_FILE
 from sdpa_exp.tasks.data.figures import seen_size_px, splits_of
 from sdpa_exp.tasks.data.leaks import Pair, alike_in_two_splits, same_in_one_split, same_in_two_splits
@@ -23,13 +24,14 @@ _SAID_HERE = (
     f"{LEFT_OUT_FILE} in each run folder lists all",
     "train.split=test: Ultralytics chooses",
 )
+_SILENT = "Ultralytics would leave out each such picture in silence"
 _BAD = {
-    "bad_images": ("image can't be trained on", "images can't be trained on"),
-    "bad_labels": ("image has a label without a sound line", "images have labels without a sound line"),
-    "bad_lines": ("line of a label can't be used", "lines of labels can't be used"),
-    "bad_boxes": ("box of the annotations can't be used", "boxes of the annotations can't be used"),
+    "bad_images": ("image can't be trained on", "images can't be trained on", _SILENT),
+    "bad_labels": ("image has a label without a sound line", "images have labels without a sound line", _SILENT),
+    "bad_lines": ("line of a label can't be used", "lines of labels can't be used", _SILENT),
+    "bad_boxes": ("box can't be used", "boxes can't be used", "a training leaves them out"),
+    "marked_boxes": ("box is marked as not to be counted", "boxes are marked as not to be counted", "none is used"),
 }
-_SO = ("Ultralytics would leave out each such picture in silence", "a training leaves them out")
 _TINY_PX = 2.0
 _FEW = 10
 _UNEVEN = 10
@@ -84,14 +86,19 @@ def _bad_files(prepared: PreparedDataset) -> Iterator[Finding]:
     of_labels = {(each.split, each.name) for each in prepared.bad_labels}
     files: dict[str, list[str]] = {code: [] for code in _BAD}
     for each in prepared.left_out:
-        code = "bad_images" if each.what == IMAGE else "bad_lines" if each.what == LINE else "bad_boxes"
-        if each.what == IMAGE and (each.split, each.image) in of_labels:
-            code = "bad_labels"
-        files[code].append(f"{each.image}{':' * (code == 'bad_boxes')} {each.why}")
-    for code, (one, many) in _BAD.items():
+        has_label = (each.split, each.image) in of_labels
+        files[_code_of(each, has_label)].append(f"{each.image}{':' * (each.what == BOX)} {each.why}")
+    for code, (one, many, so) in _BAD.items():
         if files[code]:
-            sentence = f"{numbered(len(files[code]), one, many)}; {_SO[code == 'bad_boxes']}."
-            yield Finding(code=code, severity=ERROR, sentence=sentence, files=tuple(files[code]))
+            sentence = f"{numbered(len(files[code]), one, many)}; {so}."
+            severity = INFO if code == "marked_boxes" else ERROR
+            yield Finding(code=code, severity=severity, sentence=sentence, files=tuple(files[code]))
+
+
+def _code_of(left_out: LeftOut, has_label: bool) -> str:
+    if left_out.what == BOX:
+        return "marked_boxes" if left_out.why.startswith("the mark") else "bad_boxes"
+    return "bad_lines" if left_out.what == LINE else "bad_labels" if has_label else "bad_images"
 
 
 def _leaks(leaks: Sequence[Pair]) -> Iterator[Finding]:

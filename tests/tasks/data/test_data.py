@@ -16,6 +16,7 @@ from sdpa_exp.runs.record import read_record
 from sdpa_exp.tasks.data.draw import colour_of, drawn
 from sdpa_exp.tasks.data.look import Seen, picture_of
 from sdpa_exp.tasks.data.objects import to_object
+from tests.data.annotated import make_blood_cells
 from tests.tasks.data.planted import Done, look, make_sound, named, plant
 from tests.tasks.planning import plan_of
 
@@ -119,6 +120,21 @@ def test_a_data_set_that_cannot_be_read_at_all_is_refused_with_its_sentence(tmp_
     assert done.content == {}
 
 
+def test_annotations_of_other_formats_are_looked_at_as_labels_are(tmp_path: Path) -> None:
+    root = make_blood_cells(tmp_path / "BCCD")  # with two boxes without a size
+    marked = root / "Annotations/Blood_2.xml"
+    marked.write_text(marked.read_text().replace("<difficult>0", "<difficult>1", 1))
+    done = look(tmp_path, "dataset=voc_xml", f"dataset.path={root}", f"data.fix_to={tmp_path / 'mended'}")
+    assert done.codes["bad_boxes"]["sentence"] == "2 boxes can't be used; a training leaves them out."
+    assert done.codes["bad_boxes"]["files"] == ["JPEGImages/Blood_1.jpg: no width or height"] * 2
+    assert done.codes["marked_boxes"]["severity"] == "info"
+    assert "preparation" not in done.codes  # which would say it again
+    assert done.error is None
+    changed = [Path(fix["file"]).stem for fix in done.content["mended"]["fixes"]]
+    assert sorted(changed) == ["Blood_1", "Blood_1", "Blood_2"]
+    assert done.content["figures"]["all"]["boxes"] == 11
+
+
 def test_a_test_split_is_looked_at_where_there_is_one(tmp_path: Path) -> None:
     root = make_sound(tmp_path / "field")
     (root / "data.yaml").write_text("train: images/train\nval: images/val\ntest: images/val\nnames: [crop, weed]\n")
@@ -132,7 +148,7 @@ def test_a_test_split_is_looked_at_where_there_is_one(tmp_path: Path) -> None:
     ("purpose", "kind"), [("seg", "polygon"), ("obb", "is_rotated"), ("pose", "keypoints"), ("cls", None)]
 )
 def test_every_purpose_is_described_and_drawn(purpose: str, kind: str | None, tmp_path: Path) -> None:
-    size = ("dataset.num_train_images=6", "dataset.num_val_images=4", "dataset.image_px=96")
+    size = ("dataset.num_train_images=4", "dataset.num_val_images=2", "dataset.image_px=96")
     done = look(tmp_path, f"model=yolo12n-{purpose}", *size)
     assert done.error is None
     assert set(done.content["figures"]["train"]["classes"]) == {"crop", "thistle", "amaranth", "grass"}
