@@ -15,8 +15,8 @@ import psutil
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.cache import cache_root
 from sdpa_exp.interruption import signal_words
+from sdpa_exp.runs.limits import default_num_threads
 from sdpa_exp.tasks.allocator import default_allocator
-from sdpa_exp.tasks.limits import default_num_threads
 
 PARENT_VARIABLE = "SDPA_EXP_PARENT"
 """The process that started a run of several processes, for each of these."""

@@ -21,9 +21,9 @@ from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.runs.events import EventTail
 from sdpa_exp.runs.files import LOG_FILE, PLAN_FILE, RESULT_FILE
 from sdpa_exp.runs.folder import own_folder
+from sdpa_exp.runs.limits import num_oom_kills
 from sdpa_exp.runs.ranks import dead_process
 from sdpa_exp.runs.record import Record, Status, read_record, write_record
-from sdpa_exp.tasks.limits import num_oom_kills
 from sdpa_exp.telemetry.run_telemetry import RunTelemetry
 from sdpa_exp.tracking.tracker import Tracker
 

@@ -25,8 +25,8 @@ from sdpa_exp.errors import ConfigError, OutOfMemory, RunError, SdpaExpError
 from sdpa_exp.measure.process_memory import ProcessPeaks
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import read_json, write_json_atomic
+from sdpa_exp.runs.limits import free_memory_bytes
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.limits import free_memory_bytes
 from sdpa_exp.tasks.training import StepsDone, close_loaders, memory_errors, set_up_training
 
 NUM_STEPS = 3  # the first step of the optimiser makes its state, and the step after it holds everything

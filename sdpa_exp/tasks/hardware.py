@@ -16,9 +16,9 @@ from sdpa_exp.config.devices import too_few_devices
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import AUTO_BATCH, HardwareConfig
 from sdpa_exp.errors import ConfigError
+from sdpa_exp.runs.limits import default_num_threads, free_memory_bytes, usable_cores
 from sdpa_exp.tasks.allocator import default_allocator
 from sdpa_exp.tasks.image_cache import NO_CACHE
-from sdpa_exp.tasks.limits import default_num_threads, free_memory_bytes, usable_cores
 from sdpa_exp.tasks.precisions import native_precisions
 
 _MIB = 2**20

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.tasks.limits import free_memory_bytes
+from sdpa_exp.runs.limits import free_memory_bytes
 
 # A step on a CPU may take half of what is free, and Ultralytics wants twice the images' size free to cache them.
 _SHARE = 0.25

@@ -8,9 +8,9 @@ from typing import Any
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.errors import ConfigError
+from sdpa_exp.runs.limits import usable_cores
 from sdpa_exp.tasks.hardware import capability_of, choose_hardware, find_device, image_mib, room_for
 from sdpa_exp.tasks.image_cache import asks_for_determinism
-from sdpa_exp.tasks.limits import usable_cores
 
 
 def fit_of(plan: Plan) -> dict[str, Any]:

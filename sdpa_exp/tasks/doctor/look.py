@@ -22,10 +22,10 @@ from typing import Any
 from sdpa_exp.config.plan import Plan, to_dict
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.data.cache import cache_root
+from sdpa_exp.runs.limits import free_memory_bytes
 from sdpa_exp.tasks.doctor import Doctor
 from sdpa_exp.tasks.doctor.machine import ImportTry, Installed, Machine, Toolkit
 from sdpa_exp.tasks.doctor.probe import MARK
-from sdpa_exp.tasks.limits import free_memory_bytes
 
 MODULES = ("numpy", "cv2", "torch", "torchvision", "ultralytics")
 _OPTIONAL = {"flash_attn": "flash-attn", "xformers": "xformers"}

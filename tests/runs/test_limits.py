@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sdpa_exp.tasks.limits import free_memory_bytes, num_oom_kills, usable_cores
+from sdpa_exp.runs.limits import free_memory_bytes, num_oom_kills, usable_cores
 
 GIB = 2**30
 V2 = "0::/slurm/job_7\n"
