@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from pathlib import Path
 from sdpa_exp.data.digest import bytes_digest
 from sdpa_exp.data.image_file import CheckedImage, check_image
 from sdpa_exp.runs.files import write_json_atomic
+from sdpa_exp.runs.limits import usable_cores
 
 _MAX_THREADS = 8
 _RULES = 2  # counts up when the check of an image changes, so that what an older one found good is looked at again
@@ -25,7 +25,7 @@ def check_images(paths: Sequence[Path], *, origin: Path, cache: Path) -> list[Ch
     """
     memory = cache / f"seen{_RULES}" / f"{bytes_digest(str(origin).encode('utf-8', 'surrogateescape'))[:16]}.json"
     seen = _load(memory)
-    with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(_MAX_THREADS, usable_cores())) as pool:
         checked = list(pool.map(lambda path: _recall(path, seen) or check_image(path), paths))
     good = {str(p): [*_state(p), asdict(c)] for p, c in zip(paths, checked, strict=True) if c.fault is None}
     if good != seen:

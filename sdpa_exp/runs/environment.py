@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+from sdpa_exp.runs.limits import usable_cores
+
 _HEADLESS = {"ultralytics": "ultralytics-opencv-headless"}  # the same files under a second name
 PACKAGES = (
     "torch",
@@ -56,8 +58,9 @@ def software_and_host() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": platform.node(),
-        "cpu": _cpu_name(),
-        "num_cpus": os.cpu_count(),
+        "cpu": cpu_name(),
+        "num_cpus": os.cpu_count(),  # of the machine, as telemetry's load is
+        "usable_cores": usable_cores(),  # what Slurm, a container or taskset leave of them
         "versions": {name: _version(_HEADLESS.get(name, name)) or _version(name) for name in PACKAGES},
         "locations": {"sdpa_exp": str(code), "python": sys.executable},
         "git": git_state(code),
@@ -125,7 +128,8 @@ def _driver() -> str | None:
     return next((word for word in version.split() if word[0].isdigit() and "." in word), None)
 
 
-def _cpu_name() -> str | None:
+def cpu_name() -> str | None:
+    """The processor's model, or its family where the system does not say it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
