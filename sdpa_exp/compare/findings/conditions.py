@@ -129,8 +129,8 @@ def run_order(group: GroupRuns, baseline: str) -> Iterator[Finding]:
         yield Finding(
             code="runs-overlapped",
             severity="warning",
-            sentence=f"{len(overlaps)} pairs of runs overlapped in time ({a.label} and {b.label}, for one): "
-            f"where they shared a machine, their times mean nothing.",
+            sentence=f"{len(overlaps)} pairs of runs were on one device at the same time ({a.label} and {b.label}, for "
+            f"one): their times mean nothing.",
             evidence={"pairs": [[a.label, b.label] for a, b in overlaps[:20]]},
         )
 
@@ -186,10 +186,21 @@ def _time(text: str | None) -> float | None:
 
 
 def _overlaps(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
-    """Neighbours in time of which the second began before the first ended."""
+    """All pairs on one device, by host and GPU, of which the second began before the first ended."""
     spans = [(b, e, run) for run in runs if (b := _time(run.started_at)) and (e := _time(run.ended_at))]
     spans.sort(key=lambda span: span[0])
-    return [(spans[i][2], spans[i + 1][2]) for i in range(len(spans) - 1) if spans[i + 1][0] < spans[i][1]]
+    found: list[tuple[Run, Run]] = []
+    at_work: list[tuple[float, Run]] = []
+    for begin, end, run in spans:
+        at_work = [(until, other) for until, other in at_work if begin < until]
+        found += [(other, run) for _, other in at_work if _device(other) == _device(run)]
+        at_work.append((end, run))
+    return found
+
+
+def _device(run: Run) -> tuple[Any, Any]:
+    """Host and GPU of a run; None for what its folder does not say, so that it counts as the same."""
+    return run.environment.get("host"), run.environment.get("gpu_uuid")
 
 
 def _while_training(run: Run) -> dict[str, Any]:

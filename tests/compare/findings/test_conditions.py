@@ -39,8 +39,20 @@ def test_runs_that_overlapped_are_a_warning(tmp_path: Path) -> None:
     for minute, spec in zip((0, 10, 20, 30), specs, strict=True):
         spec.started_at = f"2026-11-21T10:{minute:02}:00+00:00"
         spec.ended_at = f"2026-11-21T10:{minute + 11:02}:00+00:00"
-    sentence = only(read_and_compare(write_sweep(tmp_path, specs)), "runs-overlapped", "warning")
-    assert "3 pairs of runs overlapped in time (stock seed 0 and sdpa seed 0, for one)" in sentence
+    sentence = only(read_and_compare(write_sweep(tmp_path / "a", specs)), "runs-overlapped", "warning")
+    assert "3 pairs of runs were on one device at the same time (stock seed 0 and sdpa seed 0, for one)" in sentence
+    specs[0].ended_at = "2026-11-21T10:59:00+00:00"
+    sentence = only(read_and_compare(write_sweep(tmp_path / "b", specs)), "runs-overlapped", "warning")
+    assert "5 pairs of runs" in sentence, "not of neighbours in time alone"
+
+
+@pytest.mark.parametrize("key", ["host", "gpu_uuid"])
+def test_runs_at_the_same_time_on_two_devices_don_t_disturb_each_other(tmp_path: Path, key: str) -> None:
+    specs = clean()
+    for number, spec in enumerate(specs):
+        spec.started_at, spec.ended_at = "2026-11-21T10:00:00+00:00", "2026-11-21T10:30:00+00:00"
+        spec.environment = {**spec.environment, key: f"one of {number}"}
+    assert not found(read_and_compare(write_sweep(tmp_path, specs)), "runs-overlapped")
 
 
 def test_one_seed_is_said_to_allow_no_test(tmp_path: Path) -> None:
