@@ -26,6 +26,7 @@ from hydra.types import RunMode
 from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.compose import register_schemas
 from sdpa_exp.config.folders import check_folders
+from sdpa_exp.config.launchers import Launcher
 from sdpa_exp.config.sweep import expand_sweep
 from sdpa_exp.config.validate import check_sweep
 from sdpa_exp.launch.before_sweep import register_job
@@ -80,7 +81,7 @@ def _measure(num_jobs: int) -> dict[str, Any]:
             check_sweep(plans)
             check_folders(plans)
         checked_s = _cpu_s()
-        begin_sweep(plans, folder, "benchmarks.sweep_scale")
+        begin_sweep(plans, folder, "benchmarks.sweep_scale", Launcher())
         ready_s = _cpu_s()
         for plan in plans[:NUM_READS]:
             read_sweep(folder)  # whether it was kept

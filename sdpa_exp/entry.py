@@ -8,8 +8,8 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, unquote
@@ -30,11 +30,13 @@ from sdpa_exp.config.arguments import check_arguments
 from sdpa_exp.config.compose import plan_from_config, register_schemas
 from sdpa_exp.config.control import add_control, refuse_control
 from sdpa_exp.config.credentials import refuse_credentials
-from sdpa_exp.config.expected_error import expected_error
+from sdpa_exp.config.expected_error import FULL_ERROR, expected_error, hydra_raises
 from sdpa_exp.config.folders import check_folders, find_swept_keys, own_run_folder, own_sweep_folder, sweep_dir
+from sdpa_exp.config.launchers import Launcher, go_to, launcher_of, told
 from sdpa_exp.config.objectives import check_directions, num_objectives
 from sdpa_exp.config.plan import Job, Plan
-from sdpa_exp.config.resume import quoted, resume_line, resumed_arguments, without_folder
+from sdpa_exp.config.resume import resume_line, resumed_arguments, without_folder
+from sdpa_exp.config.submitit_jobs import keep_waiting, lost_jobs
 from sdpa_exp.config.sweep import expand_sweep, is_enumerable
 from sdpa_exp.config.turns import take_turns
 from sdpa_exp.config.validate import check_sweep
@@ -44,7 +46,6 @@ from sdpa_exp.launch.every_end import every_sweep_ends
 from sdpa_exp.runs.files import SWEEP_FILE
 from sdpa_exp.search.sweeper import is_search, prepare_search
 
-_FULL_ERROR = "HYDRA_FULL_ERROR"
 T = TypeVar("T")
 
 
@@ -56,12 +57,12 @@ def start() -> int:
     """
     register_schemas()
     raise_on_signals()
-    wants_traceback = os.environ.get(_FULL_ERROR) == "1"
+    wants_traceback = os.environ.get(FULL_ERROR) == "1"
     try:
         typed = {key: value for key, _, value in (argument.partition("=") for argument in sys.argv[1:])}
         refuse_credentials({key: value for key, value in typed.items() if not key.startswith("tracking.")})
         sys.argv[1:] = check_arguments(resumed_arguments(sys.argv[1:]))
-        with _hydra_raises(), every_sweep_ends(lambda: SweepCallback.begun):
+        with hydra_raises(), every_sweep_ends(lambda: SweepCallback.begun):
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     except KeyboardInterrupt as error:
         interrupted = error if isinstance(error, Interrupted) else Interrupted()
@@ -93,6 +94,7 @@ def job(cfg: DictConfig) -> int | float | tuple[float, ...]:
     settings = hydra_cfg.callbacks["sdpa_exp"]
     json_output.begin(cfg.output)  # once more: a launcher may have started this process
     try:
+        go_to(settings.cwd)
         plan = plan_from_config(
             cfg,
             Job(
@@ -102,6 +104,7 @@ def job(cfg: DictConfig) -> int | float | tuple[float, ...]:
                 num_jobs=settings.num_jobs or 1,
                 command=unquote(settings.command) if settings.command else command_line(),
                 overrides=tuple(hydra_cfg.overrides.task),
+                gpus=tuple(settings.gpus or ()),
             ),
         )
         with keeping(Path(plan.job.sweep_dir or plan.job.run_dir)):
@@ -123,23 +126,19 @@ class SweepCallback(Callback):
     """Hydra's hooks around runs and sweeps; lives here, not in `__main__`, so that its name can be imported.
 
     Hydra turns exceptions in callbacks into warnings but lets `SystemExit` pass, so that is what leaves from here.
-    `num_jobs`, `command` and `swept` reach the jobs, in whatever process, as overrides of this callback's own config.
+    Its arguments reach the jobs, in whatever process, as overrides of this callback's own config.
     `begun` is the folder of a sweep of this process that has begun, and has not come to its end.
     """
 
     begun: ClassVar[Path | None] = None
 
-    def __init__(
-        self, num_jobs: int | None = None, command: str | None = None, swept: Sequence[str] | None = None
-    ) -> None:
-        self.num_jobs = num_jobs
-        self.command = command
-        self.swept = swept
+    def __init__(self, **told: Any) -> None:
+        self.told = told
         self._owned: AbstractContextManager[object] = nullcontext()  # the run's or sweep's folder, until its end
 
-    def __reduce__(self) -> tuple[type[SweepCallback], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., SweepCallback], tuple[()], dict[str, Any]]:
         """Parallel launchers hand a copy to each of their processes; the folder's lock stays here."""
-        return SweepCallback, (self.num_jobs, self.command, self.swept)
+        return SweepCallback, (), {"told": self.told}
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the plan, then make the folder ours."""
@@ -167,7 +166,7 @@ class SweepCallback(Callback):
 
         SweepCallback.begun = None
         with self._owned, keeping(sweep_dir(config)):
-            exit_code = _or_exit(lambda: end_sweep(sweep_dir(config)))
+            exit_code = _or_exit(lambda: end_sweep(sweep_dir(config), broken_by=lost_jobs()))
             if json_output.is_asked():
                 json_output.write(json_output.sweep_document(sweep_dir(config), exit_code))
             raise SystemExit(exit_code)
@@ -194,7 +193,10 @@ def _check_single(config: DictConfig) -> None:
 def _begin(config: DictConfig) -> AbstractContextManager[object]:
     """Check all jobs, make the sweep's folder ours, and tell the jobs what they can't know."""
     from sdpa_exp.launch.announce import say_silent
+    from sdpa_exp.launch.cuda_devices import visible_gpus
     from sdpa_exp.launch.presence import require_named
+    from sdpa_exp.launch.side_by_side import refuse_shared_cpu
+    from sdpa_exp.runs.limits import usable_cores
 
     command = command_line()
     loader = GlobalHydra.instance().config_loader()
@@ -211,10 +213,18 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
         plans = expand_sweep(config, loader, command)
     check_sweep(plans if plan is None else [plan])
     check_folders(plans)
-    require_named(plans if plan is None else [plan])
+    gpus = visible_gpus()
+    num_jobs = len(plans) if plan is None else search["num_trials"]
+    launcher = launcher_of(config, num_jobs=num_jobs, num_gpus=len(gpus or ()), num_cores=usable_cores())
+    known = plans or [plan or plan_from_config(config, Job(run_dir=str(sweep_dir(config))))]
+    require_named(known, is_here=launcher.is_here)
+    if launcher.is_queued:
+        keep_waiting()
+    refuse_shared_cpu(known, launcher, None if gpus is None else len(gpus), allowed=config.allow_shared_cpu)
     plans, owned = own_sweep_folder(config, plans)
     folder = sweep_dir(config)
-    _tell_jobs(config, f"hydra.sweep.dir={quoted(str(config.hydra.sweep.dir))}")
+    for line in told(launcher, str(config.hydra.sweep.dir), [gpu.uuid for gpu in gpus or ()]):
+        _tell_jobs(config, line)
     _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.command='{quote(command, safe='')}'")
     if plans:
         take_turns()
@@ -224,18 +234,18 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
             from sdpa_exp.launch.begin_search import begin_search
 
             _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.num_jobs={search['num_trials']}")
-            begin_search(plan, folder, command, search)
+            begin_search(plan, folder, command, search, launcher)
         elif (folder / SWEEP_FILE).exists():
-            _resume(config, loader, plans, command)
+            _resume(config, loader, plans, command, launcher)
         else:
             from sdpa_exp.launch import launch
 
-            launch.begin_sweep(plans, folder, command)
+            launch.begin_sweep(plans, folder, command, launcher)
     say_silent(str(config.hydra.launcher._target_), folder)
     return owned
 
 
-def _resume(config: DictConfig, loader: ConfigLoader, plans: list[Plan], command: str) -> None:
+def _resume(config: DictConfig, loader: ConfigLoader, plans: list[Plan], command: str, launcher: Launcher) -> None:
     """Find each job's folder in the sweep that is there, keep what had finished, and make the rest ready."""
     from sdpa_exp.launch import match_jobs, resume
 
@@ -246,7 +256,7 @@ def _resume(config: DictConfig, loader: ConfigLoader, plans: list[Plan], command
         matches = [match.with_folder(plan.run_dir) for match, plan in zip(matches, named, strict=True)]
     _tell_jobs(config, "hydra.sweep.subdir=${resumed_subdir:}")
     _tell_jobs(config, "hydra.output_subdir=${resumed_output_subdir:}")
-    resume.begin_again(matches, folder, command, changed=config.resume_changed, mode=config.resume_mode)
+    resume.begin_again(matches, folder, command, launcher, changed=config.resume_changed, mode=config.resume_mode)
 
 
 def _resume_single(config: DictConfig, plan: Plan) -> int:
@@ -282,17 +292,3 @@ def _say(error: SdpaExpError, *, is_last: bool = True) -> int:
     if is_last and json_output.is_asked():
         json_output.write(json_output.error_document(error))
     return error.exit_code
-
-
-@contextmanager
-def _hydra_raises() -> Iterator[None]:
-    """Hydra prints its errors and exits with 1 unless this variable is set; ours is the sentence and the exit code."""
-    before = os.environ.get(_FULL_ERROR)
-    os.environ[_FULL_ERROR] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_FULL_ERROR]
-        else:
-            os.environ[_FULL_ERROR] = before

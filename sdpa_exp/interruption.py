@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+JOB_SIGNALS = (*_SIGNALS, *([signal.SIGUSR2] if hasattr(signal, "SIGUSR2") else []))
+"""Those by which Slurm and submitit end a job: the last one before its time limit."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -35,7 +37,8 @@ class Interrupted(KeyboardInterrupt):
 
 def signal_words(number: int) -> str:
     """The signal as people know it."""
-    return "Ctrl-C (SIGINT)" if number == signal.SIGINT else signal.Signals(number).name
+    name = signal.Signals(number).name
+    return {"SIGINT": "Ctrl-C (SIGINT)", "SIGUSR2": "its job's time limit (SIGUSR2)"}.get(name, name)
 
 
 def signal_of(error: KeyboardInterrupt) -> int:
@@ -43,13 +46,13 @@ def signal_of(error: KeyboardInterrupt) -> int:
     return error.number if isinstance(error, Interrupted) else signal.SIGINT
 
 
-def raise_on_signals() -> None:
-    """Turn both signals into `Interrupted` in the main thread."""
+def raise_on_signals(numbers: Iterable[int] = _SIGNALS) -> None:
+    """Turn these signals into `Interrupted` in the main thread."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
 
-    for number in _SIGNALS:
+    for number in numbers:
         signal.signal(number, handle)
 
 

@@ -13,6 +13,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+from sdpa_exp.config.launchers import Launcher
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.runs.sweep import SweepJob, read_sweep, write_sweep
@@ -51,7 +52,7 @@ def run_single(plan: Plan) -> int:
     return SINGLE_EXIT_CODE
 
 
-def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
+def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str, launcher: Launcher) -> None:
     say("begin_sweep", plans=[described(plan) for plan in plans], sweep_dir=str(sweep_dir), command=command)
     if BEHAVIOUR == "refuse":
         raise TrackingError("The store is locked: expected a free one. Stop the other sweep.")
@@ -71,7 +72,9 @@ def end_sweep(sweep_dir: Path) -> int:
     return SWEEP_EXIT_CODE
 
 
-def begin_again(matches: list[Any], sweep_dir: Path, command: str, *, changed: str | None, mode: str) -> None:
+def begin_again(
+    matches: list[Any], sweep_dir: Path, command: str, launcher: Launcher, *, changed: str | None, mode: str
+) -> None:
     """Keeps every job that was there."""
     say(
         "begin_again",

@@ -56,6 +56,7 @@ def plan_from_config(cfg: DictConfig, job: Job) -> Plan:
     check_resume({key: content.pop(key) for key in RESUME_KEYS})
     one_of("output", content.pop("output"), ("text", "json"))  # not what a run does: how the command shows it
     wait = content.pop("wait")
+    content.pop("allow_shared_cpu")  # not what a run does: how many do so at once
     _check_options(content, task)
     _make_paths_absolute(content, task)
     _resolve_attentions(content, _config_dirs(cfg))

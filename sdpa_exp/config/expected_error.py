@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from sdpa_exp.config.resume import resume_line_above
 from sdpa_exp.config.translate import translate
 from sdpa_exp.errors import RunError, SdpaExpError
 
+FULL_ERROR = "HYDRA_FULL_ERROR"
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 
 
@@ -30,3 +33,17 @@ def expected_error(error: Exception) -> SdpaExpError | None:
 def _is_gone(name: Any) -> bool:
     """Whether a file can't be there since its folder is not: somebody took the disk away."""
     return name is not None and not Path(os.fsdecode(name)).parent.exists()
+
+
+@contextmanager
+def hydra_raises() -> Iterator[None]:
+    """Hydra prints its errors and exits with 1 unless this variable is set; ours is the sentence and the exit code."""
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[FULL_ERROR]
+        else:
+            os.environ[FULL_ERROR] = before

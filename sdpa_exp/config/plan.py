@@ -61,6 +61,7 @@ class Job:
         cwd: the folder that the command was typed in.
         continue_from: a checkpoint below the run folder to go on from; None starts from scratch.
         wait: for another run of ours that holds the GPU; without it the run is refused.
+        gpus: UUIDs of those that its process may see; empty where nobody has chosen any.
     """
 
     run_dir: str
@@ -72,6 +73,7 @@ class Job:
     cwd: str = field(default_factory=os.getcwd)
     continue_from: str | None = None
     wait: bool = True
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +275,7 @@ def from_dict(content: dict[str, Any]) -> Plan:
         values["compare"].primary = {k: PrimaryMetric(**v) for k, v in values["compare"].primary.items()}
         if "job" in values:
             job = {f.name: getattr(values["job"], f.name) for f in fields(Job)}
-            values["job"] = Job(**{**job, "overrides": tuple(job["overrides"])})
+            values["job"] = Job(**{**job, "overrides": tuple(job["overrides"]), "gpus": tuple(job["gpus"])})
         return Plan(**values)
     except (TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"the plan can't be read: {error}.") from error

@@ -33,6 +33,7 @@ class Task:
         is_compared: its sweeps end in a comparison of arms.
         trains: it trains by the recipe, so that `hardware.batch=auto` can be measured.
         needs_arm: the arm must be able to run here, which preflight finds out before a sweep starts.
+        is_timed: times are among what it measures, so that nothing of ours shares its device.
         has_own_arms: its option `arms` says what runs, all in one process, so that `attention` can't be swept.
         purposes: what a model may be for, by Ultralytics' names of its tasks; None for all.
         examines: it looks at an installation that may be broken, so that nothing heavy is imported on its behalf, no
@@ -45,6 +46,7 @@ class Task:
     is_compared: ClassVar[bool] = False
     trains: ClassVar[bool] = False
     needs_arm: ClassVar[bool] = True
+    is_timed: ClassVar[bool] = True
     has_own_arms: ClassVar[bool] = False
     purposes: ClassVar[tuple[str, ...] | None] = None
     examines: ClassVar[bool] = False

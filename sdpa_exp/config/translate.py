@@ -25,8 +25,9 @@ from omegaconf.errors import (
 )
 
 from sdpa_exp.config.compose import SCHEMA_PREFIXES
-from sdpa_exp.config.habits import LAUNCHERS, home_of
+from sdpa_exp.config.habits import home_of
 from sdpa_exp.config.keys import expected, hints_below
+from sdpa_exp.config.launchers import not_installed
 from sdpa_exp.config.refusing import refuse_old_name
 from sdpa_exp.config.schema import DATASETS, Config
 from sdpa_exp.config.task import other_task, task_names
@@ -91,12 +92,11 @@ def _missing_option(error: MissingConfigException) -> ConfigError:
             "'task=predict' has two names now: expected task=latency, which times inference, or task=detect, which "
             "finds objects in pictures and videos. Write one of them."
         )
+    if (missing := not_installed(group, option)) is not None:
+        return missing
     options = [name for name in error.options or () if not name.startswith(SCHEMA_PREFIXES)]
     if not options:
         return ConfigError(f"There is no config file {error.missing_cfg_file}.yaml: expected one in conf/. See --help.")
-    if group in ("hydra/launcher", "hydra/sweeper") and option in LAUNCHERS:
-        package = LAUNCHERS[option]
-        return ConfigError(f"{group}={option} is not installed: expected {package}. Run `pip install {package}`.")
     return ConfigError(
         f"{group}={option} does not exist: expected one of {', '.join(options)}. {_step(group, option, options)}"
     )

@@ -45,6 +45,8 @@ def say_silent(launcher: str, sweep_dir: Path) -> None:
 def say_preflight(console: Console, preflight: dict[str, Any]) -> None:
     """The frozen hardware, warnings about the data, arms that can't run, arms that are one and the same."""
     lines: dict[str, None] = {}
+    if "nodes" in preflight:
+        lines["hardware: the first job on each kind of node finds out, for all jobs on such nodes"] = None
     for entry in preflight["hardware"]:
         h = entry["resolved"]
         lines[f"hardware: {h['device']}, {h['precision']}, batch {h['batch']}, {h['num_threads']} CPU threads"] = None

@@ -38,6 +38,9 @@ from sdpa_exp.runs.files import (
 )
 from sdpa_exp.runs.sweep import IN_TURNS, Sweep, SweepJob, read_sweep, write_sweep
 
+NODES = "nodes"
+"""In what preflight found: the classes of nodes that it was asked on; missing where jobs run on this machine."""
+
 
 def describe_sweep(plans: list[Plan], sweep_dir: Path, command: str, baseline: str | None) -> Sweep:
     """The sweep of these jobs; `preflight` is added when it is known."""
@@ -134,14 +137,14 @@ def lasting(preflight: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in preflight.items() if key not in ("environment", "data_sets")}
 
 
-def frozen_hardware(sweep: Sweep, asked: HardwareConfig) -> HardwareConfig:
+def frozen_hardware(sweep: Sweep, asked: HardwareConfig, node: str | None = None) -> HardwareConfig:
     """What `asked` was resolved to at the start of the sweep; `asked` itself where preflight did not see it.
 
     Raises:
         ConfigError: each job would measure a batch of its own.
     """
-    known = known_hardware(sweep, asked)
-    if known is None and asked.batch == AUTO_BATCH:
+    known = known_hardware(sweep, asked, node)
+    if known is None and asked.batch == AUTO_BATCH and NODES not in sweep.preflight:
         raise ConfigError(
             "hardware.batch=auto is measured before a sweep, once for all arms, and this sweeper chooses its jobs as "
             "it goes: expected a number or null. Set hardware.batch=8."
@@ -149,9 +152,9 @@ def frozen_hardware(sweep: Sweep, asked: HardwareConfig) -> HardwareConfig:
     return known or asked
 
 
-def known_hardware(sweep: Sweep, asked: HardwareConfig) -> HardwareConfig | None:
-    """What `asked` was resolved to, if it was."""
-    entries = sweep.preflight.get("hardware", [])
+def known_hardware(sweep: Sweep, asked: HardwareConfig, node: str | None = None) -> HardwareConfig | None:
+    """What `asked` was resolved to, if it was: for the whole sweep, or on the nodes of a class (see on_node.py)."""
+    entries = [each for each in sweep.preflight.get("hardware", []) if each.get("node") in (None, node)]
     found = (entry["resolved"] for entry in entries if entry["asked"] == dataclasses.asdict(asked))
     return next((HardwareConfig(**resolved) for resolved in found), None)
 

@@ -12,22 +12,22 @@ from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable
 from sdpa_exp.launch.announce import say, say_ignored_server, say_preflight, short
 from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, lasting
+from sdpa_exp.launch.on_node import left_to_nodes
 from sdpa_exp.launch.shared_tracker import checked_tracker
 from sdpa_exp.runs.attempts import set_aside, why_unfinished
 from sdpa_exp.runs.files import SWEEP_FILE
-from sdpa_exp.runs.folder import own_folder, wait_for_worker
+from sdpa_exp.runs.folder import WORKER_ENDS_S, own_folder, wait_for_worker
 from sdpa_exp.runs.record import read_record_if_any
 from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sdpa_exp.config.launchers import Launcher
     from sdpa_exp.config.plan import Plan
 
-_WORKER_ENDS_S = 60.0
 
-
-def begin_search(plan: Plan, sweep_dir: Path, command: str, search: dict[str, Any]) -> None:
+def begin_search(plan: Plan, sweep_dir: Path, command: str, search: dict[str, Any], launcher: Launcher) -> None:
     """Look at the machine, and say what is coming; trials of a search that is there are kept, but what was cut off.
 
     Args:
@@ -35,6 +35,7 @@ def begin_search(plan: Plan, sweep_dir: Path, command: str, search: dict[str, An
         sweep_dir: the sweep's folder, which the caller owns.
         command: the command line.
         search: `Sweep.search`, without trials.
+        launcher: of the sweep.
 
     Raises:
         SdpaExpError: the search can't be run, for a reason that concerns all of it.
@@ -42,7 +43,8 @@ def begin_search(plan: Plan, sweep_dir: Path, command: str, search: dict[str, An
     console, tracker = Console(), checked_tracker(plan)
     say_ignored_server(console, plan)
     before = read_sweep(sweep_dir) if (sweep_dir / SWEEP_FILE).exists() else None
-    preflight = ask_preflight([plan], sweep_dir) if load_task(plan).needs_arm else {}
+    look = ask_preflight if launcher.is_here else left_to_nodes
+    preflight = look([plan], sweep_dir) if load_task(plan).needs_arm else {}
     for sentence in (arm["sentence"] for arm in preflight.get("arms", []) if arm["sentence"]):
         raise BackendUnavailable(sentence)
     sweep = before or dataclasses.replace(describe_sweep([], sweep_dir, command, None), name=plan.name)
@@ -78,7 +80,7 @@ def _set_aside_what_was_cut_off(sweep: Sweep) -> list[Path]:
         if record is not None and record.status != "KILLED":
             continue
         if job.run_dir.exists():
-            wait_for_worker(job.run_dir, _WORKER_ENDS_S)
+            wait_for_worker(job.run_dir, WORKER_ENDS_S)
             with own_folder(job.run_dir, key="hydra.sweep.dir", resumes=True):
                 set_aside(job.run_dir, why=why_unfinished(job.run_dir))
         found.append(job.run_dir)

@@ -46,6 +46,8 @@ def record_the_dead(run_dirs: Sequence[Path], error: BaseException, console: Con
 
     Those that stay at work, as under submitit, write their own.
     """
+    if isinstance(error, RunError):  # jobs that were lost, while the others went on
+        say(console, str(error))
     begun = [run_dir for run_dir in run_dirs if (run_dir / PLAN_FILE).exists()]
     begun = [run_dir for run_dir in begun if not (run_dir / RESULT_FILE).exists()]
     if any(map(is_at_work, begun)):

@@ -1,11 +1,13 @@
 """Runs of ours that use one device at once void each other's timing: a GPU is taken in turns, a shared CPU is named.
 
-The cache has the locks: one for each GPU, and on a CPU one for each run. Beside a lock stands a note: who holds it.
+The cache, which nodes may share, has the locks: one for each GPU, and on a CPU one for each run. Beside a lock stands
+a note: who holds it.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -49,7 +51,7 @@ def use_device(gpu_uuid: str | None, run_dir: Path, say: Say, *, wait: bool) -> 
     folder.mkdir(parents=True, exist_ok=True)
     who = f"{run_dir} (process {os.getpid()})"
     if gpu_uuid is None:
-        with _shared_cpu(folder / "cpu", who, say):
+        with _shared_cpu(folder / f"cpu_{platform.node()}", who, say):
             yield
         return
     path = folder / f"{gpu_uuid}.lock"

@@ -47,7 +47,7 @@ def end_sweep(sweep_dir: Path, *, broken_by: BaseException | None = None) -> int
         exit_code = end_search(sweep, console)
     elif plan is not None and not load_task(plan).is_compared:
         say_outcomes(console, sweep, records)
-    elif plan is None or plan.compare.after_sweep:
+    elif (plan is None or plan.compare.after_sweep) and (broken_by is None or any(records)):
         interrupted = measure_beside(sweep, records, console) if broken_by is None else None
         compared = _compare(sweep, console)
         exit_code = exit_code or compared

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sdpa_exp.config.baseline import resolve_baseline
+from sdpa_exp.config.launchers import Launcher
 from sdpa_exp.config.objectives import objective_metrics
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import AUTO_BATCH
@@ -35,12 +36,16 @@ from sdpa_exp.launch.before_sweep import (
     with_keys,
 )
 from sdpa_exp.launch.make_record import record_unstarted
+from sdpa_exp.launch.on_node import left_to_nodes, look_at_node, node_class
 from sdpa_exp.launch.progress import RunProgress, closing_line
+from sdpa_exp.launch.queued_job import end_in_order, is_queued_job, runs_again, why_again
 from sdpa_exp.launch.shared_tracker import checked_tracker, tracker_of
-from sdpa_exp.launch.smaller_batch import train_until_it_fits
+from sdpa_exp.launch.side_by_side import gpus_of_job
+from sdpa_exp.launch.smaller_batch import set_attempt_aside, train_until_it_fits
 from sdpa_exp.launch.supervise import show_end, supervise
+from sdpa_exp.runs.attempts import why_unfinished
 from sdpa_exp.runs.files import RESULT_FILE, SWEEP_FILE
-from sdpa_exp.runs.folder import own_folder
+from sdpa_exp.runs.folder import WORKER_ENDS_S, is_used, own_folder, wait_for_worker
 from sdpa_exp.runs.record import Record, read_record_if_any
 from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
 from sdpa_exp.tracking.tracker import Tracker
@@ -76,13 +81,14 @@ def run_single(plan: Plan) -> int:
     return record.exit_code
 
 
-def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
+def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str, launcher: Launcher) -> None:
     """Look at the machine once, freeze what was left open, and say what is coming; nothing was started if it raises.
 
     Args:
         plans: every job in order; empty where the sweeper can't say beforehand.
         sweep_dir: the sweep's folder.
         command: the command line.
+        launcher: of the sweep; where its jobs run elsewhere, the first of them looks at the machine.
 
     Raises:
         SdpaExpError: the sweep can't be run, for a reason that concerns all of it.
@@ -113,7 +119,8 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str) -> None:
     write_sweep(sweep)  # so that a command that is interrupted from here on can be resumed
     if with_arms:
         try:
-            sweep = dataclasses.replace(sweep, preflight=lasting(ask_preflight(with_arms, sweep_dir)))
+            preflight = (ask_preflight if launcher.is_here else left_to_nodes)(with_arms, sweep_dir)
+            sweep = dataclasses.replace(sweep, preflight=lasting(preflight))
         except SdpaExpError:
             (sweep_dir / SWEEP_FILE).unlink()
             raise
@@ -138,15 +145,34 @@ def run_job(plan: Plan, num_objectives: int | None = None) -> float | tuple[floa
         record = read_record_if_any(plan.run_dir)
         say(console, f"{title}: kept: {'no result' if record is None else closing_line(record)}")
         return objectives(plan, record, num_objectives)
+    end_in_order()
     try:
-        with own_folder(plan.run_dir, key="hydra.sweep.dir"):
-            _do_job(plan, sweep_dir, tracker, title)
+        with own_folder(plan.run_dir, key="hydra.sweep.dir", resumes=is_queued_job()):
+            if _begins_anew(plan, tracker, title):
+                _do_job(plan, sweep_dir, tracker, title)
     except (SdpaExpError, OSError) as error:  # not our folder: what is in it is another process's
         say(console, f"{title}: not started: {error}")
     except KeyboardInterrupt:
-        tracker.close_sweep(sweep_dir, "KILLED")
+        if not is_queued_job():
+            tracker.close_sweep(sweep_dir, "KILLED")
+        elif not runs_again():  # its record says what ended it, and the sweep has other jobs
+            return objectives(plan, read_record_if_any(plan.run_dir), num_objectives)
         raise
     return objectives(plan, read_record_if_any(plan.run_dir), num_objectives)
+
+
+def _begins_anew(plan: Plan, tracker: Tracker, title: str) -> bool:
+    """Whether a job has a run to do: one that its queue ran again, as after preemption, sets aside what it had left."""
+    if not is_used(plan.run_dir):
+        return True
+    wait_for_worker(plan.run_dir, WORKER_ENDS_S)
+    if why_unfinished(plan.run_dir) is None:
+        say(Console(), f"{title}: had finished when its job was run again, and is kept")
+        return False
+    why = f"{why_again()}; before that: {why_unfinished(plan.run_dir)}"
+    say(Console(), f"{title}: again, since {why}")
+    set_attempt_aside(plan, tracker, why=why)
+    return True
 
 
 def objectives(plan: Plan, record: Record | None, number: int | None) -> float | tuple[float, ...]:
@@ -161,7 +187,7 @@ def _do_job(plan: Plan, sweep_dir: Path, tracker: Tracker, title: str) -> None:
     """One job in a folder that is ours."""
     console = Console()
     try:
-        sweep = register_job(sweep_dir, plan)
+        sweep = look_at_node(register_job(sweep_dir, plan))
         plan = _as_decided(plan, sweep)
         sentence = refusal_of(sweep, plan)
         if sentence is None:
@@ -181,8 +207,8 @@ def _do_job(plan: Plan, sweep_dir: Path, tracker: Tracker, title: str) -> None:
 def _as_decided(plan: Plan, sweep: Sweep) -> Plan:
     """The plan with what was found out before the first job: its hardware, and a checkpoint to go on from."""
     known = next(job for job in sweep.jobs if job.num == plan.job.num)
-    job = dataclasses.replace(plan.job, continue_from=known.continue_from)
-    return dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware), job=job)
+    job = dataclasses.replace(plan.job, continue_from=known.continue_from, gpus=gpus_of_job(plan, sweep.seeds))
+    return dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware, node_class()), job=job)
 
 
 def _is_kept(sweep_dir: Path, plan: Plan) -> bool:

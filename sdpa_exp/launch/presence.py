@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import json
 import logging
@@ -10,7 +9,6 @@ import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 from sdpa_exp.config.architectures import is_downloadable
@@ -21,12 +19,17 @@ from sdpa_exp.config.task import load_task
 from sdpa_exp.data.cache import cache_root
 from sdpa_exp.data.sources import require_data
 from sdpa_exp.errors import ConfigError
+from sdpa_exp.launch.cuda_devices import visible_gpus
 
-_PICKLE, _SUCCESS = b"\x80", 0  # first byte of a checkpoint before PyTorch 1.6; CUDA's own word for no error
+_PICKLE = b"\x80"  # first byte of a checkpoint before PyTorch 1.6
 
 
-def require_named(plans: Sequence[Plan]) -> None:
+def require_named(plans: Sequence[Plan], *, is_here: bool = True) -> None:
     """Look for the files, data sets and devices that these plans name, each once.
+
+    Args:
+        plans: of a run or a sweep.
+        is_here: they run on this machine; else its devices are not theirs.
 
     Raises:
         ConfigError: weights that are no checkpoint or not there, or a device that this machine has not.
@@ -41,9 +44,9 @@ def require_named(plans: Sequence[Plan]) -> None:
     for plan in asked.values():
         with _progress_of_data():
             require_data(_data_of(plan), plan.train.split, plan.purpose, cache_root())
-    for device in dict.fromkeys(plan.hardware.device for plan in plans):
+    for device in dict.fromkeys(plan.hardware.device for plan in plans if is_here):
         _require_device(device)
-    for hardware in (plan.hardware for plan in plans if plan.hardware.devices > 1):
+    for hardware in (plan.hardware for plan in plans if is_here and plan.hardware.devices > 1):
         _require_devices(hardware)
 
 
@@ -103,32 +106,15 @@ def _require_device(device: str) -> None:
     """The worker's PyTorch has the last word; here is what can be said without it."""
     if device == "mps" and sys.platform != "darwin":
         raise ConfigError("hardware.device=mps is Apple's, and this is no Mac: use hardware=auto or hardware=cpu.")
-    num_seen = _num_cuda_devices() if device.startswith("cuda") else None
-    if num_seen is not None and int(device.partition(":")[2] or 0) >= num_seen:
+    seen = visible_gpus() if device.startswith("cuda") else None
+    if seen is not None and int(device.partition(":")[2] or 0) >= len(seen):
         raise ConfigError(
-            f"hardware.device={device} is not there: the NVIDIA driver shows {num_seen} CUDA device(s) here. "
+            f"hardware.device={device} is not there: the NVIDIA driver shows {len(seen)} CUDA device(s) here. "
             "Use hardware=auto or hardware=cpu, or check the driver with nvidia-smi, and CUDA_VISIBLE_DEVICES."
         )
 
 
 def _require_devices(hardware: HardwareConfig) -> None:
-    num_seen = None if hardware.device == "cpu" else _num_cuda_devices()
-    if num_seen is not None and int(hardware.device.partition(":")[2] or 0) + hardware.devices > num_seen:
-        raise ConfigError(too_few_devices(hardware, num_seen))
-
-
-def _num_cuda_devices() -> int | None:
-    """As the driver counts them, CUDA_VISIBLE_DEVICES considered; None where it can't be asked.
-
-    PyTorch for AMD calls its devices cuda, too, and has no such driver.
-    """
-    if sys.platform != "linux" or "rocm" in version("torch"):
-        return None
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return 0
-    count = ctypes.c_int(0)
-    if driver.cuInit(0) != _SUCCESS or driver.cuDeviceGetCount(ctypes.byref(count)) != _SUCCESS:
-        return 0
-    return count.value
+    seen = None if hardware.device == "cpu" else visible_gpus()
+    if seen is not None and int(hardware.device.partition(":")[2] or 0) + hardware.devices > len(seen):
+        raise ConfigError(too_few_devices(hardware, len(seen)))

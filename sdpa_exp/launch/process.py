@@ -14,7 +14,7 @@ import psutil
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.cache import cache_root
-from sdpa_exp.interruption import signal_words
+from sdpa_exp.interruption import JOB_SIGNALS, signal_words
 from sdpa_exp.runs.limits import default_num_threads
 from sdpa_exp.tasks.allocator import default_allocator
 
@@ -63,7 +63,7 @@ def switch_off_trackers() -> None:
 
 
 def end_in_order() -> None:
-    """Turn SIGTERM, SIGINT and the end of the parent into `Killed` in the main thread: the record is still written."""
+    """Turn Ctrl-C, a job's signals and the end of the parent into `Killed` in the main thread: it writes its record."""
     parents = [psutil.Process(os.getppid())]
     if PARENT_VARIABLE in os.environ:  # torch.distributed.run stands between
         parents.append(psutil.Process(int(os.environ[PARENT_VARIABLE])))
@@ -73,7 +73,7 @@ def end_in_order() -> None:
         why = "the end of the process that started it" if parent_is_gone.is_set() else signal_words(number)
         raise Killed(why, 128 + number)  # the code that a shell reports for the signal
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in JOB_SIGNALS:  # Slurm sends them to all processes of a job
         signal.signal(number, handle)
 
     def watch() -> None:

@@ -22,11 +22,12 @@ from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, known_ha
 from sdpa_exp.launch.changes import Changes, changed_settings, changed_surroundings, named, with_hardware_of
 from sdpa_exp.launch.launch import run_single
 from sdpa_exp.launch.match_jobs import Match
+from sdpa_exp.launch.on_node import left_to_nodes
 from sdpa_exp.launch.shared_tracker import checked_tracker
 from sdpa_exp.runs.attempts import latest_attempt, set_aside, whole_checkpoint, why_unfinished
 from sdpa_exp.runs.environment import software_and_host
 from sdpa_exp.runs.files import ATTEMPT_FILE, COMPARISON_FILE, PLAN_FILE, read_json
-from sdpa_exp.runs.folder import own_folder, wait_for_worker
+from sdpa_exp.runs.folder import WORKER_ENDS_S, own_folder, wait_for_worker
 from sdpa_exp.runs.record import read_record_if_any
 from sdpa_exp.runs.sweep import Sweep, SweepJob, read_sweep, write_sweep
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_WORKER_ENDS_S = 60.0  # a worker sees the end of its parent within a second, and ends after its training step
+    from sdpa_exp.config.launchers import Launcher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +48,16 @@ class _Decision:
     continue_from: str | None = None
 
 
-def begin_again(matches: Sequence[Match], sweep_dir: Path, command: str, *, changed: str | None, mode: str) -> None:
+def begin_again(
+    matches: Sequence[Match], sweep_dir: Path, command: str, launcher: Launcher, *, changed: str | None, mode: str
+) -> None:
     """Make a sweep that is there ready for its jobs: say what is kept and what runs again, and why.
 
     Args:
         matches: all jobs of the command, in order.
         sweep_dir: the sweep's folder, which the caller owns.
         command: the command line without the folder.
+        launcher: of the sweep; where its jobs run elsewhere, this machine's processor is no change.
         changed: what becomes of finished runs that were made with something else than now: keep, repeat or None.
         mode: restart or continue.
 
@@ -70,10 +74,11 @@ def begin_again(matches: Sequence[Match], sweep_dir: Path, command: str, *, chan
     say_ignored_server(console, plans[0])
     for match in matches:
         if match.before is not None:
-            wait_for_worker(match.before.run_dir, _WORKER_ENDS_S)
+            wait_for_worker(match.before.run_dir, WORKER_ENDS_S)
     with_arms = [plan for plan in plans if load_task(plan).needs_arm]
-    preflight = ask_preflight(with_arms, sweep_dir) if with_arms else {}
-    environment = preflight.get("environment") or software_and_host()
+    look = ask_preflight if launcher.is_here else left_to_nodes
+    preflight = look(with_arms, sweep_dir) if with_arms else {}
+    environment = preflight.get("environment") or {**software_and_host(), **({} if launcher.is_here else {"cpu": None})}
     decisions, changes = _decide(matches, plans, preflight, environment, changed)
     arms = list(dict.fromkeys(plan.arm for plan in plans))
     known = sweep.preflight.get("hardware", [])
@@ -105,7 +110,7 @@ def resume_single(plan: Plan, *, changed: str | None, mode: str) -> int:
     console = Console()
     if load_task(plan).in_parent:
         raise ConfigError(f"task={plan.task.name} has nothing to complete: expected a run. Start it without resume.")
-    wait_for_worker(plan.run_dir, _WORKER_ENDS_S)
+    wait_for_worker(plan.run_dir, WORKER_ENDS_S)
     before = plan.run_dir if (plan.run_dir / PLAN_FILE).exists() else latest_attempt(plan.run_dir)
     old = None if before is None else read_plan(before)
     settings = {} if old is None else changed_settings(old, plan)

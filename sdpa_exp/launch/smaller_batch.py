@@ -53,7 +53,7 @@ def train_until_it_fits(plan: Plan, sweep_dir: Path, tracker: Tracker, title: st
         if smaller is None:
             return
         say(Console(), f"{title}: out of memory: the whole sweep goes on with batch {smaller.hardware.batch}")
-        _set_aside(plan, tracker, why=str(record.reason))
+        set_attempt_aside(plan, tracker, why=str(record.reason))
         plan = smaller
 
 
@@ -71,7 +71,7 @@ def settle(sweep_dir: Path, tracker: Tracker) -> None:
         why = f"the sweep came down to batch {plan.hardware.batch}"
         say(console, f"on_oom=repeat: {job.title} again, since {why}")
         with own_folder(plan.run_dir, key="hydra.sweep.dir", resumes=True):
-            _set_aside(plan, tracker, why=why)
+            set_attempt_aside(plan, tracker, why=why)
             train_until_it_fits(plan, sweep_dir, tracker, job.title)
 
 
@@ -160,7 +160,7 @@ def _without(sweep: Sweep, jobs: list[SweepJob]) -> Sweep:
     return dataclasses.replace(sweep, jobs=tuple(marked))
 
 
-def _set_aside(plan: Plan, tracker: Tracker, *, why: str) -> None:
+def set_attempt_aside(plan: Plan, tracker: Tracker, *, why: str) -> None:
     """Make room in the run folder for another attempt; the store gets the rest of this one from where it is then."""
     tracker.forget(plan.run_dir)
     attempt = set_aside(plan.run_dir, why=why)

@@ -70,7 +70,7 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # signals reach the parent alone, which then ends the worker in order
-            env=_worker_environment() | ({PARENT_VARIABLE: str(os.getpid())} if plan.hardware.devices > 1 else {}),
+            env=_worker_environment(plan) | ({PARENT_VARIABLE: str(os.getpid())} if plan.hardware.devices > 1 else {}),
         )
     telemetry = RunTelemetry(plan.run_dir, plan.telemetry, worker.pid)
     tail = EventTail(plan.run_dir)
@@ -107,14 +107,15 @@ def _worker_command(plan: Plan) -> list[str]:
     return [sys.executable, "-m", *ranks, "sdpa_exp.launch.worker", str(plan.run_dir)]
 
 
-def _worker_environment() -> dict[str, str]:
-    """Ours, with the terminal's width, which reports should fit; credentials and a launcher's numbers are left out.
+def _worker_environment(plan: Plan) -> dict[str, str]:
+    """Ours, with the run's GPUs and the terminal's width for reports, without credentials and a launcher's numbers.
 
     Ultralytics and we would take RANK and its like, which a cluster may have set, for those of the run's processes.
     """
     columns = str(shutil.get_terminal_size((120, 24)).columns)
+    gpus = {"CUDA_VISIBLE_DEVICES": ",".join(plan.job.gpus)} if plan.job.gpus else {}
     kept = {key: value for key, value in without_credentials(os.environ).items() if key not in _OF_RANKS}
-    return {**kept, "PYTHONUNBUFFERED": "1", "COLUMNS": columns}
+    return {**kept, **gpus, "PYTHONUNBUFFERED": "1", "COLUMNS": columns}
 
 
 def _of_a_dead_rank(plan: Plan, record: Record) -> Record:

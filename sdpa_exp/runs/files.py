@@ -39,6 +39,7 @@ REPORT_MARKDOWN_FILE = "report.md"
 TABLES_FOLDER = "tables"
 PREFLIGHT_REQUEST_FILE = "preflight_request.json"
 PREFLIGHT_FILE = "preflight.json"
+PLANS_FILE = "plans_for_nodes.json"
 PREFLIGHT_LOG_FILE = "preflight.log"
 
 # Of both.

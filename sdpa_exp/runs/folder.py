@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from filelock import AcquireReturnProxy
 
 _LOOK_S = 0.2
+WORKER_ENDS_S = 60.0
+"""A worker sees the end of its parent within a second, and ends after its training step."""
 _TRACES = (PLAN_FILE, EVENTS_FILE, RESULT_FILE, SWEEP_FILE, COMPARISON_FILE)
 
 

@@ -16,6 +16,7 @@ from sdpa_exp.help import when_to_choose
 from tests.config.composing import compose_config, compose_plan
 
 FILES = sorted(conf_dir().glob("*/*.yaml"))
+LAUNCHERS = sorted(conf_dir().glob("hydra/launcher/*.yaml"))
 OPTIONS = [f"{file.parent.name}={file.stem}" for file in FILES]
 NEEDS = {
     "dataset=yolo_dir": ("dataset.path=data.yaml",),
@@ -60,13 +61,13 @@ def test_a_plan_survives_its_file(tmp_path: Path) -> None:
     assert read_plan(tmp_path) == plan
 
 
-@pytest.mark.parametrize("file", FILES, ids=OPTIONS)
+@pytest.mark.parametrize("file", [*FILES, *LAUNCHERS], ids=[*OPTIONS, *(file.stem for file in LAUNCHERS)])
 def test_every_file_says_first_when_to_choose_it(file: Path) -> None:
     assert len(when_to_choose(file)) > 20
     assert not when_to_choose(file).startswith("@")
 
 
-@pytest.mark.parametrize("file", [*FILES, conf_dir() / "config.yaml"], ids=[*OPTIONS, "config"])
+@pytest.mark.parametrize("file", [*FILES, *LAUNCHERS, conf_dir() / "config.yaml"], ids=lambda file: file.stem)
 def test_every_key_has_a_comment(file: Path) -> None:
     keys = [line for line in file.read_text(encoding="utf-8").splitlines() if re.match(r" *[\w.-]+: *\S", line)]
     bare = [

@@ -25,7 +25,7 @@ def test_the_callback_that_owns_a_folder_can_be_handed_to_another_process(tmp_pa
     callback = SweepCallback(num_jobs=4, command="python%20-m%20sdpa_exp", swept=["imgsz"])
     callback._owned = own_folder(tmp_path / "sweep")
     copy = pickle.loads(pickle.dumps(callback))
-    assert (copy.num_jobs, copy.command, copy.swept) == (4, "python%20-m%20sdpa_exp", ["imgsz"])
+    assert copy.told == callback.told
     with callback._owned:
         pass
 

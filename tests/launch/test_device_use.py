@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 import threading
@@ -71,7 +72,7 @@ def test_runs_that_share_a_cpu_are_named_and_one_that_was_killed_is_forgotten(tm
         with use_device(None, tmp_path, lambda *w: said.append(w), wait=True):
             pass
     assert len(said) == 1
-    assert not list((tmp_path / "cache" / "locks" / "cpu").iterdir())
+    assert not list((tmp_path / "cache" / "locks" / f"cpu_{platform.node()}").iterdir())
 
 
 def test_a_run_on_several_gpus_holds_them_all_and_gives_none_away_when_one_is_taken(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ class Export(Task):
     num_batches: int = 100
     time_limit_s: float = 30.0
 
+    is_timed: ClassVar[bool] = False
     purposes: ClassVar[tuple[str, ...] | None] = ("detect",)
     needs_arm: ClassVar[bool] = False  # it exports in fp32, whatever the precision of a training
 

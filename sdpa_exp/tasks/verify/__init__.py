@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, ClassVar, Optional
 
 from sdpa_exp.config.refusing import PRECISIONS, at_least, one_of, refuse
 from sdpa_exp.config.task import PATH, Task
@@ -23,6 +23,8 @@ class Verify(Task):
     precisions: Optional[list[str]] = None  # noqa: UP045
     num_images: int = 4
     max_ratio: float = 6.0
+
+    is_timed: ClassVar[bool] = False
 
     def check(self, plan: Plan) -> None:
         """Numbers, precisions, and weights that are there."""

@@ -1,0 +1,114 @@
+"""Hydra's launchers: how many jobs of a sweep are at work at once, where, and which package brings them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+
+from omegaconf import DictConfig, flag_override
+
+from sdpa_exp.config.habits import LAUNCHERS
+from sdpa_exp.config.resume import quoted
+from sdpa_exp.config.submitit_jobs import require_slurm
+from sdpa_exp.errors import ConfigError, RunError
+
+BASIC = "basic"
+_IN_EXTRA = ("hydra-joblib-launcher", "hydra-submitit-launcher")  # of pyproject.toml, `scale`
+_ONE_FOR_EACH_GPU = 0  # hydra.launcher.n_jobs, which joblib itself would refuse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launcher:
+    """What starts the jobs of a sweep.
+
+    Attributes:
+        name: as in hydra/launcher=NAME.
+        num_at_once: jobs at work at once, at most.
+        is_queued: submitit starts them.
+        is_here: they run on this machine; else on nodes that this process knows nothing of.
+    """
+
+    name: str = BASIC
+    num_at_once: int = 1
+    is_here: bool = True
+    is_queued: bool = False
+
+
+def launcher_of(config: DictConfig, *, num_jobs: int, num_gpus: int, num_cores: int) -> Launcher:
+    """The launcher of a sweep; `hydra.launcher.n_jobs=0` is filled in.
+
+    Args:
+        config: of the sweep, with Hydra's part.
+        num_jobs: of the sweep.
+        num_gpus: that this process sees.
+        num_cores: that this process may use.
+
+    Raises:
+        ConfigError: Slurm is not here, or has not the partition.
+    """
+    name = str(config.hydra.runtime.choices["hydra/launcher"])
+    target, node = _class_name(config), config.hydra.launcher
+    if target == "BasicLauncher":
+        return Launcher()
+    if target == "SlurmLauncher":
+        require_slurm(name, node.get("partition"))
+        return Launcher(name=name, num_at_once=min(num_jobs, node.array_parallelism), is_here=False, is_queued=True)
+    if target != "JoblibLauncher":
+        return Launcher(name=name, num_at_once=num_jobs, is_queued=target == "LocalLauncher")
+    if node.n_jobs == _ONE_FOR_EACH_GPU:
+        with flag_override(config, ["struct", "readonly"], [False, False]):
+            node.n_jobs = num_gpus or 2
+    num = node.n_jobs if node.n_jobs > 0 else max(1, num_cores + 1 + node.n_jobs)  # joblib: -1 is all, -2 all but one
+    return Launcher(name=name, num_at_once=min(num_jobs, num))
+
+
+def told(launcher: Launcher, sweep_dir: str, gpus: Sequence[str]) -> list[str]:
+    """The overrides by which jobs, in whatever process and on whatever node, know where to write and what to see.
+
+    Args:
+        launcher: of the sweep.
+        sweep_dir: relative where it was typed so.
+        gpus: UUIDs of those that this process sees.
+    """
+    if launcher.name == BASIC:  # this process runs the jobs; a path that stays relative may hold a `${`
+        return [f"hydra.sweep.dir={quoted(sweep_dir)}"]
+    lines = [f"hydra.sweep.dir={quoted(os.path.abspath(sweep_dir))}"]
+    lines.append(f"++hydra.callbacks.sdpa_exp.cwd='{quote(os.getcwd(), safe='')}'")
+    if launcher.is_here and gpus:  # submitit hides them from its jobs
+        lines.append(f"++hydra.callbacks.sdpa_exp.gpus={json.dumps(list(gpus))}")
+    return lines
+
+
+def go_to(cwd: str | None) -> None:
+    """In a job: the folder that the command was typed in, since paths start there; `cwd` as `told` gave it.
+
+    Raises:
+        RunError: this node has no such folder.
+    """
+    place = unquote(cwd or ".")
+    try:
+        os.chdir(place)
+    except OSError as error:
+        raise RunError(
+            f"{place} is not there on node {platform.node()}: expected the folder that the command was typed in, since "
+            "paths start in it. Type it on a disk that all nodes share."
+        ) from error
+
+
+def not_installed(group: str, option: str) -> ConfigError | None:
+    """The sentence for a launcher or sweeper of which the package is missing; None for another option."""
+    package = LAUNCHERS.get(option)
+    if group not in ("hydra/launcher", "hydra/sweeper") or package is None:
+        return None
+    extra = " or `pip install 'sdpa-exp[scale]'`" if package in _IN_EXTRA else ""
+    return ConfigError(f"{group}={option} is not installed: expected {package}. Run `pip install {package}`{extra}.")
+
+
+def _class_name(config: DictConfig) -> str:
+    node: Any = config.hydra.launcher
+    return str(node.get("_target_", "")).rpartition(".")[2]

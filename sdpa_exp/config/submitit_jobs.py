@@ -1,0 +1,97 @@
+"""The driver's side of submitit: one job that dies does not end the sweep, and Slurm without accounting is asked, too.
+
+submitit gives up waiting at the first job that left no result, and asks `sacct` alone whether a job has ended: where a
+cluster keeps no accounts it would wait for a killed job for ever.
+"""
+
+from __future__ import annotations
+
+import getpass
+import importlib
+import subprocess
+import time
+from typing import Any
+
+from sdpa_exp.config.refusing import refuse
+from sdpa_exp.errors import ConfigError, RunError
+
+_ENDED = "NOT IN THE QUEUE"
+_lost: list[str] = []
+
+
+def require_slurm(name: str, partition: str | None) -> None:
+    """Refuse a sweep that Slurm would not take, before anything is made.
+
+    Args:
+        name: of the launcher.
+        partition: or several with commas between them; None is the cluster's default.
+
+    Raises:
+        ConfigError: there is no Slurm here, it does not answer, or has no such partition.
+    """
+    shown = _answer(["sinfo", "--noheader", "--format=%R"])
+    if shown is None:
+        raise ConfigError(
+            f"hydra/launcher={name} finds no Slurm here: expected sinfo, sbatch and srun that answer. Type the command "
+            "on a login node of the cluster; hydra/launcher=submitit_local_sdpa runs the jobs on this machine."
+        )
+    known = sorted(set(shown.split()))
+    for each in (partition or "").split(","):
+        if each and each not in known:
+            next_step = f"Set hydra.launcher.partition={known[0]}, or null for the cluster's default." if known else ""
+            refuse("hydra.launcher.partition", each, f"one of {', '.join(known)}, which sinfo shows", next_step)
+
+
+def lost_jobs() -> RunError | None:
+    """The jobs that left no result since `keep_waiting`, in a sentence; None where all did."""
+    if not _lost:
+        return None
+    return RunError(f"{len(_lost)} of the jobs ended without a word: {'; '.join(_lost)}.")
+
+
+def keep_waiting() -> None:
+    """Let submitit in this process wait for all jobs of a sweep, whatever became of the first ones."""
+    from hydra.core.utils import JobReturn, JobStatus
+
+    core: Any = importlib.import_module("submitit.core.core")
+    errors: Any = importlib.import_module("submitit.core.utils")
+    results = core.Job.results
+    _lost.clear()
+
+    def all_results(job: Any) -> list[Any]:
+        try:
+            return list(results(job))
+        except (errors.UncompletedJobError, errors.FailedJobError):
+            _lost.append(f"{job.job_id}, {job.state.lower()}, whose log is {job.paths.stderr}")
+            return [JobReturn(status=JobStatus.COMPLETED, _return_value=float("nan"))]
+
+    core.Job.results = all_results
+    slurm: Any = importlib.import_module("submitit.slurm.slurm")
+
+    class Watcher(slurm.SlurmInfoWatcher):  # type: ignore[misc]
+        """Asks squeue where sacct has no answer."""
+
+        def update(self) -> None:
+            """As submitit does, without its warnings; then look in the queue for those that sacct does not know."""
+            command = self._make_command()
+            self._info_dict.update(self.read_info(_answer(command) or "") if command else {})
+            unknown = {job for job in self._registered - self._finished if not self._info_dict.get(job)}
+            if unknown and (queued := _in_queue()) is not None:
+                self._info_dict.update({job: {"JobID": job, "State": _ENDED} for job in unknown - queued})
+            self._finished |= {job for job in self._registered if self.is_done(job, mode="cache")}
+            self._last_status_check = time.time()
+
+    slurm.SlurmJob.watcher = Watcher(delay_s=60)
+
+
+def _in_queue() -> set[str] | None:
+    """Ids of this user's jobs, those of an array one by one; None where squeue has no answer."""
+    shown = _answer(["squeue", "--noheader", "--array", "--format=%i", "--user", getpass.getuser()])
+    return None if shown is None else set(shown.split())
+
+
+def _answer(command: list[str]) -> str | None:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None

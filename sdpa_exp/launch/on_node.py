@@ -1,0 +1,92 @@
+"""Jobs that run elsewhere, as under Slurm: what preflight finds is found in the first job of each class of node.
+
+The command may be typed on a login node that has another processor and no GPU, so that it says nothing of the nodes.
+What their class is resolved to is frozen for all jobs on nodes of that class, in sweep.json.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from sdpa_exp.config.plan import Plan, from_dict, to_dict
+from sdpa_exp.errors import RunError
+from sdpa_exp.launch.before_sweep import NODES, ask_preflight, lasting
+from sdpa_exp.launch.cuda_devices import visible_gpus
+from sdpa_exp.runs.environment import cpu_name, software_and_host
+from sdpa_exp.runs.files import PLANS_FILE, SWEEP_FILE, write_json_atomic
+from sdpa_exp.runs.limits import usable_cores
+from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_SOFTWARE = ("python", "versions", "code")
+
+
+def left_to_nodes(plans: Sequence[Plan], sweep_dir: Path) -> dict[str, Any]:
+    """Leave the plans for the first job of each class of node; returns what sweep.json holds in place of an answer."""
+    write_json_atomic(sweep_dir / PLANS_FILE, [to_dict(plan) for plan in plans])
+    here = software_and_host()
+    software = {key: here[key] for key in _SOFTWARE}
+    return {NODES: [], "software": software, "hardware": [], "arms": [], "same_kernel": [], "warnings": []}
+
+
+def node_class() -> str:
+    """What makes nodes equal for a run: the GPUs that it sees, else the processor; and the cores that it may use."""
+    gpus = visible_gpus()
+    names = [gpu.name for gpu in gpus] if gpus else [str(cpu_name())]
+    return f"{' and '.join(names)}, {usable_cores()} cores"
+
+
+def look_at_node(sweep: Sweep) -> Sweep:
+    """The sweep with what preflight found on nodes such as this one; as it is, where all was found out beforehand.
+
+    Raises:
+        RunError: this node has another Python, library or code than the machine where the command was typed.
+        SdpaExpError: the sweep can't be run on this node, as one that has not the data set.
+    """
+    if NODES not in sweep.preflight:
+        return sweep
+    _require_same_software(sweep.preflight["software"])
+    node = node_class()
+    with FileLock(sweep.folder / f"{PLANS_FILE}.lock"):
+        sweep = read_sweep(sweep.folder)
+        if node in sweep.preflight[NODES]:
+            return sweep
+        plans = [from_dict(each) for each in json.loads((sweep.folder / PLANS_FILE).read_text(encoding="utf-8"))]
+        found = lasting(ask_preflight(plans, sweep.folder))
+        with FileLock(sweep.folder / f"{SWEEP_FILE}.lock"):
+            sweep = read_sweep(sweep.folder)
+            sweep = dataclasses.replace(sweep, preflight=_merged(sweep.preflight, found, node))
+            write_sweep(sweep)
+    return sweep
+
+
+def _merged(known: dict[str, Any], found: dict[str, Any], node: str) -> dict[str, Any]:
+    hardware = [{**entry, "node": node} for entry in found["hardware"]]
+    seen = [(entry["asked"], entry.get("node")) for entry in known["hardware"]]  # of a sweep that was resumed
+    hardware = [
+        entry for entry in hardware if (entry["asked"], node) not in seen and (entry["asked"], None) not in seen
+    ]
+    merged = {**known, NODES: [*known[NODES], node], "hardware": [*known["hardware"], *hardware]}
+    for key in ("arms", "same_kernel", "warnings"):
+        merged[key] = [*known[key], *(entry for entry in found[key] if entry not in known[key])]
+    return merged
+
+
+def _require_same_software(driver: dict[str, Any]) -> None:
+    here = software_and_host()
+    wanted = {"Python": driver["python"], **driver["versions"], "the code of sdpa_exp": driver["code"]}
+    found = {"Python": here["python"], **here["versions"], "the code of sdpa_exp": here["code"]}
+    other = [f"{name} {found[name]} in place of {wanted[name]}" for name in wanted if found.get(name) != wanted[name]]
+    if other:
+        raise RunError(
+            f"node {platform.node()} has {' and '.join(other)}: expected what the machine has where the command was "
+            "typed, since runs with other versions don't compare. Let all nodes use one environment on the shared disk."
+        )
