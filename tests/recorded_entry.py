@@ -67,7 +67,7 @@ def run_job(plan: Plan, num_objectives: int | None = None) -> float:
     return 0.5
 
 
-def end_sweep(sweep_dir: Path) -> int:
+def end_sweep(sweep_dir: Path, *, broken_by: BaseException | None = None) -> int:
     say("end_sweep", sweep_dir=str(sweep_dir))
     return SWEEP_EXIT_CODE
 
