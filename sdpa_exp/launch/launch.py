@@ -38,7 +38,7 @@ from sdpa_exp.launch.before_sweep import (
 from sdpa_exp.launch.make_record import record_unstarted
 from sdpa_exp.launch.on_node import left_to_nodes, look_at_node, node_class
 from sdpa_exp.launch.progress import RunProgress, closing_line
-from sdpa_exp.launch.queued_job import end_in_order, is_queued_job, runs_again, why_again
+from sdpa_exp.launch.queued_job import end_in_order, is_queued_job, may_run_again, why_again
 from sdpa_exp.launch.shared_tracker import checked_tracker, tracker_of
 from sdpa_exp.launch.side_by_side import gpus_of_job
 from sdpa_exp.launch.smaller_batch import set_attempt_aside, train_until_it_fits
@@ -152,10 +152,10 @@ def run_job(plan: Plan, num_objectives: int | None = None) -> float | tuple[floa
                 _do_job(plan, sweep_dir, tracker, title)
     except (SdpaExpError, OSError) as error:  # not our folder: what is in it is another process's
         say(console, f"{title}: not started: {error}")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         if not is_queued_job():
             tracker.close_sweep(sweep_dir, "KILLED")
-        elif not runs_again():  # its record says what ended it, and the sweep has other jobs
+        elif not may_run_again(error):  # its record says what ended it, and the sweep has other jobs
             return objectives(plan, read_record_if_any(plan.run_dir), num_objectives)
         raise
     return objectives(plan, read_record_if_any(plan.run_dir), num_objectives)

@@ -6,12 +6,9 @@ submitit's own way with its signals is to raise in the midst of a run, and to an
 from __future__ import annotations
 
 import os
-import subprocess
+import signal
 
-from sdpa_exp.interruption import JOB_SIGNALS, raise_on_signals
-
-_RUNS_AGAIN = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT")
-_SCONTROL_S = 20.0
+from sdpa_exp.interruption import JOB_SIGNALS, raise_on_signals, signal_of
 
 
 def is_queued_job() -> bool:
@@ -25,17 +22,13 @@ def end_in_order() -> None:
         raise_on_signals(JOB_SIGNALS)
 
 
-def runs_again() -> bool:
-    """Whether Slurm has put this job back into the queue: preempted, or by `scontrol requeue`."""
-    job = os.environ.get("SLURM_JOB_ID")
-    if job is None:
-        return False
-    command = ["scontrol", "--oneliner", "show", "job", job]
-    try:
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=_SCONTROL_S, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return any(f"JobState={state} " in shown for state in _RUNS_AGAIN)
+def may_run_again(error: KeyboardInterrupt) -> bool:
+    """Whether Slurm may have put this job back into the queue, which nobody can tell while the job ends.
+
+    Then the job leaves no result for submitit, so that its driver waits as long as the job is in the queue. Before a
+    time limit comes another signal.
+    """
+    return "SLURM_JOB_ID" in os.environ and signal_of(error) == signal.SIGTERM
 
 
 def why_again() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -19,10 +18,6 @@ from tests.runs.folders import plan_for, start_run, whole_run
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCONTROL = """#!/bin/sh
-echo "JobId=7 ArrayJobId=5 JobName=sdpa_exp JobState={state} Reason=BeginTime Restarts=1"
-"""
-
 
 @pytest.fixture
 def in_job(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,19 +25,13 @@ def in_job(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "7")
 
 
-@pytest.mark.parametrize(("state", "again"), [("PENDING", True), ("CANCELLED", False), ("TIMEOUT", False)])
-def test_slurm_is_asked_whether_a_job_that_it_ends_runs_again(
-    state: str, again: bool, in_job: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_job_that_slurm_tells_to_end_leaves_no_result_since_it_may_run_again(
+    in_job: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scontrol = tmp_path / "scontrol"
-    scontrol.write_text(SCONTROL.format(state=state), encoding="utf-8")
-    scontrol.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert queued_job.runs_again() is again
-    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
-    assert queued_job.runs_again() is False
+    assert queued_job.may_run_again(Interrupted(signal.SIGTERM))
+    assert not queued_job.may_run_again(Interrupted(signal.SIGUSR2))
     monkeypatch.delenv("SLURM_JOB_ID")
-    assert queued_job.runs_again() is False
+    assert not queued_job.may_run_again(Interrupted(signal.SIGTERM))
 
 
 def test_the_signal_before_a_time_limit_ends_a_queued_job_as_ctrl_c_does(in_job: None) -> None:
