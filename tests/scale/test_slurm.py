@@ -91,7 +91,7 @@ def test_ctrl_c_leaves_the_jobs_in_the_queue_and_says_so(tmp_path: Path) -> None
     assert command.wait() == 130
     assert "goes on by itself: wait for its end before you resume or compare." in command.output
     assert "To go on:  python -m sdpa_exp resume=sweep" in command.output
-    subprocess.run(["scancel", *_running()], check=True)
+    subprocess.run(["scancel", "--name=sdpa_exp"], check=True)
 
 
 def test_a_partition_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
