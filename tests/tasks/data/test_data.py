@@ -148,7 +148,7 @@ def test_a_test_split_is_looked_at_where_there_is_one(tmp_path: Path) -> None:
     ("purpose", "kind"), [("seg", "polygon"), ("obb", "is_rotated"), ("pose", "keypoints"), ("cls", None)]
 )
 def test_every_purpose_is_described_and_drawn(purpose: str, kind: str | None, tmp_path: Path) -> None:
-    size = ("dataset.num_train_images=4", "dataset.num_val_images=2", "dataset.image_px=96")
+    size = ("dataset.num_train_images=4", "dataset.num_val_images=4", "dataset.image_px=96")
     done = look(tmp_path, f"model=yolo12n-{purpose}", *size)
     assert done.error is None
     assert set(done.content["figures"]["train"]["classes"]) == {"crop", "thistle", "amaranth", "grass"}
