@@ -104,9 +104,10 @@ def images_a_step(train: TrainConfig, batch: int) -> int:
     return batch * max(round((train.nbs or _NBS) / batch), 1)
 
 
-def half_of(train: TrainConfig, batch: int) -> int:
-    """The largest batch of at most half the size that divides the images of a step."""
-    return max(each for each in range(1, batch // 2 + 1) if images_a_step(train, batch) % each == 0)
+def half_of(train: TrainConfig, batch: int, num_devices: int = 1) -> int:
+    """The largest batch of at most half the size that divides the images of a step, and that the devices can share."""
+    shared = range(num_devices, batch // 2 + 1, num_devices)
+    return max(each for each in shared if images_a_step(train, batch) % each == 0)
 
 
 def come_down(sweep_dir: Path, plan: Plan, record: Record) -> Plan | None:
@@ -118,10 +119,10 @@ def come_down(sweep_dir: Path, plan: Plan, record: Record) -> Plan | None:
         record: of the run.
 
     Returns:
-        None where the policy, the sweep or a batch of one leaves nothing to try.
+        None where the policy, the sweep or a batch of one image a device leaves nothing to try.
     """
-    batch = plan.hardware.batch_size
-    if plan.on_oom == FAIL or record.error != OutOfMemory.__name__ or batch is None or batch == 1:
+    batch, num_devices = plan.hardware.batch_size, plan.hardware.devices
+    if plan.on_oom == FAIL or record.error != OutOfMemory.__name__ or batch is None or batch < 2 * num_devices:
         return None
     with FileLock(sweep_dir / f"{SWEEP_FILE}.lock"):
         sweep = read_sweep(sweep_dir)
@@ -129,7 +130,7 @@ def come_down(sweep_dir: Path, plan: Plan, record: Record) -> Plan | None:
         if len({entry["resolved"]["batch"] for entry in entries}) != 1:  # the sweeper chooses, or the batch is swept
             return None
         if entries[0].get("smaller_batch", batch) >= batch:  # else another job has brought it down meanwhile
-            smaller = half_of(plan.train, batch)
+            smaller = half_of(plan.train, batch, num_devices)
             for entry in entries:
                 entry["smaller_batch"] = smaller
             sweep.preflight.setdefault("warnings", []).append(_sentence(plan, batch, smaller))

@@ -143,6 +143,15 @@ def test_a_step_of_the_optimiser_sees_as_many_images_and_decays_as_much_as_befor
         assert with_equal_steps(recipe, first) == recipe
 
 
+@pytest.mark.parametrize(("first", "num_devices", "batches"), [(20, 2, [10, 4, 2]), (12, 3, [6, 3]), (8, 4, [4])])
+def test_a_smaller_batch_is_one_that_the_devices_can_share(first: int, num_devices: int, batches: list[int]) -> None:
+    train, batch, found = TrainConfig(name="own"), first, []
+    while batch >= 2 * num_devices:
+        batch = half_of(with_equal_steps(train, first), batch, num_devices)
+        found.append(batch)
+    assert found == batches
+
+
 def _applied_decay(train: TrainConfig, batch: int) -> float:
     """As `_build_train_pipeline` of ultralytics/engine/trainer.py has it."""
     nbs = train.nbs or 64
