@@ -17,6 +17,10 @@ from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.metrics import METRICS
 from sdpa_exp.runs.purposes import AUTO
 
+NO_OPTUNA = (
+    "hydra/sweeper=optuna can't be resumed and wants an optuna below 3, which fails with today's SQLAlchemy: expected "
+    "hydra/sweeper=search, which draws from the same intervals. Write that in its place."
+)
 _DIRECTIONS = {"higher": "maximize", "lower": "minimize"}
 
 

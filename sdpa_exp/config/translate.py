@@ -28,6 +28,7 @@ from sdpa_exp.config.compose import SCHEMA_PREFIXES
 from sdpa_exp.config.habits import home_of
 from sdpa_exp.config.keys import expected, hints_below
 from sdpa_exp.config.launchers import not_installed
+from sdpa_exp.config.objectives import NO_OPTUNA
 from sdpa_exp.config.refusing import refuse_old_name
 from sdpa_exp.config.schema import DATASETS, Config
 from sdpa_exp.config.task import other_task, task_names
@@ -94,6 +95,8 @@ def _missing_option(error: MissingConfigException) -> ConfigError:
         )
     if (missing := not_installed(group, option)) is not None:
         return missing
+    if (group, option) == ("hydra/sweeper", "optuna"):
+        return ConfigError(NO_OPTUNA)
     options = [name for name in error.options or () if not name.startswith(SCHEMA_PREFIXES)]
     if not options:
         return ConfigError(f"There is no config file {error.missing_cfg_file}.yaml: expected one in conf/. See --help.")

@@ -18,7 +18,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf
 
-from sdpa_exp.config.objectives import resolved_objective
+from sdpa_exp.config.objectives import NO_OPTUNA, resolved_objective
 from sdpa_exp.config.plan import Job, Plan
 from sdpa_exp.config.schema import AUTO_BATCH
 from sdpa_exp.config.sweep import plan_of
@@ -99,10 +99,7 @@ def is_search(config: DictConfig) -> bool:
     """
     target = str(config.hydra.sweeper.get("_target_", ""))
     if target.startswith(_OTHER):
-        raise ConfigError(
-            "hydra/sweeper=optuna can't be resumed and wants an optuna below 3, which fails with today's SQLAlchemy: "
-            "expected hydra/sweeper=search, which draws from the same intervals. Write that in its place."
-        )
+        raise ConfigError(NO_OPTUNA)
     return target == _TARGET
 
 
