@@ -35,6 +35,7 @@ CASES = {
     "hydra/launcher=joblib": "expected hydra-joblib-launcher. Run `pip install hydra-joblib-launcher` or",
     "hydra/launcher=joblib_sdpa -m": "hydra/launcher=joblib is not installed: expected hydra-joblib-launcher. Run `pip",
     "hydra/launcher=slurm_sdpa -m": "or `pip install 'sdpa-exp[scale]'`.",
+    "hydra/sweeper=optuna": "expected hydra/sweeper=search, which draws from the same intervals. Write that in its",
     "foo/bar=1": "There is no key foo/bar: expected one of name, seed,",
     "~foo": "There is no key foo: expected one of name, seed,",
     "hydra.foo=1": "There is no key hydra.foo: expected one of run, sweep,",
