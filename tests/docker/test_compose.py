@@ -159,7 +159,7 @@ def test_the_experiment_images_context_holds_no_secret_and_no_run() -> None:
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"
     kept = {rule[1:] for rule in rules if rule.startswith("!")}
-    assert kept == {"requirements.lock", "LICENSE", "conf", "sdpa_exp", "docker/mlflow"}
+    assert kept == {"requirements.lock", "LICENSE", "conf", "hydra_plugins", "sdpa_exp", "docker/mlflow"}
 
 
 def test_make_env_writes_random_secrets_for_the_owner_alone_and_never_twice(tmp_path: Path) -> None:
