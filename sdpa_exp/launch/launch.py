@@ -207,7 +207,8 @@ def _do_job(plan: Plan, sweep_dir: Path, tracker: Tracker, title: str) -> None:
 def _as_decided(plan: Plan, sweep: Sweep) -> Plan:
     """The plan with what was found out before the first job: its hardware, and a checkpoint to go on from."""
     known = next(job for job in sweep.jobs if job.num == plan.job.num)
-    job = dataclasses.replace(plan.job, continue_from=known.continue_from, gpus=gpus_of_job(plan, sweep.seeds))
+    seeds = () if sweep.search else sweep.seeds  # trials have one seed, and are not compared in pairs by it
+    job = dataclasses.replace(plan.job, continue_from=known.continue_from, gpus=gpus_of_job(plan, seeds))
     return dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware, node_class()), job=job)
 
 

@@ -44,3 +44,9 @@ def test_all_arms_of_a_seed_get_one_gpu_and_one_that_the_user_named_stays() -> N
     named = compose_plan("hardware.device=cuda:1")
     named = dataclasses.replace(named, job=dataclasses.replace(named.job, gpus=("GPU-a", "GPU-b")))
     assert gpus_of_job(named, seeds) == ("GPU-a", "GPU-b")
+
+
+def test_trials_of_a_search_share_the_gpus_although_they_have_one_seed() -> None:
+    plan = compose_plan()
+    jobs = [dataclasses.replace(plan.job, gpus=("GPU-a", "GPU-b"), num=num) for num in range(3)]
+    assert [gpus_of_job(dataclasses.replace(plan, job=job), ()) for job in jobs] == [("GPU-a",), ("GPU-b",), ("GPU-a",)]
