@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import glob
+import mimetypes
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Optional
+from urllib.parse import urlsplit
 
 from sdpa_exp.config.attentions import check_backend_name
 from sdpa_exp.config.refusing import at_least, multiple_of_32, one_of, refuse
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from sdpa_exp.runs.outcome import Outcome
 
 KINDS = ("images", "csv", "txt", "coco")
+_STREAMS = ("rtsp://", "rtmp://", "tcp://")
 
 
 @dataclass
@@ -36,14 +39,15 @@ class Detect(Task):
     other_arm: Optional[str] = None  # noqa: UP045
     save: list[str] = field(default_factory=lambda: ["images", "csv"])
 
-    purposes: ClassVar[tuple[str, ...] | None] = ("detect",)
     needs_arm: ClassVar[bool] = False  # its precisions are those of Ultralytics' predictor
 
     @property
     def is_live(self) -> bool:
-        """Whether the source has no end: a camera, or a stream."""
+        """Whether the source has no end: a camera, or a stream. An address that ends as a file does is downloaded."""
         source = self.source or ""
-        return source.isdecimal() or source.startswith(("rtsp://", "rtmp://", "tcp://")) or source.endswith(".streams")
+        kind = mimetypes.guess_type(urlsplit(source).path)[0] or ""
+        is_stream = "://" in source and not kind.startswith(("image/", "video/"))
+        return source.isdecimal() or is_stream or source.startswith(_STREAMS) or source.endswith(".streams")
 
     def check(self, plan: Plan) -> None:
         """Weights that are named, a source that is there, and numbers in their range."""

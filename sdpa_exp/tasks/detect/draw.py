@@ -1,4 +1,4 @@
-"""Draws boxes, and the time of the frame, with Ultralytics' annotator; two models stand side by side."""
+"""Draws what was found, and the time of the frame, with Ultralytics' annotator; two models stand side by side."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from sdpa_exp.tasks.latency.agreement import boxes_of
 
 _DIFFERS = (0, 0, 255)  # BGR
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
@@ -21,10 +23,10 @@ def draw(result: Any, caption: str, only_here: Set[int] = frozenset()) -> NDArra
         caption: the line, such as `sdpa  23.4 ms  42.7 FPS`.
         only_here: indices of boxes that the other model has not; they get a thick red frame.
     """
-    picture: NDArray[np.uint8] = result.plot()
+    picture: NDArray[np.uint8] = np.array(result.plot())  # of classes it is read-only
     thickness = max(2, round(sum(picture.shape[:2]) / 400))
     for index in only_here:
-        x1, y1, x2, y2 = (round(float(side)) for side in result.boxes.xyxy[index])
+        x1, y1, x2, y2 = (round(float(side)) for side in boxes_of(result)[index, :4])
         cv2.rectangle(picture, (x1, y1), (x2, y2), _DIFFERS, 2 * thickness)
     scale = max(0.4, sum(picture.shape[:2]) / 2400)
     weight = max(1, thickness // 2)

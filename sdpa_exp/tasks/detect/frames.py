@@ -51,7 +51,11 @@ class Source:
         """Batches until the end of the source."""
         number_of: dict[str, int] = {}
         for paths, images, _ in self.loader:
-            is_moving = getattr(self.loader, "mode", "image") != "image"
+            mode = getattr(self.loader, "mode", "image")
+            if mode == "stream" and number_of and not any(image.any() for image in images):
+                self.skipped[paths[0]] = "sent no picture for a while"  # Ultralytics puts black ones in their place
+                continue
+            is_moving = mode != "image"
             numbers: list[int | None] = []
             for path in paths:
                 number_of[path] = number_of.get(path, 0) + 1
@@ -74,7 +78,7 @@ def open_source(options: Detect, val_images: list[Path]) -> Source:
     Raises:
         DatasetError: there is nothing in it, or a camera or stream does not answer.
     """
-    if options.is_live or _is_stream(options.source):
+    if options.is_live:
         try:
             loader: Any = LoadStreams(str(options.source), vid_stride=options.every, buffer=True)
         except (ConnectionError, NotImplementedError, FileNotFoundError) as error:
@@ -94,13 +98,6 @@ def open_source(options: Detect, val_images: list[Path]) -> Source:
         ) from error
     words = options.source or "the val split"
     return Source(words=words, loader=loader, num_files=loader.nf, skipped=skipped)
-
-
-def _is_stream(source: str | None) -> bool:
-    """An address without the ending of a file is asked what it is, as Ultralytics does."""
-    from ultralytics.data.build import check_source
-
-    return bool(source and "://" in source and check_source(source)[1])
 
 
 class _Files(LoadImagesAndVideos):  # type: ignore[misc]

@@ -7,6 +7,14 @@ from typing import Any
 
 from sdpa_exp.tasks.detect.keep import COCO_FILE, CSV_FILE, LABELS, PICTURES
 
+FINDS = {
+    "detect": "boxes",
+    "segment": "masks",
+    "pose": "poses",
+    "obb": "rotated boxes",
+    "classify": "best classes",
+}
+"""What a model of each purpose finds, in words."""
 _MAX_LISTED = 10
 _FILES = {"images": f"{PICTURES}/", "csv": CSV_FILE, "txt": f"{LABELS}/", "coco": COCO_FILE}
 
@@ -22,8 +30,9 @@ def render_detect(content: Mapping[str, Any]) -> str:
     lines += [f"  {_speed(side)}" for side in content["sides"]]
     if others and content["num_frames"]:
         num = content["num_boxes_only_in_one"]
-        both = f"{first['label']} has {first['num_boxes']} boxes, {others[0]['label']} {others[0]['num_boxes']}"
-        alone = "every box has its partner" if num == 0 else f"{num} are in one of them only, framed in red"
+        finds = FINDS[content["purpose"]]
+        both = f"{first['label']} has {first['num_boxes']} {finds}, {others[0]['label']} {others[0]['num_boxes']}"
+        alone = "every one has its partner" if num == 0 else f"{num} are in one of them only, framed in red"
         lines.append(f"  {both}: {alone}")
     for side in content["sides"]:
         executed = [pair for stage in side["executed"].values() for pair in stage.items()]

@@ -10,10 +10,11 @@ import torch
 
 from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.errors import BackendUnavailable
+from sdpa_exp.errors import BackendUnavailable, RunError
 from sdpa_exp.injection.fit import check_sizes
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.tasks.detect import Detect
+from sdpa_exp.tasks.latency.agreement import boxes_of
 from sdpa_exp.tasks.latency.arm import Arm, Options, Stages
 from sdpa_exp.tasks.latency.detector import load_weights
 from sdpa_exp.tasks.latency.setups import Setup, choose_for_inference, reasons_against
@@ -36,7 +37,7 @@ class Side:
         """Ultralytics' Results of a batch."""
         stages, results = self.arm.predict(batch)
         self.stages.append(stages)
-        self.num_boxes += sum(len(result.boxes) for result in results)
+        self.num_boxes += sum(len(boxes_of(result)) for result in results)
         return results
 
 
@@ -45,7 +46,7 @@ def build_sides(plan: Plan, *, driver: str | None) -> list[Side]:
 
     Raises:
         BackendUnavailable: an arm can't predict here.
-        RunError: weights that can't be loaded, or of another task than detection.
+        RunError: weights that can't be loaded, two that are for different purposes, or a format that theirs has not.
     """
     options = Detect.of(plan)
     weights = str(options.weights or plan.model.weights)
@@ -55,16 +56,22 @@ def build_sides(plan: Plan, *, driver: str | None) -> list[Side]:
         wanted.append(("detect.other_weights", options.other_weights or weights, other.rpartition(":")[2]))
     labels = _labels([(each, arm) for _, each, arm in wanted])
     backends = [plan.attention.backend, plan.backend_of(options.other_arm or plan.arm)]
-    return [
-        Side(
-            label=label,
-            weights=each,
-            attention=arm,
-            arm=_build(plan, each, key, backend, driver),
-            stages=[],
-        )
+    sides = [
+        Side(label=label, weights=each, attention=arm, arm=_build(plan, each, key, backend, driver), stages=[])
         for label, (key, each, arm), backend in zip(labels, wanted, backends, strict=False)
     ]
+    purposes = [side.arm.purpose for side in sides]
+    if len(set(purposes)) > 1:
+        raise RunError(
+            f"detect.other_weights={options.other_weights} is for {purposes[1]}, and {weights} for {purposes[0]}: "
+            "expected two models of one purpose, whose finds can be compared. Look with one after the other."
+        )
+    if purposes[0] == "classify" and "coco" in options.save:
+        raise RunError(
+            f"detect.save=coco has no boxes to write: {weights} classifies whole images, and COCO's format is of "
+            "objects in them. Take coco out; csv and txt have the best classes."
+        )
+    return sides
 
 
 def _labels(pairs: list[tuple[str, str]]) -> list[str]:

@@ -18,18 +18,24 @@ from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.runs.purposes import DETECT, PURPOSES
+from sdpa_exp.runs.result_rows import rows_of
 from sdpa_exp.tasks.detect import Detect
 from sdpa_exp.tasks.detect.draw import beside, draw
 from sdpa_exp.tasks.detect.frames import Frames, Source, open_source
 from sdpa_exp.tasks.detect.keep import Keeper
-from sdpa_exp.tasks.detect.report import render_detect
+from sdpa_exp.tasks.detect.report import FINDS, render_detect
 from sdpa_exp.tasks.detect.sides import Side, build_sides
 from sdpa_exp.tasks.hardware import set_backends
-from sdpa_exp.tasks.latency.agreement import pair_detections
+from sdpa_exp.tasks.latency.agreement import boxes_of, pair_detections
 from sdpa_exp.tasks.latency.source import Batch
 
 DETECT_FILE = "detect.json"
 _PROGRESS_EVERY_S = 2.0
+_NO_CODEC = (
+    "this OpenCV can write no video, neither mp4v nor motion JPEG: the frames are in pictures/, one file each. "
+    "ffmpeg -i pictures/NAME_%06d.jpg makes a video of them"
+)
 
 
 def detect(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
@@ -52,6 +58,7 @@ class _Detection:
         self.options = Detect.of(plan)
         self.clock = PhaseClock(event_log, started_perf_s=started_perf_s)
         self.clock.set_device(torch.device(plan.hardware.device))
+        self.purpose = DETECT
         self.num_frames = 0
         self.counts: Counter[str] = Counter()
         self.num_different = 0
@@ -62,9 +69,10 @@ class _Detection:
         plan = self.plan
         torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
         set_backends(plan.hardware)
-        source = self._open()
         sides = build_sides(plan, driver=self.outcome.environment.get("driver"))
-        keeper = Keeper(plan.run_dir, self.options.save, sides[0].arm.network.names)  # type: ignore[arg-type]
+        self.purpose = PURPOSES[sides[0].arm.purpose]
+        source = self._open()
+        keeper = Keeper(plan.run_dir, self.options.save, sides[0].arm.network.names, self.purpose.name)  # type: ignore[arg-type]
         self.clock.enter("detect")
         try:
             for frames in source:
@@ -79,7 +87,7 @@ class _Detection:
             keeper.close()
             self.clock.close()
             self.outcome.phases_s.update(self.clock.wall_s)
-            self._finish(source, sides)
+            self._finish(source, sides, keeper)
         if self.first_batch is None:
             reasons = "; ".join(f"{file} {why}" for file, why in list(source.skipped.items())[:3])
             raise DatasetError(f"no frame of detect.source={source.words} can be read: {reasons or 'it is empty'}.")
@@ -87,9 +95,9 @@ class _Detection:
     def _open(self) -> Source:
         if self.options.source:
             return open_source(self.options, [])
-        prepared = prepare(self.plan.dataset)
+        prepared = prepare(self.plan.dataset, purpose=self.purpose)
         self.outcome.digests["data_set"] = prepared.digest
-        return open_source(self.options, val_images(prepared.yaml_path))
+        return open_source(self.options, val_images(prepared.yaml_path, purpose=self.purpose.name))
 
     def _look(self, frames: Frames, sides: list[Side], keeper: Keeper, source: Source) -> None:
         """One batch through every model, and what comes of it."""
@@ -106,9 +114,9 @@ class _Detection:
                 for side, result, alone in zip(sides, results, only_here, strict=True)
                 for row in _rows(side.label, result, alone, is_compared=len(sides) > 1)
             ]
-            self.counts.update(row["name"] for row in rows if row["model"] == sides[0].label)
+            self.counts.update(results[0].names[number] for number in boxes_of(results[0])[:, 5].int().tolist())
             self.num_different += sum(map(len, only_here))
-            keeper.keep_boxes(path, number, results[0].orig_shape, rows)
+            keeper.keep(path, number, results[0], rows)
             if keeper.draws:
                 pictures = [
                     draw(result, _caption(side, len(frames.batch.paths)), alone)
@@ -136,8 +144,10 @@ class _Detection:
         for attestation in attestations:
             attestation.raise_if_wrong()
 
-    def _finish(self, source: Source, sides: list[Side]) -> None:
+    def _finish(self, source: Source, sides: list[Side], keeper: Keeper) -> None:
         outcome = self.outcome
+        if keeper.lacks_codec:
+            outcome.warn(self.event_log, "no_codec", _NO_CODEC)
         for file, why in source.skipped.items():
             outcome.warn(self.event_log, "file_skipped", f"{file} {why}, and was left out")
         content = {
@@ -146,6 +156,7 @@ class _Detection:
             "num_files": source.num_files,
             "num_frames": self.num_frames,
             "skipped": source.skipped,
+            "purpose": self.purpose.name,
             "num_boxes": sides[0].num_boxes,
             "boxes_by_class": dict(self.counts.most_common()),
             "imgsz": max(sides[0].arm.predictor.imgsz),
@@ -161,7 +172,7 @@ class _Detection:
             if figures[name] is None:
                 outcome.unmeasured[name] = "no frame was looked at"
         outcome.metrics["num_boxes"] = float(sides[0].num_boxes)
-        outcome.headline = f"{sides[0].num_boxes} boxes in {self.num_frames} frames"
+        outcome.headline = f"{sides[0].num_boxes} {FINDS[self.purpose.name]} in {self.num_frames} frames"
         write_json_atomic(self.plan.run_dir / DETECT_FILE, content)
         write_text_atomic(self.plan.run_dir / REPORT_FILE, render_detect(content))
 
@@ -191,23 +202,24 @@ def _differences(results: list[Any]) -> list[set[int]]:
     """For each model the indices of boxes that the other has not: none of its class overlaps by half."""
     if len(results) == 1:
         return [set()]
-    mine, theirs = (result.boxes.data.float() for result in results)
+    mine, theirs = map(boxes_of, results)
     pairs = pair_detections(mine, theirs)
     return [set(range(len(boxes))) - set(paired) for boxes, paired in zip((mine, theirs), pairs, strict=True)]
 
 
 def _rows(label: str, result: Any, only_here: set[int], *, is_compared: bool) -> list[dict[str, Any]]:
-    rows = []
-    for index, (x1, y1, x2, y2, score, number) in enumerate(result.boxes.data.tolist()):
-        corners = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
-        rows.append(
-            {
-                "model": label,
-                "class": int(number),
-                "name": result.names[int(number)],
-                "score": round(score, 5),
-                **{key: round(pixels, 2) for key, pixels in corners.items()},
-                "only_here": ("yes" if index in only_here else "no") if is_compared else "",
-            }
-        )
-    return rows
+    """For the table: pixels to a hundredth, scores to five places."""
+    return [
+        {
+            "model": label,
+            **{key: _rounded(key, value) for key, value in row.items()},
+            "only_here": ("yes" if index in only_here else "no") if is_compared else "",
+        }
+        for index, row in enumerate(rows_of(result))
+    ]
+
+
+def _rounded(key: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [round(each, 2) for each in value]
+    return round(value, 5 if key == "score" else 2) if isinstance(value, float) else value

@@ -63,7 +63,6 @@ class Export(Task):
     time_limit_s: float = 30.0
 
     is_timed: ClassVar[bool] = False
-    purposes: ClassVar[tuple[str, ...] | None] = ("detect",)
     needs_arm: ClassVar[bool] = False  # it exports in fp32, whatever the precision of a training
 
     def check(self, plan: Plan) -> None:
@@ -92,7 +91,11 @@ class Export(Task):
         missing = [name for name in {**NEVER_RUN, **FORMATS}[self.format] if find_spec(name) is None]
         if not missing:
             return
-        how = "Run pip install 'sdpa_exp[export]'" if self.format in FORMATS else f"Install {' and '.join(missing)}"
+        how = (
+            "Run pip install -e '.[export]' in the clone"
+            if self.format in FORMATS
+            else f"Install {' and '.join(missing)}"
+        )
         raise ConfigError(
             f"export.format={self.format} takes {', '.join(missing)}, which this Python has not: expected the packages "
             f"of that format. {how}, or set export.format=torchscript, which takes none."

@@ -20,6 +20,7 @@ from sdpa_exp.evidence.attest import Attestation, attest_call, attestation_from
 from sdpa_exp.injection.inject import Choices, injected_copy
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.measure.clock import synchronize
+from sdpa_exp.tasks.latency.detector import purpose_of_network
 from sdpa_exp.tasks.latency.source import Batch
 
 OUTPUT_FOLDER = "latency"
@@ -49,8 +50,24 @@ class Options:
     rect: bool = True
 
 
+def _predictor_class(purpose: str, *, is_rtdetr: bool) -> Any:
+    """Ultralytics' predictor."""
+    from ultralytics.models import yolo
+    from ultralytics.models.rtdetr.predict import RTDETRPredictor
+
+    if is_rtdetr:
+        return RTDETRPredictor
+    return {
+        "detect": yolo.detect.DetectionPredictor,
+        "segment": yolo.segment.SegmentationPredictor,
+        "pose": yolo.pose.PosePredictor,
+        "obb": yolo.obb.OBBPredictor,
+        "classify": yolo.classify.ClassificationPredictor,
+    }[purpose]
+
+
 class Arm:
-    """A predictor with one backend."""
+    """A predictor with one backend; `purpose` is what its model is for."""
 
     def __init__(
         self,
@@ -70,17 +87,17 @@ class Arm:
             choices: layer -> backend.
             exported: a file that was made of the network, which is run in its place.
         """
-        from ultralytics.models.rtdetr.predict import RTDETRPredictor
-        from ultralytics.models.yolo.detect import DetectionPredictor
         from ultralytics.nn.tasks import RTDETRDetectionModel
 
         self._options = options
         device = options.device
         self._is_rtdetr = isinstance(network, RTDETRDetectionModel)
-        predictor_class = RTDETRPredictor if self._is_rtdetr else DetectionPredictor
-        self.predictor: Any = predictor_class(
+        purpose = purpose_of_network(network)
+        assert purpose is not None  # weights of anything else are refused when they are loaded
+        self.purpose = purpose.name
+        self.predictor: Any = _predictor_class(self.purpose, is_rtdetr=self._is_rtdetr)(
             overrides={
-                "task": "detect",
+                "task": self.purpose,
                 "mode": "predict",
                 "imgsz": options.imgsz,
                 "rect": options.rect,  # true is `yolo predict`'s own: no more padding than the stride asks for
@@ -151,12 +168,14 @@ class Arm:
 
     @torch.inference_mode()
     def outputs(self, batch: Batch) -> tuple[Tensor, list[Any]]:
-        """The model's raw output in fp32, and Ultralytics' Results."""
+        """The model's raw output in fp32, copied since NMS writes into it, and Ultralytics' Results."""
         images = self._take(batch)
         tensor = self.predictor.preprocess(images)
         raw = self.predictor.inference(tensor)
-        kept = (raw if isinstance(raw, Tensor) else raw[0]).detach().float().clone()  # NMS writes into it
-        return kept, self.predictor.postprocess(raw, tensor, images)
+        first = raw
+        while not isinstance(first, Tensor):  # boxes come first, then masks and what training needs
+            first = first[0]
+        return first.detach().float().clone(), self.predictor.postprocess(raw, tensor, images)
 
     @torch.inference_mode()
     def input_shape(self, batch: Batch) -> tuple[int, ...]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.config.plan import DEFAULT_IMGSZ, Plan
+from sdpa_exp.config.plan import CLASSIFY_IMGSZ, DEFAULT_IMGSZ, Plan
 from sdpa_exp.errors import RunError
 from sdpa_exp.injection.checkpoint import load_network
 from sdpa_exp.injection.fit import check_sizes
 from sdpa_exp.injection.inject import describe
+from sdpa_exp.runs.purposes import CLASSIFY, DETECT, PURPOSES, Purpose, purpose_of_head
 from sdpa_exp.tasks.latency import Latency
 from sdpa_exp.tasks.latency.source import Frame
 from sdpa_exp.tasks.network import build
@@ -48,6 +50,11 @@ def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) 
     weights = Latency.of(plan).weights or plan.model.weights
     if weights:
         network, trained_at = load_weights(weights, key="latency.weights", is_trusted=plan.model.trust_weights)
+        if purpose_of_network(network) is not DETECT:
+            raise RunError(
+                f"the weights {weights} are of a {type(network).__name__}: expected a detector. Set latency.weights to "
+                "one."
+            )
         imgsz = Latency.of(plan).imgsz or trained_at
         check_sizes(network, [(imgsz, imgsz)], key="latency.imgsz")
         return Detector(network=network, name=describe(network), weights=weights, imgsz=imgsz)
@@ -58,20 +65,26 @@ def load_detector(plan: Plan, frames: Sequence[Frame], num_classes: int | None) 
 
 
 def load_weights(weights: str, *, key: str, is_trusted: bool) -> tuple[nn.Module, int]:
-    """A detector, and the image size that it was trained at.
+    """A trained network, and the image size that it was trained at.
 
     Raises:
-        RunError: the file can't be loaded, or is of another task; `key` is the option that named it.
+        RunError: the file can't be loaded, or is for something else than `PURPOSES`; `key` is the option that named it.
     """
-    from ultralytics.nn.tasks import DetectionModel, OBBModel, PoseModel, SegmentationModel
-
     network, checkpoint = load_network(weights, key=key, is_trusted=is_trusted)
-    if not isinstance(network, DetectionModel) or isinstance(network, SegmentationModel | PoseModel | OBBModel):
-        raise RunError(
-            f"the weights {weights} are of a {type(network).__name__}: expected a detector. Set {key} to one."
-        )
+    purpose = purpose_of_network(network)
+    if purpose is None:
+        known = ", ".join(PURPOSES)
+        raise RunError(f"the weights {weights} are of a {type(network).__name__}: expected {known}. Set {key} to such.")
+    network.task = purpose.name  # type: ignore[assignment] # which Ultralytics reads from its settings, and exports
     imgsz = (checkpoint.get("train_args") or {}).get("imgsz")
-    return network, imgsz if isinstance(imgsz, int) else DEFAULT_IMGSZ
+    default = CLASSIFY_IMGSZ if purpose is CLASSIFY else DEFAULT_IMGSZ
+    return network, imgsz if isinstance(imgsz, int) else default
+
+
+def purpose_of_network(network: Any) -> Purpose | None:
+    """What a network is for, by its last layer; None for what nothing here trains."""
+    layers = getattr(network, "model", None)
+    return purpose_of_head(type(layers[-1]).__name__) if layers else None
 
 
 def _letterboxed(frames: Sequence[Frame], imgsz: int) -> Tensor:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import csv
+import http.server
 import json
+import threading
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from ultralytics import YOLO
 
-from sdpa_exp.errors import ConfigError, DatasetError
+from sdpa_exp.errors import ConfigError, DatasetError, RunError
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.detect import Detect
 from sdpa_exp.tasks.detect.frames import open_source
+from sdpa_exp.tasks.detect.keep import Keeper
 from sdpa_exp.tasks.detect.work import detect
 from tests.config.composing import compose_plan
 from tests.tasks.in_process import run_task
@@ -65,7 +69,7 @@ def test_two_arms_find_the_same_boxes_in_images_and_videos_and_both_kernels_are_
     assert outcome.attestation["executed"] == {"predict_forward": {"flash": 8}}
     assert outcome.metrics["num_boxes"] == content["num_boxes"]
     report = (run_dir / "report.txt").read_text()
-    assert "every box has its partner" in report
+    assert "every one has its partner" in report
     assert "attested: sdpa ran flash at 8 layers" in report
 
 
@@ -110,6 +114,59 @@ def test_the_boxes_are_those_of_yolo_predict(detected: tuple[Path, Outcome], wei
     assert torch.allclose(mine.sort(0).values, theirs.boxes.data[:, :5].sort(0).values, atol=0.02)
 
 
+PURPOSES = {"-seg": "masks", "-pose": "poses", "-obb": "rotated boxes", "-cls": "best classes"}
+
+
+@pytest.mark.parametrize(
+    "kind", ["-seg", "-cls", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("-pose", "-obb"))]
+)
+def test_models_for_something_else_than_boxes_are_drawn_and_written_as_what_they_find(
+    kind: str, tmp_path: Path
+) -> None:
+    """Two arms on one image: table, labels and COCO JSON hold the shapes, and the labels are those of yolo predict."""
+    weights = write_checkpoint(tmp_path / "best.pt", imgsz=64, score=None if kind == "-cls" else 0.5, kind=kind)
+    (image,) = write_images(tmp_path / "images", 1, (64, 64))
+    options = ("attention=sdpa", "detect.other_arm=stock", f"detect.weights={weights}", f"detect.source={image}")
+    kept = "images,csv,txt" if kind == "-cls" else "images,csv,txt,coco"
+    outcome, _ = run_task(detect, tmp_path, *TINY, *options, f"detect.save=[{kept}]", "detect.conf=0.5005")
+    assert outcome.headline is not None
+    assert f" {PURPOSES[kind]} in 1 frames" in outcome.headline
+    content = json.loads((tmp_path / "detect.json").read_text())
+    assert content["num_boxes"] > 0
+    assert content["num_boxes_only_in_one"] == 0
+    with (tmp_path / "detections.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["model"] == "sdpa"]
+    labels = (tmp_path / "labels" / "000.txt").read_text().splitlines()
+    (theirs,) = YOLO(weights).predict(image, imgsz=64, conf=0.5005, device="cpu", verbose=False)
+    theirs.save_txt(tmp_path / "theirs.txt", save_conf=True)
+    expected = (tmp_path / "theirs.txt").read_text().splitlines()
+    assert sorted(line.split()[0] for line in labels) == sorted(line.split()[0] for line in expected)
+    assert Image.open(tmp_path / "pictures" / "000.jpg").size == (128, 64)
+    if kind == "-cls":
+        assert [row["name"] for row in rows] == [theirs.names[number] for number in theirs.probs.top5][: len(rows)]
+        return
+    shape = json.loads(rows[0][{"-seg": "polygon", "-pose": "keypoints", "-obb": "corners"}[kind]])
+    assert len(shape) == {"-pose": 51, "-obb": 8}.get(kind, len(shape)) > 0
+    annotations = json.loads((tmp_path / "detections_coco.json").read_text())["annotations"]
+    assert len(annotations) == len(rows) == content["num_boxes"]
+    if kind == "-pose":
+        assert len(annotations[0]["keypoints"]) == 51
+    else:
+        assert annotations[0]["segmentation"] == [shape]
+
+
+def test_two_models_for_different_purposes_and_a_format_that_a_purpose_has_not_are_refused(
+    weights: Path, folder: Path, tmp_path: Path
+) -> None:
+    classes = write_checkpoint(tmp_path / "classes.pt", imgsz=64, kind="-cls")
+    source = f"detect.source={folder}"
+    with pytest.raises(RunError, match=r"is for classify, and .* for detect: expected two models of one purpose"):
+        run_task(detect, tmp_path, *TINY, source, f"detect.weights={weights}", f"detect.other_weights={classes}")
+    with pytest.raises(RunError, match=r"detect\.save=coco has no boxes to write: .* classifies whole images"):
+        run_task(detect, tmp_path, *TINY, source, f"detect.weights={classes}", "detect.save=[coco]")
+    assert not (tmp_path / "detect.json").exists()
+
+
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
@@ -138,6 +195,50 @@ def test_a_camera_or_stream_that_does_not_answer_and_a_folder_without_pictures_a
         open_source(Detect(source="7", num_frames=1), [])
     with pytest.raises(DatasetError, match=r"holds no image or video: expected JPEG"):
         open_source(Detect(source=str(tmp_path)), [])
+
+
+class _Camera(http.server.BaseHTTPRequestHandler):
+    """Sends motion JPEG as network cameras do: five grey frames, each a part of one endless answer."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for number in range(5):
+            jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), 40 + 10 * number, np.uint8))[1].tobytes()
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            self.wfile.write(head.encode() + jpeg + b"\r\n")
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on the screen."""
+
+
+def test_a_network_camera_is_read_frame_by_frame_over_http() -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Camera)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}/stream"
+    with pytest.raises(ConfigError, match="has no end: expected the number of frames to look at"):
+        Detect(source=address)._check_source()
+    source = open_source(Detect(source=address, num_frames=8), [])
+    frames = [frames for _, frames in zip(range(8), source, strict=False)]  # the camera breaks off after 5 and is back
+    source.close()
+    server.shutdown()
+    server.server_close()
+    assert source.num_files is None
+    greys = [round(each.batch.images[0].mean() / 10) for each in frames]
+    assert greys[:5] == [4, 5, 6, 7, 8]
+    assert set(greys[5:]) <= {4, 5, 6, 7, 8}  # no black picture for the moment without one
+    assert [each.numbers for each in frames] == [(number,) for number in range(1, 9)]
+
+
+def test_without_a_codec_the_frames_are_kept_as_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sdpa_exp.tasks.detect.keep._VIDEO_KINDS", ((".mkv", "none"),))
+    keeper = Keeper(tmp_path, ["images"], {0: "pear"}, "detect")
+    for number in (1, 2):
+        keeper.keep_picture("my/clip.avi", number, 10.0, np.zeros((48, 64, 3), np.uint8))
+    keeper.close()
+    assert keeper.lacks_codec
+    assert {path.name for path in (tmp_path / "pictures").glob("*.jpg")} == {"clip_000001.jpg", "clip_000002.jpg"}
 
 
 def test_a_stream_is_read_frame_by_frame(tmp_path: Path) -> None:

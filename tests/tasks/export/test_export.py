@@ -29,8 +29,8 @@ TINY = (
 )
 
 
-def _run(folder: Path, *overrides: str) -> tuple[dict[str, Any], Outcome]:
-    weights = write_checkpoint(folder / "best.pt", imgsz=64, score=0.5)
+def _run(folder: Path, *overrides: str, kind: str = "") -> tuple[dict[str, Any], Outcome]:
+    weights = write_checkpoint(folder / "best.pt", imgsz=64, score=None if kind == "-cls" else 0.5, kind=kind)
     write_images(folder / "images", 2, (64, 64))
     (folder / "run").mkdir()
     places = (f"export.weights={weights}", f"export.source={folder / 'images'}")
@@ -54,6 +54,27 @@ def test_torchscript_keeps_attention_whole_and_finds_what_its_source_finds(tmp_p
     report = (tmp_path / "run" / "report.txt").read_text()
     assert "attention is kept whole: 8 nodes for 8 layers" in report
     assert "torchscript with sdpa is " in report
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("-seg", "masks overlap by "),
+        pytest.param("-pose", ", keypoints ", marks=pytest.mark.slow),
+        pytest.param("-obb", "rotated boxes overlap by ", marks=pytest.mark.slow),
+        pytest.param("-cls", "have the same 2 best classes on 2 images", marks=pytest.mark.slow),
+    ],
+)
+def test_a_file_of_a_model_for_something_else_than_boxes_is_compared_by_what_it_finds(
+    tmp_path: Path, kind: str, words: str
+) -> None:
+    content, outcome = _run(
+        tmp_path, "attention=sdpa", "export.format=torchscript", "export.beside_stock=false", kind=kind
+    )
+    (found,) = content["agreement"]
+    assert found["is_close"]
+    assert words in found["sentence"]
+    assert outcome.warnings == []
 
 
 @pytest.mark.slow
@@ -114,6 +135,6 @@ def test_options_that_cannot_work_are_refused_before_anything_starts(overrides: 
 def test_a_missing_package_is_one_sentence_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sdpa_exp.tasks.export.find_spec", lambda name: None)
     with pytest.raises(
-        ConfigError, match=r"takes ncnn, pnnx, which .* pip install 'sdpa_exp\[export\]', or set export"
+        ConfigError, match=r"takes ncnn, pnnx, which .* pip install -e '\.\[export\]' in the clone, or set export"
     ):
         compose_plan("task=export", "export.weights=best.pt", "export.format=ncnn")

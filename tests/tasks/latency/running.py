@@ -32,17 +32,18 @@ def run(folder: Path, *overrides: str) -> tuple[Outcome, dict[str, Any]]:
     return outcome, json.loads((folder / "latency.json").read_text())
 
 
-def write_checkpoint(path: Path, *, imgsz: int, score: float | None = None) -> Path:
-    """A best.pt of YOLO12n with 4 classes; with a score, anchors claim about that much for every class."""
+def write_checkpoint(path: Path, *, imgsz: int, score: float | None = None, kind: str = "") -> Path:
+    """A best.pt of YOLO12n (`kind`: -seg, -pose, ...) with 4 classes; with a score, anchors claim about that much."""
     torch.manual_seed(0)
-    network = build_network("yolo12n.yaml", 4)
+    network = build_network(f"yolo12n{kind}.yaml", 4)
     vars(network)["names"] = dict(enumerate("abcd"))
+    vars(network)["task"] = {"-seg": "segment", "-cls": "classify", "": "detect"}.get(kind, kind[1:])
     for module in network.modules():  # real batch statistics, so that anchors differ
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
     network.train()(torch.rand(4, 3, imgsz, imgsz))
     if score is not None:
-        head: Any = network.get_submodule("model.21")
+        head: Any = network.get_submodule("model")[-1]  # type: ignore[index]
         for branch in head.cv3:
             torch.nn.init.constant_(branch[-1].bias, float(torch.logit(torch.tensor(score))))
     torch.save({"model": network, "train_args": {"imgsz": imgsz}}, path)
