@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import importlib
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -47,6 +48,13 @@ def lost_jobs() -> RunError | None:
     if not _lost:
         return None
     return RunError(f"{len(_lost)} of the jobs ended without a word: {'; '.join(_lost)}.")
+
+
+def line_that_cancels() -> str | None:
+    """The command that takes this process's jobs out of Slurm's queue; None where it has none there."""
+    slurm: Any = sys.modules.get("submitit.slurm.slurm")
+    jobs = set() if slurm is None else slurm.SlurmJob.watcher._registered
+    return f"scancel {' '.join(sorted({job.partition('_')[0] for job in jobs}))}" if jobs else None
 
 
 def keep_waiting() -> None:

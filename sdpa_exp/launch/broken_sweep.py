@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from sdpa_exp.config.plan import read_plan
+from sdpa_exp.config.submitit_jobs import line_that_cancels
 from sdpa_exp.errors import RunError, SdpaExpError
 from sdpa_exp.interruption import signal_of, signal_words
 from sdpa_exp.launch.announce import say
@@ -48,6 +49,8 @@ def record_the_dead(run_dirs: Sequence[Path], error: BaseException, console: Con
     """
     if isinstance(error, RunError):  # jobs that were lost, while the others went on
         say(console, str(error))
+    if isinstance(error, KeyboardInterrupt) and (line := line_that_cancels()) is not None:
+        say(console, f"the jobs stay in Slurm's queue, and run all the same. To take them out:  {line}")
     begun = [run_dir for run_dir in run_dirs if (run_dir / PLAN_FILE).exists()]
     begun = [run_dir for run_dir in begun if not (run_dir / RESULT_FILE).exists()]
     if any(map(is_at_work, begun)):

@@ -38,7 +38,7 @@ from sdpa_exp.launch.before_sweep import (
 from sdpa_exp.launch.make_record import record_unstarted
 from sdpa_exp.launch.on_node import left_to_nodes, look_at_node, node_class
 from sdpa_exp.launch.progress import RunProgress, closing_line
-from sdpa_exp.launch.queued_job import end_in_order, is_queued_job, may_run_again, why_again
+from sdpa_exp.launch.queued_job import end_in_order, is_queued_job, may_run_again, stay_to_the_end, why_again
 from sdpa_exp.launch.shared_tracker import checked_tracker, tracker_of
 from sdpa_exp.launch.side_by_side import gpus_of_job
 from sdpa_exp.launch.smaller_batch import set_attempt_aside, train_until_it_fits
@@ -155,7 +155,10 @@ def run_job(plan: Plan, num_objectives: int | None = None) -> float | tuple[floa
     except KeyboardInterrupt as error:
         if not is_queued_job():
             tracker.close_sweep(sweep_dir, "KILLED")
-        elif not may_run_again(error):  # its record says what ended it, and the sweep has other jobs
+        elif may_run_again(error):
+            tracker.finish(plan.run_dir, plan.tracking.timeout_s)
+            stay_to_the_end()
+        else:  # its record says what ended it, and the sweep has other jobs
             return objectives(plan, read_record_if_any(plan.run_dir), num_objectives)
         raise
     return objectives(plan, read_record_if_any(plan.run_dir), num_objectives)

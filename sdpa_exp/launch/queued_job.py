@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from sdpa_exp.interruption import JOB_SIGNALS, raise_on_signals, signal_of
+
+_LONGEST_GRACE_S = 900.0  # Slurm ends a job by force after KillWait (30 s), or its partition's GraceTime
 
 
 def is_queued_job() -> bool:
@@ -29,6 +32,13 @@ def may_run_again(error: KeyboardInterrupt) -> bool:
     time limit comes another signal.
     """
     return "SLURM_JOB_ID" in os.environ and signal_of(error) == signal.SIGTERM
+
+
+def stay_to_the_end() -> None:
+    """Wait for Slurm to end this job: one that leaves by itself while it is preempted is not put back."""
+    for number in JOB_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    time.sleep(_LONGEST_GRACE_S)
 
 
 def why_again() -> str:

@@ -52,9 +52,16 @@ def test_an_array_of_jobs_learns_what_they_learn_one_after_the_other(tmp_path: P
     assert not (tmp_path / "slurm" / "sweep" / "multirun").exists()
 
 
-def test_a_job_that_is_put_back_into_the_queue_begins_anew_and_its_second_attempt_counts(tmp_path: Path) -> None:
-    command = when_training(tmp_path, SLURM, 1, "train.epochs=20")
-    subprocess.run(["scontrol", "requeue", _running()[0]], check=True)
+@pytest.mark.parametrize("way", ["requeued", "preempted"])
+def test_a_job_that_is_put_back_into_the_queue_begins_anew_and_its_second_attempt_counts(
+    way: str, tmp_path: Path
+) -> None:
+    command = when_training(tmp_path, SLURM, 1, "train.epochs=20", "hydra.launcher.array_parallelism=1")
+    if way == "requeued":
+        subprocess.run(["scontrol", "requeue", _running()[0]], check=True)
+    else:
+        urgent = ["sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=sleep 1"]
+        subprocess.run(urgent, check=True)
     assert command.wait() == 0, command.output
     assert statuses(tmp_path / "sweep") == ["FINISHED"] * 4
     attempts = [attempt for job in read_sweep(tmp_path / "sweep").jobs for attempt in earlier_attempts(job.run_dir)]
@@ -89,6 +96,7 @@ def test_ctrl_c_leaves_the_jobs_in_the_queue_and_says_so(tmp_path: Path) -> None
     command = when_training(tmp_path, SLURM, 1)
     command.process.send_signal(signal.SIGINT)
     assert command.wait() == 130
+    assert "the jobs stay in Slurm's queue, and run all the same. To take them out:  scancel " in command.output
     assert "goes on by itself: wait for its end before you resume or compare." in command.output
     assert "To go on:  python -m sdpa_exp resume=sweep" in command.output
     subprocess.run(["scancel", "--name=sdpa_exp"], check=True)
