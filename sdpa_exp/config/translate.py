@@ -34,7 +34,7 @@ from sdpa_exp.config.schema import DATASETS, Config
 from sdpa_exp.config.task import other_task, task_names
 from sdpa_exp.errors import ConfigError
 
-_MAX_LISTED = 24
+_MAX_LISTED = 30
 
 
 def translate(error: BaseException) -> ConfigError | None:  # noqa: PLR0911 - one line a class
