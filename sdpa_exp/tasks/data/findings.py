@@ -24,7 +24,7 @@ _SAID_HERE = (
     f"{LEFT_OUT_FILE} in each run folder lists all",
     "train.split=test: Ultralytics chooses",
 )
-_SILENT = "Ultralytics would leave out each such picture in silence"
+_SILENT = "Ultralytics would leave out each such image in silence"
 _BAD = {
     "bad_images": ("image can't be trained on", "images can't be trained on", _SILENT),
     "bad_labels": ("image has a label without a sound line", "images have labels without a sound line", _SILENT),
@@ -135,7 +135,7 @@ def _boxes(pictures: Sequence[Seen]) -> Iterator[Finding]:
         yield Finding(
             code="outside",
             severity=WARNING,
-            sentence=f"{what} out of the picture by more than a pixel.",
+            sentence=f"{what} out of the image by more than a pixel.",
             files=tuple(f"{name}: {len(far)}, by up to {max(far):.0f} px" for name, far in outside.items()),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -57,13 +57,14 @@ class Seen:
     objects: tuple[Object, ...]
 
 
-def look_at(prepared: PreparedDataset, purpose: str, root: Path | None) -> list[Seen]:
+def look_at(prepared: PreparedDataset, purpose: str, root: Path | None, tell: Callable[[int, int], None]) -> list[Seen]:
     """All pictures, split by split.
 
     Args:
         prepared: the data set.
         purpose: Ultralytics' task, which says what a label means.
         root: the folder of the data set, which names are relative to; None where it has none.
+        tell: is told how many pictures were looked at, and of how many.
     """
     has_classes = prepared.yaml_path.is_dir()
     found = list(_in_class_folders(prepared) if has_classes else _in_yaml(prepared.yaml_path))
@@ -71,7 +72,11 @@ def look_at(prepared: PreparedDataset, purpose: str, root: Path | None) -> list[
     root = _root([place.image.readlink() for place in found if place.image.is_symlink()], root)
     see = partial(_see, purpose=purpose, numbers=points, root=root)
     with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
-        return list(pool.map(see, found))
+        seen = []
+        for picture in pool.map(see, found):
+            seen.append(picture)
+            tell(len(seen), len(found))
+        return seen
 
 
 def _root(targets: Sequence[Path], root: Path | None) -> Path | None:

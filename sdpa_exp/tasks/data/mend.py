@@ -62,7 +62,7 @@ def mend_label(content: bytes, *, size_px: tuple[int, int], num_classes: int, ru
             continue
         first[key] = number
         if is_clipped:
-            done.append(f"line {number} clipped at the edge of the picture")
+            done.append(f"line {number} clipped at the edge of the image")
         kept.append(new_line)
     if not done:
         return Mended(content=content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from sdpa_exp.tasks.data.page import SHEET_FILE, data_page, draw_shown, sheet_of
 from sdpa_exp.tasks.data.report import render_data
 
 DATA_FILE = "data.json"
+_TELL_EVERY_S = 2.0
 
 
 def data(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
@@ -84,11 +85,23 @@ def _look(plan: Plan, dataset: Any, event_log: EventLog) -> _Looked:
     if path:
         place = absolute(Path(path).expanduser())
         root = place if place.is_dir() else place.parent
-    event_log.write("progress", text=f"looking at {prepared.num_train_images + prepared.num_val_images} images")
-    pictures = look_at(prepared, plan.purpose.name, root)
+    pictures = look_at(prepared, plan.purpose.name, root, _now_and_then(event_log))
     figures = figures_of(pictures, prepared.class_names, plan.imgsz)
     found = find(pictures, prepared, figures, plan.imgsz)
     return _Looked(prepared=prepared, pictures=pictures, figures=figures, found=found, why_no_test=why_no_test)
+
+
+def _now_and_then(event_log: EventLog) -> Callable[[int, int], None]:
+    """Says how far it is, every two seconds."""
+    last_s = 0.0
+
+    def tell(num: int, total: int) -> None:
+        nonlocal last_s
+        if time.monotonic() - last_s >= _TELL_EVERY_S:
+            last_s = time.monotonic()
+            event_log.write("progress", text=f"looked at {num} of {total} images")
+
+    return tell
 
 
 def _mend(plan: Plan, looked: _Looked, folder: Path, event_log: EventLog) -> tuple[_Looked, dict[str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from ultralytics.utils.patches import imread
 
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.launch.launch import run_single
@@ -105,7 +106,7 @@ def test_what_fails_is_a_choice(tmp_path: Path) -> None:
     root = make_sound(tmp_path / "field")
     (root / "labels/train/p05.txt").write_text("0 0.95 0.5 0.2 0.5\n1 0.2 0.2 0.1 0.1\n")
     strict = look(tmp_path, *named(root), "data.fail_on=warnings")
-    assert "1 box sticks out of the picture by more than a pixel" in str(strict.error)
+    assert "1 box sticks out of the image by more than a pixel" in str(strict.error)
     (root / "images/train/p00.jpg").write_bytes(b"")
     tolerant = look(tmp_path, *named(root), "data.fail_on=nothing")
     assert tolerant.error is None
@@ -182,6 +183,15 @@ def test_a_label_is_drawn_where_it_is(
     near = [image.getpixel((spot[0] + dx, spot[1] + dy)) for dx in (-2, -1, 0, 1, 2) for dy in (-2, -1, 0, 1, 2)]
     assert colour in near
     assert image.getpixel((2, 97)) == (0, 0, 0)
+
+
+def test_a_photograph_that_its_exif_turns_has_the_size_that_ultralytics_reads(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    Image.linear_gradient("L").resize((120, 80)).save(tmp_path / "turned.jpg", exif=exif)
+    size_px, _ = picture_of(tmp_path / "turned.jpg")
+    assert size_px == (80, 120)
+    assert imread(str(tmp_path / "turned.jpg")).shape[:2] == (120, 80)
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ def test_the_copy_is_sound_lists_every_change_and_leaves_the_data_set_as_it_was(
         ("images/train/p01.jpg", "line 1 left out: it has a box of width 0 and height 0.5: expected more than 0"),
         ("images/train/p02.jpg", "line 1 left out: it has class id 7: expected 0 to 1"),
         ("images/train/p03.jpg", "has a label without a line that can be used"),
-        ("images/train/p04.jpg", "line 1 clipped at the edge of the picture"),
-        ("images/train/p05.jpg", "line 1 clipped at the edge of the picture"),
+        ("images/train/p04.jpg", "line 1 clipped at the edge of the image"),
+        ("images/train/p05.jpg", "line 1 clipped at the edge of the image"),
         ("images/train/p06.jpg", "line 3 left out: it is line 1 again"),
         ("images/val/p01.jpg", "it is images/train/p07.jpg"),
     }
