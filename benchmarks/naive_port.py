@@ -99,10 +99,10 @@ def measure(
 def _call(kind: Kind, forward: Forward) -> Callable[[], None]:
     """Forward and backward of one module."""
     module = kind.layer.module.train()
-    upstream = torch.randn(kind.x.shape, generator=torch.Generator().manual_seed(0)).to(kind.x.device)
+    upstream = torch.randn(kind.call.x.shape, generator=torch.Generator().manual_seed(0)).to(kind.call.x.device)
 
     def call() -> None:
-        forward(module, kind.x.detach().requires_grad_()).backward(upstream)
+        forward(module, kind.call.x.detach().requires_grad_()).backward(upstream)
         module.zero_grad(set_to_none=True)
 
     return call

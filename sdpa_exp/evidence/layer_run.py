@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +68,8 @@ def capture_calls(network: nn.Module, images: Tensor) -> dict[str, LayerCall]:
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
-            args, kwargs = tree_map(lambda x: x.detach().clone() if isinstance(x, Tensor) else x, (args, kwargs))
+            kept = functools.cache(lambda x: x.detach().clone())  # a tensor that is given twice stays one
+            args, kwargs = tree_map(lambda x: kept(x) if isinstance(x, Tensor) else x, (args, kwargs))
             calls[name] = LayerCall(args=args, kwargs=kwargs)
 
         return hook
@@ -103,25 +105,26 @@ def run_layer(module: nn.Module, call: LayerCall, dtype: torch.dtype, *, in_fp64
         in_fp64: compute everything in fp64, on the same numbers.
     """
     leaves, spec = tree_flatten((call.args, call.kwargs))
-    inputs = []
+    inputs: dict[Tensor, Tensor] = {}
     for index, leaf in enumerate(leaves):
         if isinstance(leaf, Tensor) and leaf.is_floating_point():
-            exact = leaf.detach().to(dtype, copy=True)
-            leaves[index] = (exact.double() if in_fp64 else exact).requires_grad_()
-            inputs.append(leaves[index])
+            if leaf not in inputs:
+                exact = leaf.detach().to(dtype, copy=True)
+                inputs[leaf] = (exact.double() if in_fp64 else exact).requires_grad_()
+            leaves[index] = inputs[leaf]
     args, kwargs = tree_unflatten(leaves, spec)
     for parameter in module.parameters():
         parameter.grad = None
         parameter.requires_grad_(parameter.is_floating_point())
     # Math is made of plain operations, whose roundings error_model.py knows.
-    precise = sdpa_kernel(SDPBackend.MATH) if in_fp64 else autocast_to(dtype, inputs[0].device.type)
+    precise = sdpa_kernel(SDPBackend.MATH) if in_fp64 else autocast_to(dtype, next(iter(inputs)).device.type)
     with precise:
         out = module(*args, **kwargs)
         out = out[0] if isinstance(out, tuple) else out
     out.backward(upstream_like(out, dtype))
     return {
         "forward": [out.detach().double()],
-        "grad_input": [_gradient(leaf) for leaf in inputs],
+        "grad_input": [_gradient(leaf) for leaf in inputs.values()],
         "grad_params": [_gradient(parameter) for parameter in module.parameters() if parameter.requires_grad],
     }
 
@@ -144,8 +147,9 @@ def capture_operands(module: nn.Module, call: LayerCall, dtype: torch.dtype) -> 
 
         return keep
 
+    cast = functools.cache(lambda x: x.to(dtype))
     args, kwargs = tree_map(
-        lambda x: x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x, (call.args, call.kwargs)
+        lambda x: cast(x) if isinstance(x, Tensor) and x.is_floating_point() else x, (call.args, call.kwargs)
     )
     module.__dict__[OBSERVER] = observe
     try:

@@ -14,7 +14,7 @@ import json
 import platform
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +31,13 @@ from sdpa_exp.injection.auto_choice import AutoChoice, KeyChoice, Timing, read_c
 from sdpa_exp.injection.dispatch import ATTRIBUTE, install_dispatcher
 from sdpa_exp.injection.inject import describe
 from sdpa_exp.injection.layers import Layer, family_of, find_layers, settings_of
+from sdpa_exp.injection.seen_call import SeenCall, note_call
 from sdpa_exp.measure.clock import DeviceClock
 from sdpa_exp.measure.interleaved import Rounds
 
 MIN_ROUNDS, MAX_ROUNDS = 4, 30
 BUDGET_S = 2.0
 """Per kind of layer, all its backends together: decides the number of rounds."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Input:
-    """What a layer is called with."""
-
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-    dtype: torch.dtype
 
 
 def choose(
@@ -83,11 +75,11 @@ def choose(
     machine = _machine(device, driver)
     path = folder / f"auto-{_digest(machine, list(kinds))}.json" if folder is not None else None
     kept = read_choice(path) if path is not None else None
-    names = {layer.name for layers in kinds.values() for layer, _ in layers}
+    names = {layer.name for _, layers in kinds.values() for layer in layers}
     if kept is not None and set(kept.backends) == names:
         return kept
     choice = AutoChoice(
-        machine=machine, keys=tuple(_choose_one(key, layers, setting, device) for key, layers in kinds.items())
+        machine=machine, keys=tuple(_choose_one(key, *kind, setting, device) for key, kind in kinds.items())
     )
     if path is not None:
         write_choice(path, choice)
@@ -96,48 +88,42 @@ def choose(
 
 def _kinds(
     network: nn.Module, setting: Setting, device: torch.device, *, batch: int, imgsz: int, channels_last: bool
-) -> dict[str, list[tuple[Layer, _Input]]]:
-    """The layers by kind: same family, dimensions and input."""
-    inputs: dict[str, _Input] = {}
-    layers = find_layers(network)
-    handles = [layer.module.register_forward_pre_hook(_note(inputs, layer.name)) for layer in layers]
+) -> dict[str, tuple[SeenCall, list[Layer]]]:
+    """The layers by kind, which is same family, dimensions and input; each kind with its first call."""
+    kinds: dict[str, tuple[SeenCall, list[Layer]]] = {}
+
+    def note(layer: Layer, seen: SeenCall) -> None:
+        layers = kinds.setdefault(_key(layer, seen.x, setting), (seen, []))[1]
+        if layer not in layers:
+            layers.append(layer)
+
+    ends = [note_call(layer.module, partial(note, layer)) for layer in find_layers(network)]
     images = torch.rand(batch, 3, imgsz, imgsz, device=device)
     if channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     with torch.no_grad(), autocast_to(setting.dtype, device.type):
         network(images)
-    for handle in handles:
-        handle.remove()
-    kinds: dict[str, list[tuple[Layer, _Input]]] = {}
-    for layer in layers:
-        kinds.setdefault(_key(layer, inputs[layer.name], setting), []).append((layer, inputs[layer.name]))
+    for end in ends:
+        end()
     return kinds
 
 
-def _note(inputs: dict[str, _Input], name: str) -> Callable[[nn.Module, Any], None]:
-    def hook(module: nn.Module, args: Any) -> None:
-        x = args[0]
-        inputs[name] = _Input(shape=tuple(x.shape), stride=tuple(x.stride()), dtype=x.dtype)
-
-    return hook
-
-
-def _key(layer: Layer, x: _Input, setting: Setting) -> str:
+def _key(layer: Layer, x: Tensor, setting: Setting) -> str:
     areas = getattr(layer.module, "area", 1)
     uses = [word for word in ("deterministic", "compiled") if getattr(setting, word)]
     return " ".join(
         [
             layer.family,
             f"heads={layer.num_heads} head_dim={layer.head_dim_qk}/{layer.head_dim_v} areas={areas}",
-            f"input={'x'.join(map(str, x.shape))} strides={'x'.join(map(str, x.stride))}",
+            f"input={'x'.join(map(str, x.shape))} strides={'x'.join(map(str, x.stride()))}",
             f"dtype={dtype_name(setting.dtype)} {'grad' if setting.needs_grad else 'no grad'}",
             *uses,
         ]
     )
 
 
-def _choose_one(key: str, layers: list[tuple[Layer, _Input]], setting: Setting, device: torch.device) -> KeyChoice:
-    layer, x = layers[0]
+def _choose_one(key: str, seen: SeenCall, layers: list[Layer], setting: Setting, device: torch.device) -> KeyChoice:
+    layer = layers[0]
     [here] = settings_of([layer], setting)
     refused: dict[str, list[str]] = {}
     for name in _candidates():
@@ -149,11 +135,11 @@ def _choose_one(key: str, layers: list[tuple[Layer, _Input]], setting: Setting, 
     if "sdpa" in able and chosen_by_pytorch in able:
         able.remove("sdpa")
         refused["sdpa"] = [f"it is {chosen_by_pytorch} here, which is timed under that name"]
-    timings = _time(layer, x, able, setting, device)
+    timings = _time(layer, seen, able, setting, device)
     best = min(timings, key=lambda timing: timing.step_ms if timing.step_ms is not None else timing.forward_ms)
     return KeyChoice(
         key=key,
-        layers=tuple(layer.name for layer, _ in layers),
+        layers=tuple(layer.name for layer in layers),
         backend=best.backend,
         timings=tuple(timings),
         refused=refused,
@@ -169,23 +155,23 @@ def _candidates() -> list[str]:
     ]
 
 
-def _time(layer: Layer, x: _Input, backends: list[str], setting: Setting, device: torch.device) -> list[Timing]:
+def _time(layer: Layer, seen: SeenCall, backends: list[str], setting: Setting, device: torch.device) -> list[Timing]:
     """Medians of all cores at one layer, interleaved round by round."""
     module = layer.module
     family = family_of(module)
     assert family is not None
     install_dispatcher(type(module), family.forward)
-    values = torch.randn(x.shape, device=device, dtype=x.dtype)
-    data = torch.empty_strided(x.shape, x.stride, device=device, dtype=x.dtype).copy_(values)
+    data = torch.empty_strided(seen.x.shape, seen.x.stride(), device=device, dtype=seen.x.dtype)
+    data.copy_(torch.randn_like(data))
 
     def forward() -> Tensor:
         with torch.no_grad(), autocast_to(setting.dtype, device.type):
-            return module(data)  # type: ignore[no-any-return]
+            return seen.repeat(module, data)
 
     def step() -> None:
         leaf = data.detach().requires_grad_()
         with autocast_to(setting.dtype, device.type):
-            out = module(leaf)
+            out = seen.repeat(module, leaf)
         out.backward(torch.ones_like(out))
         module.zero_grad(set_to_none=True)
 

@@ -7,6 +7,7 @@ swap somewhere on that road.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.attention.backend import Backend, BackendFunction
+from sdpa_exp.attention.backend import Backend
 from sdpa_exp.attention.registry import check, get_backend, refusal
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.errors import BackendUnavailable, InjectionError
@@ -25,8 +26,11 @@ REQUESTED = "attn_requested"
 OBSERVER = "attn_observer"
 """Set on an instance for the length of an attestation: wraps the backend function, to see what it is called with."""
 
-LayerForward = Callable[[Any, Tensor, BackendFunction], Tensor]
-"""forward(module, x, backend): the module's computation around the attention product, in the backends' layout."""
+LayerForward = Callable[..., Any]
+"""forward(module, x, backend): the module's computation around the attention product, in the backends' layout.
+
+What it takes besides (`rope=None`) are the arguments of the module's own forward that a backend doesn't see.
+"""
 
 _STOCK = "_sdpa_exp_stock_forward"
 
@@ -38,22 +42,26 @@ def install_dispatcher(cls: type[nn.Module], layer_forward: LayerForward) -> Non
     """
     if is_installed(cls):
         return
-    stock: Callable[..., Tensor] = cls.forward
+    stock: Callable[..., Any] = cls.forward
+    names = tuple(inspect.signature(stock).parameters)[1:]
+    also_taken = frozenset(tuple(inspect.signature(layer_forward).parameters)[3:])
 
     @wraps(stock)
-    def forward(self: nn.Module, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         name = getattr(self, ATTRIBUTE, "stock")
         backend = get_backend(name)
         function = backend.function
         if function is None:
             own = stock if backend.around is None else backend.around(stock)
-            return own(self, x, *args, **kwargs)
-        if args or kwargs:
-            _refuse_more_than_x(type(self).__name__, args, kwargs)
+            return own(self, *args, **kwargs)
+        if kwargs or len(args) > 1:
+            x, kwargs = _taken(type(self).__name__, names, also_taken, args, kwargs)
+        else:
+            x = args[0]
         if not torch.compiler.is_compiling():
             function = partial(_call, backend)
         observer = self.__dict__.get(OBSERVER)
-        return layer_forward(self, x, function if observer is None else observer(function))
+        return layer_forward(self, x, function if observer is None else observer(function), **kwargs)
 
     setattr(forward, _STOCK, stock)
     cls.forward = forward
@@ -64,7 +72,7 @@ def is_installed(cls: type[nn.Module]) -> bool:
     return hasattr(cls.forward, _STOCK)
 
 
-def stock_forward(cls: type[nn.Module]) -> Callable[[Any, Tensor], Tensor]:
+def stock_forward(cls: type[nn.Module]) -> Callable[..., Any]:
     """The class's own forward, whether or not a dispatcher is installed."""
     return getattr(cls.forward, _STOCK, cls.forward)
 
@@ -83,10 +91,11 @@ def _call(backend: Backend, q_BHND: Tensor, k_BHND: Tensor, v_BHND: Tensor, scal
         if not reasons:
             raise
         raise BackendUnavailable(refusal(backend.name, reasons)) from error
-    if out_BHND.shape != v_BHND.shape:
+    expected = (*q_BHND.shape[:-1], v_BHND.shape[-1])  # as v, but for as many tokens as ask
+    if out_BHND.shape != expected:
         raise BackendUnavailable(
-            f"attention={backend.name} returned shape {tuple(out_BHND.shape)}: expected v's, {tuple(v_BHND.shape)}, "
-            "which is (B, H, N, D). Correct its function; see --help attention."
+            f"attention={backend.name} returned shape {tuple(out_BHND.shape)}: expected v's, {expected}, which is "
+            "(B, H, N, D). Correct its function; see --help attention."
         )
     return out_BHND
 
@@ -107,16 +116,23 @@ def _setting_of(q_BHND: Tensor, v_BHND: Tensor) -> Setting:
     )
 
 
-def _refuse_more_than_x(cls: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """A mask given as None or a switch left off changes nothing; anything else would be dropped silently.
+def _taken(
+    cls: str, names: tuple[str, ...], also_taken: frozenset[str], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """The first argument, and those of the others that a layer's forward takes, by name.
+
+    A mask given as None or a switch left off changes nothing; anything else would be dropped silently.
 
     Raises:
         InjectionError: an argument that a backend would ignore.
     """
-    given = [*map(str, range(2, 2 + sum(bool(a is not None and a is not False) for a in args)))]
-    given += [key for key, value in kwargs.items() if value is not None and value is not False]
-    if given:
+    unnamed = (str(place) for place in range(len(names) + 1, len(args) + 1))
+    given = dict(zip([*names, *unnamed], args, strict=False)) | kwargs
+    x = given.pop(names[0])
+    others = [key for key, value in given.items() if value is not None and value is not False]
+    if ignored := [key for key in others if key not in also_taken]:
         raise InjectionError(
-            f"{cls} was called with more than its input (argument {', '.join(given)}), such as a mask, which no "
+            f"{cls} was called with more than its input (argument {', '.join(ignored)}), such as a mask, which no "
             "backend takes: expected the input alone. Use attention=stock for this model."
         )
+    return x, {key: value for key, value in given.items() if key in also_taken}

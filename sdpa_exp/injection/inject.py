@@ -14,7 +14,7 @@ from sdpa_exp.attention.backend import AUTO_NAME, BackendFunction
 from sdpa_exp.attention.registry import get_backend, reference_to
 from sdpa_exp.errors import InjectionError
 from sdpa_exp.injection.dispatch import ATTRIBUTE, REQUESTED, install_dispatcher, is_installed
-from sdpa_exp.injection.layers import FAMILIES, Layer, family_of, find_layers, unknown_attention
+from sdpa_exp.injection.layers import FAMILIES, Layer, family_of, find_layers, left_attention
 from sdpa_exp.injection.refuse_unfit import refuse_unfit
 
 logger = logging.getLogger(__name__)
@@ -27,12 +27,14 @@ Choices = Mapping[str, str]
 class InjectionReport:
     """What was swapped: the backend, and the layers by name.
 
-    `unknown` counts modules by class that are attention by their name and were left as they are.
+    `unknown` counts modules by class that are attention by their name and were left as they are; `reasons` says why of
+    those that are known.
     """
 
     backend: str
     layers: tuple[str, ...]
     unknown: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 def inject(model: Any, backend: str | BackendFunction, *, choices: Choices | None = None) -> InjectionReport:
@@ -116,21 +118,25 @@ def _inject_network(network: nn.Module, backend: str, choices: Choices | None) -
         elif hasattr(layer.module, REQUESTED):
             delattr(layer.module, REQUESTED)
     check_injected(network, backend, expected=tuple(layer.name for layer in layers), choices=choices)
-    left = unknown_attention(network)
-    logger.info("injected %s at %d layers; left as they are: %s", backend, len(layers), left or "none")
-    return InjectionReport(backend=backend, layers=tuple(layer.name for layer in layers), unknown=left)
+    left = left_attention(network)
+    sentences = " and ".join(each.sentence(cls) for cls, each in left.items())
+    logger.info("injected %s at %d layers; left as they are: %s", backend, len(layers), sentences or "none")
+    return InjectionReport(
+        backend=backend,
+        layers=tuple(layer.name for layer in layers),
+        unknown={cls: each.number for cls, each in left.items()},
+        reasons={cls: each.reason for cls, each in left.items() if each.reason},
+    )
 
 
 def no_layers(network: nn.Module, name: str) -> InjectionError:
     """Why a network without layers is refused: what attention it has under other names, or that it has none."""
     examples = ", ".join(family.example for family in FAMILIES[:3])
     known = f"(known: {', '.join(family.name for family in FAMILIES)})"
-    unknown = [f"{number} attention modules of class {cls}" for cls, number in unknown_attention(network).items()]
-    what = (
-        " and ".join(unknown) + " that sdpa_exp doesn't know" if unknown else "no attention layers that sdpa_exp knows"
-    )
+    left = " and ".join(each.sentence(cls) for cls, each in left_attention(network).items())
     return InjectionError(
-        f"{name} has {what} {known}. Choose a model with attention that it knows, such as {examples}."
+        f"{name} has {left or 'no attention layers that sdpa_exp knows'} {known}. Choose a model with attention that "
+        f"it knows, such as {examples}."
     )
 
 

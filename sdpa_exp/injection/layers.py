@@ -11,8 +11,9 @@ from torch import nn
 
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.injection.families import FAMILIES, Family
+from sdpa_exp.injection.left import is_left_whole, why_left
 
-__all__ = ["FAMILIES", "Family", "Layer", "find_layers", "settings_of", "unknown_attention"]
+__all__ = ["FAMILIES", "Family", "Layer", "Left", "find_layers", "left_attention", "settings_of"]
 
 _NAMED = re.compile(r"(?i)attention|attn")
 
@@ -37,18 +38,36 @@ class Layer:
 
 def find_layers(model: nn.Module) -> list[Layer]:
     """All layers of a model in the order of `named_modules`; empty where it has none."""
-    layers = []
+    layers: list[Layer] = []
+    closed: tuple[str, ...] = ()
     for name, module in model.named_modules():
-        family = family_of(module)
+        if f"{name}.".startswith(closed):
+            continue
+        family = None if is_left_whole(module) else family_of(module)
         if family is not None:
             heads, qk, v = family.head_dims(module)
             layer = Layer(name=name, module=module, family=family.name, num_heads=heads, head_dim_qk=qk, head_dim_v=v)
             layers.append(layer)
+        if family is not None or is_left_whole(module):
+            closed += (f"{name}." if name else "",)
     return layers
 
 
-def unknown_attention(model: nn.Module) -> dict[str, int]:
-    """Class -> how many modules of a model are attention by their name, and no layer: nothing here can inject them.
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """Modules of one class that are attention by their name and no layer, and why; None where nothing is known."""
+
+    number: int
+    reason: str | None
+
+    def sentence(self, cls: str) -> str:
+        """For people."""
+        why = f"can't inject: {self.reason}" if self.reason else "doesn't know"
+        return f"{self.number} attention modules of class {cls} that sdpa_exp {why}"
+
+
+def left_attention(model: nn.Module) -> dict[str, Left]:
+    """Class -> the modules of a model that are attention by their name, and no layer: nothing here can inject them.
 
     Of modules inside each other the innermost counts.
     """
@@ -62,8 +81,10 @@ def unknown_attention(model: nn.Module) -> dict[str, int]:
         for name, module in model.named_modules()
         if _NAMED.search(type(module).__name__) and not is_inside_or_around(name)
     }
-    inner = [cls for name, cls in found.items() if not any(other.startswith(f"{name}.") for other in found if name)]
-    return dict(Counter(inner))
+    inner = {name: cls for name, cls in found.items() if not any(o.startswith(f"{name}.") for o in found if name)}
+    counted = Counter(inner.values())
+    first = {cls: name for name, cls in reversed(inner.items())}
+    return {cls: Left(number=number, reason=why_left(model, first[cls])) for cls, number in counted.items()}
 
 
 def settings_of(layers: Iterable[Layer], base: Setting) -> list[Setting]:

@@ -13,7 +13,6 @@ from sdpa_exp.injection.dispatch import stock_forward
 from sdpa_exp.injection.families import Family
 from sdpa_exp.injection.layers import Layer, family_of
 
-_NUM_TOKENS = 5
 _TOLERANCE = 1e-9  # relative, in fp64: rounding is 1e-15
 
 
@@ -32,7 +31,7 @@ def refuse_unfit(layers: list[Layer]) -> None:
                 f"{layer.name} drops attention weights with probability {dropout}, which no backend does: expected 0. "
                 "Set its dropout to 0, or use attention=stock."
             )
-        if family.is_proved and not _equals_stock(layer.module, family):
+        if family.proof is not None and not _equals_stock(layer.module, family, family.proof(layer.module)):
             raise InjectionError(
                 f"{layer.name} ({type(layer.module).__name__}) looks like {family.name} and computes something else: "
                 "its own forward differs from softmax(q k^T / sqrt(d)) v between its two Linears. It can't take a "
@@ -40,18 +39,17 @@ def refuse_unfit(layers: list[Layer]) -> None:
             )
 
 
-def _equals_stock(module: nn.Module, family: Family) -> bool:
-    """Whether the family's forward gives what the module's own gives, in fp64 on random tokens."""
+def _equals_stock(module: nn.Module, family: Family, shapes: tuple[tuple[int, ...], ...]) -> bool:
+    """Whether the family's forward gives what the module's own gives, in fp64 on random inputs of these shapes."""
     probe = copy.deepcopy(module).eval().double().cpu()
     generator = torch.Generator().manual_seed(0)
-    channels = probe.get_submodule("qkv").in_features
-    x_BNC = torch.randn(2, _NUM_TOKENS, channels, generator=generator, dtype=torch.float64)  # type: ignore[call-overload]
+    x_BNC, *others = (torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes)
     with torch.no_grad():
         try:
-            own = stock_forward(type(module))(probe, x_BNC)
+            own = stock_forward(type(module))(probe, x_BNC, *others)
         except Exception:  # noqa: BLE001 - a forward of somebody else's that takes no tokens, such as one of pictures
             return False
-        ours = family.forward(probe, x_BNC, explicit_attention)
+        ours = family.forward(probe, x_BNC, explicit_attention, *others)
     if own.shape != ours.shape:
         return False
     return float((own - ours).abs().max()) <= _TOLERANCE * float(own.abs().max())

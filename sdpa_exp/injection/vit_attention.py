@@ -32,6 +32,11 @@ def is_vit_attention(module: nn.Module) -> bool:
     return qkv.out_features == 3 * proj.in_features and proj.in_features % heads == 0 and _takes_one_tensor(module)
 
 
+def vit_proof(module: Any) -> tuple[tuple[int, ...], ...]:
+    """The shape of tokens to compare a module's own forward with."""
+    return ((2, 5, module.qkv.in_features),)
+
+
 def _takes_one_tensor(module: nn.Module) -> bool:
     own = inspect.unwrap(type(module).forward)
     parameters = list(inspect.signature(own).parameters.values())[1:]

@@ -12,13 +12,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models.swin_transformer import SwinTransformerBlockV2  # type: ignore[import-untyped]
 from torchvision.models.vision_transformer import EncoderBlock  # type: ignore[import-untyped]
 from ultralytics.nn.modules.block import Attention as PsaAttention
-from ultralytics.nn.modules.transformer import AIFI
+from ultralytics.nn.modules.block import ImagePoolingAttn, MaxSigmoidAttnBlock
+from ultralytics.nn.modules.transformer import AIFI, TransformerLayer
 
 import sdpa_exp
 from sdpa_exp import attest, inject
 from sdpa_exp.errors import BackendUnavailable, InjectionError
+from sdpa_exp.evidence.equivalence import compare_layers
+from sdpa_exp.evidence.layer_run import capture_calls
+from sdpa_exp.evidence.rule import Equivalence
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.dispatch import stock_forward
 from sdpa_exp.injection.layers import find_layers
@@ -60,12 +65,92 @@ class TimmAttention(DinoAttention):
         return self.proj_drop(self.proj(self.norm(out.transpose(1, 2).reshape(b, n, c))))  # type: ignore[no-any-return]
 
 
-class EvaAttention(DinoAttention):
-    """One with a parameter of its own, as those with rotated or relative positions have."""
+class WindowAttention(DinoAttention):
+    """One with a bias for relative positions, as Swin, BEiT and SAM have it."""
 
     def __init__(self) -> None:
         super().__init__(64, 4)
-        self.bias = nn.Parameter(torch.zeros(64))
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(64))
+
+
+class OwnAttention(DinoAttention):
+    """One with a parameter that nothing is known of."""
+
+    def __init__(self) -> None:
+        super().__init__(64, 4)
+        self.sink = nn.Parameter(torch.zeros(64))
+
+
+class Bare(nn.Module):
+    """Self-attention by PyTorch's module, as networks call it that want no weights."""
+
+    def __init__(self, *, batch_first: bool) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(64, 4, batch_first=batch_first)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.attention(x, x, x, need_weights=False)[0]
+        return out
+
+
+class Cross(Bare):
+    """Queries of some tokens, keys and values of all, by name."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.attention(query=x[:, :7], key=x, value=x, need_weights=False)[0]
+        return out
+
+
+class RotaryAttention(nn.Module):
+    """What timm's EvaAttention computes with biases of its own and rotated pairs; a real one is in test_timm.py."""
+
+    def __init__(self, *, by_halves: bool) -> None:
+        super().__init__()
+        self.num_heads, self.head_dim, self.scale, self.num_prefix_tokens = 4, 16, 0.25, 1
+        self.rotate_half, self.gate = by_halves, nn.Linear(64, 64)
+        self.qkv = nn.Linear(64, 192, bias=False)
+        self.q_bias, self.v_bias = nn.Parameter(torch.zeros(64)), nn.Parameter(torch.zeros(64))
+        self.register_buffer("k_bias", torch.zeros(64))
+        self.q_norm, self.k_norm, self.norm = nn.LayerNorm(16), nn.LayerNorm(16), nn.LayerNorm(64)
+        self.attn_drop, self.proj, self.proj_drop = nn.Dropout(0.0), nn.Linear(64, 64), nn.Dropout(0.0)
+
+    def forward(self, x: Tensor, rope: Tensor | None = None) -> Tensor:
+        bias = torch.cat([self.q_bias, self.k_bias, self.v_bias])  # type: ignore[list-item]
+        qkv = (self.qkv(x) + bias).view(*x.shape[:2], 3, 4, 16).permute(2, 0, 3, 1, 4)
+        q, k = self.turned(self.q_norm(qkv[0]), rope), self.turned(self.k_norm(qkv[1]), rope)
+        weights = (q @ k.transpose(-2, -1) * self.scale).softmax(dim=-1)
+        out = self.norm((weights @ qkv[2]).transpose(1, 2).reshape(x.shape)) * self.gate(x).sigmoid()
+        return self.proj_drop(self.proj(out))  # type: ignore[no-any-return]
+
+    def turned(self, x: Tensor, rope: Tensor | None) -> Tensor:
+        """Each pair of numbers turned by the angle of its place; the first token has none."""
+        if rope is None:
+            return x
+        sine, cosine = rope.chunk(2, dim=-1)
+        first = [*range(8)] if self.rotate_half else [*range(0, 16, 2)]
+        second = [*range(8, 16)] if self.rotate_half else [*range(1, 16, 2)]
+        out, placed = x.clone(), x[:, :, 1:]
+        out[:, :, 1:, first] = placed[..., first] * cosine[:, first] - placed[..., second] * sine[:, first]
+        out[:, :, 1:, second] = placed[..., second] * cosine[:, second] + placed[..., first] * sine[:, second]
+        return out
+
+
+RotaryAttention.__module__, RotaryAttention.__qualname__ = "timm.models.eva", "EvaAttention"
+
+
+class Placed(nn.Module):
+    """A rotary layer in a model that knows the places of its tokens."""
+
+    def __init__(self, *, by_halves: bool) -> None:
+        super().__init__()
+        self.attention = RotaryAttention(by_halves=by_halves)
+        self.by_halves = by_halves
+
+    def forward(self, x: Tensor) -> Tensor:
+        angles = torch.arange(29.0, dtype=x.dtype)[:, None] * 0.7 ** torch.arange(8)
+        angles = torch.cat([angles, angles], dim=1) if self.by_halves else angles.repeat_interleave(2, dim=1)
+        out: Tensor = self.attention(x, rope=torch.cat([angles.sin(), angles.cos()], dim=1))
+        return out
 
 
 IMAGE, TOKENS = (2, 64, 6, 5), (2, 30, 64)
@@ -74,6 +159,17 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "AIFI": (lambda: AIFI(64, 96, 4), IMAGE),
     "AIFI, normalised before": (lambda: AIFI(64, 96, 4, normalize_before=True), IMAGE),
     "torchvision": (lambda: EncoderBlock(4, 64, 96, 0.0, 0.0), TOKENS),
+    "PyTorch's encoder": (lambda: nn.TransformerEncoderLayer(64, 4, 96, dropout=0.0, batch_first=True), TOKENS),
+    "PyTorch's encoder, tokens first": (
+        lambda: nn.TransformerEncoderLayer(64, 4, 96, dropout=0.0, norm_first=True),
+        TOKENS,
+    ),
+    "C3TR": (lambda: TransformerLayer(64, 4), TOKENS),
+    "bare": (lambda: Bare(batch_first=True), TOKENS),
+    "bare, tokens first": (lambda: Bare(batch_first=False), TOKENS),
+    "bare, of others": (lambda: Cross(batch_first=True), TOKENS),
+    "rotary": (lambda: Placed(by_halves=False), TOKENS),
+    "rotary, by halves": (lambda: Placed(by_halves=True), TOKENS),
     "DINO": (lambda: DinoAttention(64, 4), TOKENS),
     "timm": (lambda: TimmAttention(64, 4), TOKENS),
     "drop-in": (lambda: sdpa_exp.Attention(64, 4), TOKENS),
@@ -160,6 +256,10 @@ def test_rtdetrs_layer_is_its_aifi_and_is_attested_in_the_whole_model() -> None:
     report = inject(network, "flash")
     assert report.layers == ("model.11",)
     assert report.unknown == {"MultiheadAttention": 6, "MSDeformAttn": 6}  # its decoder's, left as they are
+    assert report.reasons["MultiheadAttention"] == (
+        "while training it takes a mask, which no backend takes (RT-DETR's denoising)"
+    )
+    assert report.reasons["MSDeformAttn"] == "it samples a few places instead of comparing queries with keys"
     attestation = attest(network, torch.rand(1, 3, 64, 64), dtype="fp32")
     assert attestation.executed() == {
         stage: {"flash": 1} for stage in ("train_forward", "train_backward", "val_forward")
@@ -213,6 +313,48 @@ def test_a_mask_is_refused_instead_of_dropped() -> None:
         network[0](x, mask=torch.zeros(30, 30))
 
 
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda layer, x: layer(x, x, x),
+            "asked for its attention weights .* expected need_weights=False, which gives",
+        ),
+        (lambda layer, x: layer(x[0], x[0], x[0], need_weights=False), "called with 2 dimensions: expected 3, a batch"),
+        (
+            lambda layer, x: layer(x, x, x, None, False, torch.zeros(30, 30)),
+            r"MultiheadAttention was called with more than its input \(argument attn_mask\), such as a mask",
+        ),
+    ],
+)
+def test_a_call_of_a_bare_layer_that_no_backend_answers_is_refused(call: Callable[..., Any], words: str) -> None:
+    network, x = make("bare")
+    inject(network, "sdpa")
+    with pytest.raises(InjectionError, match=words):
+        call(network[0].attention, x)
+
+
+def test_an_encoder_of_pytorch_computes_with_the_backend_in_evaluation_too() -> None:
+    """There PyTorch's own layer skips its MultiheadAttention."""
+    layer = nn.TransformerEncoderLayer(64, 4, 96, dropout=0.0, batch_first=True)
+    network, x = nn.TransformerEncoder(layer, 3).eval(), torch.randn(2, 30, 64)
+    with torch.no_grad():
+        own = network(x)
+        assert inject(network, "flash").layers == ("layers.0", "layers.1", "layers.2")
+        assert float((network(x) - own).abs().max()) < 1e-5
+    assert attest(network, x).executed()["val_forward"] == {"flash": 3}
+    with pytest.raises(InjectionError, match=r"TransformerEncoderLayer was called with more .*argument src_mask"):
+        network(x, mask=torch.zeros(30, 30))
+
+
+def test_auto_and_verify_call_a_layer_with_all_that_the_model_gives_it() -> None:
+    network, x = make("rotary")
+    inject(network, "sdpa")
+    found = compare_layers(network.float(), "sdpa", capture_calls(network.float(), x.float()), dtype=torch.float32)
+    assert [item.layer for item in found] == ["0.attention"]
+    Equivalence(backend="sdpa", max_ratio=6.0, layers=tuple(found), versions="").raise_if_wrong()
+
+
 def test_dropped_attention_weights_are_refused() -> None:
     with pytest.raises(InjectionError, match=r"0 drops attention weights with probability 0\.1, which no backend does"):
         inject(nn.Sequential(AIFI(64, 96, 4, dropout=0.1)), "sdpa")
@@ -254,11 +396,19 @@ def test_recognising_layers_imports_no_model_library() -> None:
     ("network", "words"),
     [
         (
-            nn.Sequential(EvaAttention(), nn.ReLU(), EvaAttention()),
-            "has 2 attention modules of class EvaAttention",
+            nn.Sequential(OwnAttention(), nn.ReLU(), OwnAttention()),
+            "has 2 attention modules of class OwnAttention that sdpa_exp doesn't know (known: area attention, PSA",
         ),
-        (nn.Sequential(nn.MultiheadAttention(8, 2)), "has 1 attention modules of class MultiheadAttention that sdpa_"),
-        (nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2), 3), "has 3 attention modules of class Multihead"),
+        (
+            nn.Sequential(WindowAttention(), OwnAttention()),
+            "has 1 attention modules of class WindowAttention that sdpa_exp can't inject: it adds a bias for relative "
+            "positions to its weights, which no backend takes and 1 attention modules of class OwnAttention that",
+        ),
+        (SwinTransformerBlockV2(32, 2, [4, 4], [0, 0]).attn, "V2 that sdpa_exp can't inject: it compares directions"),
+        (nn.MultiheadAttention(8, 2, kdim=4), "MultiheadAttention that sdpa_exp can't inject: its keys and values are"),
+        (nn.MultiheadAttention(8, 2, add_bias_kv=True), "of another width, or have one more of their own (known: area"),
+        (MaxSigmoidAttnBlock(64, 64, ec=64), "can't inject: it takes a sigmoid of the largest similarity"),
+        (ImagePoolingAttn(64, (32, 32)), "can't inject: it compares a few words with 27 cells of pooled maps"),
         (nn.Sequential(nn.Linear(8, 8)), "has no attention layers that sdpa_exp knows (known: area attention, PSA"),
     ],
 )
@@ -266,13 +416,3 @@ def test_attention_that_is_not_known_is_named_with_its_class_and_number(network:
     with pytest.raises(InjectionError) as caught:
         inject(network, "sdpa")
     assert words in str(caught.value)
-
-
-def test_a_model_of_timm_is_injected_at_every_block() -> None:
-    timm: Any = pytest.importorskip("timm", reason="timm is not installed: pip install sdpa_exp[timm]")
-    network = timm.create_model("vit_tiny_patch16_224", img_size=64)
-    images = torch.rand(1, 3, 64, 64)
-    with torch.no_grad():
-        own = network.eval()(images)
-        assert len(inject(network, "flash").layers) == 12
-        assert float((network(images) - own).abs().max()) < 1e-5

@@ -14,6 +14,7 @@ from sdpa_exp.attention.precision import DTYPES, autocast_to
 from sdpa_exp.injection.dispatch import ATTRIBUTE, OBSERVER
 from sdpa_exp.injection.inject import inject
 from sdpa_exp.injection.layers import Layer, find_layers
+from sdpa_exp.injection.seen_call import SeenCall, note_call
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +24,13 @@ class Kind:
     Attributes:
         name: P4, P5, ... by stride, with the layer's name where that is not unique.
         shape: batch times areas, heads, tokens per area, head_dim of q and k, head_dim of v.
+        call: what the model calls it with.
     """
 
     name: str
     layer: Layer
     shape: tuple[int, int, int, int, int]
-    x: Tensor
+    call: SeenCall
 
 
 def kinds_of(network: nn.Module, *, imgsz: int, batch: int, precision: str, device: torch.device) -> list[Kind]:
@@ -41,10 +43,10 @@ def kinds_of(network: nn.Module, *, imgsz: int, batch: int, precision: str, devi
         precision: fp32, fp16 or bf16.
         device: of the network.
     """
-    inputs: dict[str, Tensor] = {}
+    calls: dict[str, SeenCall] = {}
     shapes: dict[str, tuple[int, int, int, int, int]] = {}
     layers = find_layers(network)
-    handles = [layer.module.register_forward_pre_hook(functools.partial(_note, inputs, layer.name)) for layer in layers]
+    ends = [note_call(layer.module, functools.partial(calls.__setitem__, layer.name)) for layer in layers]
     for layer in layers:
         setattr(layer.module, ATTRIBUTE, "eager")
         setattr(layer.module, OBSERVER, functools.partial(_observe, shapes, layer.name))
@@ -52,20 +54,20 @@ def kinds_of(network: nn.Module, *, imgsz: int, batch: int, precision: str, devi
         with torch.no_grad(), autocast_to(DTYPES[precision], device.type):
             network.eval()(random_images(network, imgsz=imgsz, batch=batch, device=device))
     finally:
-        for handle in handles:
-            handle.remove()
+        for end in ends:
+            end()
         for layer in layers:
             delattr(layer.module, OBSERVER)
     first: dict[tuple[Any, ...], Layer] = {}
     for layer in layers:
-        first.setdefault((layer.family, shapes[layer.name], inputs[layer.name].shape), layer)
-    names = [_level_name(layer, inputs[layer.name], imgsz) for layer in first.values()]
+        first.setdefault((layer.family, shapes[layer.name], calls[layer.name].x.shape), layer)
+    names = [_level_name(layer, calls[layer.name].x, imgsz) for layer in first.values()]
     return [
         Kind(
             name=name if names.count(name) == 1 else f"{name} {layer.name}",
             layer=layer,
             shape=shapes[layer.name],
-            x=inputs[layer.name],
+            call=calls[layer.name],
         )
         for name, layer in zip(names, first.values(), strict=True)
     ]
@@ -91,10 +93,6 @@ def is_channels_last(network: nn.Module) -> bool:
     """Whether the first convolution's weights are stored so."""
     weight = next(parameter for parameter in network.parameters() if parameter.ndim == 4)
     return weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
-
-
-def _note(inputs: dict[str, Tensor], name: str, module: nn.Module, args: Any) -> None:
-    inputs[name] = args[0].detach()
 
 
 def _observe(shapes: dict[str, Any], name: str, function: BackendFunction) -> BackendFunction:

@@ -117,20 +117,20 @@ def _refusals(
 
 
 def _build_module(arms: Arms, *, kind: Kind, precision: str, is_backward: bool) -> dict[str, Entry]:
-    module, device = kind.layer.module, kind.x.device
-    x = kind.x.to(memory_format=torch.preserve_format)
+    module, device = kind.layer.module, kind.call.x.device
+    x = kind.call.x.to(memory_format=torch.preserve_format)
     generator = torch.Generator().manual_seed(0)
     upstream = torch.randn(x.shape, generator=generator).to(device, x.dtype)
 
     @torch.no_grad()
     def forward() -> None:
         with autocast_to(DTYPES[precision], device.type):
-            module(x)
+            kind.call.repeat(module, x)
 
     def forward_backward() -> None:
         leaf = x.detach().requires_grad_()
         with autocast_to(DTYPES[precision], device.type):
-            out = module(leaf)
+            out = kind.call.repeat(module, leaf)
         out.backward(upstream.to(out.dtype))
         module.zero_grad(set_to_none=True)
 
