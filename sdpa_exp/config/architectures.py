@@ -11,12 +11,17 @@ import importlib.util
 import re
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from sdpa_exp.config.timm_models import check_timm, is_timm
 from sdpa_exp.errors import ConfigError
-from sdpa_exp.runs.purposes import DETECT, PURPOSES, Purpose, purpose_of_head
+from sdpa_exp.runs.purposes import CLASSIFY, DETECT, PURPOSES, Purpose, purpose_of_head
+
+if TYPE_CHECKING:
+    from sdpa_exp.config.plan import Plan
+    from sdpa_exp.config.task import Task
 
 # What the last layers are for that nothing here trains; `task` as Ultralytics calls it.
 _OTHER_TASKS = {
@@ -28,6 +33,21 @@ _OTHER_TASKS = {
 }
 _SIZE = re.compile(r"(yolo(?:e-)?v?\d+)([nslmx])(?![a-z0-9])")
 """Ultralytics' rule (guess_model_scale): the letter after the number."""
+
+
+def check_model(plan: Plan, task: Task) -> None:
+    """Refuse a model that is not there, or that the task can't take.
+
+    Raises:
+        ConfigError: with what works, or the nearest names.
+    """
+    name = plan.model.architecture
+    if is_timm(name):
+        weights = plan.model.weights or plan.options.get("weights")
+        check_timm(name, task=plan.task.name, is_taken=task.takes_timm, weights=weights)
+    else:
+        check_architecture(name)
+        check_purpose(name, task=plan.task.name, purposes=task.purposes)
 
 
 def check_architecture(name: str) -> None:
@@ -76,6 +96,8 @@ def check_purpose(name: str, *, task: str, purposes: tuple[str, ...] | None) -> 
 @functools.cache
 def purpose_of(name: str) -> Purpose:
     """What a model file is for; detect where it can't be read, which `check_architecture` refuses."""
+    if is_timm(name):
+        return CLASSIFY
     file = Path(name) if Path(name).is_file() else _file_of(name)
     try:
         head = str(yaml.safe_load(file.read_text(encoding="utf-8"))["head"][-1][2]) if file else ""

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any, NoReturn, get_args, get_type_hints
 
 from sdpa_exp.config.schema import DATASETS, Config
+from sdpa_exp.config.timm_models import without_colon
 from sdpa_exp.errors import ConfigError
 
 # `dataset` has no schema of its own in Config; its option brings one.
@@ -65,7 +66,8 @@ def check_arguments(arguments: Sequence[str]) -> list[str]:
         raise ConfigError(f"There is no option {unknown}: expected -m, --cfg job, --config-dir DIR or --help. {step}")
 
     parser.error = refuse  # type: ignore[method-assign]
-    args = parser.parse_intermixed_args(list(arguments))
+    arguments = without_colon(list(arguments))
+    args = parser.parse_intermixed_args(arguments)
     if args.resolve and args.cfg is None:
         raise ConfigError("--resolve does nothing by itself: expected --cfg with it. Add --cfg job.")
     chosen = {"--cfg": args.cfg, "--info": args.info, "-m": args.multirun, "--run": args.run}

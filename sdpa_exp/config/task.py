@@ -36,6 +36,7 @@ class Task:
         is_timed: times are among what it measures, so that nothing of ours shares its device.
         has_own_arms: its option `arms` says what runs, all in one process, so that `attention` can't be swept.
         purposes: what a model may be for, by Ultralytics' names of its tasks; None for all.
+        takes_timm: it takes a classifier of timm, which nothing here trains.
         examines: it looks at an installation that may be broken, so that nothing heavy is imported on its behalf, no
             hardware is resolved beforehand, and no tracking store is asked or waited for.
         uses_device: False: it has no use for PyTorch and an accelerator, so that neither is looked for or waited for.
@@ -49,6 +50,7 @@ class Task:
     is_timed: ClassVar[bool] = True
     has_own_arms: ClassVar[bool] = False
     purposes: ClassVar[tuple[str, ...] | None] = None
+    takes_timm: ClassVar[bool] = False
     examines: ClassVar[bool] = False
     uses_device: ClassVar[bool] = True
     in_parent: ClassVar[bool] = False

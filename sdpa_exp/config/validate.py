@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from sdpa_exp.config.architectures import check_architecture, check_purpose
+from sdpa_exp.config.architectures import check_model
 from sdpa_exp.config.attentions import check_backend_name
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.credentials import refuse_credentials
@@ -58,8 +58,7 @@ def check_plan(plan: Plan) -> None:
         refuse("seed", plan.seed, f"at most {_MAX_SEED}", "Set seed=0.")
     task = load_task(plan)
     if not (task.in_parent or task.examines):
-        check_architecture(plan.model.architecture)
-        check_purpose(plan.model.architecture, task=plan.task.name, purposes=task.purposes)
+        check_model(plan, task)
     check_devices(plan, task)
     _check_hardware(plan)
     _check_batch(plan, task)

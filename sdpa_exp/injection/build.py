@@ -16,6 +16,7 @@ from ultralytics.nn.tasks import (
 )
 
 from sdpa_exp.errors import InjectionError
+from sdpa_exp.injection.timm_network import PREFIX, TimmClassifier
 
 _CLASSES: dict[str, type[nn.Module]] = {
     "Segment": SegmentationModel,
@@ -33,13 +34,15 @@ def build_network(
     """A freshly initialised model, on the CPU.
 
     Args:
-        architecture: an Ultralytics architecture file, such as yolo12n.yaml.
+        architecture: an Ultralytics architecture file, such as yolo12n.yaml, or timm:NAME.
         num_classes: None takes the file's.
         keypoints: (points, numbers for each) of a model for poses; None takes the file's.
 
     Raises:
         InjectionError: Ultralytics does not know the architecture.
     """
+    if architecture.startswith(PREFIX):
+        return TimmClassifier(architecture, num_classes)
     try:
         cls: Any = _CLASSES.get(head_of(architecture), DetectionModel)
         more = {"data_kpt_shape": keypoints} if cls is PoseModel and keypoints else {}

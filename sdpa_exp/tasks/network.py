@@ -53,6 +53,8 @@ def build(
 def _settle_batch_statistics(network: nn.Module, images: Tensor) -> None:
     """One pass in training mode: without it, evaluation would see feature maps that fade from layer to layer."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:  # as in ViTs, some of which take one size alone
+        return
     before = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 1.0

@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 
 from sdpa_exp.callbacks.attestation import attest_step
+from sdpa_exp.compare.findings.conditions import recorded
+from sdpa_exp.compare.load.groups import GroupRuns
+from sdpa_exp.compare.load.run import Run
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.runs.purposes import PURPOSES
 from sdpa_exp.tasks.hardware import resolve_hardware
 from sdpa_exp.tasks.train.work import train
-from sdpa_exp.tasks.training import set_up_training
+from sdpa_exp.tasks.training import MATH_CODE, set_up_training
 from tests.tasks.in_process import run_task
 from tests.tasks.planning import plan_of
 
@@ -50,6 +53,27 @@ def test_a_step_trains_what_the_model_is_for(purpose: str, tmp_path: Path, no_tr
         ("train_forward", "flash"),
         ("train_backward", "flash"),
     }
+
+
+def test_a_training_that_runs_math_unasked_records_it_and_its_comparison_names_flash(
+    tmp_path: Path, no_trackers: None
+) -> None:
+    """YOLO11's q and k are smaller than its v."""
+    plan = plan_of("model=yolo11n", "attention=sdpa", *SMALLEST, run_dir=tmp_path)
+    plan = dataclasses.replace(plan, hardware=resolve_hardware(plan.hardware))
+    outcome, event_log = Outcome(environment={}), EventLog(tmp_path)
+    set_up_training(plan, event_log, outcome)
+    event_log.close()
+    runs = (
+        Run(arm="sdpa", seed=0, folder=tmp_path, status="FINISHED", warnings=outcome.warnings),
+        Run(arm="flash", seed=0, folder=tmp_path, status="FINISHED"),
+    )
+    findings = recorded(GroupRuns(group_id="g", runs=runs, settings={}))
+    (sentence,) = [finding.sentence for finding in findings if finding.code == MATH_CODE]
+    assert sentence.startswith(
+        "sdpa seed 0: attention=sdpa leaves the kernel to PyTorch, which takes math, its slowest"
+    )
+    assert "attention=flash pads them and runs a fused kernel." in sentence
 
 
 @pytest.mark.parametrize(

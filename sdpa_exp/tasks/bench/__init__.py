@@ -34,6 +34,7 @@ class Bench(Task):
     decide: bool = False
     margin: float = 0.02
 
+    takes_timm: ClassVar[bool] = True
     needs_arm: ClassVar[bool] = False
     has_own_arms: ClassVar[bool] = True
 

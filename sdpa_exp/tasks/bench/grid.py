@@ -95,6 +95,8 @@ class _ModelGrid:
             return [], str(error)
         try:
             found = kinds_of(self.network, imgsz=imgsz, batch=batch, precision=self.precision, device=self.device)
+        except ConfigError as error:
+            return [], str(error)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

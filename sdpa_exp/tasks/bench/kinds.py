@@ -91,7 +91,9 @@ def random_images(network: nn.Module, *, imgsz: int, batch: int, device: torch.d
 
 def is_channels_last(network: nn.Module) -> bool:
     """Whether the first convolution's weights are stored so."""
-    weight = next(parameter for parameter in network.parameters() if parameter.ndim == 4)
+    weight = next((parameter for parameter in network.parameters() if parameter.ndim == 4), None)
+    if weight is None:
+        return False
     return weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
 
 

@@ -25,6 +25,7 @@ class Verify(Task):
     max_ratio: float = 6.0
 
     is_timed: ClassVar[bool] = False
+    takes_timm: ClassVar[bool] = True
 
     def check(self, plan: Plan) -> None:
         """Numbers, precisions, and weights that are there."""
