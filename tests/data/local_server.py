@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-KEY = "rf_key_0123456789"
+from tests.data.small_field import make_field
+
+KEY = "pl4nted-roboflow"  # as tests/launch/conftest.py plants it
 PROJECT = "/augmented-startups/weeds-nxe1w/3/yolov8"
 
 
@@ -29,6 +33,17 @@ class Answers:
     cuts_after: int | None = None
     num_waits: int = 0
     asked: list[str] = field(default_factory=list)
+
+
+def roboflow_export(folder: Path) -> bytes:
+    """A zip file of 3 and 2 images in Roboflow's layout, made in a folder."""
+    field, root = make_field(folder / "field").parent, folder / "export"
+    for split, name in (("train", "train"), ("val", "valid")):
+        for kind in ("images", "labels"):
+            shutil.copytree(field / kind / split, root / name / kind)
+    (root / "data.yaml").write_text("train: ../train/images\nval: ../valid/images\nnc: 2\nnames: ['crop', 'weed']\n")
+    (root / "README.roboflow.txt").write_text("weeds\n")
+    return Path(shutil.make_archive(str(root), "zip", root)).read_bytes()
 
 
 class _Server(ThreadingHTTPServer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,23 +13,14 @@ from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.prepared import PreparedDataset
 from sdpa_exp.errors import ConfigError, DatasetError
 from tests.config.composing import compose_plan
-from tests.data.local_server import KEY, PROJECT, Answers, nobody, serving
-from tests.data.small_field import make_field
-from tests.data.test_zip_file import zipped
+from tests.data.local_server import KEY, PROJECT, Answers, nobody, roboflow_export, serving
 
 VARIABLE = "ROBOFLOW_API_KEY"
 
 
 @pytest.fixture
 def answers(tmp_path: Path) -> Answers:
-    """With an export of 3 and 2 images, in Roboflow's layout."""
-    field, root = make_field(tmp_path / "field").parent, tmp_path / "export"
-    for split, name in (("train", "train"), ("val", "valid")):
-        for kind in ("images", "labels"):
-            shutil.copytree(field / kind / split, root / name / kind)
-    (root / "data.yaml").write_text("train: ../train/images\nval: ../valid/images\nnc: 2\nnames: ['crop', 'weed']\n")
-    (root / "README.roboflow.txt").write_text("weeds\n")
-    return Answers(files={"/export.zip": zipped(root, tmp_path / "export.zip").read_bytes()})
+    return Answers(files={"/export.zip": roboflow_export(tmp_path)})
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +81,7 @@ HARMS: dict[str, tuple[Callable[[Answers, pytest.MonkeyPatch], object], dict[str
         "ROBOFLOW_API_KEY is not set, and augmented-startups/weeds-nxe1w, version 3 of Roboflow is not in the cache",
     ),
     "wrong key": (
-        lambda answers, patch: patch.setenv(VARIABLE, "rf_wrong_key_987"),
+        lambda answers, patch: patch.setenv(VARIABLE, "pl4nted-wrong"),
         {},
         "Roboflow refuses the key in ROBOFLOW_API_KEY (it says: This API key does not exist (or has been",
     ),
@@ -139,7 +129,7 @@ def test_what_goes_wrong_is_one_sentence_and_leaves_nothing_behind(
     said = str(caught.value)
     assert sentence in said
     assert "\n" not in said
-    assert "rf_" not in said
+    assert "pl4nted" not in said
     assert not list((cache / "roboflow").glob("*/"))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from tests.data.local_server import Answers, roboflow_export, serving
 from tests.launch.conftest import PLANTED, TINY, Finished, sdpa_exp
 
 MARK = b"pl4nted"
@@ -78,3 +79,19 @@ def test_an_override_that_holds_a_secret_is_refused_without_showing_it(
     assert words in done.stderr
     assert MARK.decode() not in done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_key_of_a_data_set_is_in_no_file_of_a_training_on_it(tmp_path: Path) -> None:
+    counts = ("dataset.num_train_images=3", "dataset.num_val_images=2", "dataset.name=weeds")
+    tiny = ("train.epochs=1", "train.imgsz=64", "hardware=cpu", "hardware.batch=2")
+    answers = Answers(files={"/export.zip": roboflow_export(tmp_path)})
+    with serving(answers) as api:
+        done = sdpa_exp(
+            "dataset=weeds3", f"dataset.api={api}", *counts, *tiny, cwd=tmp_path, SDPA_EXP_CACHE=str(tmp_path / "cache")
+        )
+    assert done.returncode == 0, done.stderr
+    assert "version 3: 3 train and 2 val images; dataset.digest=" in done.stdout
+    assert len(answers.asked) == 2
+    assert places_of_the_secret(tmp_path) == []
+    assert MARK.decode() not in done.stdout + done.stderr
