@@ -127,7 +127,9 @@ class Plan:
 
     @property
     def title(self) -> str:
-        """Names the run for people: `sdpa seed 0`, `verify flash seed 0`, `bench stock, sdpa seed 0`."""
+        """Names the run for people: `sdpa seed 0`, `verify flash seed 0`, `bench stock, sdpa seed 0`, `data weeds3`."""
+        if self.task.name == "data":  # no arm looks at it, and nothing in it is drawn
+            return f"data {self.dataset.name}"
         task = "" if self.task.name == "train" else f"{self.task.name} "
         return f"{task}{self._arms()} seed {self.seed}"
 
