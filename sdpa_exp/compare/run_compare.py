@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare.assemble import assemble
-from sdpa_exp.compare.load.interleaved import read_interleaved
+from sdpa_exp.compare.load.interleaved import interleaved_of, read_interleaved
 from sdpa_exp.compare.load.ours import read_plan_if_any, read_sweep
 from sdpa_exp.compare.load.sources import read_sources
 from sdpa_exp.compare.looks import looks_at
@@ -72,7 +72,8 @@ def compare_runs(
 ) -> Comparison:
     """Compare run folders, sweep folders, plain Ultralytics folders or results.csv files; write into `out_dir`.
 
-    `name` is the title; None takes the names of the folders.
+    `name` is the title; None takes the names of the folders. What a sweep measured side by side counts as in its own
+    comparison.
 
     Raises:
         ComparisonError: a folder is missing or holds nothing to compare, or `baseline` is not among the arms.
@@ -91,6 +92,7 @@ def compare_runs(
         alpha=level,
         baseline=baseline,
         extensions=[extension for sweep in sweeps for extension in sweep.extensions],
+        interleaved=None if config.speed == "trainings" else interleaved_of([sweep.folder for sweep in sweeps], runs),
         notes=notes,
     )
     return write_views(comparison)

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from sdpa_exp.compare.report.terminal import render_terminal
-from sdpa_exp.compare.run_compare import compare_sweep
+from sdpa_exp.compare.run_compare import compare_runs, compare_sweep
+from sdpa_exp.config.schema import CompareConfig, PrimaryMetric
 from sdpa_exp.launch.beside import measure_beside
 from sdpa_exp.runs.files import (
     ANSWER_FILE,
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 
 ARMS = ["stock", "sdpa"]
 SPEEDUPS = {"sdpa": FASTER}
+_PRIMARY = {
+    "accuracy": PrimaryMetric(metric="mAP50-95", margin=0.005, margin_kind="absolute"),
+    "speed": PrimaryMetric(metric="train_s", margin=0.02, margin_kind="relative"),
+    "memory": PrimaryMetric(metric="peak_memory_mib", margin=0.02, margin_kind="relative"),
+}
 
 
 def measured(sweep_dir: Path, speedups: dict[str, list[float]] = SPEEDUPS, **reasons: str) -> Path:
@@ -58,6 +64,25 @@ def test_speed_and_memory_come_from_side_by_side_and_accuracy_from_the_trainings
     )
     assert [verdict.question.name for verdict in comparison.verdicts] == ["accuracy"]
     assert "train_s" in {entry.metric for entry in comparison.groups[0].differences}
+
+
+def test_a_sweep_that_is_compared_by_name_gives_its_own_answer(sweep: Path, tmp_path: Path) -> None:
+    own = compare_sweep(sweep)
+    named = compare_runs([sweep], baseline=None, config=CompareConfig(primary=_PRIMARY), out_dir=tmp_path / "out")
+    assert (named.headline, [each.sentence for each in named.verdicts]) == (
+        own.headline,
+        [each.sentence for each in own.verdicts],
+    )
+    trainings = CompareConfig(primary=_PRIMARY, speed="trainings")
+    by_trainings = compare_runs([sweep], baseline=None, config=trainings, out_dir=tmp_path / "out")
+    assert {verdict.question.name for verdict in by_trainings.verdicts} == {"accuracy", "speed", "memory"}
+
+
+def test_sweeps_that_measured_other_arms_are_judged_by_their_trainings_together(sweep: Path, tmp_path: Path) -> None:
+    other = write_sweep(tmp_path / "other", crossed(["stock", "flash"], [2, 3]))
+    both = compare_runs([sweep, other], baseline=None, config=CompareConfig(primary=_PRIMARY), out_dir=tmp_path / "out")
+    (finding,) = [each for each in both.findings if each.code == "speed-by-trainings"]
+    assert "no sweep measured all of these arms together" in finding.sentence
 
 
 def test_the_sentence_stands_once_on_the_screen_with_its_details_below(sweep: Path) -> None:
