@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
+from sdpa_exp.compare.report.methods import methods
 from sdpa_exp.compare.report.terminal import render_terminal
 from sdpa_exp.compare.run_compare import compare_runs, compare_sweep
 from sdpa_exp.config.schema import CompareConfig, PrimaryMetric
@@ -76,6 +77,16 @@ def test_a_sweep_that_is_compared_by_name_gives_its_own_answer(sweep: Path, tmp_
     trainings = CompareConfig(primary=_PRIMARY, speed="trainings")
     by_trainings = compare_runs([sweep], baseline=None, config=trainings, out_dir=tmp_path / "out")
     assert {verdict.question.name for verdict in by_trainings.verdicts} == {"accuracy", "speed", "memory"}
+
+
+def test_the_methods_say_how_speed_was_measured_and_name_no_metric_of_trainings_for_it(sweep: Path) -> None:
+    comparison = compare_sweep(sweep)
+    text = methods(comparison, comparison.groups[0])
+    assert "The declared primary metric was mAP50-95 for accuracy (margin 0.5 points)." in text
+    assert "train_s" not in text
+    assert "peak_memory_mib" not in text
+    assert "Speed (margin 2 %) and memory were not taken from the trainings: in each of " in text
+    assert "process's median log ratio to stock" in text
 
 
 def test_sweeps_that_measured_other_arms_are_judged_by_their_trainings_together(sweep: Path, tmp_path: Path) -> None:

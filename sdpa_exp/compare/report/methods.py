@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.compare import numbers
+from sdpa_exp.compare.answer.beside import SIDE_BY_SIDE
 from sdpa_exp.compare.findings.finding import listed
 from sdpa_exp.compare.findings.prices import cost_sentence
 from sdpa_exp.compare.report.tables import arm_label
@@ -14,6 +15,7 @@ from sdpa_exp.compare.statistics.paired import PERMUTATION_MIN_PAIRS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sdpa_exp.compare.answer.judge import Judged
     from sdpa_exp.compare.comparison import Comparison, Group
     from sdpa_exp.compare.load.run import Run
 
@@ -41,9 +43,33 @@ def _sentences(comparison: Comparison, group: Group, runs: list[Run]) -> Iterato
     yield _training(group, runs)
     yield _runs(group, runs)
     yield from _kernels(group)
-    questions = [f"{q.metric} for {q.name} (margin {q.margin_text()})" for q in comparison.questions]
-    declared = "The declared primary metrics were" if all(not run.is_plain for run in runs) else "Primary metrics are"
-    yield f"{declared} {listed(questions, 9)}."
+    asked = [q for q in comparison.questions if group.judged is None or q.metric not in SIDE_BY_SIDE]
+    questions = [f"{q.metric} for {q.name} (margin {q.margin_text()})" for q in asked]
+    declared = "declared primary" if all(not run.is_plain for run in runs) else "primary"
+    if questions:
+        yield f"The {declared} metric{'s were' if len(questions) > 1 else ' was'} {listed(questions, 9)}."
+        yield from _tests(comparison, group)
+    if group.judged is not None:
+        yield _side_by_side(group.judged)
+    if group.noise_floors:
+        yield _control(group)
+    used = [q.metric for q in asked if any(q.metric in arm.described for arm in group.arms)]
+    if used:
+        is_plain = any(run.is_plain for run in runs)
+        shown = [f"{name}: {numbers.meaning(name, is_plain=is_plain)}" for name in used]
+        yield f"Measured were {'; '.join(shown)}."
+    cost = cost_sentence(runs)
+    if cost is not None:
+        yield cost
+    if group.accuracy.measured:
+        yield (
+            "AP by object size is COCO's, by area of the labelled box in the original image; intervals of single runs "
+            "are 95 % percentile bootstrap intervals over the validation images."
+        )
+
+
+def _tests(comparison: Comparison, group: Group) -> Iterator[str]:
+    """How the arms' trainings were tested against the baseline's."""
     tested = [verdict for verdict in group.verdicts if verdict.p is not None]
     if tested:
         num_tests = max(verdict.num_tests for verdict in tested)
@@ -62,22 +88,22 @@ def _sentences(comparison: Comparison, group: Group, runs: list[Run]) -> Iterato
         if any(v.test is not None and v.test.n >= PERMUTATION_MIN_PAIRS for v in tested):
             yield "A sign-flip permutation test is given beside it, unadjusted."
     else:
-        yield "No test was made, because no metric had two pairs of runs that vary."
-    if group.noise_floors:
-        yield _control(group)
-    used = [q.metric for q in comparison.questions if any(q.metric in arm.described for arm in group.arms)]
-    if used:
-        is_plain = any(run.is_plain for run in runs)
-        shown = [f"{name}: {numbers.meaning(name, is_plain=is_plain)}" for name in used]
-        yield f"Measured were {'; '.join(shown)}."
-    cost = cost_sentence(runs)
-    if cost is not None:
-        yield cost
-    if group.accuracy.measured:
-        yield (
-            "AP by object size is COCO's, by area of the labelled box in the original image; intervals of single runs "
-            "are 95 % percentile bootstrap intervals over the validation images."
-        )
+        yield "No test was made of trainings, because no metric had two pairs of runs that vary."
+
+
+def _side_by_side(judged: Judged) -> str:
+    measured, where = judged.measurement, judged.measurement.where
+    margin = next((100 * speed.margin for speed in judged.step.values()), None)
+    num = len(measured.others)
+    within = "" if margin is None else f" (margin {margin:g} %)"
+    adjusted = f", adjusted after Bonferroni over {num} arms" if num > 1 else ""
+    return (
+        f"Speed{within} and memory were not taken from the trainings: in each of {measured.num_processes} fresh "
+        f"processes all arms ran in turns at batch {where['batch']}, at least {measured.num_rounds} rounds of training "
+        f"steps and of inference. The unit is the process: a process's median log ratio to {measured.baseline}, "
+        f"compared by a t-test over processes at the {100 * judged.alpha:.3g} % level{adjusted}. Memory is the "
+        f"allocated peak of a training step above what was held before it."
+    )
 
 
 def _control(group: Group) -> str:

@@ -192,7 +192,7 @@ def test_methods_claim_nothing_that_plain_folders_do_not_show(tmp_path: Path) ->
     text = methods(comparison, comparison.groups[0])
     assert "process of its own" not in text
     assert "Which attention kernels ran in a and b is not known." in text
-    assert "No test was made" in text
+    assert "No test was made of trainings" in text
     assert "mAP50-95: from the line of results.csv with the best mAP50-95" in text
     assert "yolo12n.pt was trained on field.yaml (2 epochs, batch size 8)" in text
 
