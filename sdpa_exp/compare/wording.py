@@ -114,6 +114,11 @@ def way(metric: str, mean: float) -> str:
     return larger if mean > 0 else smaller
 
 
+def is_worded(metric: str) -> bool:
+    """Whether `way` has a word of its own for the metric, such as slower."""
+    return metric in _WORDS
+
+
 def _tost(verdict: Verdict) -> str:
     """`TOST p = 0.02 for 0.5 points (90 % interval -0.3 to +0.2 points)`: the interval that TOST is about."""
     assert verdict.test is not None

@@ -61,26 +61,31 @@ def differences_table(group: Group, baseline: str, alpha: float) -> TextTable:
     """Paired differences of all metrics, with intervals."""
     rows = []
     for entry in group.differences:
-        test = entry.test
-        if test.low is not None and test.high is not None:
-            interval = numbers.interval(entry.metric, test.low, test.high)
-        else:
+        test, base = entry.test, entry.test.baseline_mean
+        difference = numbers.difference(entry.metric, test.mean, spread=test.standard_error)
+        if test.low is None or test.high is None:
             interval = "no spread" if test.is_deterministic else "one pair"
+        elif test.is_ratio:  # a difference in seconds would be of a mean that was not compared
+            difference = f"x {1 + test.mean / base:.3g}"
+            interval = f"x {1 + test.low / base:.3g} to {1 + test.high / base:.3g}"
+        else:
+            interval = numbers.interval(entry.metric, test.low, test.high)
         rows.append(
             (
                 entry.arm,
                 entry.metric,
-                numbers.difference(entry.metric, test.mean, spread=test.standard_error),
-                numbers.percent(test.mean / test.baseline_mean) if test.baseline_mean else "baseline is 0",
+                difference,
                 interval,
+                numbers.percent(test.mean / base) if base else "baseline is 0",
                 "-" if test.d_z is None else f"{test.d_z:.2f}",
                 str(test.n),
             )
         )
     return TextTable(
         name="differences",
-        caption=f"Arm minus {baseline}, paired by seed; {100 * (1 - alpha):g} % t interval of the mean difference.",
-        header=("arm", "metric", "difference", "relative", "interval", "d_z", "pairs"),
+        caption=f"Arm minus {baseline}, paired by seed, with a {100 * (1 - alpha):g} % t interval of the mean. Times "
+        f"and rates are compared as ratios: x 1.02 is 1.02 times that of {baseline}.",
+        header=("arm", "metric", "difference", "interval", "relative", "d_z", "pairs"),
         rows=tuple(rows),
         num_text=2,
     )

@@ -93,7 +93,8 @@ def _group(comparison: Comparison, group: Group, width: int) -> Iterator[Rendera
     yield from _arms(group, tables["arms"], width)
     if "differences" in tables:
         level = f"{100 * (1 - comparison.alpha):g} %"
-        yield _title(f"Paired differences{name}: arm minus {comparison.baseline}, {level} t interval")
+        base = comparison.baseline
+        yield _title(f"Paired differences{name}: arm minus {base} (x: times {base}), {level} t interval")
         yield _table(_of_main_metrics(tables["differences"]))
     if "kernels" in tables:
         yield _title(f"Attention kernels that ran{name} (layers)")
