@@ -22,9 +22,15 @@ from sdpa_exp.tasks.text_report import counted
 
 
 def fastest(row: Mapping[str, Any]) -> str | None:
-    """The real arm with the lowest median; None where there is none."""
-    real = {label: arm["median_ms"] for label, arm in row["arms"].items() if label != FLOOR}
-    return min(real, key=lambda label: real[label]) if real else None
+    """The real arm that gains most over the baseline, round by round; by its median where there is no baseline.
+
+    None where there is no arm. Medians alone drift with the machine, and could name another arm than the gains do.
+    """
+    real = {label: float(arm["median_ms"]) for label, arm in row["arms"].items() if label != FLOOR}
+    if row["baseline"] is None:
+        return min(real, key=lambda label: real[label]) if real else None
+    base = np.array(row["seconds"][row["baseline"]])
+    return max(real, key=lambda label: float(np.median(base / row["seconds"][label])))
 
 
 def floors(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,8 +1,9 @@
 """The decision table: which backend for which device, precision, number of tokens and head_dim, from measured cases.
 
-The fastest arm by its median is compared with each other arm, round by round, by the 95 % interval of their ratio.
-Where all of it is beyond the margin, the other is slower; where all of it is inside, there is no difference; else it
-can't be told. An arm that is not slower is as good a choice, and the baseline stays where it is one of those.
+The arm that gains most over the baseline is compared with each other arm, round by round, by the 95 % interval of
+their ratio. Where all of it is beyond the margin, the other is slower; where all of it is inside, there is no
+difference; else it can't be told. An arm that is not slower is as good a choice, and the baseline stays where it is
+one of those.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdpa_exp.tasks.bench.conclude import exponent, fit_scaling
+from sdpa_exp.tasks.bench.conclude import exponent, fastest, fit_scaling
 from sdpa_exp.tasks.bench.decide import decide, render_decisions
 
 
@@ -48,6 +48,15 @@ def test_the_fastest_wins_and_what_is_as_fast_stands_beside_it() -> None:
     assert found["reason"] is None
     assert found["gain"][0] == pytest.approx(2.0, rel=0.01)
     assert found["source"] == "b.json #7"
+
+
+def test_the_fastest_is_the_arm_whose_gain_is_printed_though_medians_name_another() -> None:
+    seconds = {"stock": [4.0, 2.0, 3.0], "flash": [2.0, 1.9, 2.1], "math": [1.9, 1.95, 2.5]}
+    arms = {label: {"median_ms": float(np.median(values)) * 1e3} for label, values in seconds.items()}
+    assert arms["math"]["median_ms"] < arms["flash"]["median_ms"]
+    row = {"arms": arms, "seconds": seconds, "baseline": "stock"}
+    assert fastest(row) == "flash"  # 1.43 times in its median round, against 1.2
+    assert fastest({**row, "baseline": None}) == "math"
 
 
 def test_a_gain_inside_the_margin_is_no_difference_and_keeps_the_baseline() -> None:
