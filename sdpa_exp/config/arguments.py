@@ -61,6 +61,9 @@ def check_arguments(arguments: Sequence[str]) -> list[str]:
         unknown = next((word for word in arguments if word[:1] == "-" and word.partition("=")[0] not in FLAGS), None)
         if unknown is None:
             raise ConfigError(f"The command line can't be read: {message}. See --help.")
+        name = unknown.lstrip("-").partition("=")[0].replace("-", "_")
+        if name in GROUPS or name == "seed":
+            raise ConfigError(f"There is no option {unknown}: settings have no dashes. Write {name}=...")
         near = get_close_matches(unknown, sorted(FLAGS), n=1)
         step = f"Did you mean {near[0]}?" if near else "See --help and --hydra-help."
         raise ConfigError(f"There is no option {unknown}: expected -m, --cfg job, --config-dir DIR or --help. {step}")
@@ -73,7 +76,11 @@ def check_arguments(arguments: Sequence[str]) -> list[str]:
     chosen = {"--cfg": args.cfg, "--info": args.info, "-m": args.multirun, "--run": args.run}
     given = [name for name, value in chosen.items() if value]
     if len(given) > 1:
-        raise ConfigError(f"{' and '.join(given)} don't go together: expected one of them. Take out {given[-1]}.")
+        step = " and give each key one value: --cfg shows one job" if args.cfg else ""
+        raise ConfigError(f"{' and '.join(given)} don't go together: expected one of them. Take out {given[-1]}{step}.")
+    keys = [override.partition("=")[0] for override in args.overrides]
+    if "seeds" in keys and "seed" in keys:
+        raise ConfigError("seeds= and seed= both name the seeds: expected one of them. Take out one.")
     options = list(arguments)
     for override in args.overrides:
         _check_group(override)

@@ -10,11 +10,12 @@ from rich.console import Console
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import ComparisonError, RunError, SdpaExpError
-from sdpa_exp.launch.announce import say, say_outcomes, say_unfinished, say_unsent, say_where
+from sdpa_exp.launch.announce import say, say_outcomes, say_unfinished, say_unsent, say_where, short
 from sdpa_exp.launch.beside import measure_beside
 from sdpa_exp.launch.broken_sweep import record_the_dead
 from sdpa_exp.launch.shared_tracker import tracker_of
 from sdpa_exp.launch.smaller_batch import settle
+from sdpa_exp.runs.files import REPORT_HTML_FILE
 from sdpa_exp.runs.record import read_record_if_any
 from sdpa_exp.runs.sweep import Sweep, read_sweep
 from sdpa_exp.search.report import end_search
@@ -78,6 +79,7 @@ def _compare(sweep: Sweep, console: Console) -> int:
         say(console, f"no comparison: {error}")
         return error.exit_code
     console.print(render_terminal(comparison))
+    say(console, f"with pictures and all tables: {short(sweep.folder / REPORT_HTML_FILE)}")
     return ComparisonError.exit_code if len(sweep.arms) > 1 and not comparison.has_answer else 0
 
 

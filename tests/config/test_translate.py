@@ -85,7 +85,10 @@ CASES = {
     "--config-name nope": "There is no config file nope.yaml: expected one in conf/.",
     "--multrun": "expected -m, --cfg job, --config-dir DIR or --help. Did you mean --multirun?",
     "--cfg jobs": "The command line can't be read: argument --cfg/-c: invalid choice: 'jobs'",
-    "--cfg job -m": "--cfg and -m don't go together: expected one of them. Take out -m.",
+    "--cfg job -m": "--cfg and -m don't go together: expected one of them. Take out -m and give each "
+    "key one value: --cfg shows one job.",
+    "--attention stock": "There is no option --attention: settings have no dashes. Write attention=...",
+    "seeds=five seed=7 -m": "seeds= and seed= both name the seeds: expected one of them. Take out one.",
     "--resolve": "--resolve does nothing by itself: expected --cfg with it. Add --cfg job.",
 }
 

@@ -30,7 +30,8 @@ def fastest(row: Mapping[str, Any]) -> str | None:
     if row["baseline"] is None:
         return min(real, key=lambda label: real[label]) if real else None
     base = np.array(row["seconds"][row["baseline"]])
-    return max(real, key=lambda label: float(np.median(base / row["seconds"][label])))
+    gains = {label: float(np.median(base / row["seconds"][label])) for label in real}
+    return max(gains, key=lambda label: gains[label], default=None)
 
 
 def floors(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.errors import ComparisonError
+from sdpa_exp.runs.files import REPORT_HTML_FILE
 
 if TYPE_CHECKING:
     from sdpa_exp.config.plan import Plan
@@ -39,7 +40,9 @@ def compare(plan: Plan) -> int:
 
     name = ", ".join(s if s.startswith(MLFLOW_SOURCE) else Path(s).name or s for s in dict.fromkeys(plan.compare.runs))
     comparison = compare_runs(folders, name=name, baseline=baseline, config=plan.compare, out_dir=plan.run_dir)
-    Console().print(render_terminal(comparison))
+    console = Console()
+    console.print(render_terminal(comparison))
+    console.print(f"with pictures and all tables: {plan.run_dir / REPORT_HTML_FILE}", highlight=False, soft_wrap=True)
     return 0 if comparison.has_answer else ComparisonError.exit_code
 
 
