@@ -219,7 +219,7 @@ _OF_OTHER_TASKS = (
     Metric(name="num_infos", unit="", better=None, meaning="data: what is worth knowing, and harmless"),
     Metric(name="num_problems", unit="", better="lower", meaning="doctor: findings that have a next step"),
     Metric(
-        name="num_cores_here", unit="", better="higher", meaning="doctor: backends that run in the chosen precision"
+        name="num_backends_here", unit="", better="higher", meaning="doctor: backends that run in the chosen precision"
     ),
     Metric(
         name="step_speedup",

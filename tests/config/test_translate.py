@@ -59,7 +59,7 @@ CASES = {
     "bench.rounds=3": "bench.rounds is for task=bench, and another task was chosen: expected options of that one. Add",
     "+bench.rounds=3": "bench is for task=bench, and another task was chosen",
     "task=verify,profile verify.num_images=1 -m": "verify.num_images is for task=verify, and another task was chosen",
-    "task=bnch": "task=bnch does not exist: expected one of answer, bench, compare, detect, doctor,",
+    "task=bnch": "task=bnch does not exist: expected one of answer, bench, compare, data, detect, doctor,",
     "train.lr0=fast": "train.lr0=fast has the wrong type: expected a number, or null.",
     "name=null": "name=null has the wrong type: expected a text.",
     "compare.primary.speed.margin=x": "compare.primary.speed.margin=x has the wrong type: expected a number.",

@@ -68,9 +68,9 @@ def doctor(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
     write_json_atomic(plan.run_dir / DOCTOR_FILE, content)
     write_text_atomic(plan.run_dir / REPORT_FILE, render_doctor(content))
     outcome.metrics["num_problems"] = float(sum(finding.state == "problem" for finding in findings))
-    outcome.metrics["num_cores_here"] = _num_cores(matrix)
-    if outcome.metrics["num_cores_here"] is None:
-        outcome.unmeasured["num_cores_here"] = "the model could not be looked at"
+    outcome.metrics["num_backends_here"] = _num_backends(matrix)
+    if outcome.metrics["num_backends_here"] is None:
+        outcome.unmeasured["num_backends_here"] = "the model could not be looked at"
     outcome.phases_s["total"] = time.perf_counter() - started_perf_s
     if obstacles:
         raise UnfitMachine(f"attention={plan.arm} with model={plan.model.name} can't run here: {obstacles[0]}")
@@ -95,7 +95,7 @@ def obstacles_of(findings: list[Finding], matrix: dict[str, Any] | None, refused
     return said
 
 
-def _num_cores(matrix: dict[str, Any] | None) -> float | None:
+def _num_backends(matrix: dict[str, Any] | None) -> float | None:
     if matrix is None:
         return None
     rows = matrix["backends"].values()
