@@ -54,7 +54,7 @@ def check_devices(plan: Plan, task: Task) -> None:
     if not task.trains:
         refuse("hardware.devices", hardware.devices, f"1 with task={plan.task.name}, which uses one", next_step)
     if hardware.device == "mps":
-        refuse("hardware.devices", hardware.devices, "1 with device=mps", next_step)
+        refuse("hardware.devices", hardware.devices, "1 with hardware.device=mps", next_step)
     if hardware.batch == AUTO_BATCH:
         refuse("hardware.batch", AUTO_BATCH, "a number with several devices, since trial steps use one", next_step)
     if hardware.batch_size is not None and hardware.batch_size % hardware.devices:

@@ -226,7 +226,7 @@ def test_a_benchmark_can_be_swept_over_models() -> None:
     ("overrides", "words"),
     [
         (("task=bench",), "hardware.devices=2 can't work: expected 1 with task=bench, which uses one."),
-        (("hardware.device=mps",), "expected 1 with device=mps."),
+        (("hardware.device=mps",), "expected 1 with hardware.device=mps."),
         (("hardware.batch=auto",), "expected a number with several devices, since trial steps use one."),
         (("hardware.batch=9",), "expected a multiple of hardware.devices=2, which share it. Set hardware.batch=8."),
         (("on_nan=continue",), "expected fail with several devices, which have to leave out the same batches."),
