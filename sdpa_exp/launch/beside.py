@@ -101,6 +101,9 @@ def _why_not(sweep: Sweep, arms: list[str], runs: list[tuple[Plan, Record]]) -> 
         return "not all arms ran on this machine"
     if sweep.baseline not in arms:
         return f"no run of {sweep.baseline} has finished"
+    alike = [each["arms"] for each in sweep.preflight.get("same_kernel", []) if each["group_id"] == runs[0][1].group_id]
+    if any(set(arms) <= set(each) for each in alike):
+        return "all arms run the same kernel, so that there is nothing to time"
     if plan.train.compile:
         return "train.compile is on, and the steps that are timed side by side are not compiled"
     return None
@@ -122,8 +125,10 @@ def _plan(folder: Path, sweep: Sweep, arms: dict[str, Plan]) -> Plan:
 
 def _measure(plan: Plan, console: Console) -> str | None:
     """Why there is no measurement; None where there is one."""
+    title = "speed and memory, side by side"
+    console.print(f"{title}: timed next, in fresh processes; compare.speed=trainings leaves it out", soft_wrap=True)
     try:
-        record = supervise(plan, NoTracker(), RunProgress(console, "speed and memory, side by side"))
+        record = supervise(plan, NoTracker(), RunProgress(console, title))
     except (SdpaExpError, OSError) as error:
         return str(error).rstrip(".")
     return None if record.status == "FINISHED" else f"it failed: {str(record.reason).rstrip('.')}"

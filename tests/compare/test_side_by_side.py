@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import platform
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -149,6 +150,16 @@ def test_runs_of_another_machine_are_not_measured_here(tmp_path: Path) -> None:
     assert measure_beside(sweep, records, Console(file=io.StringIO())) is None
     (entry,) = json.loads((sweep_dir / INTERLEAVED_FOLDER / INTERLEAVED_GROUPS_FILE).read_text()).values()
     assert entry["reason"] == "not all arms ran on this machine"
+
+
+def test_arms_with_one_kernel_are_not_timed_against_each_other(tmp_path: Path) -> None:
+    sweep = read_sweep(write_sweep(tmp_path, crossed(ARMS, [0], environment={"host": platform.node()})))
+    records = [read_record(job.run_dir) for job in sweep.jobs]
+    alike = [{"group_id": records[0].group_id, "arms": ARMS}]
+    known = dataclasses.replace(sweep, preflight={"same_kernel": alike})
+    assert measure_beside(known, records, Console(file=io.StringIO())) is None
+    (entry,) = json.loads((tmp_path / INTERLEAVED_FOLDER / INTERLEAVED_GROUPS_FILE).read_text()).values()
+    assert entry["reason"] == "all arms run the same kernel, so that there is nothing to time"
 
 
 def test_a_single_arm_or_a_sweep_that_asks_for_trainings_is_left_alone(tmp_path: Path) -> None:
