@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.errors import ConfigError
+from sdpa_exp.errors import ConfigError, RunError
 from sdpa_exp.runs.files import SWEEP_FILE
 from sdpa_exp.runs.folder import is_used, make_folder, own_folder
 from sdpa_exp.runs.sweep import SweepJob, read_sweep
@@ -73,7 +73,7 @@ def check_folders(plans: Sequence[Plan]) -> None:
     for plan in plans:
         first = seen.setdefault(os.path.normpath(plan.run_dir), plan)
         if first is not plan:
-            a, b = (f"job {each.job.num} ({' '.join(each.job.overrides)})" for each in (first, plan))
+            a, b = (f"job {each.job.num + 1} ({' '.join(each.job.overrides)})" for each in (first, plan))
             raise ConfigError(
                 f"hydra.sweep.subdir gives {a} and {b} the same folder, {plan.run_dir.name}: expected one for each "
                 f"job. Leave it out, or put ${{hydra.job.num}} into it."
@@ -129,10 +129,22 @@ def _own(config: DictConfig, kind: str, *, resumes: bool) -> AbstractContextMana
         folder = make_folder(folder)
         owned = own_folder(folder, key=key)
     else:
+        if kind == "run" and not resumes and not is_used(folder):
+            _refuse_other_files(folder, key)
         owned = own_folder(folder, key=key, overwrite=bool(config.run.overwrite), resumes=resumes)
     with flag_override(config, ["struct", "readonly"], [False, False]):  # relative stays so: a path may hold a `${`
         config.hydra[kind].dir = str(folder) if os.path.isabs(node.dir) else os.path.relpath(folder)
     return owned
+
+
+def _refuse_other_files(folder: Path, key: str) -> None:
+    """A run's files would be lost among somebody's; what begins with a dot is nobody's work, or a lock of ours."""
+    names = sorted(each.name for each in folder.iterdir() if each.name[0] != ".") if folder.is_dir() else []
+    if names:
+        some = ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
+        raise RunError(
+            f"{folder} holds other files ({some}): expected a new or an empty folder. Choose another one with {key}=..."
+        )
 
 
 def _moved(plan: Plan, planned: Path, folder: Path) -> Plan:

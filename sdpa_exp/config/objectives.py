@@ -33,7 +33,9 @@ def num_objectives(hydra_config: Any) -> int | None:
 def objective_metrics(plan: Plan) -> list[str]:
     """The metrics that a sweeper looks at, in order: `objective.metric`, else those of `compare.primary`."""
     names = [each.metric for each in plan.compare.primary.values()]
-    return [plan.purpose.accuracy if name == AUTO else name for name in [plan.objective.metric or names[0], *names[1:]]]
+    if plan.objective.metric is not None:
+        names[:1] = [plan.objective.metric]
+    return [plan.purpose.accuracy if name == AUTO else name for name in names]
 
 
 def resolved_objective(plan: Plan) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def resolved_objective(plan: Plan) -> dict[str, Any]:
     Raises:
         ConfigError: a metric that does not exist or of which neither way is better, or a direction to the worst.
     """
-    objective, metric = plan.objective, objective_metrics(plan)[0]
+    objective, metric = plan.objective, next(iter(objective_metrics(plan)), plan.purpose.accuracy)
     one_of("objective.metric", metric, tuple(METRICS))
     fitting = _DIRECTIONS.get(METRICS[metric].better or "")
     direction = objective.direction or fitting

@@ -63,6 +63,15 @@ def test_a_used_folder_is_refused_by_name_and_left_as_it_is(
     assert contents(tmp_path / "run") == {k.removeprefix("run/"): v for k, v in before.items()}
 
 
+def test_a_folder_with_other_files_takes_no_run(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("mine")
+    done = sdpa_exp(*TINY, "tracking=none", "hydra.run.dir=docs", cwd=tmp_path)
+    assert done.returncode == 7
+    assert "docs holds other files (index.md): expected a new or an empty folder." in done.stderr
+    assert contents(tmp_path / "docs") == {"index.md": b"mine"}
+
+
 def test_a_job_whose_folder_another_process_took_writes_nothing_into_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
