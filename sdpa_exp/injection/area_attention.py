@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sdpa_exp.attention.backend import BackendFunction
+from sdpa_exp.injection.exporting import copied_for_export
 
 
 def area_attention(module: Any, x_BCHW: Tensor, backend: BackendFunction) -> Tensor:
@@ -33,12 +34,12 @@ def area_attention(module: Any, x_BCHW: Tensor, backend: BackendFunction) -> Ten
     if is_nchw:
         x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
 
-    qkv_BHWC = module.qkv(x_BCHW).permute(0, 2, 3, 1).contiguous()  # a view, unless the backend chose NCHW
+    qkv_BHWC = copied_for_export(module.qkv(x_BCHW).permute(0, 2, 3, 1)).contiguous()  # a view, unless it came NCHW
     qkv = qkv_BHWC.view(batch * areas, height * width // areas, heads, 3, head_dim)
     q, k, v = (part.transpose(1, 2) for part in qkv.unbind(3))
     out_BHND = backend(q, k, v, head_dim**-0.5)
 
-    out = out_BHND.transpose(1, 2).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+    out = copied_for_export(out_BHND.transpose(1, 2)).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
     v_BCHW = v.transpose(1, 2).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
     projected: Tensor = module.proj(out + module.pe(v_BCHW))
     return projected.contiguous() if is_nchw else projected

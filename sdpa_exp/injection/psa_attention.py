@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sdpa_exp.attention.backend import BackendFunction
+from sdpa_exp.injection.exporting import copied_for_export
 
 
 def psa_attention(module: Any, x_BCHW: Tensor, backend: BackendFunction) -> Tensor:
@@ -30,12 +31,12 @@ def psa_attention(module: Any, x_BCHW: Tensor, backend: BackendFunction) -> Tens
     if is_nchw:
         x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
 
-    qkv_BHWC = module.qkv(x_BCHW).permute(0, 2, 3, 1).contiguous()  # a view, unless the backend chose NCHW
+    qkv_BHWC = copied_for_export(module.qkv(x_BCHW).permute(0, 2, 3, 1)).contiguous()  # a view, unless it came NCHW
     qkv = qkv_BHWC.view(batch, height * width, heads, 2 * key_dim + head_dim)
     q, k, v = (part.transpose(1, 2) for part in qkv.split([key_dim, key_dim, head_dim], dim=3))
     out_BHND = backend(q, k, v, module.scale)
 
-    out = out_BHND.transpose(1, 2).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+    out = copied_for_export(out_BHND.transpose(1, 2)).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
     v_BCHW = v.transpose(1, 2).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
     projected: Tensor = module.proj(out + module.pe(v_BCHW))
     return projected.contiguous() if is_nchw else projected
