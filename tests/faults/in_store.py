@@ -74,7 +74,8 @@ def _lacking(client: Any, run: Any, run_dir: Path) -> list[str]:
     checkpoints = Checkpoints(as_model=True)
     names = [artifact.name for artifact in run_artifacts(run_dir, with_checkpoint=checkpoints.is_file(run_dir))]
     if checkpoints.is_model(run_dir):
-        models = client.get_run(run.info.run_id).outputs.model_outputs
+        outputs = client.get_run(run.info.run_id).outputs
+        models = outputs.model_outputs if outputs else []
         wrong += [] if len(models) == 1 else [f"{len(models)} models, not 1"]
     return wrong + [f"no file {name}" for name in names if name not in files]
 

@@ -61,11 +61,12 @@ def nothing_learnt(group: GroupRuns) -> Iterator[Finding]:
     zero = [name for name, values in measured.items() if values and not any(values)]
     if zero:
         num = max(len(measured[name]) for name in zero)
+        more = max(20, *(4 * len(run.curves.epochs) for run in finished if run.curves is not None))
         yield Finding(
             code=NOTHING_LEARNT,
             severity="warning",
             sentence=f"Nothing was learnt: {listed(zero)} {'is' if len(zero) == 1 else 'are'} 0 in all {num} finished "
-            f"runs, so accuracy says nothing about any arm. Train longer (train.epochs=20) or on more images.",
+            f"runs, so accuracy says nothing about any arm. Train longer (train.epochs={more}) or on more images.",
             evidence={"metrics": zero, "runs": num},
         )
 

@@ -27,6 +27,8 @@ def render_detect(content: Mapping[str, Any]) -> str:
         f"{content['num_frames']} images or frames of {content['source']} at {content['imgsz']} px, "
         f"confidence {content['conf']:g} or more: {counts}",
     ]
+    if content["num_frames"] and not content["num_boxes"]:
+        lines.append("  a lower detect.conf shows what the model is less sure of")
     lines += [f"  {_speed(side)}" for side in content["sides"]]
     if others and content["num_frames"]:
         num = content["num_boxes_only_in_one"]

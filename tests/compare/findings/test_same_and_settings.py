@@ -53,15 +53,19 @@ def test_one_group_with_the_same_kernels_says_nothing_about_another(tmp_path: Pa
     assert [f.group_id for f in comparison.findings if f.code == "same-kernels"] == [comparison.groups[0].group_id]
 
 
-def test_accuracy_of_0_everywhere_is_nothing_learnt_and_gets_no_verdict(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("epochs", "advice"), [(4, 20), (25, 100)])
+def test_accuracy_of_0_everywhere_is_nothing_learnt_and_gets_no_verdict(
+    tmp_path: Path, epochs: int, advice: int
+) -> None:
     specs = crossed(["stock", "sdpa"], SEEDS)
     for spec in specs:
+        spec.curve = [0.0] * epochs
         spec.metrics = {"mAP50": 0.0, "mAP50-95": 0.0, "train_s": 10.0 + spec.seed + len(spec.arm) ** 2 / 9}
     comparison = read_and_compare(write_sweep(tmp_path, specs))
     ((severity, sentence),) = found(comparison, "nothing-learnt")
     assert severity == "warning"
     assert "mAP50-95 and mAP50 are 0 in all 4 finished runs, so accuracy says nothing about any arm." in sentence
-    assert sentence.endswith("Train longer (train.epochs=20) or on more images.")
+    assert sentence.endswith(f"Train longer (train.epochs={advice}) or on more images.")
     assert comparison.headline.startswith("Accuracy against stock: nothing was learnt (mAP50-95 is 0 in every run)")
     accuracy = next(v for v in comparison.verdicts if v.question.name == "accuracy")
     assert (accuracy.kind, "no verdict on sdpa" in accuracy.sentence) == ("no test", True)
