@@ -16,7 +16,7 @@ _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def draw(result: Any, caption: str, only_here: Set[int] = frozenset()) -> NDArray[np.uint8]:
-    """One frame with its boxes and a line above them.
+    """One frame with what was found and a line above it, below it where names of classes stand there.
 
     Args:
         result: Ultralytics' Results.
@@ -31,8 +31,10 @@ def draw(result: Any, caption: str, only_here: Set[int] = frozenset()) -> NDArra
     scale = max(0.4, sum(picture.shape[:2]) / 2400)
     weight = max(1, thickness // 2)
     (width, height), below = cv2.getTextSize(caption, cv2.FONT_HERSHEY_SIMPLEX, scale, weight)
-    cv2.rectangle(picture, (0, 0), (width + 8, height + below + 6), _BLACK, cv2.FILLED)
-    cv2.putText(picture, caption, (4, height + 3), cv2.FONT_HERSHEY_SIMPLEX, scale, _WHITE, weight, cv2.LINE_AA)
+    band = height + below + 6
+    top = 0 if result.probs is None else picture.shape[0] - band  # the names of classes stand above
+    cv2.rectangle(picture, (0, top), (width + 8, top + band), _BLACK, cv2.FILLED)
+    cv2.putText(picture, caption, (4, top + height + 3), cv2.FONT_HERSHEY_SIMPLEX, scale, _WHITE, weight, cv2.LINE_AA)
     return picture
 
 
