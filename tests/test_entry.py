@@ -210,7 +210,7 @@ def test_two_jobs_with_one_folder_are_refused_before_the_first_with_the_override
     answer = ask("attention=stock,sdpa", "seed=0,1", "hydra.sweep.subdir=${attention.name}", "-m", cwd=tmp_path)
     assert (answer.code, answer.calls) == (2, [])
     assert answer.err == (
-        "hydra.sweep.subdir gives job 1 (seed=0 attention=sdpa) and job 2 (seed=1 attention=sdpa) the same folder, "
+        "hydra.sweep.subdir gives job 2 (seed=0 attention=sdpa) and job 3 (seed=1 attention=sdpa) the same folder, "
         "sdpa: expected one for each job. Leave it out, or put ${hydra.job.num} into it.\n"
     )
     assert list(tmp_path.iterdir()) == []
