@@ -9,9 +9,14 @@ def main() -> int:
     """Answer --help and --version at once; hand everything else to Hydra. Returns the exit code."""
     arguments = sys.argv[1:]
     if "-h" in arguments or "--help" in arguments:
+        from sdpa_exp.errors import ConfigError
         from sdpa_exp.help import help_text
 
-        sys.stdout.write(help_text(arguments))
+        try:
+            sys.stdout.write(help_text(arguments))
+        except ConfigError as error:
+            sys.stderr.write(f"{error}\n")
+            return error.exit_code
         return 0
     if "--version" in arguments:
         from sdpa_exp import __version__

@@ -12,6 +12,7 @@ from sdpa_exp import errors
 from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.habits import home_of
 from sdpa_exp.config.keys import Key, default_options, keys
+from sdpa_exp.errors import ConfigError
 
 _WIDTH = 118
 GROUPS = {
@@ -65,7 +66,11 @@ Exit codes
 
 
 def help_text(arguments: list[str]) -> str:
-    """The page, or a group or key named beside --help; `--config-dir` adds what is found there."""
+    """The page, or a group or key named beside --help; `--config-dir` adds what is found there.
+
+    Raises:
+        ConfigError: there is no group or key of that name.
+    """
     folders = [conf_dir(), *_config_dirs(arguments)]
     defaults = default_options(folders[0] / "config.yaml")
     topic = _topic(arguments)
@@ -116,10 +121,11 @@ def _about(topic: str, folders: list[Path], defaults: dict[str, str]) -> str:
     home = home_of(topic)
     if home is not None:
         return f"{topic} is {home} here.\n{_key(known[home]) if home in known else ''}"
-    near = get_close_matches(topic, [*GROUPS, *known], n=2)
+    blocks = dict.fromkeys(name.rpartition(".")[0] for name in known if "." in name)
+    near = get_close_matches(topic, [*GROUPS, *blocks, *known], n=2)
     near += [name for name in known if name.rpartition(".")[2] == topic]
     step = f"Perhaps {' or '.join(dict.fromkeys(near))}?" if near else "--help alone lists the groups."
-    return f"There is no group or key {topic}: expected one of the configuration's. {step}\n"
+    raise ConfigError(f"There is no group or key {topic}: expected one of the configuration's. {step}")
 
 
 def _key(key: Key) -> str:

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from sdpa_exp.__main__ import main
 from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.help import GROUPS, help_text, when_to_choose
 
@@ -37,8 +40,22 @@ def test_help_of_a_key_says_what_it_means_takes_and_is_set_to() -> None:
 
 def test_help_of_a_name_from_elsewhere_says_what_it_is_here() -> None:
     assert help_text(["--help", "imgsz"]).startswith("imgsz is train.imgsz here.\ntrain.imgsz\n  side of the image")
-    assert "Perhaps hardware.batch" in help_text(["--help", "hardware.bach"])
-    assert help_text(["--help", "zzz"]).startswith("There is no group or key zzz: expected one of")
+
+
+@pytest.mark.parametrize(
+    ("topic", "words"),
+    [
+        ("hardware.bach", "Perhaps hardware.batch"),
+        ("benhc", "Perhaps bench"),
+        ("zzz", "There is no group or key zzz: expected one of the configuration's. --help alone lists the groups."),
+    ],
+)
+def test_help_of_what_does_not_exist_is_a_mistake(
+    topic: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sdpa-exp", "--help", topic])
+    assert main() == 2
+    assert words in capsys.readouterr().err
 
 
 def test_help_marks_the_defaults() -> None:
