@@ -65,7 +65,7 @@ def test_the_two_files_of_contributing_are_all_it_takes_in_an_installed_package(
 
     assert re.search(
         r"chunked +Explicit softmax where memory is short",
-        sdpa_exp("sdpa_exp", "--help", cwd=tmp_path, package=package),
+        sdpa_exp("sdpa_exp", "--help", "attention", cwd=tmp_path, package=package),
     )
     parity = sdpa_exp("pytest", "-q", str(package / "tests"), "-k", "chunked", cwd=tmp_path, package=package)
     assert "3 passed" in parity
