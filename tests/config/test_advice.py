@@ -18,7 +18,9 @@ from tests.config.composing import compose_plan
 PACKAGE = Path(__file__).parents[2] / "sdpa_exp"
 TASKS = {path.stem for path in (PACKAGE.parent / "conf/task").glob("*.yaml")}
 ADVICE = re.compile(r"(?<![\w.+~'])([a-z_]+(?:[./][a-z_0-9]+)*=(?:\[[^ ]*\]|[^\s,;)`'\"]+))")
-PLACES = re.compile(r"[A-Z]{3,}|path/to|my_|my/|\.pt$|=$|^key=|^(optimizer|role|id|s|trust|username)=")
+PLACES = re.compile(
+    r"[A-Z]{3,}|path/to|my_|my/|\.pt$|=$|^key=|^(optimizer|role|id|s|trust|username|need_weights|rope)="
+)
 """Advice with a place for a value of one's own, and what is no option: others' arguments, parts of a page."""
 
 

@@ -68,8 +68,8 @@ def build_sides(plan: Plan, *, driver: str | None) -> list[Side]:
         )
     if purposes[0] == "classify" and "coco" in options.save:
         raise RunError(
-            f"detect.save=coco has no boxes to write: {weights} classifies whole images, and COCO's format is of "
-            "objects in them. Take coco out; csv and txt have the best classes."
+            f"detect.save asks for coco, which has no boxes to write: {weights} classifies whole images, and COCO's "
+            "format is of objects in them. Take coco out; csv and txt have the best classes."
         )
     return sides
 

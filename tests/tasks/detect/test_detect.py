@@ -162,7 +162,7 @@ def test_two_models_for_different_purposes_and_a_format_that_a_purpose_has_not_a
     source = f"detect.source={folder}"
     with pytest.raises(RunError, match=r"is for classify, and .* for detect: expected two models of one purpose"):
         run_task(detect, tmp_path, *TINY, source, f"detect.weights={weights}", f"detect.other_weights={classes}")
-    with pytest.raises(RunError, match=r"detect\.save=coco has no boxes to write: .* classifies whole images"):
+    with pytest.raises(RunError, match=r"detect\.save asks for coco, .* classifies whole images"):
         run_task(detect, tmp_path, *TINY, source, f"detect.weights={classes}", "detect.save=[coco]")
     assert not (tmp_path / "detect.json").exists()
 
