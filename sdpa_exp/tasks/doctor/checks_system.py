@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sdpa_exp.tasks.doctor.faults import recognise
 from sdpa_exp.tasks.doctor.finding import Finding, note, ok, problem
-from sdpa_exp.tasks.doctor.machine import Machine
+from sdpa_exp.tasks.doctor.machine import NO_ADDRESS, Machine
 
 # manylinux_2_28: what torch's and flash-attn's wheels are built for.
 _MIN_GLIBC = (2, 28)
@@ -53,13 +53,15 @@ def memory(machine: Machine) -> Finding:
 
 
 def tracking_store(machine: Machine) -> Finding:
-    """Whether runs can be shown."""
+    """Whether runs can be shown; a store that is away stops none, and is sent later what it lacks."""
     if machine.store is None:
         return ok("it can be reached, or is off")
+    has_address = machine.store != NO_ADDRESS
+    later = "; runs go on without it, and task=sync sends them later" if has_address else ""
     return problem(
-        f"the tracking store can't be used: {machine.store}",
+        f"the tracking store can't be used: {machine.store}{later}",
         "start the server, correct tracking.uri, or set tracking=local or tracking=none",
-        blocks=True,
+        blocks=not has_address,
     )
 
 

@@ -24,7 +24,7 @@ from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.data.cache import cache_root
 from sdpa_exp.runs.limits import free_memory_bytes
 from sdpa_exp.tasks.doctor import Doctor
-from sdpa_exp.tasks.doctor.machine import ImportTry, Installed, Machine, Toolkit
+from sdpa_exp.tasks.doctor.machine import NO_ADDRESS, ImportTry, Installed, Machine, Toolkit
 from sdpa_exp.tasks.doctor.probe import MARK
 
 MODULES = ("numpy", "cv2", "torch", "torchvision", "ultralytics")
@@ -201,7 +201,7 @@ def ask_store(tracking: TrackingConfig) -> str | None:
         there = next(place for place in (folder, *folder.parents) if place.exists())
         return None if os.access(there, os.W_OK) else f"{there} can't be written"
     if not uri.startswith(("http://", "https://")):
-        return "its address is missing"
+        return NO_ADDRESS
     try:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/version", timeout=_STORE_TIMEOUT_S):  # noqa: S310 - checked above
             return None

@@ -8,6 +8,9 @@ from typing import Any
 
 from sdpa_exp.config.schema import HardwareConfig
 
+NO_ADDRESS = "its address is missing"
+"""Of a tracking store: the one reason that stops a command before its first run."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImportTry:

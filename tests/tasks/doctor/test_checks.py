@@ -10,7 +10,7 @@ import pytest
 from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.tasks.doctor.faults import FAULTS
 from sdpa_exp.tasks.doctor.finding import Finding
-from sdpa_exp.tasks.doctor.machine import ImportTry, Machine, Toolkit
+from sdpa_exp.tasks.doctor.machine import NO_ADDRESS, ImportTry, Machine, Toolkit
 from sdpa_exp.tasks.doctor.work import CHECKS, examine, obstacles_of
 from tests.tasks.doctor.machines import FIT, FIT_CPU, HEALTHY, NO_CUDA, TORCH, installed
 
@@ -179,7 +179,7 @@ def test_a_fault_is_found_named_and_has_a_next_step(kind: str, machine: Machine,
         ),
         ({"disk_free_gib": 0.2}, "disk", "0.2 GiB free, and a run wants 1"),
         ({"memory_free_gib": 0.5}, "memory", "0.5 GiB free, and a run wants 1.5"),
-        ({"store": "Connection refused"}, "tracking store", "can't be used: Connection refused"),
+        ({"store": NO_ADDRESS}, "tracking store", "can't be used: its address is missing"),
         ({"torch": NO_CUDA, "driver": None, "has_nvidia_gpu": False, "hardware": A100}, "GPU", "no NVIDIA GPU"),
         (
             {"index_error": "timed out", "needs_network_for": ("yolo12n.pt",)},
@@ -193,6 +193,12 @@ def test_what_stops_a_run_blocks(change: dict[str, Any], check: str, words: str)
     assert finding.blocks
     assert finding.state == "problem"
     assert words in finding.what
+
+
+def test_a_store_that_is_away_stops_no_run() -> None:
+    finding = found(replace(HEALTHY, store="Connection refused"), "tracking store")
+    assert (finding.state, finding.blocks) == ("problem", False)
+    assert "can't be used: Connection refused; runs go on without it, and task=sync sends them later" in finding.what
 
 
 def test_a_broken_optional_package_is_a_problem_that_blocks_nothing() -> None:
