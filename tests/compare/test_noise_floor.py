@@ -64,7 +64,7 @@ def test_an_effect_within_the_floor_is_not_called_different_and_one_above_it_is(
     assert sdpa.sentence.endswith(
         "Tested against the mean of stock and its copy stock_aa; A/A noise floor 0.89 % (0.54 s)."
     )
-    assert "eager is within the A/A noise floor (-0.27 %)" in comparison.headline
+    assert "eager is within the A/A noise floor (0.27 % faster)" in comparison.headline
     assert "A/A noise floor (stock_aa against stock, 5 pairs): mAP50-95 0.4" in comparison.headline
 
 
