@@ -10,7 +10,7 @@ from typing import Any
 
 from sdpa_exp.config.plan import read_plan
 from sdpa_exp.config.refusing import one_of
-from sdpa_exp.errors import ConfigError, RunError
+from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.attempts import latest_attempt
 from sdpa_exp.runs.files import PLAN_FILE, SWEEP_FILE
 from sdpa_exp.runs.sweep import read_sweep
@@ -66,8 +66,8 @@ def resumed_arguments(arguments: Sequence[str]) -> list[str]:
     A key that is typed again takes the place of its first value, so that seeds stay outermost.
 
     Raises:
-        RunError: the folder holds nothing to resume.
-        ConfigError: the command was typed in another folder, or a folder is named as well.
+        ConfigError: the folder is missing, or holds nothing to resume; the command was typed in another folder, or a
+            folder is named as well.
     """
     folder = next((_value(word) for word in reversed(arguments) if _key(word) == "resume"), "")
     if folder in ("", "null"):
@@ -101,8 +101,9 @@ def _begun(folder: Path) -> tuple[str, str, str]:
         return sweep.command, sweep.cwd, "hydra.sweep.dir"
     last = folder if (folder / PLAN_FILE).exists() else latest_attempt(folder) or folder
     if not (last / PLAN_FILE).exists():
-        raise RunError(
-            f"resume={folder} has nothing to complete: expected the folder of a run (with {PLAN_FILE}) or of a sweep "
+        what = "has nothing to complete" if folder.exists() else "does not exist"
+        raise ConfigError(
+            f"resume={folder} {what}: expected the folder of a run (with {PLAN_FILE}) or of a sweep "
             f"(with {SWEEP_FILE}) that sdpa_exp began. Look below multirun/."
         )
     job = read_plan(last).job

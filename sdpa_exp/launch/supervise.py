@@ -177,7 +177,7 @@ def _how_it_ended(returncode: int, interrupted: KeyboardInterrupt | None, oom_ki
     """
     if interrupted is not None:
         words = signal_words(signal_of(interrupted))
-        return f"the run was ended by {words}, and its process did not come to write a result."
+        return f"the run was ended by {words}, before its process could write a result."
     how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
     if returncode == -signal.SIGKILL:
         now_killed = num_oom_kills()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sdpa_exp.config.resume import resume_line, resumed_arguments
-from sdpa_exp.errors import ConfigError, RunError
+from sdpa_exp.errors import ConfigError
 from tests.runs.folders import start_run, write_sweep
 
 COMMAND = (
@@ -66,8 +66,11 @@ def test_without_resume_nothing_changes() -> None:
 def test_what_can_not_be_resumed_is_refused_with_the_next_step(sweep: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="both say where to write"):
         resumed_arguments(["resume=sweep", "hydra.sweep.dir=there"])
-    with pytest.raises(RunError, match="nothing to complete: expected the folder of a run"):
+    with pytest.raises(ConfigError, match="nowhere does not exist: expected the folder of a run"):
         resumed_arguments(["resume=nowhere"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="has nothing to complete: expected the folder of a run"):
+        resumed_arguments([f"resume={tmp_path / 'empty'}"])
     start_run(sweep / "0_stock_seed0", arm="stock", sweep_dir=str(sweep))
     with pytest.raises(ConfigError, match="is one run of a sweep") as refused:
         resumed_arguments(["resume=sweep/0_stock_seed0"])
