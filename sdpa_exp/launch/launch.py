@@ -15,7 +15,7 @@ from sdpa_exp.config.objectives import objective_metrics
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import AUTO_BATCH
 from sdpa_exp.config.task import load_task
-from sdpa_exp.errors import BackendUnavailable, SdpaExpError
+from sdpa_exp.errors import BackendUnavailable, ConfigError, SdpaExpError
 from sdpa_exp.launch.announce import (
     say,
     say_ignored_server,
@@ -77,7 +77,8 @@ def run_single(plan: Plan) -> int:
     say(console, f"run folder: {short(plan.run_dir)}")
     say_unsent(console, plan, plan.run_dir, num_unsent)
     say_where(console, tracker)
-    say_unfinished(console, plan.run_dir, [record])
+    if record.exit_code not in (ConfigError.exit_code, BackendUnavailable.exit_code):  # those would end the same way
+        say_unfinished(console, plan.run_dir, [record])
     return record.exit_code
 
 

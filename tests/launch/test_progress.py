@@ -7,18 +7,21 @@ import os
 import pty
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from sdpa_exp.config.schema import TrackingConfig
+from sdpa_exp.launch.launch import run_single
 from sdpa_exp.launch.progress import RunProgress, closing_line
 from sdpa_exp.launch.sweep_table import Pace, SweepTable
 from sdpa_exp.runs.events import read_events
 from sdpa_exp.runs.files import PROGRESS_FILE, write_json_atomic
 from sdpa_exp.runs.record import Record
 from sdpa_exp.runs.state import RunState
-from tests.runs.folders import append_epoch, end_run, start_run, whole_run, write_sweep
+from tests.runs.folders import append_epoch, end_run, record_for, start_run, whole_run, write_sweep
 
 STEP = {"epoch": 2, "epochs": 3, "step": 3, "steps": 8, "loss": 1.25}
 
@@ -131,3 +134,14 @@ def test_the_last_line_of_a_training_says_why_a_metric_is_missing(tmp_path: Path
         "finished: mAP50 0.500  mAP50-95 0.250  peak 900 MiB  ran flash, flash_backward  "
         "(no train_s, images_per_s: one epoch, which is the warm-up)"
     )
+
+
+@pytest.mark.parametrize(("code", "is_told"), [(4, False), (2, False), (7, True)])
+def test_what_would_end_the_same_way_is_not_told_to_be_repeated(
+    code: int, is_told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = replace(start_run(tmp_path / "run", arm="stock"), tracking=TrackingConfig(name="none", kind="none"))
+    record = record_for(plan, status="FAILED", reason="made", exit_code=code, started_at="", ended_at="")
+    monkeypatch.setattr("sdpa_exp.launch.launch.supervise", lambda *_: record)
+    assert run_single(plan) == code
+    assert ("To repeat it:" in capsys.readouterr().out) == is_told
