@@ -32,6 +32,7 @@ _BAD = {
     "bad_boxes": ("box can't be used", "boxes can't be used", "a training leaves them out"),
     "marked_boxes": ("box is marked as not to be counted", "boxes are marked as not to be counted", "none is used"),
 }
+_SEVERITIES = {"bad_boxes": WARNING, "marked_boxes": INFO}  # neither stops a training; the rest does
 _TINY_PX = 2.0
 _FEW = 10
 _UNEVEN = 10
@@ -91,8 +92,7 @@ def _bad_files(prepared: PreparedDataset) -> Iterator[Finding]:
     for code, (one, many, so) in _BAD.items():
         if files[code]:
             sentence = f"{numbered(len(files[code]), one, many)}; {so}."
-            severity = INFO if code == "marked_boxes" else ERROR
-            yield Finding(code=code, severity=severity, sentence=sentence, files=tuple(files[code]))
+            yield Finding(code=code, severity=_SEVERITIES.get(code, ERROR), sentence=sentence, files=tuple(files[code]))
 
 
 def _code_of(left_out: LeftOut, has_label: bool) -> str:

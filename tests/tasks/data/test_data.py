@@ -128,12 +128,13 @@ def test_annotations_of_other_formats_are_looked_at_as_labels_are(tmp_path: Path
     done = look(tmp_path, "dataset=voc_xml", f"dataset.path={root}", f"data.fix_to={tmp_path / 'mended'}")
     assert done.codes["bad_boxes"]["sentence"] == "2 boxes can't be used; a training leaves them out."
     assert done.codes["bad_boxes"]["files"] == ["JPEGImages/Blood_1.jpg: no width or height"] * 2
-    assert done.codes["marked_boxes"]["severity"] == "info"
+    assert (done.codes["bad_boxes"]["severity"], done.codes["marked_boxes"]["severity"]) == ("warning", "info")
     assert "preparation" not in done.codes  # which would say it again
     assert done.error is None
     changed = [Path(fix["file"]).stem for fix in done.content["mended"]["fixes"]]
     assert sorted(changed) == ["Blood_1", "Blood_1", "Blood_2"]
     assert done.content["figures"]["all"]["boxes"] == 11
+    assert look(tmp_path, "dataset=voc_xml", f"dataset.path={root}").error is None  # a training takes it as it is
 
 
 def test_a_test_split_is_looked_at_where_there_is_one(tmp_path: Path) -> None:
