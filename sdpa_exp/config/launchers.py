@@ -19,6 +19,11 @@ from sdpa_exp.errors import ConfigError, RunError
 
 BASIC = "basic"
 _IN_EXTRA = ("hydra-joblib-launcher", "hydra-submitit-launcher")  # of pyproject.toml, `scale`
+_NO_RAY = (
+    "hydra/launcher=ray can't be used: hydra-ray-launcher wants a cloudpickle below 3, which breaks today's joblib and "
+    "Ultralytics' training on several GPUs. Expected hydra/launcher=joblib_sdpa (several GPUs of one machine) or "
+    "slurm_sdpa (a cluster). Take one of those, or type one command on each machine and compare their folders."
+)
 _ONE_FOR_EACH_GPU = 0  # hydra.launcher.n_jobs, which joblib itself would refuse
 
 
@@ -49,12 +54,14 @@ def launcher_of(config: DictConfig, *, num_jobs: int, num_gpus: int, num_cores: 
         num_cores: that this process may use.
 
     Raises:
-        ConfigError: Slurm is not here, or has not the partition.
+        ConfigError: Slurm is not here, or has not the partition; or it is Ray's.
     """
     name = str(config.hydra.runtime.choices["hydra/launcher"])
     target, node = _class_name(config), config.hydra.launcher
     if target == "BasicLauncher":
         return Launcher()
+    if target.startswith("Ray"):
+        raise ConfigError(_NO_RAY)
     if target == "SlurmLauncher":
         require_slurm(name, node.get("partition"))
         return Launcher(name=name, num_at_once=min(num_jobs, node.array_parallelism), is_here=False, is_queued=True)
@@ -105,6 +112,8 @@ def not_installed(group: str, option: str) -> ConfigError | None:
     package = LAUNCHERS.get(option)
     if group not in ("hydra/launcher", "hydra/sweeper") or package is None:
         return None
+    if option.startswith("ray"):
+        return ConfigError(_NO_RAY)
     extra = " or `pip install 'sdpa-exp[scale]'`" if package in _IN_EXTRA else ""
     return ConfigError(f"{group}={option} is not installed: expected {package}. Run `pip install {package}`{extra}.")
 

@@ -10,7 +10,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from sdpa_exp.config.launchers import Launcher, go_to, launcher_of, told
+from sdpa_exp.config.launchers import Launcher, go_to, launcher_of, not_installed, told
 from sdpa_exp.errors import ConfigError, RunError
 
 BESIDE = Launcher(name="joblib_sdpa", num_at_once=2)
@@ -35,6 +35,13 @@ def test_a_launcher_is_known_by_how_many_jobs_it_has_at_work_and_where() -> None
     assert _launcher("JoblibLauncher", n_jobs=3, num_jobs=2).num_at_once == 2
     assert _launcher("JoblibLauncher", n_jobs=-1).num_at_once == 6
     assert _launcher("LocalLauncher").num_at_once == 10
+
+
+def test_rays_launcher_is_refused_installed_or_not() -> None:
+    words = r"hydra/launcher=ray can't be used: hydra-ray-launcher wants a cloudpickle below 3"
+    with pytest.raises(ConfigError, match=words):
+        _launcher("RayLauncher")
+    assert "Expected hydra/launcher=joblib_sdpa" in str(not_installed("hydra/launcher", "ray"))
 
 
 def test_slurm_is_asked_for_the_partition_before_anything_is_made(
