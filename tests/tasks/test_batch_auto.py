@@ -85,6 +85,7 @@ def test_a_sweeper_that_chooses_as_it_goes_gets_no_batch_measured_job_by_job(tmp
         frozen_hardware(describe_sweep([], tmp_path, "", None), asked)
 
 
+@pytest.mark.slow
 def test_a_trial_is_a_real_training_in_a_process_of_its_own_and_runs_out_of_memory_alone(tmp_path: Path) -> None:
     plan = plan_of(*TINY, HUNGRY, "hardware.batch=2", run_dir=tmp_path)
     fits = try_batch(plan)
