@@ -20,8 +20,8 @@ from sdpa_exp.errors import ConfigError, RunError
 BASIC = "basic"
 _IN_EXTRA = ("hydra-joblib-launcher", "hydra-submitit-launcher")  # of pyproject.toml, `scale`
 _NO_RAY = (
-    "hydra/launcher=ray can't be used: hydra-ray-launcher wants a cloudpickle below 3, which breaks today's joblib and "
-    "Ultralytics' training on several GPUs. Expected hydra/launcher=joblib_sdpa (several GPUs of one machine) or "
+    "hydra/launcher=ray can't be used: hydra-ray-launcher wants a cloudpickle below 3, where joblib and Ultralytics' "
+    "training on several GPUs want a newer one. Expected hydra/launcher=joblib_sdpa (several GPUs of one machine) or "
     "slurm_sdpa (a cluster). Take one of those, or type one command on each machine and compare their folders."
 )
 _ONE_FOR_EACH_GPU = 0  # hydra.launcher.n_jobs, which joblib itself would refuse
