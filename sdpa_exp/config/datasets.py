@@ -14,11 +14,12 @@ from sdpa_exp.config.schema import AnyDataset, RoboflowDataset, SyntheticDataset
 from sdpa_exp.errors import ConfigError
 
 ON_BAD = ("refuse", "drop")
-_TAKES = {
+TAKES = {
     "yolo_dir": ("a data.yaml, or a folder with images/ and labels/", "data.yaml"),
     "coco_json": ("a folder with images and COCO's annotations, or the JSON file", "folder"),
     "voc_xml": ("a folder with images and Pascal VOC's XML files", "folder"),
 }
+"""By kind of data set, what `dataset.path` expects, and a name as example."""
 
 # Where a data set is fetched from and checked by: its own digest is in the record.
 _WHENCE = ("mirror", "api", "digest")
@@ -47,7 +48,7 @@ def check_dataset(dataset: AnyDataset) -> None:
     elif isinstance(dataset, RoboflowDataset):
         _check_api(dataset.api)
     elif not dataset.path:
-        takes, example = _TAKES[dataset.kind]
+        takes, example = TAKES[dataset.kind]
         raise ConfigError(
             f"dataset.path is missing: dataset={dataset.kind} expects {takes}. Add dataset.path=path/to/{example}."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from sdpa_exp.config.datasets import TAKES
 from sdpa_exp.config.schema import (
     AnnotatedDataset,
     AnyDataset,
@@ -98,10 +99,11 @@ def place_of(dataset: FilesDataset, cache: Path) -> Path:
     if isinstance(dataset, RoboflowDataset):
         return roboflow_folder(dataset, cache)
     if not dataset.path:
-        raise DatasetError("dataset.path is not set: set it to a data.yaml, or to a folder with images/ and labels/.")
+        raise DatasetError(f"dataset.path is not set: set it to {TAKES[dataset.kind][0]}.")
     place = absolute(Path(dataset.path).expanduser())
     if not place.exists():
         raise DatasetError(
-            f"dataset.path={dataset.path} does not exist (looked at {place}): set it to a data.yaml or to its folder."
+            f"dataset.path={dataset.path} does not exist (looked at {place}): "
+            f"dataset={dataset.kind} expects {TAKES[dataset.kind][0]}, or a zip file of it."
         )
     return unpacked(place, cache) if place.suffix.lower() == ".zip" and place.is_file() else place

@@ -205,7 +205,7 @@ def _two_for_train(root: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "harm", "sentence"),
     [
-        ("voc_xml", shutil.rmtree, "does not exist"),
+        ("voc_xml", shutil.rmtree, "dataset=voc_xml expects a folder with images and Pascal VOC's XML files"),
         ("voc_xml", lambda root: shutil.rmtree(root / "Annotations"), "names 4 of 4 images that have no XML"),
         ("coco_json", Path.is_dir, "holds no COCO annotations: expected a .json with lists of images"),
         ("coco_json", lambda root: (root / "a.json").write_text("{"), "a.json can't be read as JSON"),

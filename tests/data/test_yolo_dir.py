@@ -171,7 +171,9 @@ def test_a_listed_image_that_does_not_exist_is_named(field: Path, cache: Path) -
 
 def test_no_path_and_a_wrong_path_say_what_to_set(field: Path, cache: Path) -> None:
     assert refusal(None, cache).startswith("dataset.path is not set: set it to a data.yaml")
-    assert "does not exist (looked at" in refusal(field / "nothing", cache)
+    wrong = refusal(field / "nothing", cache)
+    assert "does not exist (looked at" in wrong
+    assert "dataset=yolo_dir expects a data.yaml, or a folder with images/ and labels/, or a zip file of it." in wrong
     assert "is no data set: expected a data.yaml" in refusal(field / "images/train/p0.jpg", cache)
 
 
