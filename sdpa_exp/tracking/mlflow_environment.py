@@ -25,6 +25,8 @@ def prepare(location: Location, *, timeout_s: float) -> None:
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
             "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, round(timeout_s))),
             "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+            # A bar for each model that is logged, in the middle of a sweep's lines.
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
             "MLFLOW_LOGGING_LEVEL": "CRITICAL",
         }

@@ -38,7 +38,7 @@ def run_with_example(run_dir: Path, *, arm: str = "flash") -> Path:
 
 
 def test_weights_are_logged_once_as_a_model_with_signature_example_tags_and_a_registered_version(
-    config: TrackingConfig, database: Path, client: Any, tmp_path: Path
+    config: TrackingConfig, database: Path, client: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run_dir = run_with_example(tmp_path / "run")
     tracker = make_tracker(replace(config, register_as="weeds"), experiment="handmade")
@@ -49,6 +49,7 @@ def test_weights_are_logged_once_as_a_model_with_signature_example_tags_and_a_re
     path.write_text(json.dumps({**content, "stores": {}}), encoding="utf-8")  # as if no answer had been recorded
     assert tracker.sync(run_dir) > 0
     tracker.close()
+    assert "Downloading artifacts" not in "".join(capfd.readouterr())  # MLflow's bar, in the middle of a sweep's lines
 
     run = only_run(client)
     assert not client.list_artifacts(run.info.run_id, "weights")  # they are in the model
