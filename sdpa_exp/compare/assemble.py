@@ -67,6 +67,10 @@ def assemble(
         Finding(code="preflight", severity="warning", sentence=str(warning))
         for warning in (preflight or {}).get("warnings") or []
     ]
+    said = {finding.sentence.removeprefix("data set: ") for finding in warned}
+    found = [
+        each for each in find(groups, baseline, alpha) if each.code != "data_set" or not said.issuperset(each.evidence)
+    ]
     compared = tuple(
         _compare_group(group, baseline, asked, alpha, label=label, measured=(interleaved or {}).get(group.group_id))
         for group, label in zip(groups, labels_of(groups), strict=True)
@@ -76,7 +80,7 @@ def assemble(
     asked = by_purpose(asked, runs)
     together = across_groups(groups, baseline, asked)
     restarted = (*sweep_extended(extensions), *runs_made_good(made_good))
-    findings = (*swaps, *notes, *warned, *restarted, *find(groups, baseline, alpha), *shifts, *not_measured, *together)
+    findings = (*swaps, *notes, *warned, *restarted, *found, *shifts, *not_measured, *together)
     compared = tuple(with_recommendation(with_caveats(group, findings)) for group in compared)
     findings = located(findings, {group.group_id: group.label for group in compared})
     return Comparison(

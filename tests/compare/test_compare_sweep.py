@@ -179,6 +179,20 @@ def test_an_arm_that_was_refused_before_the_sweep_is_missing_with_the_reasons(tm
     ]
 
 
+def test_what_the_look_before_a_sweep_said_of_the_data_is_not_said_again_by_its_runs(tmp_path: Path) -> None:
+    specs = crossed(["stock", "sdpa"], [0, 1])
+    said, new = "2 of 9 boxes have no width.", "a.jpg is in train and in val."
+    for spec in specs:
+        spec.warnings = [{"code": "data_set", "message": said}]
+    path = write_sweep(tmp_path, specs) / "sweep.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, "preflight": {"warnings": [f"data set: {said}"]}}), encoding="utf-8")
+    about = [f.code for f in compare_sweep(tmp_path).findings if said in f.sentence]
+    assert about == ["preflight"]
+    path.write_text(json.dumps({**content, "preflight": {"warnings": [f"data set: {new}"]}}), encoding="utf-8")
+    assert {"preflight", "data_set"} <= {f.code for f in compare_sweep(tmp_path).findings}
+
+
 def test_a_sweep_that_was_moved_finds_its_runs_beside_sweep_json(tmp_path: Path) -> None:
     path = write_sweep(tmp_path, crossed(["stock", "sdpa"], [0, 1])) / "sweep.json"
     text = path.read_text(encoding="utf-8").replace('"run_dir": "', '"run_dir": "/gone/')
