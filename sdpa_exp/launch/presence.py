@@ -66,7 +66,7 @@ def _weights_of(plan: Plan) -> list[tuple[str, str]]:
 def _require_checkpoint(key: str, weights: str) -> None:
     if "://" in weights or (not Path(weights).exists() and is_downloadable(weights)):
         return
-    step = f"Set {key} to the weights/best.pt of a training"
+    step = f"Set {key} to the train/weights/best.pt of a run folder"
     if not Path(weights).is_file():
         raise ConfigError(
             f"{key}={weights} is no file: expected a checkpoint, or a name that Ultralytics downloads, such as "

@@ -23,8 +23,11 @@ def test_files_that_are_no_checkpoint_are_named_by_the_key_that_named_them(tmp_p
     for name in ("cut.pt", "data.yaml"):
         with pytest.raises(ConfigError, match=rf"model\.weights=\S+{name} is no checkpoint of PyTorch"):
             require_named([*plans, compose_plan(f"model.weights={tmp_path / name}")])
-    with pytest.raises(ConfigError, match=r"model\.weights=bset\.pt is no file: expected a checkpoint, or a name that"):
+    with pytest.raises(
+        ConfigError, match=r"model\.weights=bset\.pt is no file: expected a checkpoint, or a name that"
+    ) as no:
         require_named([compose_plan("model.weights=bset.pt")])
+    assert "Set model.weights to the train/weights/best.pt of a run folder; a relative path starts in" in str(no.value)
     with pytest.raises(ConfigError, match=r"verify\.weights=\S+data.yaml is no checkpoint"):
         require_named([compose_plan("task=verify", f"verify.weights={tmp_path / 'data.yaml'}")])
 
