@@ -77,6 +77,7 @@ def test_the_batch_is_left_out_and_the_layer_is_named_where_the_run_goes_on(tmp_
     assert str(watcher.summary()).startswith("1 batches were left out of the training, since their loss")
 
 
+@pytest.mark.slow
 def test_gradients_that_are_not_finite_leave_their_batch_out_too(tmp_path: Path, no_trackers: None) -> None:
     def spoil(trainer: Any) -> None:
         next(trainer.model.model[8].parameters()).grad.fill_(math.inf)

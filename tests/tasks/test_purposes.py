@@ -77,7 +77,7 @@ def test_a_training_that_runs_math_unasked_records_it_and_its_comparison_names_f
 
 
 @pytest.mark.parametrize(
-    "purpose", ["segment", "classify", *(pytest.param(name, marks=pytest.mark.slow) for name in ("pose", "obb"))]
+    "purpose", ["classify", *(pytest.param(name, marks=pytest.mark.slow) for name in ("segment", "pose", "obb"))]
 )
 def test_a_training_measures_and_attests_what_the_model_is_for(purpose: str, tmp_path: Path, no_trackers: None) -> None:
     outcome, plan = run_task(train, tmp_path, f"model={MODELS[purpose]}", *SMALLEST)

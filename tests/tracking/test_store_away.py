@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sdpa_exp.tracking.tracker import Tracker
 
 
+@pytest.mark.slow
 def test_an_experiment_that_is_deleted_while_a_run_goes_on_is_said_and_sent_once_restored(
     tracker: Tracker,
     client: Any,
