@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from sdpa_exp.data.image_file import image_size
-from sdpa_exp.data.pictures import IMAGE_SUFFIXES, files_below
-from sdpa_exp.data.prepared import LeftOut
+from sdpa_exp.data.pictures import IMAGE_SUFFIXES, SPLIT_NAMES, files_below
+from sdpa_exp.data.prepared import BOX, LeftOut
 from sdpa_exp.runs.files import LEFT_OUT_FILE
 
-BOX, IMAGE = "box", "image"  # what is skipped or at fault, as LeftOut.what
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_SPLITS = {name: split for split, names in SPLIT_NAMES.items() for name in names}
 _MARGIN_PX = 1  # whether the first pixel is 0 or 1 differs from tool to tool
 _NO_SIZE = "no width or height"
 _OUTSIDE = "no part inside its picture"

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sdpa_exp.data.oddities import CheckedPicture
-from sdpa_exp.data.prepared import BadLabel, LeftOut
+from sdpa_exp.data.prepared import IMAGE, LINE, BadLabel, LeftOut
 from sdpa_exp.runs.files import LEFT_OUT_FILE
 
-LINE, IMAGE = "line", "image"
+_MAX_NAMED = 10
 UNUSABLE = "has a label that can't be used"
 
 
@@ -47,6 +47,12 @@ def labels_with_faults(checked: Sequence[CheckedPicture]) -> tuple[BadLabel, ...
         for each in checked
         if each.label.faults and not each.image.fault
     )
+
+
+def first_named(faults: Sequence[str]) -> str:
+    """Up to ten faults, each on a line of its own below a sentence, and how many more there are."""
+    more = f"\n  and {len(faults) - _MAX_NAMED} more" if len(faults) > _MAX_NAMED else ""
+    return "".join(f"\n  {fault}" for fault in faults[:_MAX_NAMED]) + more
 
 
 def sentences_of(left_out: Sequence[LeftOut]) -> tuple[str, ...]:

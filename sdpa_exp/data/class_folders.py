@@ -12,19 +12,17 @@ from dataclasses import astuple
 from pathlib import Path
 
 from sdpa_exp.config.schema import FilesDataset
-from sdpa_exp.data.bad_files import IMAGE, sentences_of
+from sdpa_exp.data.bad_files import first_named, sentences_of
 from sdpa_exp.data.build_once import build_once
 from sdpa_exp.data.digest import NO_LABEL, bytes_digest, content_digest
 from sdpa_exp.data.image_file import CheckedImage, closed_jpeg
 from sdpa_exp.data.linked_view import link
-from sdpa_exp.data.pictures import IMAGE_SUFFIXES
-from sdpa_exp.data.prepared import LeftOut, PreparedDataset
+from sdpa_exp.data.pictures import IMAGE_SUFFIXES, SPLIT_NAMES
+from sdpa_exp.data.prepared import IMAGE, LeftOut, PreparedDataset
 from sdpa_exp.data.seen_images import check_images
 from sdpa_exp.data.subset import note_of, num_used, used
 from sdpa_exp.errors import DatasetError
 
-_NAMES = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
-_MAX_NAMED = 10
 _log = logging.getLogger(__name__)
 
 
@@ -50,7 +48,7 @@ def prepare_class_folders(dataset: FilesDataset, root: Path, cache: Path, split:
         checked = dict(zip(paths, check_images(paths, origin=root, cache=cache), strict=True))
     except OSError as error:
         raise DatasetError(f"The data set {root} or the cache {cache} can't be used: {error}.") from error
-    faults = [f"\n  {path} {image.fault}" for path, image in checked.items() if image.fault]
+    faults = [f"{path} {image.fault}" for path, image in checked.items() if image.fault]
     left_out: tuple[LeftOut, ...] = ()
     if faults and dataset.on_bad == "drop":
         left_out = tuple(
@@ -61,12 +59,10 @@ def prepare_class_folders(dataset: FilesDataset, root: Path, cache: Path, split:
         )
         files = {name: [path for path in each if not checked[path].fault] for name, each in files.items()}
     elif faults:
-        named = "".join(faults[:_MAX_NAMED])
-        more = f"\n  and {len(faults) - _MAX_NAMED} more" if len(faults) > _MAX_NAMED else ""
         raise DatasetError(
             f"{root} has {len(faults)} bad images of {len(paths)}; Ultralytics would leave them out in silence. Repair "
             "or remove them, or set dataset.on_bad=drop, which lists what it leaves out; task=data shows what "
-            f"is wrong and mends a copy:{named}{more}"
+            f"is wrong and mends a copy:{first_named(faults)}"
         )
     lines = [
         (name, f"{path.parent.name}/{path.name}", checked[path].sha256, NO_LABEL)
@@ -108,7 +104,7 @@ def _used(dataset: FilesDataset, files: dict[str, list[Path]]) -> tuple[dict[str
 
 
 def _split_folder(root: Path, split: str) -> Path:
-    found = next((root / name for name in _NAMES[split] if (root / name).is_dir()), None)
+    found = next((root / name for name in SPLIT_NAMES[split] if (root / name).is_dir()), None)
     if found is None:
         raise DatasetError(
             f"{root} has no folder {split}, and the model names the class of a whole image: expected "

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from sdpa_exp.config.schema import AnnotatedDataset
-from sdpa_exp.data.annotations import IMAGE, Annotated, Annotations, Box, ImageIndex, split_named_in, unused
-from sdpa_exp.data.prepared import LeftOut
+from sdpa_exp.data.annotations import Annotated, Annotations, Box, ImageIndex, split_named_in, unused
+from sdpa_exp.data.pictures import SPLIT_NAMES
+from sdpa_exp.data.prepared import IMAGE, LeftOut
 from sdpa_exp.errors import DatasetError
 
 _OTHER_TASKS = ("captions", "panoptic", "stuff", "person_keypoints", "image_info")  # beside instances_*.json
@@ -60,11 +61,7 @@ def _read(dataset: AnnotatedDataset, root: Path, path: Path) -> _File:
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path} can't be read as JSON: {error}. Repair or remove it.") from error
     named = next(
-        (
-            split
-            for split in ("train", "val", "test")
-            if getattr(dataset, split) and root / getattr(dataset, split) == path
-        ),
+        (split for split in SPLIT_NAMES if getattr(dataset, split) and root / getattr(dataset, split) == path),
         None,
     )
     is_coco = isinstance(content, dict) and all(isinstance(content.get(key), list) for key in _KEYS)

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from sdpa_exp.config.schema import AnnotatedDataset
-from sdpa_exp.data.annotations import BOX, IMAGE, Annotated, Annotations, to_label
+from sdpa_exp.data.annotations import Annotated, Annotations, to_label
+from sdpa_exp.data.bad_files import first_named
 from sdpa_exp.data.coco_json import coco_files, read_coco
 from sdpa_exp.data.digest import bytes_digest
 from sdpa_exp.data.file_digests import file_digest
 from sdpa_exp.data.pictures import IMAGE_SUFFIXES, Found, Picture, files_below
-from sdpa_exp.data.prepared import LeftOut
+from sdpa_exp.data.prepared import BOX, IMAGE, LeftOut
 from sdpa_exp.data.split_by_seed import note_of_shares, share_out
 from sdpa_exp.data.voc_xml import read_voc, voc_lists
 from sdpa_exp.data.yolo_source import YoloSource
@@ -26,7 +27,6 @@ from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.files import write_json_atomic
 
 _VERSION = 1  # raise it with every change that moves a label
-_MAX_NAMED = 10
 _log = logging.getLogger(__name__)
 
 
@@ -128,12 +128,10 @@ def _source(dataset: AnnotatedDataset, place: Path, content: dict[str, Any], wan
     faults = [LeftOut(**each) for each in content["faults"]]
     faults = [each for each in faults if not each.split or each.split in wanted]
     if faults and dataset.on_bad != "drop":
-        named = "".join(f"\n  {each.image} {each.why}" for each in faults[:_MAX_NAMED])
-        more = f"\n  and {len(faults) - _MAX_NAMED} more" if len(faults) > _MAX_NAMED else ""
         raise DatasetError(
             f"{place} has {len(faults)} bad image{'s' * (len(faults) > 1)} of {len(content['pictures'])}. Repair or "
             "remove them, or set dataset.on_bad=drop, which leaves bad images out for all arms and lists them:"
-            f"{named}{more}"
+            f"{first_named([f'{each.image} {each.why}' for each in faults])}"
         )
     bad = {each.image for each in faults}
     splits = {}

@@ -21,6 +21,8 @@ IMAGE_SUFFIXES = frozenset(
     f".{s}"
     for s in "avif bmp dng heic heif jp2 jpeg jpg mpo png tif tiff webp".split()  # noqa: SIM905
 )
+SPLIT_NAMES = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
+"""What a split may be called."""
 _LISTS_OF_NAMES = frozenset({"classes.txt", "labels.txt", "obj.names.txt"})  # written by labelling tools
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+LINE, IMAGE, BOX = "line", "image", "box"
+"""`LeftOut.what`; boxes are of annotations in another format."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedDataset:
@@ -42,7 +45,7 @@ class LeftOut:
     Attributes:
         split: train, val or test; empty where the data set doesn't say.
         image: its name in the data set.
-        what: `line` or `image`; `box` in annotations of another format.
+        what: `LINE`, `IMAGE` or `BOX`.
         why: what is wrong, with the number of the line.
     """
 

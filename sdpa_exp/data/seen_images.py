@@ -1,16 +1,15 @@
-"""Remembers which images were found good, by size and time of change: each is decoded once and not once a run."""
+"""Checks images in threads; those that were found good, and have not changed since, are not decoded again."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from sdpa_exp.data.digest import bytes_digest
+from sdpa_exp.data.file_memory import FileMemory
 from sdpa_exp.data.image_file import CheckedImage, check_image
-from sdpa_exp.runs.files import write_json_atomic
 from sdpa_exp.runs.limits import usable_cores
 
 _MAX_THREADS = 8
@@ -23,35 +22,16 @@ def check_images(paths: Sequence[Path], *, origin: Path, cache: Path) -> list[Ch
     Raises:
         OSError: the cache can't be written.
     """
-    memory = cache / f"seen{_RULES}" / f"{bytes_digest(str(origin).encode('utf-8', 'surrogateescape'))[:16]}.json"
-    seen = _load(memory)
+    memory = FileMemory(cache / f"seen{_RULES}", origin=origin)
     with ThreadPoolExecutor(min(_MAX_THREADS, usable_cores())) as pool:
-        checked = list(pool.map(lambda path: _recall(path, seen) or check_image(path), paths))
-    good = {str(p): [*_state(p), asdict(c)] for p, c in zip(paths, checked, strict=True) if c.fault is None}
-    if good != seen:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        write_json_atomic(memory, good)
+        checked = list(pool.map(lambda path: _image(memory.recall(path)) or check_image(path), paths))
+    memory.keep({path: asdict(image) for path, image in zip(paths, checked, strict=True) if image.fault is None})
     return checked
 
 
-def _recall(path: Path, seen: dict[str, list[object]]) -> CheckedImage | None:
-    entry = seen.get(str(path))
-    if not isinstance(entry, list) or len(entry) != 3:
-        return None
+def _image(known: Any) -> CheckedImage | None:
+    """What is remembered of an image; None where a damaged memory holds something else."""
     try:
-        return CheckedImage(**entry[2]) if entry[:2] == _state(path) else None  # type: ignore[arg-type]
-    except (OSError, TypeError):
+        return None if known is None else CheckedImage(**known)
+    except TypeError:
         return None
-
-
-def _state(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _load(memory: Path) -> dict[str, list[object]]:
-    try:
-        content = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -13,17 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sdpa_exp.config.schema import AnnotatedDataset
-from sdpa_exp.data.annotations import IMAGE, Annotated, Annotations, Box, ImageIndex, split_named_in, unused
-from sdpa_exp.data.pictures import files_below
-from sdpa_exp.data.prepared import LeftOut
+from sdpa_exp.data.annotations import Annotated, Annotations, Box, ImageIndex, split_named_in, unused
+from sdpa_exp.data.pictures import SPLIT_NAMES, files_below
+from sdpa_exp.data.prepared import IMAGE, LeftOut
 from sdpa_exp.errors import DatasetError
-
-_SPLITS = ("train", "val", "test")
 
 
 def voc_lists(dataset: AnnotatedDataset, root: Path) -> dict[str, Path]:
     """Split -> the list or folder that says what is in it: as the setting names them, else in ImageSets/Main."""
-    named = {split: root / getattr(dataset, split) for split in _SPLITS if getattr(dataset, split)}
+    named = {split: root / getattr(dataset, split) for split in SPLIT_NAMES if getattr(dataset, split)}
     for split, place in named.items():
         if not place.exists():
             raise DatasetError(
@@ -34,7 +32,7 @@ def voc_lists(dataset: AnnotatedDataset, root: Path) -> dict[str, Path]:
         return named
     mains: dict[Path, dict[str, Path]] = defaultdict(dict)
     for path in files_below(root, {".txt"}):
-        if path.parent.name == "Main" and path.stem in _SPLITS:
+        if path.parent.name == "Main" and path.stem in SPLIT_NAMES:
             mains[path.parent][path.stem] = path
     whole = [lists for lists in mains.values() if {"train", "val"} <= set(lists)]
     if len(whole) > 1:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from sdpa_exp.config.schema import AnnotatedDataset, FilesDataset
 from sdpa_exp.data.annotations import sentences_of_skipped
-from sdpa_exp.data.bad_files import IMAGE, labels_with_faults, sentences_of, without_bad
+from sdpa_exp.data.bad_files import first_named, labels_with_faults, sentences_of, without_bad
 from sdpa_exp.data.class_folders import prepare_class_folders
 from sdpa_exp.data.digest import NO_LABEL, bytes_digest, content_digest
 from sdpa_exp.data.label_file import check_label, label_rule, without_keypoints
 from sdpa_exp.data.linked_view import ViewEntry, build_view
 from sdpa_exp.data.oddities import CheckedPicture, find_oddities
-from sdpa_exp.data.prepared import LeftOut, PreparedDataset
+from sdpa_exp.data.prepared import IMAGE, LeftOut, PreparedDataset
 from sdpa_exp.data.seen_images import check_images
 from sdpa_exp.data.sources import find_pictures_of, place_of
 from sdpa_exp.data.subset import part_of
@@ -24,7 +24,6 @@ from sdpa_exp.data.yolo_source import YoloSource
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.purposes import CLASSIFY, DETECT, Purpose
 
-_MAX_NAMED = 10
 _log = logging.getLogger(__name__)
 
 
@@ -113,13 +112,11 @@ def _refuse_faults(source: YoloSource, checked: Sequence[CheckedPicture]) -> Non
     faults = [f"{c.picture.image} {c.image.fault}" for c in checked if c.image.fault]
     faults += [f"{c.picture.label} {c.label.faults[0]}" for c in checked if c.label.faults]
     if faults:
-        named = "".join(f"\n  {fault}" for fault in faults[:_MAX_NAMED])
-        more = f"\n  and {len(faults) - _MAX_NAMED} more" if len(faults) > _MAX_NAMED else ""
         raise DatasetError(
             f"{source.origin} has {len(faults)} bad file{'s' if len(faults) > 1 else ''} of "
             f"{2 * len(checked)}; Ultralytics would leave them out in silence. Repair or remove them, or set "
             "dataset.on_bad=drop, which leaves bad lines and images out for all arms and lists them; task=data "
-            f"shows what is wrong and mends a copy:{named}{more}"
+            f"shows what is wrong and mends a copy:{first_named(faults)}"
         )
 
 

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sdpa_exp.data.class_names import read_class_names
-from sdpa_exp.data.pictures import Found, absolute, find_pictures
+from sdpa_exp.data.pictures import SPLIT_NAMES, Found, absolute, find_pictures
 from sdpa_exp.data.prepared import LeftOut
 from sdpa_exp.data.yaml_mapping import is_given, read_mapping
 from sdpa_exp.errors import DatasetError
 
-_KEYS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
-"""What a split may be called."""
 _MAKE_VAL = "; or dataset.val_share=0.2, which makes train and val of one set"
 
 
@@ -92,7 +90,7 @@ def _from_yaml(path: Path, wanted: list[str], given_root: Path | None, makes_val
             )
     splits = {}
     for split in wanted:
-        value: Any = next((content[key] for key in _KEYS[split] if is_given(content.get(key))), None)
+        value: Any = next((content[key] for key in SPLIT_NAMES[split] if is_given(content.get(key))), None)
         if value is None and split == "val" and makes_val:
             continue
         if value is None:
@@ -130,7 +128,7 @@ def _keypoints(content: dict[str, Any], path: Path) -> dict[str, Any]:
 def _from_folder(root: Path, wanted: list[str], makes_val: bool) -> YoloSource:
     splits = {}
     for split in wanted:
-        options = [p for name in _KEYS[split] for p in (root / "images" / name, root / name / "images")]
+        options = [p for name in SPLIT_NAMES[split] for p in (root / "images" / name, root / name / "images")]
         whole = [root / "images", root] if makes_val and split == "train" else []
         found = next((p for p in (*options, *whole) if p.is_dir()), None)
         if found is None and split == "val" and makes_val:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import yaml
 
-from sdpa_exp.data.bad_files import IMAGE, UNUSABLE
+from sdpa_exp.data.bad_files import UNUSABLE
 from sdpa_exp.data.build_once import build_whole
 from sdpa_exp.data.data_yaml import DATA_YAML
 from sdpa_exp.data.label_file import LabelRule, check_label, label_rule
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.prepared import IMAGE, PreparedDataset
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.tasks.data.findings import numbered
 from sdpa_exp.tasks.data.leaks import Pair

@@ -16,11 +16,12 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from sdpa_exp.data.pictures import IMAGE_SUFFIXES
+from sdpa_exp.data.pictures import IMAGE_SUFFIXES, SPLIT_NAMES
 from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.runs.limits import usable_cores
 from sdpa_exp.tasks.data.objects import Object, to_object
 
-SPLITS = ("train", "val", "test")
+SPLITS = tuple(SPLIT_NAMES)
 _HASH_SIDE = 16
 _HASH_DECODED_PX = 64
 _MAX_THREADS = 8
@@ -71,7 +72,7 @@ def look_at(prepared: PreparedDataset, purpose: str, root: Path | None, tell: Ca
     points = (prepared.keypoints or (0, 0))[1]
     root = _root([place.image.readlink() for place in found if place.image.is_symlink()], root)
     see = partial(_see, purpose=purpose, numbers=points, root=root)
-    with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(_MAX_THREADS, usable_cores())) as pool:
         seen = []
         for picture in pool.map(see, found):
             seen.append(picture)
