@@ -18,7 +18,6 @@ import hydra
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -200,10 +199,9 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
 
     command = command_line()
     loader = GlobalHydra.instance().config_loader()
-    searches = is_search(config)
-    swept = find_swept_keys(config, OverridesParser.create(config_loader=loader))
+    swept = find_swept_keys(config, loader)
     _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.swept={json.dumps(swept)}")
-    plan, search = prepare_search(config, loader, command) if searches else (None, {})
+    plan, search = prepare_search(config, loader, command) if is_search(config) else (None, {})
     if is_enumerable(config):
         plans = expand_sweep(config, loader, command)
     else:
@@ -228,12 +226,12 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
     _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.command='{quote(command, safe='')}'")
     if plans:
         take_turns()
-        _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.num_jobs={len(plans)}")
+    if num_jobs:
+        _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.num_jobs={num_jobs}")
     with keeping(folder):
         if plan is not None:
             from sdpa_exp.launch.begin_search import begin_search
 
-            _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.num_jobs={search['num_trials']}")
             begin_search(plan, folder, command, search, launcher)
         elif (folder / SWEEP_FILE).exists():
             _resume(config, loader, plans, command, launcher)

@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf, flag_override
 
+from sdpa_exp.config.overrides import sweep_overrides
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import ConfigError, RunError
 from sdpa_exp.runs.files import SWEEP_FILE
@@ -80,12 +81,10 @@ def check_folders(plans: Sequence[Plan]) -> None:
             )
 
 
-def find_swept_keys(config: DictConfig, parser: OverridesParser) -> list[str]:
+def find_swept_keys(config: DictConfig, loader: ConfigLoader) -> list[str]:
     """The keys with several values, from config files and the command line, each once and in that order."""
-    params = OmegaConf.to_container(config.hydra.sweeper, resolve=True).get("params") or {}  # type: ignore[union-attr]
-    lines = [*(f"{key}={value}" for key, value in params.items()), *map(str, config.hydra.overrides.task)]
-    overrides = parser.parse_overrides(lines)
-    return list(dict.fromkeys(str(each.key_or_group) for each in overrides if each.is_sweep_override()))
+    swept = (each for each in sweep_overrides(config, loader) if each.is_sweep_override())
+    return list(dict.fromkeys(str(each.key_or_group) for each in swept))
 
 
 def swept_suffix(_root_: DictConfig) -> str:

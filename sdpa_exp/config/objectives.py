@@ -6,6 +6,7 @@ run that failed is NaN, which Optuna counts as a failed trial. No metric is turn
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from omegaconf import ListConfig
@@ -33,9 +34,13 @@ def num_objectives(hydra_config: Any) -> int | None:
 def objective_metrics(plan: Plan) -> list[str]:
     """The metrics that a sweeper looks at, in order: `objective.metric`, else those of `compare.primary`."""
     names = [each.metric for each in plan.compare.primary.values()]
-    if plan.objective.metric is not None:
-        names[:1] = [plan.objective.metric]
-    return [plan.purpose.accuracy if name == AUTO else name for name in names]
+    return _in_order(names, plan.objective.metric, lambda: plan.purpose.accuracy)
+
+
+def _in_order(primary: list[str], named: str | None, accuracy: Callable[[], str]) -> list[str]:
+    """`named` in the place of the first; `accuracy` is what `auto` stands for."""
+    names = primary if named is None else [named, *primary[1:]]
+    return [accuracy() if name == AUTO else name for name in names]
 
 
 def resolved_objective(plan: Plan) -> dict[str, Any]:
@@ -79,12 +84,9 @@ def check_directions(config: Any) -> None:
     if directions is None:
         return
     given = list(directions) if isinstance(directions, ListConfig) else [directions]
+    names = [primary.metric for primary in config.compare.primary.values()]
     named = (config.get("objective") or {}).get("metric")
-    metrics = [
-        purpose_of(config.model.architecture).accuracy if primary.metric == AUTO else primary.metric
-        for primary in config.compare.primary.values()
-    ]
-    metrics[0] = named or metrics[0]
+    metrics = _in_order(names, named, lambda: purpose_of(config.model.architecture).accuracy)
     if len(given) > len(metrics):
         raise ConfigError(
             f"hydra.sweeper.direction has {len(given)} directions, and compare.primary has {len(metrics)} metrics: "

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import filter_overrides
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 from rich.console import Console
 from rich.progress import track
 
 from sdpa_exp.config.compose import plan_from_config
 from sdpa_exp.config.folders import sweep_dir
+from sdpa_exp.config.overrides import sweep_overrides
 from sdpa_exp.config.plan import Job, Plan
 from sdpa_exp.config.turns import in_turns
 from sdpa_exp.errors import ConfigError
@@ -47,12 +47,7 @@ def expand_sweep(
     Raises:
         ConfigError, HydraException, OmegaConfBaseException: a job that can't be composed or can't work.
     """
-    sweeper = OmegaConf.to_container(config.hydra.sweeper, resolve=True)
-    assert isinstance(sweeper, dict)
-    lines = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-    lines += [str(line) for line in config.hydra.overrides.task]
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides(lines)
-    jobs = in_turns(combinations(overrides))
+    jobs = in_turns(combinations(sweep_overrides(config, loader)))
     folder = str(sweep_dir(config))
     return [
         plan_of(

@@ -45,8 +45,9 @@ def begin_search(plan: Plan, sweep_dir: Path, command: str, search: dict[str, An
     before = read_sweep(sweep_dir) if (sweep_dir / SWEEP_FILE).exists() else None
     look = ask_preflight if launcher.is_here else left_to_nodes
     preflight = look([plan], sweep_dir) if load_task(plan).needs_arm else {}
-    for sentence in (arm["sentence"] for arm in preflight.get("arms", []) if arm["sentence"]):
-        raise BackendUnavailable(sentence)
+    refusal = next((arm["sentence"] for arm in preflight.get("arms", []) if arm["sentence"]), None)
+    if refusal is not None:
+        raise BackendUnavailable(refusal)
     sweep = before or dataclasses.replace(describe_sweep([], sweep_dir, command, None), name=plan.name)
     search = search | {"trials": sweep.search.get("trials", {})}
     write_sweep(dataclasses.replace(sweep, preflight=lasting(preflight), search=search))

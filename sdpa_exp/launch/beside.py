@@ -17,6 +17,7 @@ from sdpa_exp.config.plan import Job, Plan, read_plan
 from sdpa_exp.config.schema import TaskConfig
 from sdpa_exp.errors import SdpaExpError
 from sdpa_exp.interruption import signal_of, signal_words
+from sdpa_exp.launch.announce import say
 from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.launch.supervise import supervise
 from sdpa_exp.runs.files import ANSWER_FILE, INTERLEAVED_FOLDER, INTERLEAVED_GROUPS_FILE, read_json, write_json_atomic
@@ -126,7 +127,7 @@ def _plan(folder: Path, sweep: Sweep, arms: dict[str, Plan]) -> Plan:
 def _measure(plan: Plan, console: Console) -> str | None:
     """Why there is no measurement; None where there is one."""
     title = "speed and memory, side by side"
-    console.print(f"{title}: timed next, in fresh processes; compare.speed=trainings leaves it out", soft_wrap=True)
+    say(console, f"{title}: timed next, in fresh processes; compare.speed=trainings leaves it out")
     try:
         record = supervise(plan, NoTracker(), RunProgress(console, title))
     except (SdpaExpError, OSError) as error:

@@ -27,6 +27,7 @@ from sdpa_exp.launch.announce import (
     short,
 )
 from sdpa_exp.launch.before_sweep import (
+    NODES,
     ask_preflight,
     describe_sweep,
     frozen_hardware,
@@ -213,7 +214,8 @@ def _as_decided(plan: Plan, sweep: Sweep) -> Plan:
     known = next(job for job in sweep.jobs if job.num == plan.job.num)
     seeds = () if sweep.search else sweep.seeds  # trials have one seed, and are not compared in pairs by it
     job = dataclasses.replace(plan.job, continue_from=known.continue_from, gpus=gpus_of_job(plan, seeds))
-    return dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware, node_class()), job=job)
+    node = node_class() if NODES in sweep.preflight else None  # only there was it found out by class
+    return dataclasses.replace(plan, hardware=frozen_hardware(sweep, plan.hardware, node), job=job)
 
 
 def _is_kept(sweep_dir: Path, plan: Plan) -> bool:

@@ -70,7 +70,7 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # signals reach the parent alone, which then ends the worker in order
-            env=_worker_environment(plan) | ({PARENT_VARIABLE: str(os.getpid())} if plan.hardware.devices > 1 else {}),
+            env=_worker_environment(plan),
         )
     telemetry = RunTelemetry(plan.run_dir, plan.telemetry, worker.pid)
     tail = EventTail(plan.run_dir)
@@ -115,7 +115,8 @@ def _worker_environment(plan: Plan) -> dict[str, str]:
     columns = str(shutil.get_terminal_size((120, 24)).columns)
     gpus = {"CUDA_VISIBLE_DEVICES": ",".join(plan.job.gpus)} if plan.job.gpus else {}
     kept = {key: value for key, value in without_credentials(os.environ).items() if key not in _OF_RANKS}
-    return {**kept, **gpus, "PYTHONUNBUFFERED": "1", "COLUMNS": columns}
+    parent = {PARENT_VARIABLE: str(os.getpid())} if plan.hardware.devices > 1 else {}  # else it is the worker's own
+    return {**kept, **gpus, **parent, "PYTHONUNBUFFERED": "1", "COLUMNS": columns}
 
 
 def _of_a_dead_rank(plan: Plan, record: Record) -> Record:

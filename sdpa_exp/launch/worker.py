@@ -55,7 +55,7 @@ def _work(plan: Plan, started_perf_s: float, started_at: str) -> int:
     try:
         plan = _run(plan, event_log, outcome, started_perf_s)
     except Killed as killed:
-        status, error = "KILLED", _of_another_rank(plan) or killed
+        error = _of_another_rank(plan) or killed
         status = "KILLED" if error is killed else "FAILED"
     except SdpaExpError as expected:
         status, error = "FAILED", expected

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf
 
 from sdpa_exp.config.objectives import NO_OPTUNA, resolved_objective
+from sdpa_exp.config.overrides import sweep_overrides
 from sdpa_exp.config.plan import Job, Plan
 from sdpa_exp.config.schema import AUTO_BATCH
 from sdpa_exp.config.sweep import plan_of
@@ -163,11 +163,8 @@ def space_of(overrides: Iterable[Override]) -> dict[str, dict[str, Any]]:
 
 
 def _parsed(config: DictConfig, loader: ConfigLoader) -> list[Override]:
-    """Every override, the sweep parameters of config files first; of a key that stands twice the last one counts."""
-    params = config.hydra.sweeper.get("params") or {}
-    lines = [*(f"{key}={value}" for key, value in params.items()), *map(str, config.hydra.overrides.task)]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(lines)
-    return list({each.get_key_element(): each for each in parsed}.values())
+    """Every override; of a key that stands twice the last one counts."""
+    return list({each.get_key_element(): each for each in sweep_overrides(config, loader)}.values())
 
 
 def _line(override: Override) -> str:

@@ -50,6 +50,12 @@ def test_a_direction_towards_the_worst_is_refused(direction: Any, words: str) ->
     assert words in str(caught.value)
 
 
+def test_directions_without_a_metric_are_refused_in_a_sentence() -> None:
+    bare = OmegaConf.create({"hydra": {"sweeper": {"direction": "maximize"}}, "compare": {"primary": {}}})
+    with pytest.raises(ConfigError, match=r"has 1 directions, and compare\.primary has 0 metrics"):
+        check_directions(bare)
+
+
 def test_a_run_is_worth_its_primary_metrics_and_nan_where_it_failed() -> None:
     plan: Any = SimpleNamespace(
         compare=SimpleNamespace(primary=config(None).compare.primary), objective=SimpleNamespace(metric=None)

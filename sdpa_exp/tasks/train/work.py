@@ -63,7 +63,8 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
     try:
         with memory_errors(plan):
             trainer.train()
-        write_example(trainer.test_loader.dataset, plan.run_dir / EXAMPLE_FILE, imgsz=plan.imgsz)
+        if rank() == 0:  # as all files of the run but its own attestation
+            write_example(trainer.test_loader.dataset, plan.run_dir / EXAMPLE_FILE, imgsz=plan.imgsz)
     finally:
         clock.close()
         outcome.phases_s.update(clock.wall_s)
