@@ -218,7 +218,7 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
     require_named(known, is_here=launcher.is_here)
     if launcher.is_queued:
         keep_waiting()
-    refuse_shared_cpu(known, launcher, None if gpus is None else len(gpus), allowed=config.allow_shared_cpu)
+    refuse_shared_cpu(known, launcher, None if gpus is None else len(gpus), allowed=config.allow_shared_device)
     plans, owned = own_sweep_folder(config, plans)
     folder = sweep_dir(config)
     for line in told(launcher, str(config.hydra.sweep.dir), [gpu.uuid for gpu in gpus or ()]):

@@ -55,12 +55,11 @@ def plan_from_config(cfg: DictConfig, job: Job) -> Plan:
     content.pop("run")  # not what a run does: what happens to its folder
     check_resume({key: content.pop(key) for key in RESUME_KEYS})
     one_of("output", content.pop("output"), ("text", "json"))  # not what a run does: how the command shows it
-    wait = content.pop("wait")
-    content.pop("allow_shared_cpu")  # not what a run does: how many do so at once
+    beside = {"wait": content.pop("wait"), "shares_device": content.pop("allow_shared_device")}
     _check_options(content, task)
     _make_paths_absolute(content, task)
     _resolve_attentions(content, _config_dirs(cfg))
-    plan = from_dict({**content, "job": {**asdict(job), "wait": wait}})
+    plan = from_dict({**content, "job": {**asdict(job), **beside}})
     check_plan(plan)
     return plan
 

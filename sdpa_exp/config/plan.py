@@ -61,6 +61,7 @@ class Job:
         cwd: the folder that the command was typed in.
         continue_from: a checkpoint below the run folder to go on from; None starts from scratch.
         wait: for another run of ours that holds the GPU; without it the run is refused.
+        shares_device: with other runs that are told so, at the same time.
         gpus: UUIDs of those that its process may see; empty where nobody has chosen any.
     """
 
@@ -73,6 +74,7 @@ class Job:
     cwd: str = field(default_factory=os.getcwd)
     continue_from: str | None = None
     wait: bool = True
+    shares_device: bool = False
     gpus: tuple[str, ...] = ()
 
 

@@ -11,6 +11,7 @@ from sdpa_exp.errors import ConfigError
 
 PRECISIONS = ("fp32", "fp16", "bf16")
 _RENAMED = (
+    (r"allow_shared_cpu", "allow_shared_device"),
     (r"attention\.core", "attention.backend"),
     (r"predict\.save", "detect.save"),
     (r"predict(\.\w+)?", r"latency\1"),

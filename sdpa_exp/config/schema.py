@@ -229,7 +229,7 @@ class Config:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     run: RunConfig = field(default_factory=RunConfig)
     wait: bool = True
-    allow_shared_cpu: bool = False
+    allow_shared_device: bool = False
     output: str = "text"
     resume: Optional[str] = None  # noqa: UP045
     resume_mode: str = "restart"

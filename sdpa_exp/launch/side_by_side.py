@@ -24,7 +24,7 @@ def refuse_shared_cpu(plans: Sequence[Plan], launcher: Launcher, num_gpus: int |
         plans: of the sweep; where its sweeper chooses as it goes, one of its kind.
         launcher: of the sweep; elsewhere Slurm gives each job cores of its own.
         num_gpus: that this process sees; None where that can't be said.
-        allowed: `allow_shared_cpu`.
+        allowed: `allow_shared_device`.
 
     Raises:
         ConfigError: names both ways out.
@@ -36,7 +36,7 @@ def refuse_shared_cpu(plans: Sequence[Plan], launcher: Launcher, num_gpus: int |
         raise ConfigError(
             f"hydra/launcher={launcher.name} would have {launcher.num_at_once} runs of this sweep at work at once on "
             "one CPU, where they take time from each other, so that their times mean nothing: expected one after the "
-            "other. Leave hydra/launcher out; or, where accuracy is all you ask, add allow_shared_cpu=true, which "
+            "other. Leave hydra/launcher out; or, where accuracy is all you ask, add allow_shared_device=true, which "
             "flags the runs."
         )
 

@@ -107,7 +107,8 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
         outcome.environment["gpu_uuids"] = gpu_uuids(devices)
     event_log.write("environment", environment=outcome.environment, hardware_reasons=chosen.reasons)
     say = partial(outcome.warn, event_log)
-    with use_devices(gpu_uuids(devices), plan.run_dir, say, wait=plan.job.wait):
+    job = plan.job
+    with use_devices(gpu_uuids(devices), plan.run_dir, say, wait=job.wait, shared=job.shares_device):
         if num_ranks() > 1:
             tell(PLAN_KEY, to_dict(plan))
         task.run(plan, event_log, outcome, started_perf_s=started_perf_s)

@@ -14,6 +14,7 @@ ALL_ATTENTIONS = f"expected one of {', '.join(attentions_in(conf_dir()))}."
 
 CASES = {
     "task=predict": "'task=predict' has two names now: expected task=latency, which times inference, or task=detect,",
+    "allow_shared_cpu=true": "allow_shared_cpu has another name now: expected allow_shared_device.",
     "predict.weights=a.pt": "predict.weights has another name now: expected latency.weights. Write that in its place.",
     "predict.save=true": "predict.save has another name now: expected detect.save.",
     "hardware.bach=4": "There is no key hardware.bach: expected perhaps hardware.batch or hardware.cache. hardware has",

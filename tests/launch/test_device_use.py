@@ -17,7 +17,7 @@ from sdpa_exp.launch.device_use import use_device, use_devices
 
 HOLD = """
 import sys; from pathlib import Path; from sdpa_exp.launch.device_use import use_device
-with use_device(sys.argv[1] or None, Path(sys.argv[2]), print, wait=True):
+with use_device(sys.argv[1] or None, Path(sys.argv[2]), print, wait=True, shared=len(sys.argv) > 3):
     print("mine", flush=True)
     sys.stdin.read()
 """
@@ -29,8 +29,8 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def other_run(gpu: str, name: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", HOLD, gpu, name]
+def other_run(gpu: str, name: str, *shared: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", HOLD, gpu, name, *shared]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "mine\n"
@@ -73,6 +73,36 @@ def test_runs_that_share_a_cpu_are_named_and_one_that_was_killed_is_forgotten(tm
             pass
     assert len(said) == 1
     assert not list((tmp_path / "cache" / "locks" / f"cpu_{platform.node()}").iterdir())
+
+
+def test_a_gpu_is_shared_by_runs_that_are_told_so_alone_and_each_is_named(tmp_path: Path) -> None:
+    said: list[tuple[str, str]] = []
+
+    def say(code: str, sentence: str) -> None:
+        said.append((code, sentence))
+
+    with other_run("GPU-1", "runs/first", "shared") as other:
+        with use_device("GPU-1", tmp_path, say, wait=False, shared=True):
+            pass
+        assert said == [
+            ("gpu_shared", f"runs/first (process {other.pid}) ran on this GPU at the same time: times are too long.")
+        ]
+        with (
+            pytest.raises(RunError, match="GPU-1 is in use by runs/first"),
+            use_device("GPU-1", tmp_path, say, wait=False),
+        ):
+            pass
+        assert other.stdin is not None
+        threading.Timer(0.5, other.stdin.close).start()
+        with use_device("GPU-1", tmp_path, say, wait=True):
+            other.wait(60)
+        assert [code for code, _ in said] == ["gpu_shared", "gpu_waited"]
+    with (
+        other_run("GPU-1", "runs/alone"),
+        pytest.raises(RunError, match="GPU-1 is in use by runs/alone"),
+        use_device("GPU-1", tmp_path, say, wait=False, shared=True),
+    ):
+        pass
 
 
 def test_a_run_on_several_gpus_holds_them_all_and_gives_none_away_when_one_is_taken(tmp_path: Path) -> None:

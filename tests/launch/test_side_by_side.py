@@ -18,7 +18,7 @@ def test_timed_runs_side_by_side_on_one_cpu_are_refused_with_both_ways_out() -> 
     plans = [compose_plan("hardware=cpu")]
     with pytest.raises(ConfigError, match=r"hydra/launcher=joblib_sdpa would have 2 runs .* on one CPU") as refused:
         refuse_shared_cpu(plans, BESIDE, 0, allowed=False)
-    assert "Leave hydra/launcher out; or, where accuracy is all you ask, add allow_shared_cpu" in str(refused.value)
+    assert "Leave hydra/launcher out; or, where accuracy is all you ask, add allow_shared_device" in str(refused.value)
     with pytest.raises(ConfigError, match="on one CPU"):
         refuse_shared_cpu([compose_plan()], BESIDE, 0, allowed=False)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ARMS = ("attention=stock,sdpa", "seed=0,42", "hydra.sweep.dir=sweep", "-m")
-SHARED_CPU = "allow_shared_cpu=true"
+SHARED_CPU = "allow_shared_device=true"
 
 
 def statuses(sweep_dir: Path) -> list[str | None]:

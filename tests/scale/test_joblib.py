@@ -22,7 +22,7 @@ JOBLIB = ("hydra/launcher=joblib_sdpa", SHARED_CPU)
 def test_runs_side_by_side_on_a_cpu_are_refused_unless_told(tmp_path: Path) -> None:
     command = start([*TINY, "hydra/launcher=joblib_sdpa", *ARMS], tmp_path)
     assert command.wait() == 2
-    assert "add allow_shared_cpu=true, which flags the runs." in command.output
+    assert "add allow_shared_device=true, which flags the runs." in command.output
     assert not (tmp_path / "sweep").exists()
 
 

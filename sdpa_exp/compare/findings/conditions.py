@@ -193,7 +193,8 @@ def _overlaps(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
     at_work: list[tuple[float, Run]] = []
     for begin, end, run in spans:
         at_work = [(until, other) for until, other in at_work if begin < until]
-        found += [(other, run) for _, other in at_work if _device(other) == _device(run)]
+        if not any(warning.get("code") == "gpu_waited" for warning in run.warnings):  # then it began after them
+            found += [(other, run) for _, other in at_work if _device(other) == _device(run)]
         at_work.append((end, run))
     return found
 

@@ -46,6 +46,19 @@ def test_runs_that_overlapped_are_a_warning(tmp_path: Path) -> None:
     assert "5 pairs of runs" in sentence, "not of neighbours in time alone"
 
 
+def test_a_run_that_waited_for_the_gpu_overlapped_with_none(tmp_path: Path) -> None:
+    specs = clean()
+    for spec in specs:
+        spec.started_at, spec.ended_at = "2026-11-21T10:00:00+00:00", "2026-11-21T10:30:00+00:00"
+        spec.warnings = [{"code": "gpu_waited", "message": "waiting for another run to end"}]
+    assert not found(read_and_compare(write_sweep(tmp_path / "a", specs)), "runs-overlapped")
+    for spec in specs:
+        spec.warnings = [{"code": "gpu_shared", "message": "another run ran on this GPU at the same time"}]
+    comparison = read_and_compare(write_sweep(tmp_path / "b", specs))
+    assert "their times mean nothing" in found(comparison, "runs-overlapped")[0][1]
+    assert "ran on this GPU at the same time" in found(comparison, "gpu_shared")[0][1]
+
+
 @pytest.mark.parametrize("key", ["host", "gpu_uuid"])
 def test_runs_at_the_same_time_on_two_devices_don_t_disturb_each_other(tmp_path: Path, key: str) -> None:
     specs = clean()
