@@ -35,7 +35,7 @@ from sdpa_exp.config.launchers import Launcher, go_to, launcher_of, told
 from sdpa_exp.config.objectives import check_directions, num_objectives
 from sdpa_exp.config.plan import Job, Plan
 from sdpa_exp.config.resume import resume_line, resumed_arguments, without_folder
-from sdpa_exp.config.submitit_jobs import keep_waiting, lost_jobs
+from sdpa_exp.config.submitit_jobs import keep_waiting, lost_jobs, require_seen_by_a_node
 from sdpa_exp.config.sweep import expand_sweep, is_enumerable
 from sdpa_exp.config.turns import take_turns
 from sdpa_exp.config.validate import check_sweep
@@ -193,6 +193,7 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
     """Check all jobs, make the sweep's folder ours, and tell the jobs what they can't know."""
     from sdpa_exp.launch.announce import say_silent
     from sdpa_exp.launch.cuda_devices import visible_gpus
+    from sdpa_exp.launch.on_node import needed_on_nodes
     from sdpa_exp.launch.presence import require_named
     from sdpa_exp.launch.side_by_side import refuse_shared_cpu
     from sdpa_exp.runs.limits import usable_cores
@@ -221,6 +222,8 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
     refuse_shared_cpu(known, launcher, None if gpus is None else len(gpus), allowed=config.allow_shared_device)
     plans, owned = own_sweep_folder(config, plans)
     folder = sweep_dir(config)
+    if launcher.is_queued and not launcher.is_here:
+        require_seen_by_a_node(launcher.name, config.hydra.launcher, needed_on_nodes(known[0].tracking, folder))
     for line in told(launcher, str(config.hydra.sweep.dir), [gpu.uuid for gpu in gpus or ()]):
         _tell_jobs(config, line)
     _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.command='{quote(command, safe='')}'")

@@ -1,5 +1,6 @@
 """The driver's side of submitit: one job that dies does not end the sweep, and Slurm without accounting is asked, too.
 
+Before the first job a node of Slurm is asked whether it sees what this machine does.
 submitit gives up waiting at the first job that left no result, and asks `sacct` alone whether a job has ended: where a
 cluster keeps no accounts it would wait for a killed job for ever.
 """
@@ -8,16 +9,20 @@ from __future__ import annotations
 
 import getpass
 import importlib
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from sdpa_exp.config.refusing import refuse
 from sdpa_exp.errors import ConfigError, RunError
 
 _ENDED = "NOT IN THE QUEUE"
-_lost: list[str] = []
+_LOOK = ("--quiet", "--immediate=15", "--nodes=1", "--ntasks=1", "--time=1", "--job-name=sdpa_exp_look")
+_CHOOSES_NODES = ("partition", "account", "qos", "constraint", "gres")
+_lost: dict[str, str] = {}  # job and state -> its log
 
 
 def require_slurm(name: str, partition: str | None) -> None:
@@ -43,11 +48,40 @@ def require_slurm(name: str, partition: str | None) -> None:
             refuse("hydra.launcher.partition", each, f"one of {', '.join(known)}, which sinfo shows", next_step)
 
 
+def require_seen_by_a_node(name: str, node: Mapping[str, Any], places: Mapping[str, str]) -> None:
+    """Let a small job of Slurm look for what all jobs need; where none begins within seconds, the first jobs will tell.
+
+    Args:
+        name: of the launcher.
+        node: `hydra.launcher`.
+        places: path -> what it is, with what to do where a node does not see it.
+
+    Raises:
+        RunError: a node does not see one of them.
+    """
+    wanted = {key: node.get(key) for key in _CHOOSES_NODES}
+    options = [f"--{key}={value}" for key, value in wanted.items() if value is not None]
+    script = 'for place; do [ -e "$place" ] || echo "unseen $place"; done; echo "node $(hostname)"'
+    command = ["srun", *_LOOK, *options, "sh", "-c", script, "sh", *places]
+    outside = {key: value for key, value in os.environ.items() if key == "SLURM_CONF" or not key.startswith("SLURM_")}
+    *unseen, last = (_answer(command, outside) or "").splitlines() or [""]
+    for line in unseen:
+        if last.startswith("node ") and (place := line.removeprefix("unseen ")) in places:
+            raise RunError(
+                f"hydra/launcher={name} can't work here: {last} does not see {place}, {places[place]}. "
+                "Nothing was started."
+            )
+
+
 def lost_jobs() -> RunError | None:
     """The jobs that left no result since `keep_waiting`, in a sentence; None where all did."""
     if not _lost:
         return None
-    return RunError(f"{len(_lost)} of the jobs ended without a word: {'; '.join(_lost)}.")
+    no_disk = "" if any(map(os.path.exists, _lost.values())) else (
+        " There is no log: expected one in the sweep's folder, which has to be on a disk that all nodes share."
+    )  # fmt: skip
+    lost = "; ".join(f"{job}, whose log is {log}" for job, log in _lost.items())
+    return RunError(f"{len(_lost)} of the jobs ended without a word: {lost}.{no_disk}")
 
 
 def line_that_cancels() -> str | None:
@@ -70,7 +104,7 @@ def keep_waiting() -> None:
         try:
             return list(results(job))
         except (errors.UncompletedJobError, errors.FailedJobError):
-            _lost.append(f"{job.job_id}, {job.state.lower()}, whose log is {job.paths.stderr}")
+            _lost[f"{job.job_id}, {job.state.lower()}"] = str(job.paths.stderr)
             return [JobReturn(status=JobStatus.COMPLETED, _return_value=float("nan"))]
 
     core.Job.results = all_results
@@ -98,8 +132,10 @@ def _in_queue() -> set[str] | None:
     return None if shown is None else set(shown.split())
 
 
-def _answer(command: list[str]) -> str | None:
+def _answer(command: list[str], environment: Mapping[str, str] | None = None) -> str | None:
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=True, env=environment, cwd="/"
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+import platform
 from pathlib import Path
 
 from rich.console import Console
@@ -37,7 +38,7 @@ from sdpa_exp.launch.before_sweep import (
     with_keys,
 )
 from sdpa_exp.launch.make_record import record_unstarted
-from sdpa_exp.launch.on_node import left_to_nodes, look_at_node, node_class
+from sdpa_exp.launch.on_node import RESULTS_GO_THERE, left_to_nodes, look_at_node, node_class
 from sdpa_exp.launch.progress import RunProgress, closing_line
 from sdpa_exp.launch.queued_job import end_in_order, is_queued_job, may_run_again, stay_to_the_end, why_again
 from sdpa_exp.launch.shared_tracker import checked_tracker, tracker_of
@@ -147,6 +148,9 @@ def run_job(plan: Plan, num_objectives: int | None = None) -> float | tuple[floa
         record = read_record_if_any(plan.run_dir)
         say(console, f"{title}: kept: {'no result' if record is None else closing_line(record)}")
         return objectives(plan, record, num_objectives)
+    if not (sweep_dir / SWEEP_FILE).exists():  # another disk, where a record would be lost
+        say(console, f"{title}: not started: node {platform.node()} does not see {sweep_dir}, {RESULTS_GO_THERE}.")
+        return objectives(plan, None, num_objectives)
     end_in_order()
     try:
         with own_folder(plan.run_dir, key="hydra.sweep.dir", resumes=is_queued_job()):
@@ -192,7 +196,7 @@ def _do_job(plan: Plan, sweep_dir: Path, tracker: Tracker, title: str) -> None:
     """One job in a folder that is ours."""
     console = Console()
     try:
-        sweep = look_at_node(register_job(sweep_dir, plan))
+        sweep = look_at_node(register_job(sweep_dir, plan), plan.tracking)
         plan = _as_decided(plan, sweep)
         sentence = refusal_of(sweep, plan)
         if sentence is None:

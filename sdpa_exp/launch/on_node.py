@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import platform
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
@@ -21,12 +24,22 @@ from sdpa_exp.runs.environment import cpu_name, software_and_host
 from sdpa_exp.runs.files import PLANS_FILE, SWEEP_FILE, write_json_atomic
 from sdpa_exp.runs.limits import usable_cores
 from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
+from sdpa_exp.tracking.tracker import database_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from sdpa_exp.config.schema import TrackingConfig
+
 _SOFTWARE = ("python", "versions", "code")
+_STORE_IS_MADE_S = 90.0  # MLflow takes some 10 s for a new file
+_ON_SHARED = "expected a folder on a disk that all nodes share. Type the command in one"
+RESULTS_GO_THERE = f"to which jobs write their results: {_ON_SHARED}, or name one with hydra.sweep.dir=NAME"
+_STORE = (
+    "the tracking store: expected one that all nodes reach. Set tracking=server, or tracking.uri=sqlite:///FILE on a "
+    "disk that they share, or tracking=none and afterwards task=sync"
+)
 
 
 def left_to_nodes(plans: Sequence[Plan], sweep_dir: Path) -> dict[str, Any]:
@@ -37,6 +50,36 @@ def left_to_nodes(plans: Sequence[Plan], sweep_dir: Path) -> dict[str, Any]:
     return {NODES: [], "software": software, "hardware": [], "arms": [], "same_kernel": [], "warnings": []}
 
 
+def needed_on_nodes(tracking: TrackingConfig, sweep_dir: Path) -> dict[str, str]:
+    """What nodes have to share with this machine: path -> what it is, and what to do where a node does not see it."""
+    places = {
+        os.getcwd(): f"where the command was typed, and paths start: {_ON_SHARED}",
+        sys.executable: "which runs the jobs: expected one environment on a disk that all nodes share",
+        str(sweep_dir): RESULTS_GO_THERE,
+    }
+    database = database_of(tracking)
+    if database is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        places[str(database if database.exists() else database.parent)] = _STORE
+    return places
+
+
+def require_store(tracking: TrackingConfig, sweep_dir: Path) -> None:
+    """Refuse a job on a node that would make a tracking store of its own: the driver has made it, or is making it.
+
+    Raises:
+        RunError: the file of the local store is not there.
+    """
+    database = database_of(tracking)
+    if database is None or sweep_dir.is_relative_to(database.parent):  # one disk for both
+        return
+    deadline_s = time.monotonic() + _STORE_IS_MADE_S
+    while not database.exists():
+        if time.monotonic() > deadline_s:
+            raise RunError(f"node {platform.node()} does not see {database}, {_STORE}.")
+        time.sleep(1)
+
+
 def node_class() -> str:
     """What makes nodes equal for a run: the GPUs that it sees, else the processor; and the cores that it may use."""
     gpus = visible_gpus()
@@ -44,16 +87,18 @@ def node_class() -> str:
     return f"{' and '.join(names)}, {usable_cores()} cores"
 
 
-def look_at_node(sweep: Sweep) -> Sweep:
+def look_at_node(sweep: Sweep, tracking: TrackingConfig) -> Sweep:
     """The sweep with what preflight found on nodes such as this one; as it is, where all was found out beforehand.
 
     Raises:
-        RunError: this node has another Python, library or code than the machine where the command was typed.
+        RunError: this node has another Python, library or code than the machine where the command was typed, or does
+            not see the tracking store.
         SdpaExpError: the sweep can't be run on this node, as one that has not the data set.
     """
     if NODES not in sweep.preflight:
         return sweep
     _require_same_software(sweep.preflight["software"])
+    require_store(tracking, sweep.folder)
     node = node_class()
     with FileLock(sweep.folder / f"{PLANS_FILE}.lock"):
         sweep = read_sweep(sweep.folder)

@@ -131,6 +131,13 @@ class NoTracker:
         """Nothing is open."""
 
 
+def database_of(config: TrackingConfig) -> Path | None:
+    """The file of a local store; None where there is a server, or no store."""
+    if config.kind != "mlflow":
+        return None
+    return locate(config.uri, environment=os.environ, cwd=Path.cwd()).database
+
+
 def make_tracker(config: TrackingConfig, *, experiment: str) -> Tracker:
     """The tracker of a config; `experiment` is the plan's name. Imports nothing heavy and opens no connection.
 
