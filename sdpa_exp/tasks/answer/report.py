@@ -6,7 +6,7 @@ from sdpa_exp.compare.answer.judge import Judged
 from sdpa_exp.compare.answer.recommend import Recommendation
 from sdpa_exp.compare.answer.sentence import refused_sentence, still_to_tell
 from sdpa_exp.compare.answer.tables import answer_table, remarks, where_sentence
-from sdpa_exp.tasks.text_report import TextReport, plain_table
+from sdpa_exp.text_report import TextReport, plain_table
 
 _ONLY_ON_THE_PAGE = ("kernel",)
 

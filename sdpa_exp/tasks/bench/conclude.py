@@ -18,7 +18,7 @@ from sdpa_exp.measure.interval import ratio_of
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.bench.arms import FLOOR
-from sdpa_exp.tasks.text_report import counted
+from sdpa_exp.text_report import counted
 
 
 def fastest(row: Mapping[str, Any]) -> str | None:

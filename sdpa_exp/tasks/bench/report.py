@@ -11,7 +11,7 @@ from sdpa_exp.measure.interval import MIN_ROUNDS
 from sdpa_exp.tasks.bench.arms import FLOOR
 from sdpa_exp.tasks.bench.conclude import fastest
 from sdpa_exp.tasks.bench.decide import gain_text
-from sdpa_exp.tasks.text_report import TextReport, counted, plain_table
+from sdpa_exp.text_report import TextReport, counted, plain_table
 
 _SHORT = {"forward": "f", "forward+backward": "f+b"}
 _A = {"step": "a training step", "inference": "an inference"}

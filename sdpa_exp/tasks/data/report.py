@@ -8,7 +8,7 @@ from typing import Any
 
 from sdpa_exp.runs.files import REPORT_HTML_FILE
 from sdpa_exp.tasks.data.figures import SIZES
-from sdpa_exp.tasks.text_report import TextReport, plain_table
+from sdpa_exp.text_report import TextReport, plain_table
 
 _MAX_CLASSES, _MAX_FILES = 12, 3
 

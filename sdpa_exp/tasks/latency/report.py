@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from sdpa_exp.tasks.latency.measure import PERCENTILES, samples_needed
-from sdpa_exp.tasks.text_report import TextReport, plain_table
+from sdpa_exp.text_report import TextReport, plain_table
 
 
 def render_predict(content: dict[str, Any]) -> str:

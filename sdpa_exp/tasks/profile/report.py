@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from sdpa_exp.tasks.profile.parts import HAVE_BACKWARD, PARTS
-from sdpa_exp.tasks.text_report import TextReport, counted, plain_table
+from sdpa_exp.text_report import TextReport, counted, plain_table
 
 _TITLES = {part.key: part.title for part in PARTS}
 _NOISE = 0.95  # a profiled step may come out this much shorter without a reason to distrust it
