@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from io import StringIO
 
 from rich.box import SIMPLE
@@ -9,30 +10,39 @@ from rich.console import Console
 from rich.table import Table
 
 
-class TextReport:
-    """Gathers lines and tables; `text` is all of it."""
-
-    def __init__(self) -> None:
-        self._file = StringIO()
-        self._console = Console(file=self._file, color_system=None)
-
-    @property
-    def text(self) -> str:
-        """What was said and shown so far."""
-        return self._file.getvalue()
-
-    def say(self, text: str) -> None:
-        """A line, or several, as they are; long ones are wrapped."""
-        self._console.print(text, highlight=False, markup=False)
-
-    def show(self, table: Table) -> None:
-        """A table."""
-        self._console.print(table)
+def text_of(*parts: Table | str) -> str:
+    """Tables and lines as plain text; long lines are wrapped."""
+    console = Console(file=StringIO(), color_system=None)
+    for part in parts:
+        console.print(part, highlight=False, markup=False)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-def plain_table(title: str | None = None) -> Table:
-    """A table without frames."""
-    return Table(box=SIMPLE, title=title, title_justify="left", pad_edge=False, collapse_padding=True)
+def plain_table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str] | None],
+    *,
+    texts: Collection[str] = (),
+    title: str | None = None,
+) -> Table:
+    """A table without frames.
+
+    Args:
+        header: names of the columns.
+        rows: cells; None is a line between rows.
+        texts: columns that hold words, which are on the left, as in the first column; the others hold numbers.
+        title: above it.
+    """
+    table = Table(box=SIMPLE, title=title, title_justify="left", pad_edge=False, collapse_padding=True)
+    for place, name in enumerate(header):
+        is_text = place == 0 or name in texts
+        table.add_column(name, justify="left" if is_text else "right", no_wrap=place == 0, overflow="fold")
+    for row in rows:
+        if row is None:
+            table.add_section()
+        else:
+            table.add_row(*row)
+    return table
 
 
 def counted(count: int, noun: str) -> str:

@@ -21,10 +21,11 @@ MAX_LINES = 300
 ARROWS = {
     "errors": (),
     "conf_dir": (),  # standard library only
+    "text_report": (),
     "attention": ("conf_dir",),
     "injection": ("attention", "measure"),
     "measure": (),
-    "evidence": ("injection",),
+    "evidence": ("injection", "text_report"),
     "runs": (),
     "config": ("runs", "conf_dir"),
     "accuracy": ("runs",),

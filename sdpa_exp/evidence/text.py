@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from io import StringIO
 from typing import Any
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from sdpa_exp.evidence.rule import WORDS, largest_of
+from sdpa_exp.text_report import plain_table, text_of
 
 
 def equivalence_text(content: dict[str, Any]) -> str:
     """A verification's table, stock's own faults, and the verdict; `content` as `Equivalence.to_dict` makes it."""
-    return text_of(equivalence_table(content), *stock_words(content), *blind_words(content), verdict(content))
+    words = (*stock_words(content), *blind_words(content), verdict(content))
+    return text_of(equivalence_table(content), *words).rstrip("\n")
 
 
 def equivalence_table(content: dict[str, Any]) -> Table:
@@ -112,25 +112,16 @@ def verdict(content: dict[str, Any]) -> str:
 def attestation_text(summary: dict[str, Any]) -> str:
     """An attestation's table: stage by stage, at how many layers which kernel ran; `summary` as Attestation has it."""
     title = f"attention={summary['requested']}: kernels that ran, by number of layers ({summary['num_layers']})"
-    table = Table(box=SIMPLE, pad_edge=False)
-    table.add_column("stage")
-    table.add_column("ran")
-    for stage, kernels in summary["executed"].items():
-        ran = ", ".join(f"{kernel} {number}" for kernel, number in kernels.items())
-        table.add_row(stage.replace("_", " "), ran or "no attention kernel")
+    rows = [
+        [stage.replace("_", " "), ", ".join(f"{kernel} {number}" for kernel, number in kernels.items())]
+        for stage, kernels in summary["executed"].items()
+    ]
+    table = plain_table(["stage", "ran"], [[stage, ran or "no attention kernel"] for stage, ran in rows], texts=["ran"])
     mismatches = summary["mismatches"]
     shown = [f"- {text}" for text in mismatches[:5]]
     more = [f"- and {len(mismatches) - 5} more"] if len(mismatches) > 5 else []
     ending = "verdict: NOT AS ASKED" if mismatches else "verdict: everything ran as asked"
-    return text_of(title, table, *shown, *more, ending)
-
-
-def text_of(*parts: Table | str) -> str:
-    """Tables and lines as plain text, as wide as the terminal."""
-    console = Console(file=StringIO(), color_system=None)
-    for part in parts:
-        console.print(part, highlight=False, markup=False)
-    return console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined, no-any-return]
+    return text_of(title, table, *shown, *more, ending).rstrip("\n")
 
 
 def _worst(parts: list[dict[str, Any]], key: str) -> dict[str, Any]:

@@ -6,34 +6,30 @@ from sdpa_exp.compare.answer.judge import Judged
 from sdpa_exp.compare.answer.recommend import Recommendation
 from sdpa_exp.compare.answer.sentence import refused_sentence, still_to_tell
 from sdpa_exp.compare.answer.tables import answer_table, remarks, where_sentence
-from sdpa_exp.text_report import TextReport, plain_table
+from sdpa_exp.text_report import plain_table, text_of
 
 _ONLY_ON_THE_PAGE = ("kernel",)
 
 
 def render_answer(headline: str, judged: Judged, recommendation: Recommendation, command: str) -> str:
     """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
-    report, found = TextReport(), judged.measurement
-    report.say(f"\n{headline}\n")
-    report.say(where_sentence(judged))
-    table = answer_table(judged).without(*_ONLY_ON_THE_PAGE)
-    shown = plain_table()
-    for place, name in enumerate(table.header):
-        shown.add_column(name.strip(), justify="left" if place < 2 else "right", overflow="fold")
-    for row in table.rows:
-        shown.add_row(*row)
-    report.show(shown)
-    report.say(table.caption)
-    for arm, other in found.same_as.items():
-        report.say(
-            f"{arm} runs the same kernel as {other} here ({found.kernels.get(other, '?')}), and was not timed again."
-        )
+    found, table = judged.measurement, answer_table(judged).without(*_ONLY_ON_THE_PAGE)
+    header = [name.strip() for name in table.header]
+    lines = [
+        f"{arm} runs the same kernel as {other} here ({found.kernels.get(other, '?')}), and was not timed again."
+        for arm, other in found.same_as.items()
+    ]
     if recommendation.as_good:
-        report.say(f"Not shown to be slower than {recommendation.arm}: {', '.join(recommendation.as_good)}.")
-    for sentence in remarks(judged):
-        report.say(sentence)
+        lines.append(f"Not shown to be slower than {recommendation.arm}: {', '.join(recommendation.as_good)}.")
+    lines += remarks(judged)
     if found.refused:
-        report.say(f"not run here: {refused_sentence(list(found.refused.items()))}")
-    report.say(still_to_tell(recommendation, found.baseline))
-    report.say(f"\nto use it:  {command}")
-    return report.text
+        lines.append(f"not run here: {refused_sentence(list(found.refused.items()))}")
+    return text_of(
+        f"\n{headline}\n",
+        where_sentence(judged),
+        plain_table(header, table.rows, texts=header[:2]),
+        table.caption,
+        *lines,
+        still_to_tell(recommendation, found.baseline),
+        f"\nto use it:  {command}",
+    )

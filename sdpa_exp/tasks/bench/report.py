@@ -11,7 +11,7 @@ from sdpa_exp.measure.interval import MIN_ROUNDS
 from sdpa_exp.tasks.bench.arms import FLOOR
 from sdpa_exp.tasks.bench.conclude import fastest
 from sdpa_exp.tasks.bench.decide import gain_text
-from sdpa_exp.text_report import TextReport, counted, plain_table
+from sdpa_exp.text_report import counted, plain_table, text_of
 
 _SHORT = {"forward": "f", "forward+backward": "f+b"}
 _A = {"step": "a training step", "inference": "an inference"}
@@ -20,26 +20,24 @@ _TITLES = {"module": "Attention modules", "op": "The product alone"}
 
 def render_bench(content: Mapping[str, Any]) -> str:
     """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
-    report = TextReport()
-    say = report.say
     settings = content["settings"]
-    say(f"bench: {settings['model']}, {content['machine']['device']}, rounds A B B A, {settings['rounds']} at most")
+    parts: list[Table | str] = [
+        f"bench: {settings['model']}, {content['machine']['device']}, rounds A B B A, {settings['rounds']} at most"
+    ]
     for row in content["cases"]:
         if row["level"] not in _TITLES:
-            say(f"\n{_head(row)}")
-            report.show(_arms(row))
+            parts += [f"\n{_head(row)}", _arms(row)]
     for level, title in _TITLES.items():
         rows = [row for row in content["cases"] if row["level"] == level]
         if rows:
             baseline = _common_baseline(rows)
-            say(f"\n{title}: times faster than {baseline or 'the baseline'} (~ 1 is in the interval, ? too few rounds)")
-            report.show(_matrix(rows, baseline))
+            over = baseline or "the baseline"
+            parts.append(f"\n{title}: times faster than {over} (~ 1 is in the interval, ? too few rounds)")
+            parts.append(_matrix(rows, baseline))
     if content["scaling"]:
-        say("\nGrowth with N: time ~ N^a, memory ~ N^b, with 95 % intervals")
-        report.show(_scaling(content["scaling"]))
-    for line in [*_notes(content), *_verdict(content)]:
-        say(line)
-    return report.text
+        parts.append("\nGrowth with N: time ~ N^a, memory ~ N^b, with 95 % intervals")
+        parts.append(_scaling(content["scaling"]))
+    return text_of(*parts, *_notes(content), *_verdict(content))
 
 
 def _common_baseline(rows: Sequence[Mapping[str, Any]]) -> str | None:
@@ -57,64 +55,47 @@ def _head(row: Mapping[str, Any]) -> str:
 def _matrix(rows: Sequence[Mapping[str, Any]], baseline: str | None) -> Table:
     """A row a case: the baseline's median, and how many times faster the other arms are."""
     several = len({row["precision"] for row in rows}) > 1
-    table = plain_table()
-    table.add_column("B H N D" if rows[0]["level"] == "op" else "layer", no_wrap=True)
-    if several:
-        table.add_column("", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column(f"{baseline or 'baseline'} ms", justify="right", no_wrap=True)
     labels = list(dict.fromkeys(label for row in rows for label in row["arms"] if label != baseline))
-    for label in labels:
-        table.add_column(label, justify="right", overflow="fold")
+    cells = []
     for row in rows:
         first = None if row["baseline"] is None else row["arms"][row["baseline"]]["median_ms"]
         cases = [_ratio(row["arms"].get(label)) for label in labels]
         mark = "!" if row["is_drifted"] else ""
         name = [row["name"], *([row["precision"]] if several else []), _SHORT[row["what"]] + mark]
-        table.add_row(*name, three_digits(first), *cases)
-    return table
+        cells.append([*name, three_digits(first), *cases])
+    names = ["B H N D" if rows[0]["level"] == "op" else "layer", *([""] if several else []), ""]
+    return plain_table([*names, f"{baseline or 'baseline'} ms", *labels], cells, texts=[""])
 
 
 def _arms(row: Mapping[str, Any]) -> Table:
     """A whole-model case: a row an arm."""
-    table = plain_table()
-    table.add_column("arm", no_wrap=True)
-    for name in ("ms", "q1-q3", "p95", "images/s", "times faster", "MiB"):
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column("ran", overflow="fold")
+    rows = []
     for label, arm in row["arms"].items():
         memory = (arm.get("memory") or {}).get("allocated_mib")
-        table.add_row(
-            label + ("*" if label == row["baseline"] else ""),
-            three_digits(arm["median_ms"]),
-            f"{three_digits(arm['q1_ms'])}-{three_digits(arm['q3_ms'])}",
-            three_digits(arm["p95_ms"]),
-            f"{arm['images_per_s']:.3g}",
-            "" if label == row["baseline"] else gain_text(arm["speedup"]),
-            "-" if memory is None else f"{memory:.3g}",
-            ", ".join((arm.get("kernels") or {}).get("forward", ["?"])) or "-",
+        rows.append(
+            [
+                label + ("*" if label == row["baseline"] else ""),
+                three_digits(arm["median_ms"]),
+                f"{three_digits(arm['q1_ms'])}-{three_digits(arm['q3_ms'])}",
+                three_digits(arm["p95_ms"]),
+                f"{arm['images_per_s']:.3g}",
+                "" if label == row["baseline"] else gain_text(arm["speedup"]),
+                "-" if memory is None else f"{memory:.3g}",
+                ", ".join((arm.get("kernels") or {}).get("forward", ["?"])) or "-",
+            ]
         )
-    return table
+    return plain_table(["arm", "ms", "q1-q3", "p95", "images/s", "times faster", "MiB", "ran"], rows, texts=["ran"])
 
 
 def _scaling(series: Sequence[Mapping[str, Any]]) -> Table:
-    table = plain_table()
-    table.add_column("series", overflow="fold")
-    table.add_column("N", no_wrap=True)
-    table.add_column("arm", no_wrap=True)
-    table.add_column("a", justify="right", no_wrap=True)
-    table.add_column("b", justify="right", no_wrap=True)
+    rows = []
     for found in series:
         where = found.get("layer") or f"B{found['batch']} H{found['heads']} D{found['head_dim']}"
         what = _SHORT.get(found["what"], found["what"])
-        table.add_row(
-            f"{found['level']} {where} {what}",
-            f"{min(found['tokens']):.0f}-{max(found['tokens']):.0f}",
-            found["arm"],
-            gain_text(found["time_exponent"]),
-            gain_text(found["memory_exponent"]),
-        )
-    return table
+        tokens = f"{min(found['tokens']):.0f}-{max(found['tokens']):.0f}"
+        exponents = (gain_text(found["time_exponent"]), gain_text(found["memory_exponent"]))
+        rows.append([f"{found['level']} {where} {what}", tokens, found["arm"], *exponents])
+    return plain_table(["series", "N", "arm", "a", "b"], rows, texts=["N", "arm"])
 
 
 def _notes(content: Mapping[str, Any]) -> list[str]:

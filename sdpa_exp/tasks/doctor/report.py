@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import Any
 
-from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
-_STATES = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
+from sdpa_exp.text_report import counted, plain_table, text_of
+
 _PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 def render_doctor(content: dict[str, Any]) -> str:
     """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
-    console = Console(file=StringIO(), color_system=None)
+    parts: list[Table | str] = []
     matrix = content["matrix"]
     if matrix is not None:
-        layers = f"{_count(matrix['num_layers'])}; {_shapes(matrix['shapes'])}"
-        console.print(
-            f"Which attention runs here: {matrix['model']} ({layers}), {matrix['device']}",
-            highlight=False,
-        )
-        console.print(_matrix(matrix))
-        for reason in matrix["untrainable"].values():
-            console.print(f"- : {reason}\n", highlight=False)
-    console.print("The machine", highlight=False)
-    console.print(_findings(content["findings"]))
-    console.print(_verdict(content), highlight=False)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+        layers = f"{counted(matrix['num_layers'], 'layer')}; {_shapes(matrix['shapes'])}"
+        parts = [f"Which attention runs here: {matrix['model']} ({layers}), {matrix['device']}", _matrix(matrix)]
+        parts += [f"- : {reason}\n" for reason in matrix["untrainable"].values()]
+    return text_of(*parts, "The machine", _findings(content["findings"]), _verdict(content))
 
 
 def _matrix(matrix: dict[str, Any]) -> Table:
-    table = Table(box=SIMPLE, pad_edge=False)
-    table.add_column("attention", no_wrap=True)
-    for name in _PRECISIONS:
-        table.add_column(name, no_wrap=True)
-    table.add_column("why not, and what would help", overflow="fold")
+    rows = []
     for name, row in matrix["backends"].items():
         cells = ["-" if p in matrix["untrainable"] else _cell(row["precisions"][p]) for p in _PRECISIONS]
         mark = " <" if name == matrix["chosen"]["backend"] else ""
-        table.add_row(f"{name}{mark}", *cells, _why(row))
-    return table
+        rows.append([f"{name}{mark}", *cells, _why(row)])
+    texts = (*_PRECISIONS, "why not, and what would help")
+    return plain_table(["attention", *texts], rows, texts=texts)
 
 
 def _cell(entry: dict[str, Any]) -> str:
@@ -67,15 +54,13 @@ def _why(row: dict[str, Any]) -> str:
 
 
 def _findings(findings: list[dict[str, Any]]) -> Table:
-    table = Table(box=SIMPLE, pad_edge=False)
-    table.add_column("", no_wrap=True)
-    table.add_column("check", no_wrap=True)
-    table.add_column("found, and the next step", overflow="fold")
-    order = {"problem": 0, "note": 1, "ok": 2}
-    for finding in sorted(findings, key=lambda found: order[found["state"]]):
+    rows = []
+    for finding in sorted(findings, key=lambda found: ("problem", "note", "ok").index(found["state"])):
         step = f". Next: {finding['next_step']}" if finding["next_step"] and finding["state"] != "ok" else ""
-        table.add_row(_STATES[finding["state"]], finding["check"], f"{finding['what']}{step}")
-    return table
+        state = "PROBLEM" if finding["state"] == "problem" else finding["state"]
+        rows.append([state, finding["check"], f"{finding['what']}{step}"])
+    texts = ("check", "found, and the next step")
+    return plain_table(["", *texts], rows, texts=texts)
 
 
 def _verdict(content: dict[str, Any]) -> str:
@@ -96,7 +81,3 @@ def _shapes(shapes: list[list[int]]) -> str:
         dims = f"head_dim {head_dim_v}" if same else f"head_dim {head_dim_qk} for q, k and {head_dim_v} for v"
         by_dims.setdefault(dims, []).append(heads)
     return "; ".join(f"{' and '.join(map(str, sorted(set(heads))))} heads, {dims}" for dims, heads in by_dims.items())
-
-
-def _count(num_layers: int) -> str:
-    return "1 layer" if num_layers == 1 else f"{num_layers} layers"

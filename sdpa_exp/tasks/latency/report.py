@@ -7,24 +7,21 @@ from typing import Any
 from rich.table import Table
 
 from sdpa_exp.tasks.latency.measure import PERCENTILES, samples_needed
-from sdpa_exp.text_report import TextReport, plain_table
+from sdpa_exp.text_report import plain_table, text_of
 
 
 def render_predict(content: dict[str, Any]) -> str:
     """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
-    report = TextReport()
-    say = report.say
     source = content["source"]
     images = "images" if source["num_found"] is not None else "first frames"
     weights = "trained weights" if content["weights"] else "weights as initialised"
-    say(
+    parts: list[Table | str] = [
         f"{content['network']} ({weights}) at {content['imgsz']} px, {source['num_images']} {images} of "
-        f"{source['words']}, {content['device']}, {content['num_threads']} CPU threads, {content['boxes_by']}"
-    )
-    say(
+        f"{source['words']}, {content['device']}, {content['num_threads']} CPU threads, {content['boxes_by']}",
         "p50, p95, p99: latency of a batch in ms, pre + model + post; pre, model, post: medians of these parts; "
-        "FPS: images over the sum of latencies. Images are decoded beforehand."
-    )
+        "FPS: images over the sum of latencies. Images are decoded beforehand.",
+    ]
+    say = parts.append
     for variant in content["variants"]:
         say("")
         if variant["not_run"] is not None:
@@ -32,12 +29,12 @@ def render_predict(content: dict[str, Any]) -> str:
             continue
         steady = "steady" if variant["is_steady"] else "NOT steady"
         say(f"{variant['title']}: {variant['num_samples']} batches, {steady} after {variant['num_warmup']} passes")
-        report.show(_table(variant, content["baseline"]))
+        parts.append(_table(variant, content["baseline"]))
         latencies = [found["latency_ms"] for found in variant["arms"].values()]
         empty = [p for p in PERCENTILES if any(each[f"p{p}"] is None for each in latencies)]
         if empty:
             needed = " and ".join(f"p{p} takes {samples_needed(p)} batches" for p in empty)
-            say(f"- : {needed}; raise predict.num_batches and predict.time_limit_s")
+            say(f"- : {needed}; raise latency.num_batches and latency.time_limit_s")
     if any(variant["arms"] for variant in content["variants"]):
         say(f"* baseline; x {content['baseline']}: its latency over the arm's, paired by batch, 95 % interval")
     for item in content["not_run"]:
@@ -50,24 +47,21 @@ def render_predict(content: dict[str, Any]) -> str:
         say(f"{arm} ran {', '.join(kernels) or 'no attention kernel'} at {attestation['num_layers']} layers{state}")
     for warning in content["warnings"]:
         say(f"warning: {warning}")
-    return report.text
+    return text_of(*parts)
 
 
 def _table(variant: dict[str, Any], baseline: str) -> Table:
-    table = plain_table()
-    table.add_column("arm", overflow="fold")
-    for name in ("pre", "model", "post", "p50", "p95", "p99", "FPS"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column(f"x {baseline}", justify="right")
-    for arm, found in variant["arms"].items():
-        table.add_row(
+    rows = [
+        [
             f"{arm}*" if arm == baseline else arm,
             *(_number(found["stages_ms"][stage]["p50"]) for stage in ("pre", "model", "post")),
             *(_number(found["latency_ms"][name]) for name in ("p50", "p95", "p99")),
             _number(found["fps"]),
             _ratio(found["speedup"]),
-        )
-    return table
+        ]
+        for arm, found in variant["arms"].items()
+    ]
+    return plain_table(["arm", "pre", "model", "post", "p50", "p95", "p99", "FPS", f"x {baseline}"], rows)
 
 
 def _ratio(speedup: dict[str, Any] | None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from sdpa_exp.tasks.profile.parts import HAVE_BACKWARD, PARTS
-from sdpa_exp.text_report import TextReport, counted, plain_table
+from sdpa_exp.text_report import counted, plain_table, text_of
 
 _TITLES = {part.key: part.title for part in PARTS}
 _NOISE = 0.95  # a profiled step may come out this much shorter without a reason to distrust it
@@ -15,17 +15,15 @@ _NOISE = 0.95  # a profiled step may come out this much shorter without a reason
 
 def render_profile(content: dict[str, Any]) -> str:
     """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
-    report = TextReport()
-    report.say(
+    return text_of(
         f"attention={content['arm']} in {content['model']}, {content['num_layers']} layers, {content['imgsz']} px, "
         f"batch {content['batch']}, {content['precision']} on {_device(content)}, {content['dataset']}, recipe "
-        f"{content['recipe']}"
+        f"{content['recipe']}",
+        _step(content),
+        _conclusion(content),
+        _memory(content),
+        _memory_words(content),
     )
-    report.show(_step(content))
-    report.say(_conclusion(content))
-    report.show(_memory(content))
-    report.say(_memory_words(content))
-    return report.text
 
 
 def _device(content: dict[str, Any]) -> str:
@@ -37,25 +35,23 @@ def _device(content: dict[str, Any]) -> str:
 def _step(content: dict[str, Any]) -> Table:
     step = content["step"]
     what = "kernel times" if step["busy_s"] is not None else "operation times"
-    table = plain_table(f"where a step goes: {what}, mean of {counted(len(step['steps_s']), 'profiled step')}")
-    table.add_column("part", no_wrap=True)
-    for name in ("forward ms", "backward ms", "total ms", "share of step"):
-        table.add_column(name, justify="right", no_wrap=True)
+    rows: list[list[str] | None] = []
     for share in step["shares"]:
         forward_s, backward_s = share["forward_s"], share["backward_s"]
         if share["key"] == "idle" and step["busy_s"] is None:
             continue
         is_layer = share["key"] in HAVE_BACKWARD
-        table.add_row(
-            _TITLES[share["key"]],
-            _ms(forward_s) if is_layer else "",
-            _ms(backward_s) if is_layer else "",
-            _ms(forward_s + backward_s),
-            f"{100 * (forward_s + backward_s) / step['step_s']:.1f} %",
+        rows.append(
+            [
+                _TITLES[share["key"]],
+                *([_ms(forward_s), _ms(backward_s)] if is_layer else ["", ""]),
+                _ms(forward_s + backward_s),
+                f"{100 * (forward_s + backward_s) / step['step_s']:.1f} %",
+            ]
         )
-    table.add_section()
-    table.add_row("step", "", "", _ms(step["step_s"]), "100.0 %")
-    return table
+    title = f"where a step goes: {what}, mean of {counted(len(step['steps_s']), 'profiled step')}"
+    header = ["part", "forward ms", "backward ms", "total ms", "share of step"]
+    return plain_table(header, [*rows, None, ["step", "", "", _ms(step["step_s"]), "100.0 %"]], title=title)
 
 
 def _conclusion(content: dict[str, Any]) -> str:
@@ -134,13 +130,9 @@ def _slowdown(profiled_s: float, plain_s: float) -> str:
 
 def _memory(content: dict[str, Any]) -> Table:
     memory = content["memory"]
-    table = plain_table("memory of a step, in tensors")
-    table.add_column("what", no_wrap=True)
-    table.add_column("MiB", justify="right", no_wrap=True)
-    table.add_column("what is in it")
     saved, attention = memory["saved"], memory["saved_attention"]
     in_projections = sum(layer["projection"] for layer in memory["saved_by_layer"].values())
-    rows = [
+    tensors = [
         ("weights", memory["weights"], "parameters and buffers of the model"),
         ("EMA", memory["ema"], "the averaged copy that is validated and saved"),
         ("optimiser", memory["optimiser"], "its moments"),
@@ -152,20 +144,25 @@ def _memory(content: dict[str, Any]) -> Table:
         ("    product and rest", attention - in_projections, "among it all that another backend can change"),
         ("temporary", memory["temporary"], f"the rest of the peak, which was in {memory['peak_phase']}"),
     ]
-    for name, value, words in rows:
-        table.add_row(name, f"{value:.1f}", words)
-    table.add_section()
-    table.add_row("peak of all tensors", f"{memory['peak']:.1f}", "the most at any moment of a step")
-    table.add_section()
-    for name, key, words in (
+    process = (
         ("reserved, peak", "peak_reserved", "what torch took from the device, its cache included"),
         ("device in use", "device_used", "all processes, contexts included: what nvidia-smi shows"),
         ("process, now", "rss", "resident set: libraries and the allocator's leftovers too"),
         ("process, peak", "peak_rss", "its highest in the step"),
-    ):
-        value = memory[key]
-        table.add_row(name, "-" if value is None else f"{value:.1f}", words if value is not None else _why(memory, key))
-    return table
+    )
+    rows = [
+        *([name, f"{value:.1f}", words] for name, value, words in tensors),
+        None,
+        ["peak of all tensors", f"{memory['peak']:.1f}", "the most at any moment of a step"],
+        None,
+        *(
+            [name, "-", _why(memory, key)] if memory[key] is None else [name, f"{memory[key]:.1f}", words]
+            for name, key, words in process
+        ),
+    ]
+    return plain_table(
+        ["what", "MiB", "what is in it"], rows, texts=["what is in it"], title="memory of a step, in tensors"
+    )
 
 
 def _memory_words(content: dict[str, Any]) -> str:

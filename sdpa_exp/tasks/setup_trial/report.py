@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import Any
 
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
+from sdpa_exp.text_report import plain_table, text_of
 
 
 def render_setup_trial(content: dict[str, Any]) -> str:
     """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
-    console = Console(file=StringIO(), color_system=None)
-    console.print(
-        f"What it takes to get an implementation, and to run {content['model']} with it once on {content['device']} in "
-        f"{content['precision']}; at most {content['time_limit_s']:g} s each",
-        highlight=False,
-    )
-    table = Table(box=SIMPLE, pad_edge=False)
-    table.add_column("to get", no_wrap=True)
-    table.add_column("outcome", no_wrap=True)
-    for name in ("venv s", "tools s", "install s", "call s", "all s"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for trial in content["trials"]:
-        seconds = (trial[key] for key in ("environment_s", "build_tools_s", "install_s", "first_call_s", "setup_s"))
-        table.add_row(trial["implementation"], trial["outcome"], *map(_seconds, seconds))
-    console.print(table)
-    for trial in content["trials"]:
+    trials = content["trials"]
+    keys = ("environment_s", "build_tools_s", "install_s", "first_call_s", "setup_s")
+    lines = []
+    for trial in trials:
         if trial["outcome"] == "works":
-            console.print(f"{trial['implementation']} ran {', '.join(trial['kernels'])}", highlight=False, markup=False)
+            lines.append(f"{trial['implementation']} ran {', '.join(trial['kernels'])}")
             continue
         kind = trial["error_class"] or "an unknown kind of fault"
-        lines = [f"{trial['implementation']} ({kind}): {trial['error'] or 'no words in its log'}"]
+        lines.append(f"{trial['implementation']} ({kind}): {trial['error'] or 'no words in its log'}")
         if trial["next_step"]:
             lines.append(f"  next step: {trial['next_step']}")
         lines.append(f"  whole log: {trial['log']} in the run folder")
-        console.print("\n".join(lines), highlight=False, markup=False)
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+    return text_of(
+        f"What it takes to get an implementation, and to run {content['model']} with it once on {content['device']} in "
+        f"{content['precision']}; at most {content['time_limit_s']:g} s each",
+        plain_table(
+            ["to get", "outcome", "venv s", "tools s", "install s", "call s", "all s"],
+            [[each["implementation"], each["outcome"], *(_seconds(each[key]) for key in keys)] for each in trials],
+            texts=["outcome"],
+        ),
+        *lines,
+    )
 
 
 def _seconds(value: float | None) -> str:

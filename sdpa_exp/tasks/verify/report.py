@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.box import SIMPLE
 from rich.table import Table
 
-from sdpa_exp.evidence.text import blind_words, equivalence_table, stock_words, text_of, verdict
+from sdpa_exp.evidence.text import blind_words, equivalence_table, stock_words, verdict
 from sdpa_exp.runs.purposes import shown_metrics
+from sdpa_exp.text_report import plain_table, text_of
 
 
 def render_verify(content: dict[str, Any]) -> str:
@@ -23,26 +23,21 @@ def render_verify(content: dict[str, Any]) -> str:
         _accuracy_and_kernels(content),
         *stock_words(content),
         *blind_words(content),
-        verdict(content) + "\n",
+        verdict(content),
     )
 
 
 def _end_to_end(content: dict[str, Any]) -> Table:
-    table = Table(box=SIMPLE, title="end to end, same weights", title_justify="left", pad_edge=False)
-    table.add_column("dtype", no_wrap=True)
-    for name in ("loss stock", "loss here", "pred. max diff", "mean diff", "error", "plain"):
-        table.add_column(name, justify="right")
-    for item in content["end_to_end"]:
-        table.add_row(
+    header = ["dtype", "loss stock", "loss here", "pred. max diff", "mean diff", "error", "plain"]
+    rows = [
+        [
             item["precision"],
-            _number(item["loss_stock"], ".6g"),
-            _number(item["loss_backend"], ".6g"),
-            f"{item['max_diff']:.1e}",
-            f"{item['mean_diff']:.1e}",
-            f"{item['mean_error']:.1e}",
-            f"{item['mean_plain_error']:.1e}",
-        )
-    return table
+            *("-" if item[key] is None else f"{item[key]:.6g}" for key in ("loss_stock", "loss_backend")),
+            *(f"{item[key]:.1e}" for key in ("max_diff", "mean_diff", "mean_error", "mean_plain_error")),
+        ]
+        for item in content["end_to_end"]
+    ]
+    return plain_table(header, rows, title="end to end, same weights")
 
 
 def _accuracy_and_kernels(content: dict[str, Any]) -> str:
@@ -60,7 +55,3 @@ def _accuracy_and_kernels(content: dict[str, Any]) -> str:
         f"ran: {', '.join(kernels) or 'no attention kernel'}" + ("" if attestation["ok"] else ", NOT AS ASKED")
     )
     return "\n".join(lines)
-
-
-def _number(value: float | None, spec: str) -> str:
-    return "-" if value is None else format(value, spec)
