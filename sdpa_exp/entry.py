@@ -191,11 +191,11 @@ def _check_single(config: DictConfig) -> None:
 
 def _begin(config: DictConfig) -> AbstractContextManager[object]:
     """Check all jobs, make the sweep's folder ours, and tell the jobs what they can't know."""
-    from sdpa_exp.launch.announce import say_silent
     from sdpa_exp.launch.cuda_devices import visible_gpus
     from sdpa_exp.launch.on_node import needed_on_nodes
     from sdpa_exp.launch.presence import require_named
     from sdpa_exp.launch.side_by_side import refuse_shared_cpu
+    from sdpa_exp.launch.time_limit import say_launcher
     from sdpa_exp.runs.limits import usable_cores
 
     command = command_line()
@@ -242,7 +242,7 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
             from sdpa_exp.launch import launch
 
             launch.begin_sweep(plans, folder, command, launcher)
-    say_silent(str(config.hydra.launcher._target_), folder)
+    say_launcher(known, launcher, str(config.hydra.launcher._target_), folder)
     return owned
 
 

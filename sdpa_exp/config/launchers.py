@@ -36,12 +36,14 @@ class Launcher:
         num_at_once: jobs at work at once, at most.
         is_queued: submitit starts them.
         is_here: they run on this machine; else on nodes that this process knows nothing of.
+        limit_s: after which a job is told to end, in seconds; None where there is none.
     """
 
     name: str = BASIC
     num_at_once: int = 1
     is_here: bool = True
     is_queued: bool = False
+    limit_s: float | None = None
 
 
 def launcher_of(config: DictConfig, *, num_jobs: int, num_gpus: int, num_cores: int) -> Launcher:
@@ -64,9 +66,12 @@ def launcher_of(config: DictConfig, *, num_jobs: int, num_gpus: int, num_cores: 
         raise ConfigError(_NO_RAY)
     if target == "SlurmLauncher":
         require_slurm(name, node.get("partition"))
-        return Launcher(name=name, num_at_once=min(num_jobs, node.array_parallelism), is_here=False, is_queued=True)
+        num, limit_s = min(num_jobs, node.array_parallelism), 60.0 * node.timeout_min - node.signal_delay_s
+        return Launcher(name=name, num_at_once=num, is_here=False, is_queued=True, limit_s=limit_s)
     if target != "JoblibLauncher":
-        return Launcher(name=name, num_at_once=num_jobs, is_queued=target == "LocalLauncher")
+        is_local = target == "LocalLauncher"
+        limit_s = 60.0 * node.timeout_min if is_local else None
+        return Launcher(name=name, num_at_once=num_jobs, is_queued=is_local, limit_s=limit_s)
     if node.n_jobs == _ONE_FOR_EACH_GPU:
         with flag_override(config, ["struct", "readonly"], [False, False]):
             node.n_jobs = num_gpus or 2

@@ -34,7 +34,8 @@ def test_a_launcher_is_known_by_how_many_jobs_it_has_at_work_and_where() -> None
     assert _launcher("JoblibLauncher", n_jobs=3).num_at_once == 3
     assert _launcher("JoblibLauncher", n_jobs=3, num_jobs=2).num_at_once == 2
     assert _launcher("JoblibLauncher", n_jobs=-1).num_at_once == 6
-    assert _launcher("LocalLauncher").num_at_once == 10
+    local = _launcher("LocalLauncher", timeout_min=5)
+    assert (local.num_at_once, local.limit_s) == (10, 300.0)
 
 
 def test_rays_launcher_is_refused_installed_or_not() -> None:
@@ -51,8 +52,9 @@ def test_slurm_is_asked_for_the_partition_before_anything_is_made(
     sinfo.write_text("#!/bin/sh\necho gpu\necho long\n", encoding="utf-8")
     sinfo.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    slurm = _launcher("SlurmLauncher", array_parallelism=4, partition="gpu,long")
-    assert (slurm.num_at_once, slurm.is_here, slurm.is_queued) == (4, False, True)
+    limits = {"timeout_min": 5, "signal_delay_s": 90}
+    slurm = _launcher("SlurmLauncher", array_parallelism=4, partition="gpu,long", **limits)
+    assert (slurm.num_at_once, slurm.is_here, slurm.is_queued, slurm.limit_s) == (4, False, True, 210.0)
     with pytest.raises(
         ConfigError, match=r"hydra\.launcher\.partition=gpus can't work: expected one of gpu, long, which"
     ):
