@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,11 @@ def get_backend(name: str) -> Backend:
     return found
 
 
-def check(backend: str | Backend, *settings: Setting) -> list[str]:
+def check(backend: str | Backend, *settings: Setting, confirms: bool = True) -> list[str]:
     """Every reason why a backend can't run in these settings, each once; an empty list means that it can in all.
 
-    That there is no such backend, or that its code can't be imported here, is a reason too.
+    That there is no such backend, or that its code can't be imported here, is a reason too. Without `confirms` only
+    stated requirements are held against the settings, and neither PyTorch nor a package is asked.
     """
     try:
         found = get_backend(backend) if isinstance(backend, str) else backend
@@ -55,7 +57,7 @@ def check(backend: str | Backend, *settings: Setting) -> list[str]:
     reasons: dict[str, None] = {}
     for setting in dict.fromkeys(settings):
         stated = reasons_against(found.requirements, setting)
-        reasons.update(dict.fromkeys(stated or (found.confirm(setting) if found.confirm else [])))
+        reasons.update(dict.fromkeys(stated or (found.confirm(setting) if confirms and found.confirm else [])))
     return list(reasons)
 
 
@@ -63,6 +65,11 @@ def refusal(arm: str, reasons: list[str], *, nearest: str | None = None) -> str:
     """The sentence about an arm that can't run here."""
     hint = f"Nearest that runs here: attention={nearest}." if nearest else "task=doctor says what can."
     return f"attention={arm} can't run here: {'; '.join(reasons)}. {hint}"
+
+
+def nearest(settings: Sequence[Setting]) -> str | None:
+    """The first fused backend that runs in all these settings; what PyTorch chooses runs nearly anywhere."""
+    return next((name for name in ("flash", "efficient", "sdpa") if not check(name, *settings)), None)
 
 
 def reference_to(function: BackendFunction) -> str:

@@ -55,6 +55,11 @@ def check_backend_name(key: str, backend: str, own: Mapping[str, str]) -> None:
     refuse(key, backend, expected, step)
 
 
+def names_attention(overrides: Sequence[str]) -> bool:
+    """Whether a command line names an attention."""
+    return any(line.startswith(("attention=", "attention.")) for line in overrides)
+
+
 def _with_its_path(backend: str, config_dirs: Sequence[Path]) -> str | None:
     reference = split_reference(backend)
     if reference is None or not reference[0].endswith(".py"):

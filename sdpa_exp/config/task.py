@@ -67,6 +67,14 @@ class Task:
             ConfigError: one sentence about the first of them.
         """
 
+    def named_arms(self, plan: Plan) -> list[str]:
+        """The arms that a user has named: where none of them can run on this machine, the run is refused at once."""
+        return [plan.arm] if self.needs_arm else []
+
+    def reads_data(self, plan: Plan) -> bool:
+        """Whether it wants the data set of the plan, which is then looked at before slow libraries are imported."""
+        return self.needs_arm
+
     def run(self, plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
         """Do the work, in the worker.
 

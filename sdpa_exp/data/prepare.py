@@ -13,6 +13,18 @@ from sdpa_exp.data.yolo_dir import prepare_yolo_dir
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.purposes import DETECT, Purpose
 
+_ahead: dict[str, PreparedDataset] = {}
+"""What was prepared ahead, until it is asked for."""
+
+
+def prepare_ahead(dataset: AnyDataset, *, split: str | None, purpose: Purpose) -> None:
+    """Prepare a data set before slow libraries are imported; the next `prepare` that asks for the same takes it.
+
+    Raises:
+        DatasetError: as `prepare`.
+    """
+    _ahead[_key(dataset, split, purpose, None)] = prepare(dataset, split=split, purpose=purpose)
+
 
 def prepare(
     dataset: AnyDataset,
@@ -34,6 +46,9 @@ def prepare(
     Raises:
         DatasetError: the data set is missing, empty or malformed, or the cache can't be written.
     """
+    ahead = _ahead.pop(_key(dataset, split, purpose, cache_dir), None)
+    if ahead is not None:
+        return ahead
     cache = (cache_dir or cache_root()).absolute()
     if isinstance(dataset, SyntheticDataset):
         if split == "test":
@@ -43,3 +58,7 @@ def prepare(
             )
         return prepare_synthetic(rendered_part(dataset), cache, purpose)
     return prepare_yolo_dir(dataset, cache, split, purpose=purpose)
+
+
+def _key(dataset: AnyDataset, split: str | None, purpose: Purpose, cache_dir: Path | None) -> str:
+    return repr((dataset, split, purpose.name, cache_dir))

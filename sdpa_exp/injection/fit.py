@@ -1,7 +1,8 @@
 """Whether image sizes fit a model's areas: area attention splits the tokens of a layer into equal parts, or can't run.
 
-A layer's stride comes from one pass of shapes alone (on torch's meta device, with the model's own code: no backend has
-a kernel there), so that a size is judged before anything is computed, for every attention alike.
+A layer's stride comes from one pass of a small image through the model's own code on the CPU, which ends at the last
+such layer, so that a size is judged for every attention alike. (On torch's meta device nothing would be computed, but
+batch norm imports the compiler there, for 2 s of every run.)
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def split_layers(network: nn.Module) -> list[SplitLayer]:
     split = {layer.name: layer.module for layer in find_layers(network) if int(getattr(layer.module, "area", 1)) > 1}
     if not split:
         return []
-    probe = copy.deepcopy(network).to("meta")
+    probe = copy.deepcopy(network).to("cpu").float().eval()
     strides: dict[str, int] = {}
     size = 2 * STRIDE * math.lcm(*(int(module.area) for module in split.values()))  # type: ignore[arg-type]
 
@@ -83,7 +84,7 @@ def split_layers(network: nn.Module) -> list[SplitLayer]:
         probe.get_submodule(name).register_forward_pre_hook(note(name))
     try:
         with torch.no_grad():
-            probe(torch.zeros(1, 3, size, size, device="meta"))
+            probe(torch.zeros(1, 3, size, size))
     except _SeenEnoughError:
         pass
     return [SplitLayer(name=name, areas=int(split[name].area), stride=strides[name]) for name in strides]  # type: ignore[arg-type]
@@ -108,4 +109,4 @@ def _that_fit(layers: list[SplitLayer], height: int, width: int, key: str) -> st
 
 
 class _SeenEnoughError(Exception):
-    """Ends the pass of shapes when every layer was seen."""
+    """Ends the pass when every layer was seen."""

@@ -90,7 +90,13 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
         task.run(plan, event_log, outcome, started_perf_s=started_perf_s)
         return plan
 
+    from sdpa_exp.data.prepare import prepare_ahead
+
+    if task.reads_data(plan):
+        prepare_ahead(plan.dataset, split=plan.train.split, purpose=plan.purpose)
+
     from sdpa_exp.launch.device_use import use_devices
+    from sdpa_exp.tasks.arms_here import require_an_arm
     from sdpa_exp.tasks.sweep_hardware import choose_for_sweep
 
     switch_off_trackers()
@@ -99,6 +105,7 @@ def _run(plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: floa
     plan = dataclasses.replace(plan, hardware=chosen.hardware)
     write_plan(plan)
     event_log.write("run_started", plan_group_id=plan.group_id(), gpu_untouched_until_unix_s=untouched_until_unix_s)
+    require_an_arm(plan)
     if task.is_compared:
         event_log.write("announcement", text=plan.recipe)
     devices = devices_of(plan.hardware)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.cache import cache_root
 from sdpa_exp.injection.auto import choose
 from sdpa_exp.injection.auto_choice import AutoChoice
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.runs.environment import collect_environment
-from sdpa_exp.tasks.hardware import capability_of, dtype_of
+from sdpa_exp.tasks.hardware import base_setting
 
 FOLDER = "auto"
 
@@ -37,18 +36,4 @@ def resolve_auto(plan: Plan, network: nn.Module | None = None) -> AutoChoice:
         channels_last=bool(plan.hardware.channels_last),
         driver=collect_environment()["driver"],
         folder=cache_root() / FOLDER,
-    )
-
-
-def base_setting(plan: Plan) -> Setting:
-    """The plan's setting without a layer's head_dims."""
-    device = torch.device(plan.hardware.device)
-    return Setting(
-        device_type=device.type,
-        capability=capability_of(device),
-        dtype=dtype_of(plan.hardware.precision),
-        head_dim_qk=0,
-        head_dim_v=0,
-        deterministic=plan.determinism == "strict",
-        compiled=bool(plan.train.compile),
     )

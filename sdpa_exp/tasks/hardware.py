@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from sdpa_exp.attention.precision import DTYPES
+from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.devices import too_few_devices
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import AUTO_BATCH, HardwareConfig
@@ -181,6 +182,20 @@ def dtype_of(precision: str | None) -> torch.dtype:
 def capability_of(device: torch.device) -> tuple[int, int] | None:
     """CUDA compute capability, None elsewhere."""
     return torch.cuda.get_device_capability(device) if device.type == "cuda" else None
+
+
+def base_setting(plan: Plan) -> Setting:
+    """The plan's setting without a layer's head_dims."""
+    device = torch.device(plan.hardware.device)
+    return Setting(
+        device_type=device.type,
+        capability=capability_of(device),
+        dtype=dtype_of(plan.hardware.precision),
+        head_dim_qk=0,
+        head_dim_v=0,
+        deterministic=plan.determinism == "strict",
+        compiled=bool(plan.train.compile),
+    )
 
 
 def _best_precision(device: torch.device) -> tuple[str, str]:

@@ -13,8 +13,7 @@ from torch import nn
 
 from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.attention.pytorch_kernels import expected_kernel
-from sdpa_exp.attention.registry import check, get_backend, refusal
-from sdpa_exp.attention.requirements import Setting
+from sdpa_exp.attention.registry import check, get_backend, nearest, refusal
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable
@@ -24,7 +23,8 @@ from sdpa_exp.injection.determinism import reasons_against_strict
 from sdpa_exp.injection.fit import check_sizes, training_sizes
 from sdpa_exp.injection.inject import no_layers
 from sdpa_exp.injection.layers import find_layers, settings_of
-from sdpa_exp.tasks.auto_attention import base_setting, resolve_auto
+from sdpa_exp.tasks.auto_attention import resolve_auto
+from sdpa_exp.tasks.hardware import base_setting
 
 _CHECKPOINT_BYTES = 2 * 2  # best.pt and last.pt have every weight in half precision
 
@@ -93,8 +93,8 @@ def check_arm(plan: Plan, network: nn.Module | None = None) -> ArmCheck:
         backend=backend,
         reasons=(*reasons, *strict),
         kernels=kernels,
-        fused=_nearest(settings) if backend == "sdpa" and is_uneven and "math" in kernels else None,
-        nearest=_nearest(settings) if reasons and not strict else None,
+        fused=nearest(settings) if backend == "sdpa" and is_uneven and "math" in kernels else None,
+        nearest=nearest(settings) if reasons and not strict else None,
         copy_of=plan.attention.copy_of,
         num_weights=sum(parameter.numel() for parameter in network.parameters()),
     )
@@ -148,11 +148,6 @@ def same_kernel(checks: list[ArmCheck]) -> list[list[str]]:
         if not found.reasons and found.copy_of is None and not {None, "softmax"} & set(found.kernels):
             groups[found.kernels].append(found.arm)
     return [arms for arms in groups.values() if len(arms) > 1]
-
-
-def _nearest(settings: list[Setting]) -> str | None:
-    """The first fused backend that runs in all these settings; what PyTorch chooses runs nearly anywhere."""
-    return next((name for name in ("flash", "efficient", "sdpa") if not check(name, *settings)), None)
 
 
 def to_dict(found: ArmCheck) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import AUTO_BATCH
 from sdpa_exp.config.task import load_task
-from sdpa_exp.tasks.batch_search import measured_batch
 from sdpa_exp.tasks.hardware import Chosen, choose_hardware, image_mib
 from sdpa_exp.tasks.image_cache import NO_CACHE, choose_cache
 
@@ -33,6 +32,8 @@ def choose_for_sweep(plans: Sequence[Plan]) -> list[Chosen]:
 
 def _with_measured_batch(plans: Sequence[Plan], choice: Chosen) -> Chosen:
     """The choice with the batch that trial steps found; the one that was reckoned, where no arm can run."""
+    from sdpa_exp.tasks.batch_search import measured_batch  # it brings Ultralytics
+
     hungriest_first = sorted(plans, key=image_mib, reverse=True)
     found = measured_batch(hungriest_first, choice.hardware)
     if found is None:

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from sdpa_exp.config.schema import YoloDirDataset
-from sdpa_exp.data.prepare import prepare
+from sdpa_exp.data.cache import CACHE_VARIABLE
+from sdpa_exp.data.prepare import prepare, prepare_ahead
 from sdpa_exp.data.prepared import PreparedDataset
 from sdpa_exp.errors import DatasetError
+from sdpa_exp.runs.purposes import DETECT
 from tests.data.small_field import YAML, make_field
 
 
@@ -37,6 +39,15 @@ def test_a_sound_data_set_is_counted_and_has_no_warnings(field: Path, cache: Pat
     assert (prepared.num_train_boxes, prepared.num_val_boxes) == (3, 2)
     assert prepared.class_names == ("crop", "weed")
     assert prepared.warnings == ()
+
+
+def test_what_was_prepared_ahead_is_handed_over_once(field: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(cache))
+    dataset = YoloDirDataset(name="t", path=str(field))
+    prepare_ahead(dataset, split=None, purpose=DETECT)
+    (field / "labels" / "val" / "p0.txt").unlink()
+    first, second = prepare(dataset), prepare(dataset)
+    assert (first.num_val_boxes, second.num_val_boxes) == (2, 1)
 
 
 def test_the_folder_means_its_data_yaml(field: Path, cache: Path) -> None:

@@ -46,6 +46,14 @@ class Answer(Task):
         at_least("answer.num_images", self.num_images, 1, "Set answer.num_images=4.")
         at_least("answer.time_limit_s", self.time_limit_s, 1, "Set answer.time_limit_s=150.")
 
+    def named_arms(self, plan: Plan) -> list[str]:
+        """Those of answer.arms."""
+        return self.arms or []
+
+    def reads_data(self, plan: Plan) -> bool:
+        """It trains on it."""
+        return True
+
     def run(self, plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
         """See work.py."""
         from sdpa_exp.tasks.answer.work import answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Optional
 
-from sdpa_exp.config.attentions import check_backend_name
+from sdpa_exp.config.attentions import check_backend_name, names_attention
 from sdpa_exp.config.refusing import PRECISIONS, at_least, one_of, refuse
 from sdpa_exp.config.task import Task
 
@@ -59,6 +59,10 @@ class Bench(Task):
         at_least("bench.time_limit_s", self.time_limit_s, 1, "Set bench.time_limit_s=240.")
         if not 0 <= self.margin < 1:
             refuse("bench.margin", self.margin, "a share from 0 to 1", "Set bench.margin=0.02.")
+
+    def named_arms(self, plan: Plan) -> list[str]:
+        """Those of bench.arms, and what `attention=` names."""
+        return [*(self.arms or ()), *([plan.arm] if self.arms and names_attention(plan.job.overrides) else ())]
 
     @property
     def all_levels(self) -> list[str]:

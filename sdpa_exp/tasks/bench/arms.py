@@ -9,10 +9,11 @@ from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.attention.precision import DTYPES
 from sdpa_exp.attention.registry import BACKENDS, check, get_backend
 from sdpa_exp.attention.requirements import Setting
+from sdpa_exp.config.attentions import names_attention
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import BackendUnavailable
-from sdpa_exp.tasks.auto_attention import base_setting
 from sdpa_exp.tasks.bench.case import Arms
+from sdpa_exp.tasks.hardware import base_setting
 
 FLOOR = "identity"
 NO_STOCK = "at the op level there is no stock: it is a whole module, and eager is the same mathematics"
@@ -40,7 +41,7 @@ def arms_of(plan: Plan, names: list[str] | None, *, key: str) -> tuple[Arms, dic
         label if labels.count(label) == 1 else name: plan.backend_of(name)
         for name, label in zip(names, labels, strict=True)
     }
-    if any(line.startswith(("attention=", "attention.")) for line in plan.job.overrides):
+    if names_attention(plan.job.overrides):
         arms[plan.arm] = plan.attention.backend
         left_out.pop(plan.arm, None)
     return arms, left_out

@@ -17,8 +17,7 @@ from sdpa_exp.errors import BackendUnavailable
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.inject import no_layers
 from sdpa_exp.injection.layers import find_layers, settings_of
-from sdpa_exp.tasks.auto_attention import base_setting
-from sdpa_exp.tasks.hardware import capability_of, image_mib, resolve_hardware
+from sdpa_exp.tasks.hardware import base_setting, capability_of, image_mib, resolve_hardware
 from sdpa_exp.tasks.precisions import native_precisions
 
 _PRECISIONS = ("fp32", "bf16", "fp16")

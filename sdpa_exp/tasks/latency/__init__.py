@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Optional
 
-from sdpa_exp.config.attentions import check_backend_name
+from sdpa_exp.config.attentions import check_backend_name, names_attention
 from sdpa_exp.config.refusing import at_least, multiple_of_32, one_of, refuse
 from sdpa_exp.config.task import PATH, Task
 
@@ -58,6 +58,14 @@ class Latency(Task):
         for arm in self.arms or ():
             check_backend_name("latency.arms", arm, plan.attentions)
         self._check_predictor()
+
+    def named_arms(self, plan: Plan) -> list[str]:
+        """Those of latency.arms, and what `attention=` names."""
+        return [*(self.arms or ()), *([plan.arm] if not self.arms or names_attention(plan.job.overrides) else ())]
+
+    def reads_data(self, plan: Plan) -> bool:
+        """Where no other images are given."""
+        return not self.source
 
     def _check_predictor(self) -> None:
         if self.imgsz is not None:

@@ -17,7 +17,8 @@ from sdpa_exp.data.cache import cache_root
 from sdpa_exp.injection.auto import choose
 from sdpa_exp.injection.inject import Choices
 from sdpa_exp.injection.layers import Layer, find_layers, settings_of
-from sdpa_exp.tasks.auto_attention import FOLDER, base_setting
+from sdpa_exp.tasks.auto_attention import FOLDER
+from sdpa_exp.tasks.hardware import base_setting
 from sdpa_exp.tasks.latency import Latency
 from sdpa_exp.tasks.latency.arm import Arm, Options
 

@@ -44,7 +44,7 @@ def first_call(plan: Plan, backend: str) -> dict[str, Any]:
     from sdpa_exp.injection.build import build_network
     from sdpa_exp.injection.inject import inject
     from sdpa_exp.injection.layers import find_layers, settings_of
-    from sdpa_exp.tasks.auto_attention import base_setting
+    from sdpa_exp.tasks.hardware import base_setting
 
     device = torch.device(plan.hardware.device)
     precision = plan.hardware.precision or "fp32"

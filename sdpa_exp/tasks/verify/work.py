@@ -26,8 +26,8 @@ from sdpa_exp.injection.layers import Layer, find_layers, settings_of
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.auto_attention import base_setting, resolve_auto
-from sdpa_exp.tasks.hardware import capability_of
+from sdpa_exp.tasks.auto_attention import resolve_auto
+from sdpa_exp.tasks.hardware import base_setting, capability_of
 from sdpa_exp.tasks.network import build
 from sdpa_exp.tasks.precisions import native_precisions
 from sdpa_exp.tasks.verify import Verify
