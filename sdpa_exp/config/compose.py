@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from dataclasses import asdict, fields
@@ -27,8 +28,9 @@ SCHEMA_PREFIXES = ("base_schema", "schema_")
 _SQLITE = "sqlite:///"
 
 
+@functools.cache
 def register_schemas() -> None:
-    """Tell Hydra the types of all keys, so that it refuses a wrong key or type by itself."""
+    """Tell Hydra the types of all keys, once in a process, so that it refuses a wrong key or type by itself."""
     store = ConfigStore.instance()
     # The root is open, so that a task can bring a block of options; _refuse_unknown_keys has the list of keys.
     store.store(name="base_schema", node=OmegaConf.structured(Config, flags={"struct": False}))
