@@ -61,7 +61,7 @@ def nothing_learnt(group: GroupRuns) -> Iterator[Finding]:
     zero = [name for name, values in measured.items() if values and not any(values)]
     if zero:
         num = max(len(measured[name]) for name in zero)
-        more = max(20, *(4 * len(run.curves.epochs) for run in finished if run.curves is not None))
+        more = max([20, *(4 * len(run.curves.epochs) for run in finished if run.curves is not None)])
         yield Finding(
             code=NOTHING_LEARNT,
             severity="warning",

@@ -8,6 +8,7 @@ import pytest
 
 from sdpa_exp.compare.report.tracking import parent_tags
 from sdpa_exp.compare.run_compare import read_and_compare
+from sdpa_exp.runs.files import EVENTS_FILE
 from tests.compare.folders import RunSpec, crossed, write_sweep
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def test_one_group_with_the_same_kernels_says_nothing_about_another(tmp_path: Pa
     assert [f.group_id for f in comparison.findings if f.code == "same-kernels"] == [comparison.groups[0].group_id]
 
 
-@pytest.mark.parametrize(("epochs", "advice"), [(4, 20), (25, 100)])
+@pytest.mark.parametrize(("epochs", "advice"), [(0, 20), (4, 20), (25, 100)])
 def test_accuracy_of_0_everywhere_is_nothing_learnt_and_gets_no_verdict(
     tmp_path: Path, epochs: int, advice: int
 ) -> None:
@@ -61,7 +62,10 @@ def test_accuracy_of_0_everywhere_is_nothing_learnt_and_gets_no_verdict(
     for spec in specs:
         spec.curve = [0.001 * (epoch + spec.seed + len(spec.arm)) for epoch in range(epochs)]
         spec.metrics = {"mAP50": 0.0, "mAP50-95": 0.0, "train_s": 10.0 + spec.seed + len(spec.arm) ** 2 / 9}
-    comparison = read_and_compare(write_sweep(tmp_path, specs))
+    folder = write_sweep(tmp_path, specs)
+    for log in folder.rglob(EVENTS_FILE) if epochs == 0 else ():
+        log.unlink()  # runs without curves
+    comparison = read_and_compare(folder)
     ((severity, sentence),) = found(comparison, "nothing-learnt")
     assert severity == "warning"
     assert "mAP50-95 and mAP50 are 0 in all 4 finished runs, so accuracy says nothing about any arm." in sentence
