@@ -37,6 +37,7 @@ from sdpa_exp.config.plan import Job, Plan
 from sdpa_exp.config.resume import resume_line, resumed_arguments, without_folder
 from sdpa_exp.config.submitit_jobs import keep_waiting, lost_jobs, require_seen_by_a_node
 from sdpa_exp.config.sweep import expand_sweep, is_enumerable
+from sdpa_exp.config.task import load_task
 from sdpa_exp.config.turns import take_turns
 from sdpa_exp.config.validate import check_sweep
 from sdpa_exp.errors import SdpaExpError
@@ -111,7 +112,9 @@ def job(cfg: DictConfig) -> int | float | tuple[float, ...]:
                 return launch.run_job(plan, num_objectives(hydra_cfg))
             exit_code = launch.run_single(plan) if cfg.resume is None else _resume_single(cfg, plan)
             if json_output.is_asked():
-                json_output.write(json_output.run_document(plan.run_dir, exit_code))
+                document = load_task(plan).document(plan) or json_output.run_document(plan.run_dir, exit_code)
+                exit_code = document["exit_code"]  # of the same look at what may go on
+                json_output.write(document)
             return exit_code
     except (SdpaExpError, OSError) as error:  # in a sweep only with a sweeper whose jobs could not be checked before
         expected = expected_error(error)

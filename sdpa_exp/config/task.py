@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.errors import ConfigError
@@ -86,6 +86,10 @@ class Task:
             started_perf_s: `time.perf_counter()` at the start of the process.
         """
         raise NotImplementedError
+
+    def document(self, plan: Plan) -> dict[str, Any] | None:
+        """What output=json shows of a task with `in_parent`, its exit code included; None where a run folder tells."""
+        return None
 
     def run_in_parent(self, plan: Plan) -> int:
         """Do the work of a task with `in_parent`; returns the exit code."""

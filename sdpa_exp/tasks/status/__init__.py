@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sdpa_exp.config.task import PATH, Task
 
@@ -20,6 +20,12 @@ class Status(Task):
 
     needs_arm: ClassVar[bool] = False
     in_parent: ClassVar[bool] = True
+
+    def document(self, plan: Plan) -> dict[str, Any]:
+        """The table, see work.py."""
+        from sdpa_exp.tasks.status.work import document
+
+        return document(plan)
 
     def run_in_parent(self, plan: Plan) -> int:
         """See work.py."""

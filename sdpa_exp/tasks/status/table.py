@@ -13,11 +13,13 @@ from sdpa_exp.runs.state import RunState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_TO_COME = ("running", "waiting")
+
 
 def run_table(states: Sequence[RunState], *more: str) -> Table:
     """An empty table for the rows that `how_far` makes, between a column for the run and more of the caller's."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", caption_justify="left")
-    known = [_metrics(state) for state in states if _metrics(state)]
+    known = [metrics_of(state) for state in states if metrics_of(state)]
     for name in ("run", "epoch", "loss", *shown_metrics(known[0] if known else ()), "time", *more):
         left = name in ("run", "time", *more)
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
@@ -29,7 +31,7 @@ def how_far(state: RunState) -> list[str]:
     if state.status not in ("running", "finished"):
         ended = {"lost": "no result"}
         return ["", "", "", "", ended.get(state.status, state.status)]
-    metrics = _metrics(state)
+    metrics = metrics_of(state)
     accuracy = [metrics.get(name) for name in shown_metrics(metrics)]
     shown = ["" if value is None else f"{value:.3f}" for value in accuracy]
     epoch, progress = state.epoch, state.progress
@@ -48,18 +50,23 @@ def how_far(state: RunState) -> list[str]:
 
 
 def summary(states: Sequence[RunState]) -> str:
-    """How many runs have ended, and an estimate for the rest, by those that finished or by one that goes on."""
+    """How many runs have ended, and an estimate for the rest."""
+    num_done, left_s = sum(state.status not in _TO_COME for state in states), left_of_all_s(states)
+    time_left = "" if left_s is None else f", about {clock(left_s)} left for all runs"
+    return f"{num_done} of {len(states)} runs done{time_left}"
+
+
+def left_of_all_s(states: Sequence[RunState]) -> float | None:
+    """An estimate in seconds, by the runs that finished or by one that goes on; None where none can be made."""
     running = [state for state in states if state.status == "running"]
     num_waiting = sum(state.status == "waiting" for state in states)
     walls = [state.elapsed_s for state in states if state.status == "finished" and state.elapsed_s is not None]
     known = [state for state in running if state.left_s is not None]
     one_s = fmean(walls) if walls else _whole_s(known[0]) if known else None
-    time_left = ""
-    if running and one_s is not None:
-        now_s = [max(0.0, one_s - (s.elapsed_s or 0.0)) if s.left_s is None else s.left_s for s in running]
-        left_s = (sum(now_s) + num_waiting * one_s) / len(running)
-        time_left = f", about {clock(left_s)} left for all runs"
-    return f"{len(states) - len(running) - num_waiting} of {len(states)} runs done{time_left}"
+    if not running or one_s is None:
+        return None
+    now_s = [max(0.0, one_s - (s.elapsed_s or 0.0)) if s.left_s is None else s.left_s for s in running]
+    return (sum(now_s) + num_waiting * one_s) / len(running)
 
 
 def train_loss(metrics: dict[str, float]) -> float:
@@ -78,7 +85,7 @@ def _whole_s(state: RunState) -> float:
     return (state.elapsed_s or 0.0) + (state.left_s or 0.0)
 
 
-def _metrics(state: RunState) -> dict[str, Any]:
+def metrics_of(state: RunState) -> dict[str, Any]:
     """Of the run's end, else of its last epoch."""
     if state.record is not None:
         return state.record.metrics

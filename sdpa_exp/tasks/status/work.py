@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -21,7 +21,15 @@ from sdpa_exp.runs.folder import is_owned
 from sdpa_exp.runs.state import RunState, read_state
 from sdpa_exp.runs.sweep import read_sweep
 from sdpa_exp.tasks.status import Status
-from sdpa_exp.tasks.status.table import clock, how_far, run_table, summary
+from sdpa_exp.tasks.status.table import (
+    clock,
+    how_far,
+    left_of_all_s,
+    metrics_of,
+    run_table,
+    summary,
+    train_loss,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -45,13 +53,14 @@ class _Seen:
 
     folder: Path
     titles: list[str]
+    folders: list[Path]
     states: list[RunState]
     is_at_work: bool
     num_to_come: int | None = None
 
     @property
     def exit_code(self) -> int:
-        """0 where every run has finished; else that of the first failed run, or RunError's."""
+        """0 where every run has finished; else that of the first failed run, or RunError's while none has failed."""
         codes = [s.record.exit_code for s in self.states if s.record is not None and s.record.exit_code]
         ends = ("finished",) if self.num_to_come is None else ("finished", "failed")
         is_whole = bool(self.states) and not self.num_to_come and all(s.status in ends for s in self.states)
@@ -81,6 +90,48 @@ def status(plan: Plan) -> int:
     return seen.exit_code
 
 
+def document(plan: Plan) -> dict[str, Any]:
+    """What `status` shows, for a program; seconds and metrics that are not known are null.
+
+    Raises:
+        SdpaExpError: as `status`.
+    """
+    options = Status.of(plan)
+    seen = _look(_newest_sweep() if options.folder is None else Path(options.folder))
+    return {
+        "folder": os.path.abspath(seen.folder),
+        "exit_code": seen.exit_code,
+        "is_at_work": seen.is_at_work,
+        "counts": dict(Counter(state.status for state in seen.states)),
+        "num_trials_to_come": seen.num_to_come,
+        "left_s": left_of_all_s(seen.states),
+        "resume": None if seen.is_at_work or not seen.exit_code else resume_line(seen.folder),
+        "runs": [
+            {"title": title, "folder": os.path.abspath(folder), **_values(state)}
+            for title, folder, state in zip(seen.titles, seen.folders, seen.states, strict=True)
+        ],
+    }
+
+
+def _values(state: RunState) -> dict[str, Any]:
+    metrics, epoch, progress = metrics_of(state), state.epoch, state.progress
+    reached = progress or epoch or {}
+    return {
+        "status": state.status,
+        "attempt": state.attempt,
+        "epoch": reached.get("epoch"),
+        "epochs": reached.get("epochs"),
+        "step": reached.get("step"),
+        "steps": reached.get("steps"),
+        "loss": progress["loss"] if progress else train_loss(epoch["metrics"]) if epoch else None,
+        "metrics": metrics,
+        "elapsed_s": state.elapsed_s,
+        "left_s": state.left_s,
+        "last_sign_unix_s": state.last_sign_unix_s,
+        "why": state.why,
+    }
+
+
 def _newest_sweep() -> Path:
     found = sorted(Path("multirun").glob(f"*/*/{SWEEP_FILE}"), key=lambda path: path.stat().st_mtime)
     if not found:
@@ -108,7 +159,9 @@ def _look(folder: Path) -> _Seen:
         )
     states = [read_state(run_dir) for run_dir in folders]
     at_work = is_owned(folder) or any(state.status == "running" for state in states)
-    return _Seen(folder=folder, titles=titles, states=states, is_at_work=at_work, num_to_come=num_to_come)
+    return _Seen(
+        folder=folder, titles=titles, folders=folders, states=states, is_at_work=at_work, num_to_come=num_to_come
+    )
 
 
 def _shown(seen: _Seen, height: int | None) -> RenderableType:
@@ -118,21 +171,23 @@ def _shown(seen: _Seen, height: int | None) -> RenderableType:
         goes_on = [i for i in places if seen.states[i].status == "running"]
         first = min(max(0, (goes_on or places)[0] - room // 4), len(places) - room)
         places = places[first : first + room]
-    table = run_table(seen.states, "attempt", "last sign")
+    has_attempts = any(state.attempt > 1 for state in seen.states)
+    table = run_table(seen.states, *(["attempt"] if has_attempts else []), "last sign")
     for place in places:
         state = seen.states[place]
         style = {"running": "bold", "waiting": "dim"}.get(state.status, "")
-        table.add_row(seen.titles[place], *how_far(state), *_seen_of(state), style=style)
+        attempt = [str(state.attempt or "")] if has_attempts else []
+        table.add_row(seen.titles[place], *how_far(state), *attempt, _last_sign(state), style=style)
     lines = [f"{_short(seen.folder)}: {_counts(seen)}"]
     if height is None and not seen.is_at_work and seen.exit_code:
         lines += _missing(seen)
     return Group(table, Text("\n".join(lines)))
 
 
-def _seen_of(state: RunState) -> list[str]:
-    ago_s = None if state.last_sign_unix_s is None else max(0.0, time.time() - state.last_sign_unix_s)
-    is_live = state.status in ("running", "lost") and ago_s is not None
-    return [str(state.attempt) if state.attempt > 1 else "", f"{clock(ago_s or 0.0)} ago" if is_live else ""]
+def _last_sign(state: RunState) -> str:
+    if state.last_sign_unix_s is None or state.status not in ("running", "lost"):
+        return ""
+    return f"{clock(max(0.0, time.time() - state.last_sign_unix_s))} ago"
 
 
 def _counts(seen: _Seen) -> str:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sdpa_exp.config.plan import write_plan
+from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import RunError
 from sdpa_exp.launch.announce import say_silent
 from sdpa_exp.launch.launch import run_single
 from sdpa_exp.runs import state
+from sdpa_exp.runs.attempts import set_aside
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import PROGRESS_FILE, write_json_atomic
 from sdpa_exp.runs.folder import own_folder
@@ -56,7 +58,7 @@ def test_what_is_missing_is_said_with_its_reason_and_the_line_that_goes_on(
 ) -> None:
     assert status(tmp_path) == RunError.exit_code
     shown = rows(capsys.readouterr().out)
-    assert shown[0] == "run epoch loss mAP50 mAP50-95 time attempt last sign"
+    assert shown[0] == "run epoch loss mAP50 mAP50-95 time last sign", "attempts are shown where there was a second"
     assert shown[1] == "stock seed 0 3/3 4.500 0.800 0.500 1:40"
     assert shown[2:5:2] == ["flash seed 0 failed", "stock seed 1 waiting"]
     assert re.fullmatch(r"flash seed 1 no result .* ago", shown[3])
@@ -64,6 +66,38 @@ def test_what_is_missing_is_said_with_its_reason_and_the_line_that_goes_on(
     assert "flash seed 0: made by hand" in shown
     assert any("flash seed 1: it ended without a result after epoch 1 of 3" in row for row in shown)
     assert shown[-1].startswith("To go on: python -m sdpa_exp resume=")
+
+
+def test_the_document_of_a_sweep_has_what_its_table_shows(tmp_path: Path, folders: list[Path]) -> None:
+    write_json_atomic(folders[2] / PROGRESS_FILE, {"epoch": 2, "epochs": 3, "step": 3, "steps": 8, "loss": 1.25})
+    plan = compose_plan("task=status", f"status.folder={tmp_path}")
+    with own_folder(tmp_path, resumes=True), own_folder(folders[2], resumes=True):
+        document = load_task(plan).document(plan)
+    assert document is not None
+    assert (document["exit_code"], document["is_at_work"], document["resume"]) == (RunError.exit_code, True, None)
+    assert document["counts"] == {"finished": 1, "failed": 1, "running": 1, "waiting": 1}
+    done, failed, running, waiting = document["runs"]
+    assert (done["title"], done["folder"], done["epoch"]) == ("stock seed 0", str(folders[0]), 3)
+    assert (done["elapsed_s"], done["metrics"]["mAP50"]) == (100.0, 0.8)
+    assert (failed["status"], failed["why"]) == ("failed", "made by hand")
+    assert [running[key] for key in ("epoch", "epochs", "step", "steps", "loss")] == [2, 3, 3, 8, 1.25]
+    assert running["left_s"] > 0
+    assert document["left_s"] >= running["left_s"]
+    assert [waiting[key] for key in ("status", "attempt", "epoch", "elapsed_s")] == ["waiting", 0, None, None]
+    after = load_task(plan).document(plan)
+    assert after is not None
+    assert after["resume"].startswith("python -m sdpa_exp resume=")
+
+
+def test_attempts_are_shown_where_a_run_had_a_second(
+    tmp_path: Path, folders: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_aside(folders[1], why="it failed")
+    whole_run(folders[1])
+    status(tmp_path)
+    shown = rows(capsys.readouterr().out)
+    assert shown[0].endswith("time attempt last sign")
+    assert shown[2].endswith("1:40 2")
 
 
 def test_a_run_that_goes_on_shows_its_step_and_the_time_left(
