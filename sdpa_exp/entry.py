@@ -238,7 +238,7 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
         if plan is not None:
             from sdpa_exp.launch.begin_search import begin_search
 
-            begin_search(plan, folder, command, search, launcher)
+            begin_search(plan, folder, command, search, launcher, changed=config.resume_changed)
         elif (folder / SWEEP_FILE).exists():
             _resume(config, loader, plans, command, launcher)
         else:

@@ -6,6 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.config.plan import flatten
+from sdpa_exp.errors import ConfigError
+from sdpa_exp.runs.environment import software_and_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,6 +64,35 @@ def changed_surroundings(record: Record, environment: Mapping[str, Any], data_se
     if _ENVIRONMENT["git.commit"] in changes:
         changes.pop(_ENVIRONMENT["code"], None)  # the same once more
     return changes
+
+
+def data_set_now(preflight: Mapping[str, Any], plan: Plan) -> str | None:
+    """The digest of a plan's data set, as preflight found it; None where it did not look."""
+    wanted = [dataclasses.asdict(plan.dataset), plan.train.split]
+    return next((each["digest"] for each in preflight.get("data_sets", []) if each["asked"] == wanted), None)
+
+
+def environment_now(preflight: Mapping[str, Any], *, is_here: bool) -> dict[str, Any]:
+    """The present environment, as preflight found it; where the jobs run elsewhere, this processor says nothing."""
+    return preflight.get("environment") or {**software_and_host(), **({} if is_here else {"cpu": None})}
+
+
+def require_word(all_changes: Sequence[Changes], changed: str | None) -> None:
+    """Refuse to go on where finished runs were made with something else, until the user says what becomes of them.
+
+    Args:
+        all_changes: of each such run.
+        changed: `resume_changed`.
+
+    Raises:
+        ConfigError: nobody said so.
+    """
+    if all_changes and changed is None:
+        raise ConfigError(
+            f"{len(all_changes)} finished runs were made with something else than now: {'; '.join(named(all_changes))}."
+            " Expected the same, or a word on what becomes of them; nothing was touched. resume_changed=keep leaves "
+            "them as they are, resume_changed=repeat runs them again."
+        )
 
 
 def named(all_changes: Sequence[Changes]) -> list[str]:

@@ -19,7 +19,16 @@ from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable, ConfigError
 from sdpa_exp.launch.announce import say, say_ignored_server, say_preflight, short
 from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, known_hardware, lasting, refusal_of, with_keys
-from sdpa_exp.launch.changes import Changes, changed_settings, changed_surroundings, named, with_hardware_of
+from sdpa_exp.launch.changes import (
+    Changes,
+    changed_settings,
+    changed_surroundings,
+    data_set_now,
+    environment_now,
+    named,
+    require_word,
+    with_hardware_of,
+)
 from sdpa_exp.launch.launch import run_single
 from sdpa_exp.launch.match_jobs import Match
 from sdpa_exp.launch.on_node import left_to_nodes
@@ -78,7 +87,7 @@ def begin_again(
     with_arms = [plan for plan in plans if load_task(plan).needs_arm]
     look = ask_preflight if launcher.is_here else left_to_nodes
     preflight = look(with_arms, sweep_dir) if with_arms else {}
-    environment = preflight.get("environment") or {**software_and_host(), **({} if launcher.is_here else {"cpu": None})}
+    environment = environment_now(preflight, is_here=launcher.is_here)
     decisions, changes = _decide(matches, plans, preflight, environment, changed)
     arms = list(dict.fromkeys(plan.arm for plan in plans))
     known = sweep.preflight.get("hardware", [])
@@ -152,20 +161,14 @@ def _decide(
         elif record is None or record.status != "FINISHED":
             decisions.append(_unfinished(match))
         else:
-            changes = match.changes | changed_surroundings(record, environment, _data_set(preflight, plan))
+            changes = match.changes | changed_surroundings(record, environment, data_set_now(preflight, plan))
             all_changes += [changes] if changes else []
             because = ", ".join(f"{name} changed" for name in changes)
             action = REPEAT if changes and changed == REPEAT else KEEP
             decisions.append(
                 _Decision(match=match, action=action, why=f"finished{', but ' if because else ''}{because}")
             )
-    now = "; ".join(named(all_changes))
-    if all_changes and changed is None:
-        raise ConfigError(
-            f"{len(all_changes)} finished runs were made with something else than now: {now}. Expected the same, or a "
-            f"word on what becomes of them; nothing was touched. resume_changed=keep leaves them as they are, "
-            f"resume_changed=repeat runs them again."
-        )
+    require_word(all_changes, changed)
     return decisions, named(all_changes)
 
 
@@ -234,8 +237,3 @@ def _say(console: Console, sweep_dir: Path, decisions: Sequence[_Decision], entr
 def _line(decision: _Decision) -> str:
     action = f"go on from {decision.continue_from}" if decision.continue_from else decision.action
     return f"  {action}: {decision.match.plan.title}: {decision.why}"
-
-
-def _data_set(preflight: dict[str, Any], plan: Plan) -> str | None:
-    wanted = [dataclasses.asdict(plan.dataset), plan.train.split]
-    return next((each["digest"] for each in preflight.get("data_sets", []) if each["asked"] == wanted), None)
