@@ -17,8 +17,8 @@ from sdpa_exp.compare import numbers
 from sdpa_exp.compare.load.groups import GroupRuns, pair_metric, usable
 from sdpa_exp.compare.load.run import RATIOS
 from sdpa_exp.compare.statistics.control import mean_of_copies
+from sdpa_exp.compare.statistics.holm import holm
 from sdpa_exp.compare.statistics.paired import paired_test
-from sdpa_exp.compare.statistics.power import holm
 from sdpa_exp.compare.wording import figures, p_text
 
 if TYPE_CHECKING:

@@ -9,14 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from sdpa_exp.compare import numbers, wording
-from sdpa_exp.compare.statistics.power import (
-    MIN_PAIRS_TO_PLAN,
-    detectable_effect,
-    holm,
-    holm_levels,
-    pooled_sd,
-    seeds_needed,
-)
+from sdpa_exp.compare.statistics.holm import holm, holm_levels
+from sdpa_exp.compare.statistics.power import MIN_PAIRS_TO_PLAN, detectable_effect, pooled_sd, seeds_needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

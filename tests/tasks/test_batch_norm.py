@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sdpa_exp.compare.findings.conditions import recorded
+from sdpa_exp.compare.findings.recorded import recorded
 from sdpa_exp.compare.load.groups import GroupRuns
 from sdpa_exp.compare.load.run import Run
 from sdpa_exp.tasks.batch_norm import CODE, batch_norm_warning

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sdpa_exp.callbacks.attestation import attest_step
-from sdpa_exp.compare.findings.conditions import recorded
+from sdpa_exp.compare.findings.recorded import recorded
 from sdpa_exp.compare.load.groups import GroupRuns
 from sdpa_exp.compare.load.run import Run
 from sdpa_exp.errors import ConfigError

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sdpa_exp.compare.findings import conditions, control, prices, restarts, same, settings, times
+from sdpa_exp.compare.findings import (
+    completeness,
+    control,
+    machine,
+    order_and_overlap,
+    prices,
+    recorded,
+    restarts,
+    same,
+    settings,
+    stragglers_and_drift,
+)
 from sdpa_exp.compare.findings.finding import Finding, by_severity
 
 if TYPE_CHECKING:
@@ -21,7 +32,7 @@ def find(groups: Sequence[GroupRuns], baseline: str, alpha: float) -> tuple[Find
 
 def _all(groups: Sequence[GroupRuns], baseline: str, alpha: float) -> Iterator[Finding]:
     yield from settings.differing_groups(groups)
-    yield from conditions.arm_counts(groups, baseline)
+    yield from completeness.arm_counts(groups, baseline)
     for group in groups:
         for finding in _about(group, baseline, alpha):
             yield replace(finding, group_id=group.group_id)
@@ -37,14 +48,15 @@ def _about(group: GroupRuns, baseline: str, alpha: float) -> Iterator[Finding]:
     yield from settings.attestations(group)
     yield from settings.changed_settings(group)
     yield from settings.differing_inputs(group)
-    yield from conditions.unfinished(group)
-    yield from conditions.seed_counts(group, baseline)
-    yield from conditions.run_order(group, baseline)
-    yield from times.fixed_order(group, baseline)
-    yield from times.drifted(group, alpha)
-    yield from times.outlying(group)
-    yield from conditions.machine(group)
-    yield from conditions.epoch_counts(group)
+    yield from completeness.unfinished(group)
+    yield from completeness.seed_counts(group, baseline)
+    yield from order_and_overlap.one_after_the_other(group, baseline)
+    yield from order_and_overlap.at_the_same_time(group)
+    yield from order_and_overlap.fixed_order(group, baseline)
+    yield from stragglers_and_drift.drifted(group, alpha)
+    yield from stragglers_and_drift.outlying(group)
+    yield from machine.machine(group)
+    yield from completeness.epoch_counts(group)
     yield from settings.differing_machines(group, baseline)
     yield from settings.unknown_settings(group)
     yield from settings.harmless_labels(group)
@@ -52,4 +64,4 @@ def _about(group: GroupRuns, baseline: str, alpha: float) -> Iterator[Finding]:
     yield from prices.differing_prices(group)
     yield from restarts.repeated(group)
     yield from restarts.continued(group)
-    yield from conditions.recorded(group)
+    yield from recorded.recorded(group)

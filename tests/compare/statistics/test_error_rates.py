@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sdpa_exp.compare.statistics.holm import holm
 from sdpa_exp.compare.statistics.paired import difference_p, equivalence_p, paired_test
-from sdpa_exp.compare.statistics.power import detectable_effect, difference_power, equivalence_power, holm
+from sdpa_exp.compare.statistics.power import detectable_effect, difference_power, equivalence_power
 from sdpa_exp.compare.verdict import decide
 
 NUM_EXPERIMENTS = 20_000

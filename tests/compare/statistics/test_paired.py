@@ -8,12 +8,11 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
+from sdpa_exp.compare.statistics.holm import holm, holm_levels
 from sdpa_exp.compare.statistics.paired import describe, equivalence_p, paired_test, permutation_p
 from sdpa_exp.compare.statistics.power import (
     detectable_effect,
     difference_power,
-    holm,
-    holm_levels,
     pooled_sd,
     sd_limits,
     seeds_needed,

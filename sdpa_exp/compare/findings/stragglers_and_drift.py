@@ -1,4 +1,4 @@
-"""Findings about the times of runs: stragglers by name, drift over the sweep, and an order that lets drift decide."""
+"""Findings about the times of runs: stragglers by name, and drift over the sweep."""
 
 from __future__ import annotations
 
@@ -66,23 +66,6 @@ def drifted(group: GroupRuns, alpha: float) -> Iterator[Finding]:
             f"makes that {numbers.percent(worst, sign=False)} between {listed(arms)} at most.",
             evidence={"metric": metric, "change_per_run": change, "p": p, "between_arms": worst},
         )
-
-
-def fixed_order(group: GroupRuns, baseline: str) -> Iterator[Finding]:
-    """Arms that came before, or after, the baseline at every seed, although they took turns."""
-    base = usable(group, baseline)
-    for arm in group.arms:
-        pairs = [(run.num, base[seed].num) for seed, run in usable(group, arm).items() if seed in base]
-        gaps = [own - other for own, other in pairs if own is not None and other is not None]
-        if arm != baseline and len(gaps) >= MIN_RUNS and (max(gaps) < 0 or min(gaps) > 0):
-            first, second = (arm, baseline) if max(gaps) < 0 else (baseline, arm)
-            yield Finding(
-                code="order-fixed",
-                severity="info",
-                sentence=f"{first} ran before {second} at all {len(gaps)} seeds, so that drift of the machine looks "
-                f"like an effect of the arm. A sweep of this version turns the order round at every other seed.",
-                evidence={"first": first, "second": second},
-            )
 
 
 def _blocks(group: GroupRuns, metric: str) -> list[list[Run]]:
