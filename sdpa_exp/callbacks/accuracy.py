@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import distributed as dist
 from ultralytics.models.yolo.detect import DetectionValidator
 from ultralytics.utils import ops
 from ultralytics.utils.metrics import smooth
@@ -25,6 +26,7 @@ from sdpa_exp.callbacks.attach import Callbacks
 from sdpa_exp.callbacks.event_log import EpochEventLog
 from sdpa_exp.runs.files import ACCURACY_FILE, write_json_atomic
 from sdpa_exp.runs.purposes import DETECT, Purpose
+from sdpa_exp.runs.ranks import rank
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +54,12 @@ class PredictionRecorder:
         return self._seconds
 
     def accompany(self, validator: Any) -> None:
-        """Collect from now on; an earlier validation of the same object is forgotten."""
-        update = validator.update_metrics
+        """Collect from now on; an earlier validation of the same object is forgotten.
+
+        Of a run in several processes the first one has all at the end: each evaluates images that follow one another,
+        so that they come together in the order of one process.
+        """
+        update, gather = validator.update_metrics, validator.gather_stats
 
         def update_and_keep(preds: list[dict[str, Any]], batch: dict[str, Any]) -> None:
             update(preds, batch)
@@ -65,12 +71,29 @@ class PredictionRecorder:
                 self._failure = error
             self._seconds += time.perf_counter() - since_s
 
-        validator.update_metrics = update_and_keep
+        def gather_both() -> None:
+            gather()
+            if dist.is_available() and dist.is_initialized():
+                self._gather()
+
+        validator.update_metrics, validator.gather_stats = update_and_keep, gather_both
 
     @staticmethod
     def leave(validator: Any) -> None:
-        """Give the validator its own method back."""
+        """Give the validator its own methods back."""
         vars(validator).pop("update_metrics", None)
+        vars(validator).pop("gather_stats", None)
+
+    def _gather(self) -> None:
+        mine = (self._parts, None if self._failure is None else repr(self._failure))
+        of_all: list[Any] | None = [None] * dist.get_world_size() if dist.get_rank() == 0 else None
+        dist.gather_object(mine, of_all)
+        if of_all is None:
+            return
+        self._parts = {name: [each for parts, _ in of_all for each in parts[name]] for name in self._parts}
+        for number, (_, failure) in enumerate(of_all, start=1):
+            if failure is not None and self._failure is None:
+                self._failure = RuntimeError(f"in process {number}: {failure}")
 
     def _keep(self, validator: Any, preds: list[dict[str, Any]], batch: dict[str, Any]) -> None:
         hits = validator.metrics.stats[self._purpose.hits][-len(preds) :]
@@ -114,16 +137,14 @@ class PredictionRecorder:
 
 
 class BestAccuracy:
-    """Writes accuracy.json when the training ends.
+    """Writes accuracy.json when the training ends, in the first of its processes.
 
     Attributes:
         metrics, unmeasured: for the record.
         failure: a sentence where the figures could not be made; None otherwise.
     """
 
-    def __init__(
-        self, epochs: EpochEventLog, run_dir: Path, purpose: Purpose = DETECT, *, num_processes: int = 1
-    ) -> None:
+    def __init__(self, epochs: EpochEventLog, run_dir: Path, purpose: Purpose = DETECT) -> None:
         self.metrics: dict[str, float | None] = {}
         self.unmeasured: dict[str, str] = {}
         self.failure: str | None = None
@@ -131,14 +152,13 @@ class BestAccuracy:
         self._run_dir = run_dir
         self._purpose = purpose
         self._recorder: PredictionRecorder | None = None
-        self._num_processes = num_processes
 
     def callbacks(self) -> Callbacks:
         """The final evaluation, and the end of the training."""
         return {"on_final_eval_start": self._listen, "on_train_end": self._measure}
 
     def _listen(self, trainer: Any) -> None:
-        if self._purpose.hits is not None and self._num_processes == 1:
+        if self._purpose.hits is not None:
             self._recorder = PredictionRecorder(self._purpose)
             self._recorder.accompany(trainer.validator)
 
@@ -146,6 +166,8 @@ class BestAccuracy:
         since_s = time.perf_counter()
         recorder, self._recorder = self._recorder, None
         PredictionRecorder.leave(trainer.validator)
+        if rank() > 0:
+            return
         try:
             summary, is_evaluated = self._summary(trainer.validator, recorder)
         except Exception as error:
@@ -170,8 +192,6 @@ class BestAccuracy:
         predictions = recorder.predictions(dict(validator.names)) if recorder else None
         if self._purpose.figures is None:
             return self._without_figures(f"the model predicts {self._purpose.predicts}, and no boxes"), True
-        if self._num_processes > 1:
-            return self._without_figures(f"predictions were spread over {self._num_processes} processes"), True
         if predictions is None or not predictions.num_images:
             return self._without_figures(NOT_EVALUATED), False
         figures = class_figures(validator.metrics, self._purpose)

@@ -188,6 +188,7 @@ def _look(plans: list[Plan]) -> dict[str, Any]:
     from sdpa_exp.runs.environment import collect_environment
     from sdpa_exp.tasks.preflight import check_arm, check_weights, disk_warning, same_kernel
     from sdpa_exp.tasks.preflight import to_dict as check_to_dict
+    from sdpa_exp.tasks.several_devices import require_val_images
     from sdpa_exp.tasks.sweep_hardware import choose_for_sweep
 
     switch_off_trackers()
@@ -200,6 +201,7 @@ def _look(plans: list[Plan]) -> dict[str, Any]:
     }
     for (_, purpose), (asked, plan) in wanted.items():
         prepared = prepare(plan.dataset, split=plan.train.split, purpose=plan.purpose)
+        require_val_images(plan.hardware, prepared.num_val_images)
         num_classes[json.dumps([asked[0], purpose])] = len(prepared.class_names)
         warnings.update(dict.fromkeys(f"data set: {each}" for each in prepared.warnings))
         data_sets.append({"asked": asked, "digest": prepared.digest})

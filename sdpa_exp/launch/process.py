@@ -70,6 +70,8 @@ def end_in_order() -> None:
     parent_is_gone = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
+        for each in JOB_SIGNALS:  # it may come twice, from Slurm and from the parent, and would break off the record
+            signal.signal(each, signal.SIG_IGN)
         why = "the end of the process that started it" if parent_is_gone.is_set() else signal_words(number)
         raise Killed(why, 128 + number)  # the code that a shell reports for the signal
 

@@ -10,11 +10,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
 
 from sdpa_exp.config.credentials import without_credentials
 from sdpa_exp.config.plan import Plan, read_plan, write_plan
 from sdpa_exp.errors import RunError
-from sdpa_exp.interruption import signal_of, signal_words
+from sdpa_exp.interruption import JOB_SIGNALS, signal_of, signal_words
 from sdpa_exp.launch.make_record import now, record_of, with_telemetry
 from sdpa_exp.launch.process import PARENT_VARIABLE
 from sdpa_exp.launch.progress import RunProgress
@@ -63,7 +67,7 @@ def show_end(plan: Plan, tracker: Tracker) -> bool:
 def _watch(plan: Plan, progress: RunProgress) -> Record:
     started_at = now()
     oom_kills = num_oom_kills()
-    with (plan.run_dir / LOG_FILE).open("ab") as log:
+    with (plan.run_dir / LOG_FILE).open("ab") as log, _deaf_to_job_signals(plan):
         worker = subprocess.Popen(
             _worker_command(plan),
             stdin=subprocess.DEVNULL,
@@ -83,7 +87,7 @@ def _watch(plan: Plan, progress: RunProgress) -> Record:
         interrupted = error
         number = signal_of(error)
         progress.note(f"{signal_words(number)}: ending the run and keeping what it measured ...")
-        _end(worker, number)
+        _end(worker, number, has_ranks=plan.hardware.devices > 1)
     _show(tail, plan, telemetry, progress)
     telemetry.stop()
     record = complete(
@@ -135,10 +139,32 @@ def _show(tail: EventTail, plan: Plan, telemetry: RunTelemetry, progress: RunPro
     progress.refresh(plan.run_dir)
 
 
-def _end(worker: subprocess.Popen[bytes], number: int) -> None:
-    """Let the worker end in order; at once, where it takes too long or the user asks a second time."""
-    worker.send_signal(number)
+@contextmanager
+def _deaf_to_job_signals(plan: Plan) -> Iterator[None]:
+    """Let what is started here ignore the signal before a time limit, where it is torch.distributed.run.
+
+    That would die of it, with the run's processes still at work; these listen to it again by themselves.
+    """
+    number = JOB_SIGNALS[-1]
+    if plan.hardware.devices == 1 or number == signal.SIGTERM:
+        yield
+        return
+    before = signal.signal(number, signal.SIG_IGN)
     try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def _end(worker: subprocess.Popen[bytes], number: int, *, has_ranks: bool) -> None:
+    """Let the worker end in order; at once, where it takes too long or the user asks a second time."""
+    try:
+        if has_ranks and number == JOB_SIGNALS[-1]:
+            ranks = sorted(psutil.Process(worker.pid).children(), key=lambda process: process.create_time())
+            for process in ranks:
+                process.send_signal(number)
+        else:
+            worker.send_signal(number)
         worker.wait(timeout=_GRACE_S)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         worker.kill()

@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 
 from sdpa_exp.config.devices import devices_of
+from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.ranks import hear, num_ranks, rank, tell
 
 if TYPE_CHECKING:
@@ -22,6 +23,19 @@ def own_device(hardware: HardwareConfig) -> torch.device:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     return device
+
+
+def require_val_images(hardware: HardwareConfig, num_val_images: int) -> None:
+    """Refuse a data set of which a process would have no image to validate, and so nothing to attest.
+
+    Raises:
+        DatasetError: there are fewer val images than processes.
+    """
+    if num_val_images < hardware.devices:
+        raise DatasetError(
+            f"the data set has {num_val_images} val image(s), and hardware.devices={hardware.devices} has as many "
+            f"processes validate: expected {hardware.devices} or more. Set hardware.devices=1, or take more val images."
+        )
 
 
 def meet(outcome: Outcome) -> None:

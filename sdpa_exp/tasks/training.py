@@ -26,6 +26,7 @@ from sdpa_exp.tasks.batch_norm import CODE, batch_norm_warning
 from sdpa_exp.tasks.hardware import set_backends
 from sdpa_exp.tasks.optimizer_rule import explicit_optimizer
 from sdpa_exp.tasks.preflight import require_backend
+from sdpa_exp.tasks.several_devices import require_val_images
 
 _AMP = {"fp32": False, "fp16": True, "bf16": "bf16"}
 MATH_CODE = "math_chosen"
@@ -94,6 +95,7 @@ def set_up_training(plan: Plan, event_log: EventLog, outcome: Outcome, **changed
     if wrong is not None:
         outcome.warn(event_log, CODE, wrong)
     outcome.digests["data_set"] = prepared.digest
+    require_val_images(plan.hardware, prepared.num_val_images)
     set_backends(plan.hardware)
     arguments = train_arguments(plan, prepared.yaml_path) | changed
     num_classes = len(prepared.class_names)

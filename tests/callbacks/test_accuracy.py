@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from sdpa_exp.accuracy.at_confidence import count_by_class
 from sdpa_exp.accuracy.by_size import ap_by_size
 from sdpa_exp.accuracy.predictions import Predictions
 from sdpa_exp.accuracy.summary import Summary, summarise
-from sdpa_exp.callbacks.accuracy import best_confidence, class_figures
+from sdpa_exp.callbacks.accuracy import PredictionRecorder, best_confidence, class_figures
 from tests.callbacks.planted import NAMES, PlantedRtdetr, PlantedYolo, validate, write_field
 
 SIZES = ("small", "medium", "large")
@@ -165,3 +166,26 @@ def test_the_validator_gets_its_own_method_back(seen: Any) -> None:
     before = predictions.num_images
     assert "update_metrics" not in vars(validator)
     assert before == 12
+
+
+@pytest.mark.parametrize("failure", [None, "ValueError('planted')"])
+def test_what_each_process_of_a_run_has_seen_comes_together_in_the_order_of_one(
+    field: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str | None
+) -> None:
+    _, whole, _ = validate(PlantedYolo, field[0], tmp_path)
+    first, second = PredictionRecorder(), {name: values[2:] for name, values in whole._parts.items()}
+    first._parts = {name: values[:2] for name, values in whole._parts.items()}
+
+    def gather_object(mine: Any, of_all: list[Any]) -> None:  # as gloo does in tests/scale/test_several_devices.py
+        of_all[:] = [mine, (second, failure)]
+
+    world = SimpleNamespace(get_world_size=lambda: 2, get_rank=lambda: 0, gather_object=gather_object)
+    monkeypatch.setattr("sdpa_exp.callbacks.accuracy.dist", world)
+    first._gather()
+    if failure is not None:
+        with pytest.raises(RuntimeError, match=r"in process 2: ValueError\('planted'\)"):
+            first.predictions({})
+        return
+    found, expected = (vars(each.predictions(dict(enumerate(NAMES)))) for each in (first, whole))
+    assert found["num_images"] > 2
+    assert all(np.array_equal(found[name], expected[name]) for name in expected if name != "class_names")

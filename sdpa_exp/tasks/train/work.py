@@ -54,12 +54,14 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
     epochs.epochs.extend([] if continued is None else continued.epochs)
     stream = DataStream(event_log)
     settings = SettingsCheck(event_log, training.arguments)
-    accuracy = BestAccuracy(epochs, plan.run_dir, plan.purpose, num_processes=num_ranks())
+    accuracy = BestAccuracy(epochs, plan.run_dir, plan.purpose)
     attest = AttestTraining(event_log, precision=plan.hardware.precision or "fp32")
     clock.set_device(own_device(plan.hardware))
     finite = FiniteLoss(event_log, plan.run_dir, goes_on=plan.on_nan == "continue")
-    watchers = (clock, stream, settings, attest, PerturbationNote(event_log), finite)
-    attach(trainer, *((accuracy, epochs) if rank() == 0 else ()), *watchers)  # accuracy first: it is part of final_eval
+    watchers: tuple[Any, ...] = (clock, stream, settings, attest, PerturbationNote(event_log), finite)
+    if rank() == 0:
+        watchers = (epochs, *watchers)
+    attach(trainer, accuracy, *watchers)  # accuracy first: it is part of final_eval
     try:
         with memory_errors(plan):
             trainer.train()
