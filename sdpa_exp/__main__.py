@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+
+_ONLY_PRINTS = frozenset({"--info", "-i", "--cfg", "-c", "--hydra-help", "--shell-completion", "-sc"})
 
 
 def main() -> int:
@@ -23,6 +26,8 @@ def main() -> int:
 
         sys.stdout.write(f"sdpa_exp {__version__}\n")
         return 0
+    if _ONLY_PRINTS & {word.partition("=")[0] for word in arguments} and hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # what reads it may close it early, as head does
     try:
         from sdpa_exp.entry import start
     except KeyboardInterrupt:

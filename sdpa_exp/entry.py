@@ -36,7 +36,7 @@ from sdpa_exp.config.objectives import check_directions, num_objectives
 from sdpa_exp.config.plan import Job, Plan
 from sdpa_exp.config.resume import resume_line, resumed_arguments, without_folder
 from sdpa_exp.config.submitit_jobs import keep_waiting, lost_jobs, require_seen_by_a_node
-from sdpa_exp.config.sweep import expand_sweep, is_enumerable
+from sdpa_exp.config.sweep import expand_sweep, is_enumerable, stop_at_list
 from sdpa_exp.config.task import load_task
 from sdpa_exp.config.turns import take_turns
 from sdpa_exp.config.validate import check_sweep
@@ -215,6 +215,7 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
         plans = expand_sweep(config, loader, command)
     check_sweep(plans if plan is None else [plan])
     check_folders(plans)
+    stop_at_list(config, plans)
     gpus = visible_gpus()
     num_jobs = len(plans) if plan is None else search["num_trials"]
     launcher = launcher_of(config, num_jobs=num_jobs, num_gpus=len(gpus or ()), num_cores=usable_cores())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import textwrap
 from difflib import get_close_matches
@@ -55,8 +56,9 @@ An arm runs its kernel or fails. Everything that is written lands in multirun/NA
 
 Options
   --help GROUP       when to choose which option, and its keys; --help attention: what one of your own has to be
+  --help task=bench  when to choose one option, and what it sets; of a task, its own options
   --help KEY         what a key means and takes, such as --help hardware.batch
-  -m, --multirun     run every combination           --cfg job          print the configuration and stop
+  -m, --multirun     run every combination           --cfg job          print the configuration; with -m the jobs
   --config-dir DIR   also look for groups in DIR     --info             where the configuration comes from
   --hydra-help       all of Hydra's own options      --version          the version of sdpa_exp
 
@@ -73,8 +75,10 @@ def help_text(arguments: list[str]) -> str:
     """
     folders = [conf_dir(), *_config_dirs(arguments)]
     defaults = default_options(folders[0] / "config.yaml")
-    topic = _topic(arguments)
-    if topic is not None:
+    topic, option = _topic(arguments)
+    if topic in _groups(folders) and option:
+        return _option(topic, option, folders)
+    if topic:
         return _about(topic, folders, defaults)
     names = [*GROUPS, *sorted(_groups(folders) - set(GROUPS))]
     groups = "\n".join(_names(name, folders, defaults.get(name)) for name in names)
@@ -95,13 +99,33 @@ def exit_codes() -> list[tuple[str, str]]:
     return [*((code, meaning) for meaning, code in found), ("130", "ended by Ctrl-C"), ("143", "ended by SIGTERM")]
 
 
-def _topic(arguments: list[str]) -> str | None:
-    """What stands behind --help, else a group named anywhere."""
+def _topic(arguments: list[str]) -> tuple[str, str]:
+    """What stands behind --help, else a group named anywhere; and the option of a group, as `task=bench` has it."""
     place = next(number for number, word in enumerate([*arguments, "--help"]) if word in ("-h", "--help"))
-    behind = arguments[place + 1] if place + 1 < len(arguments) else ""
-    if behind and not behind.startswith("-"):
-        return behind.partition("=")[0]
-    return next((argument for argument in arguments if argument in GROUPS), None)
+    behind = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments[place + 1 :]))
+    if behind:
+        topic, _, option = behind[0].partition("=")
+        return topic, option or next((word for word in behind[1:] if "=" not in word), "")
+    return next((argument for argument in arguments if argument in GROUPS), ""), ""
+
+
+def _option(group: str, option: str, folders: list[Path]) -> str:
+    """When to choose an option of a group, and what it sets; for a task, its own options."""
+    files = dict(_options(group, folders))
+    if option not in files:
+        near = get_close_matches(option, files, n=2)
+        step = f"Perhaps {' or '.join(near)}?" if near else f"--help {group} lists them."
+        raise ConfigError(f"{group}={option} is no option: expected one of {', '.join(files)}. {step}")
+    lines = textwrap.wrap(f"{group}={option}: {when_to_choose(files[option])}", _WIDTH, subsequent_indent="  ")
+    found, place = keys(folders), f"{group}={option}"
+    own = [key for name, key in found.items() if group == "task" and name.startswith(f"{option}.")]
+    rows = [(key.name, key.meaning) for key in own] or [
+        (f"{key.name}={key.values[place]}", key.comments.get(place) or key.meaning)
+        for key in found.values()
+        if place in key.values and not key.name.endswith(".name")
+    ]
+    title = ["", "Its options" if own else "What it sets"] if rows else []
+    return "\n".join([*lines, *title]) + "\n" + (_rows(rows) if rows else "")
 
 
 def _about(topic: str, folders: list[Path], defaults: dict[str, str]) -> str:
@@ -110,6 +134,7 @@ def _about(topic: str, folders: list[Path], defaults: dict[str, str]) -> str:
     below = [key for name, key in known.items() if name.startswith(f"{topic}.")]
     if topic in _groups(folders):
         more = f"\n{_attention_contract()}\n" if topic == "attention" else ""
+        more += "\nThe options of a task: --help task=NAME, such as --help task=bench\n" if topic == "task" else ""
         title = "Keys, and every other training argument of Ultralytics" if topic == "train" else "Keys"
         shown = [key for key in below if key.values or topic != "train"]
         listed = f"\n{title}\n{_key_list(shown)}" if shown else ""
@@ -131,17 +156,24 @@ def _about(topic: str, folders: list[Path], defaults: dict[str, str]) -> str:
 def _key(key: Key) -> str:
     lines = [key.name, f"  {key.meaning or 'the name of the option, as tables show it'}"]
     lines += [f"  takes {key.takes}"] if key.takes else []
-    lines += [f"  {value} in {place}" for place, value in list(key.values.items())[:12]]
+    others = {place: comment for place, comment in key.comments.items() if comment != key.meaning}
+    for place, value in list(key.values.items())[:12]:
+        why = f": {others[place]}" if others.get(place) else ""
+        lines.append(f"  {value} in {place}{why}")
     return "\n".join(textwrap.fill(line, _WIDTH, subsequent_indent="    ") for line in lines) + "\n"
 
 
 def _key_list(shown: list[Key]) -> str:
-    width = min(max(len(key.name) for key in shown), 36)
+    return _rows([(key.name, key.meaning or "the name of the option") for key in shown])
+
+
+def _rows(rows: list[tuple[str, str]]) -> str:
+    """Names on the left, what they mean beside them."""
+    width = min(max(len(name) for name, _ in rows), 36)
     lines = []
-    for key in shown:
-        label = f"  {key.name:<{width}}  "
-        text = key.meaning or "the name of the option"
-        lines += textwrap.wrap(text, _WIDTH, initial_indent=label, subsequent_indent=" " * (width + 4))
+    for name, text in rows:
+        label = f"  {name:<{width}}  "
+        lines += textwrap.wrap(text or "-", _WIDTH, initial_indent=label, subsequent_indent=" " * (width + 4))
     return "\n".join(lines) + "\n"
 
 

@@ -38,6 +38,30 @@ def test_help_of_a_key_says_what_it_means_takes_and_is_set_to() -> None:
     assert "train.lr0" in help_text(["--help", "train"])
 
 
+@pytest.mark.parametrize(
+    ("topic", "words"),
+    [
+        ("hardware.precision", "takes fp32, fp16 or bf16, or null"),
+        ("on_oom", "takes fail, repeat or exclude"),
+        ("data.fail_on", "takes errors, warnings or nothing"),
+        ("bench.levels", "takes a list of step, inference, module or op, or null"),
+        ("train.lr0", "0.0002 in train=finetune: a tenth of what optimizer=auto takes"),
+    ],
+)
+def test_help_of_a_key_lists_the_words_that_it_takes_and_why_files_set_it(topic: str, words: str) -> None:
+    assert words in " ".join(help_text(["--help", topic]).split())
+
+
+def test_help_of_one_option_says_when_to_choose_it_and_what_it_sets() -> None:
+    bench = help_text(["--help", "task=bench"])
+    assert bench.startswith("task=bench: Which attention is fastest")
+    assert "bench.rounds" in bench
+    assert "verify" not in bench
+    assert help_text(["--help", "attention", "flash"]) == help_text(["--help", "attention=flash"])
+    assert "hardware.precision=bf16" in help_text(["--help", "hardware=a100"])
+    assert "--help task=bench" in help_text(["--help", "task"])
+
+
 def test_help_of_a_name_from_elsewhere_says_what_it_is_here() -> None:
     assert help_text(["--help", "imgsz"]).startswith("imgsz is train.imgsz here.\ntrain.imgsz\n  side of the image")
 
@@ -47,6 +71,7 @@ def test_help_of_a_name_from_elsewhere_says_what_it_is_here() -> None:
     [
         ("hardware.bach", "Perhaps hardware.batch"),
         ("benhc", "Perhaps bench"),
+        ("attention=flsh", "attention=flsh is no option: expected one of auto, cudnn, eager"),
         ("zzz", "There is no group or key zzz: expected one of the configuration's. --help alone lists the groups."),
     ],
 )
@@ -56,6 +81,13 @@ def test_help_of_what_does_not_exist_is_a_mistake(
     monkeypatch.setattr(sys, "argv", ["sdpa-exp", "--help", topic])
     assert main() == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no head there")
+def test_what_is_printed_may_be_cut_off() -> None:
+    line = f"{sys.executable} -m sdpa_exp --info | head -1"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("Hydra 1.3.8\n", "")
 
 
 def test_help_marks_the_defaults() -> None:

@@ -45,7 +45,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDifference:
-    """mAP50-95 of an arm's networks less that of the baseline's, mean over seeds, with its interval over images."""
+    """mAP50-95 of an arm's networks minus that of the baseline's, mean over seeds, with its interval over images."""
 
     arm: str
     num_pairs: int

@@ -28,6 +28,7 @@ _WITH_A_VALUE = (
 )  # fmt: skip
 _CFG, _INFO = ("--cfg", "-c"), ("--info", "-i")
 _NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][+-]?\d+)?")
+_LISTS_JOBS = "++hydra.callbacks.sdpa_exp.lists=true"
 FLAGS = frozenset(flag for flags in (*_SWITCHES, *_WITH_A_VALUE, _CFG, _INFO) for flag in flags)
 
 
@@ -75,8 +76,9 @@ def check_arguments(arguments: Sequence[str]) -> list[str]:
         raise ConfigError("--resolve does nothing by itself: expected --cfg with it. Add --cfg job.")
     chosen = {"--cfg": args.cfg, "--info": args.info, "-m": args.multirun, "--run": args.run}
     given = [name for name, value in chosen.items() if value]
-    if len(given) > 1:
-        step = " and give each key one value: --cfg shows one job" if args.cfg else ""
+    lists_jobs = given == ["--cfg", "-m"] and args.cfg == "job"
+    if len(given) > 1 and not lists_jobs:
+        step = ": --cfg job -m lists the jobs of a sweep" if args.cfg else ""
         raise ConfigError(f"{' and '.join(given)} don't go together: expected one of them. Take out {given[-1]}{step}.")
     keys = [override.partition("=")[0] for override in args.overrides]
     if "seeds" in keys and "seed" in keys:
@@ -86,7 +88,15 @@ def check_arguments(arguments: Sequence[str]) -> list[str]:
         _check_group(override)
         _check_text(override)
         options.remove(override)
+    if lists_jobs:  # Hydra's --cfg prints one configuration, and knows no sweep
+        return [*args.overrides, _LISTS_JOBS, "-m", *_without_cfg(options)]
     return [*args.overrides, *options]
+
+
+def _without_cfg(options: list[str]) -> list[str]:
+    """The options without --cfg and -m."""
+    words = [word for word in options if word.partition("=")[0] not in _CFG and word not in ("-m", "--multirun")]
+    return [word for word in words if word != "job"]
 
 
 def _check_text(override: str) -> None:

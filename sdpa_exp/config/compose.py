@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.attentions import absolute_backend, arm_name, attentions_below
+from sdpa_exp.config.choices import OUTPUTS
 from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.config.plan import Job, Plan, from_dict
 from sdpa_exp.config.refusing import one_of, refuse_old_name
@@ -56,7 +57,7 @@ def plan_from_config(cfg: DictConfig, job: Job) -> Plan:
     _refuse_unknown_keys(content)
     content.pop("run")  # not what a run does: what happens to its folder
     check_resume({key: content.pop(key) for key in RESUME_KEYS})
-    one_of("output", content.pop("output"), ("text", "json"))  # not what a run does: how the command shows it
+    one_of("output", content.pop("output"), OUTPUTS)  # not what a run does: how the command shows it
     beside = {"wait": content.pop("wait"), "shares_device": content.pop("allow_shared_device")}
     _check_options(content, task)
     _make_paths_absolute(content, task)

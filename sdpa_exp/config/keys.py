@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from sdpa_exp.config.choices import CHOICES, choices_of_task
 from sdpa_exp.config.schema import DATASETS, Config
-from sdpa_exp.config.task import task_class
+from sdpa_exp.config.task import Task, task_class
 from sdpa_exp.errors import ConfigError
 
 PRESETS = frozenset({"experiment", "seeds"})
@@ -39,12 +40,14 @@ class Key:
         meaning: its comment in conf/, in the file that comes by default or the first that has one.
         takes: its type in words; empty where nothing says it.
         values: "config.yaml" or "group=option" -> its value there, for every file that sets it.
+        comments: the same -> its comment there.
     """
 
     name: str
     meaning: str
     takes: str
     values: dict[str, str] = field(default_factory=dict)
+    comments: dict[str, str] = field(default_factory=dict)
 
 
 def keys(folders: Sequence[Path]) -> dict[str, Key]:
@@ -56,10 +59,12 @@ def keys(folders: Sequence[Path]) -> dict[str, Key]:
             old = found.get(key)
             meaning = (old.meaning if old else "") or comment
             values = {**(old.values if old else {}), **({place: value} if value else {})}
-            found[key] = Key(name=key, meaning=meaning, takes=old.takes if old else takes(hint(key)), values=values)
+            comments = {**(old.comments if old else {}), place: comment}
+            words = old.takes if old else _takes(key)
+            found[key] = Key(name=key, meaning=meaning, takes=words, values=values, comments=comments)
     for name in get_type_hints(_class_of(Config, "train")):
         key = f"train.{name}"
-        found.setdefault(key, Key(name=key, meaning=ULTRALYTICS_ARGUMENT, takes=takes(hint(key))))
+        found.setdefault(key, Key(name=key, meaning=ULTRALYTICS_ARGUMENT, takes=_takes(key)))
     return found
 
 
@@ -74,13 +79,8 @@ def hint(key: str) -> Any:
     """The type of a key in the schema, or in the class of its task; None where neither knows it."""
     parent, _, name = key.rpartition(".")
     found = hints_below(parent).get(name)
-    if found is None and "." not in parent and re.fullmatch(r"\w+", parent):
-        try:
-            cls = task_class(parent, f"sdpa_exp.tasks.{parent}.{_camel(parent)}")
-        except ConfigError:
-            return None
-        return get_type_hints(cls).get(name)
-    return found
+    cls = _task_of(parent) if found is None else None
+    return found if cls is None else get_type_hints(cls).get(name)
 
 
 def hints_below(key: str) -> dict[str, Any]:
@@ -112,6 +112,32 @@ def expected(wanted: Any) -> tuple[str, str]:
 def takes(wanted: Any) -> str:
     """The same without the example; empty for what any value may be given to."""
     return "" if wanted in (None, Any) else expected(wanted)[0]
+
+
+def _takes(key: str) -> str:
+    """What a key takes; for closed sets of words these."""
+    words, wanted = _choices(key), hint(key)
+    text = takes(wanted)
+    if not words:
+        return text
+    these = f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
+    return text.replace("a list of this: a text", f"a list of {these}").replace("a text", these)
+
+
+def _choices(key: str) -> Sequence[str]:
+    parent, _, name = key.rpartition(".")
+    cls = None if key in CHOICES else _task_of(parent)
+    return CHOICES.get(key, ()) if cls is None else choices_of_task(cls, name)
+
+
+def _task_of(name: str) -> type[Task] | None:
+    """One of our own tasks; None for another block."""
+    if not re.fullmatch(r"\w+", name):
+        return None
+    try:
+        return task_class(name, f"sdpa_exp.tasks.{name}.{_camel(name)}")
+    except ConfigError:
+        return None
 
 
 def _class_of(node: Any, part: str) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sdpa_exp.config.choices import CONTINUE, KEEP, REPEAT, RESTART
 from sdpa_exp.config.plan import read_plan
 from sdpa_exp.config.refusing import one_of
 from sdpa_exp.errors import ConfigError
@@ -18,8 +20,6 @@ from sdpa_exp.runs.sweep import read_sweep
 COMMAND_VARIABLE = "SDPA_EXP_COMMAND"
 """How people start sdpa_exp where it isn't `python -m sdpa_exp`: the container's way in, set by docker-compose.yml."""
 
-RESTART, CONTINUE = "restart", "continue"
-KEEP, REPEAT = "keep", "repeat"
 RESUME_KEYS = ("resume", "resume_mode", "resume_changed")
 # What says where a command writes: another matter when it is resumed.
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "run.overwrite")
@@ -119,6 +119,13 @@ def _begun(folder: Path) -> tuple[str, str, str]:
 def _arguments_of(command: str) -> list[str]:
     words = shlex.split(command)
     return words[3:] if words[1:3] == ["-m", "sdpa_exp"] else words[1:]
+
+
+def options_of(command: str) -> list[str]:
+    """The `--config-dir` of a command: without it, what it names may not be found."""
+    words = _arguments_of(command)
+    apart = [pair for pair in itertools.pairwise(words) if pair[0] in ("--config-dir", "-cd")]
+    return [*itertools.chain(*apart), *(word for word in words if word.startswith("--config-dir="))]
 
 
 def _merged(begun: list[str], typed: list[str]) -> list[str]:

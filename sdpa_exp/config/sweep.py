@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,21 @@ def expand_sweep(
         )
         for num, job in enumerate(_shown(jobs))
     ]
+
+
+def stop_at_list(config: DictConfig, plans: Sequence[Plan]) -> None:
+    """Where `--cfg job -m` asks for it, print a line for each job, in the order they would run, and exit.
+
+    Raises:
+        SystemExit: it was asked for.
+    """
+    if not config.hydra.callbacks.sdpa_exp.get("lists"):
+        return
+    lines = [f"job {plan.job.num + 1}/{len(plans)}  {plan.title}:  {' '.join(plan.job.overrides)}" for plan in plans]
+    lines = lines or ["This sweeper chooses its jobs as it goes: there is no list of them beforehand."]
+    lines.append("Nothing was started. --cfg job without -m, and one value a key, shows all of one job.")
+    sys.stdout.write("\n".join(lines) + "\n")
+    raise SystemExit(0)
 
 
 def _shown(jobs: list[list[str]]) -> Iterable[list[str]]:

@@ -13,6 +13,18 @@ from collections.abc import Sequence
 from sdpa_exp.config.architectures import check_model
 from sdpa_exp.config.attentions import check_backend_name
 from sdpa_exp.config.baseline import resolve_baseline
+from sdpa_exp.config.choices import (
+    CACHES,
+    CONTROLS,
+    DETERMINISM,
+    MARGIN_KINDS,
+    ON_NAN,
+    ON_OOM,
+    OPTIMIZERS,
+    SPEEDS,
+    SPLITS,
+    TRACKERS,
+)
 from sdpa_exp.config.credentials import refuse_credentials
 from sdpa_exp.config.datasets import check_dataset
 from sdpa_exp.config.devices import check_devices
@@ -26,19 +38,8 @@ from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.metrics import METRICS
 from sdpa_exp.runs.purposes import AUTO
 
-DETERMINISM = ("default", "strict")
-ON_OOM = ("fail", "repeat", "exclude")
-ON_NAN = ("fail", "continue")
-CACHES = ("none", "ram", "disk")
-MARGIN_KINDS = ("absolute", "relative")
-CONTROLS = ("aa",)
-SPEEDS = ("interleaved", "trainings")
 FINETUNE = "finetune"
 WIDEST_MARGIN = 0.05  # of a share: five points
-SPLITS = ("train", "val", "test")
-TRACKERS = ("mlflow", "none")
-# Source: ultralytics/engine/trainer.py build_optimizer, 8.4.190; it compares without regard to case.
-OPTIMIZERS = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD", "MuSGD", "auto")
 
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SECRET_IN_URI = re.compile(r"https?://.*[@?]|(?!sqlite:)[\w+.-]+://.*@", re.IGNORECASE)

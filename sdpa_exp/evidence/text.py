@@ -11,10 +11,16 @@ from rich.table import Table
 from sdpa_exp.evidence.rule import WORDS, largest_of
 from sdpa_exp.text_report import plain_table, text_of
 
+LEGEND = (
+    "error, allowed: of the part that is worst; product: softmax(QK^T)V; its grads: of q, k and v; output, grad in, "
+    "grad par: the layer's output, gradients of its input and its parameters; stock: the worst part of stock itself. "
+    "From product on, 1.00 is what rounding explains."
+)
+
 
 def equivalence_text(content: dict[str, Any]) -> str:
     """A verification's table, stock's own faults, and the verdict; `content` as `Equivalence.to_dict` makes it."""
-    words = (*stock_words(content), *blind_words(content), verdict(content))
+    words = (LEGEND, *stock_words(content), *blind_words(content), verdict(content))
     return text_of(equivalence_table(content), *words).rstrip("\n")
 
 

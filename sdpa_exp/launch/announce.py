@@ -18,6 +18,7 @@ from sdpa_exp.launch.progress import closing_line
 from sdpa_exp.runs.files import REPORT_FILE
 from sdpa_exp.runs.record import Record
 from sdpa_exp.runs.sweep import Sweep
+from sdpa_exp.text_report import counted
 from sdpa_exp.tracking.tracker import Tracker
 
 
@@ -49,7 +50,8 @@ def say_preflight(console: Console, preflight: dict[str, Any]) -> None:
         lines["hardware: the first job on each kind of node finds out, for all jobs on such nodes"] = None
     for entry in preflight["hardware"]:
         h = entry["resolved"]
-        lines[f"hardware: {h['device']}, {h['precision']}, batch {h['batch']}, {h['num_threads']} CPU threads"] = None
+        threads = counted(h["num_threads"], "CPU thread")
+        lines[f"hardware: {h['device']}, {h['precision']}, batch {h['batch']}, {threads}"] = None
         if entry["asked"]["batch"] == AUTO_BATCH:
             lines[f"hardware.batch={h['batch']}: {entry['reasons']['batch']}"] = None
     for line in lines:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from sdpa_exp.config.choices import REPEAT
 from sdpa_exp.config.plan import read_plan
-from sdpa_exp.config.resume import REPEAT
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable
 from sdpa_exp.launch.announce import say, say_ignored_server, say_preflight, short

@@ -13,6 +13,7 @@ from sdpa_exp.errors import ComparisonError, RunError, SdpaExpError
 from sdpa_exp.launch.announce import say, say_outcomes, say_unfinished, say_unsent, say_where, short
 from sdpa_exp.launch.beside import measure_beside
 from sdpa_exp.launch.broken_sweep import record_the_dead
+from sdpa_exp.launch.next_step import say_weights_of
 from sdpa_exp.launch.shared_tracker import tracker_of
 from sdpa_exp.launch.smaller_batch import settle
 from sdpa_exp.runs.files import REPORT_HTML_FILE
@@ -80,6 +81,7 @@ def _compare(sweep: Sweep, console: Console) -> int:
         return error.exit_code
     console.print(render_terminal(comparison))
     say(console, f"with pictures and all tables: {short(sweep.folder / REPORT_HTML_FILE)}")
+    say_weights_of(console, comparison)
     return ComparisonError.exit_code if len(sweep.arms) > 1 and not comparison.has_answer else 0
 
 

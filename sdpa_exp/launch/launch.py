@@ -38,6 +38,7 @@ from sdpa_exp.launch.before_sweep import (
     with_keys,
 )
 from sdpa_exp.launch.make_record import record_unstarted
+from sdpa_exp.launch.next_step import say_weights
 from sdpa_exp.launch.on_node import RESULTS_GO_THERE, left_to_nodes, look_at_node, node_class
 from sdpa_exp.launch.progress import RunProgress, closing_line
 from sdpa_exp.launch.queued_job import end_in_order, is_queued_job, may_run_again, stay_to_the_end, why_again
@@ -77,6 +78,8 @@ def run_single(plan: Plan) -> int:
     num_unsent = 0 if show_end(plan, tracker) else 1
     say_report(console, plan.run_dir)
     say(console, f"run folder: {short(plan.run_dir)}")
+    if record.status == "FINISHED":
+        say_weights(console, plan, record.metrics)
     say_unsent(console, plan, plan.run_dir, num_unsent)
     say_where(console, tracker)
     if record.exit_code not in (ConfigError.exit_code, BackendUnavailable.exit_code):  # those would end the same way

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from sdpa_exp.config.baseline import resolve_baseline
+from sdpa_exp.config.choices import CONTINUE, KEEP, REPEAT
 from sdpa_exp.config.plan import Plan, read_plan
-from sdpa_exp.config.resume import CONTINUE, KEEP, REPEAT
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable, ConfigError
 from sdpa_exp.launch.announce import say, say_ignored_server, say_preflight, short

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from sdpa_exp.compare.report.methods import methods
-from sdpa_exp.compare.report.terminal import render_terminal
+from sdpa_exp.compare.report.terminal import render_terminal, render_text
 from sdpa_exp.compare.run_compare import compare_runs, compare_sweep
 from sdpa_exp.config.schema import CompareConfig, PrimaryMetric
 from sdpa_exp.launch.beside import measure_beside
@@ -104,6 +104,18 @@ def test_the_sentence_stands_once_on_the_screen_with_its_details_below(sweep: Pa
     assert text.count("Use sdpa:") == 1
     assert text.index("Use sdpa:") < text.index("function: sdpa computes") < text.index("speed per training step: sdpa")
     assert text.index("speed per training step") < text.index("accuracy: inconclusive for sdpa")
+
+
+def test_the_first_table_has_the_speed_of_side_by_side_and_the_trainings_times_stand_below(sweep: Path) -> None:
+    comparison = compare_sweep(sweep)
+    page, screen = (sweep / "report.html").read_text(encoding="utf-8"), render_text(comparison)
+    for text, last in ((page, "<nav"), (screen, "Paired differences")):
+        first = text.partition(last)[0]
+        assert "times faster" in first
+        assert "train s" not in first
+        assert "images/s" not in first
+        assert "Times and memory of the trainings themselves" in text
+        assert "train s" in text
 
 
 def test_report_note_and_json_say_it_too(sweep: Path) -> None:

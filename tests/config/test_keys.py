@@ -21,7 +21,7 @@ def test_a_key_says_what_it_takes_and_what_each_file_sets_it_to() -> None:
     batch = keys([conf_dir()])["hardware.batch"]
     assert batch.values["train=quick"] == "8"
     assert batch.values["hardware=a100"] == "64"
-    assert keys([conf_dir()])["bench.levels"].takes == "a list of this: a text, or null"
+    assert keys([conf_dir()])["bench.levels"].takes == "a list of step, inference, module or op, or null"
     assert keys([conf_dir()])["bench.rounds"].takes == "a whole number"
 
 

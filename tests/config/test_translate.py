@@ -86,8 +86,7 @@ CASES = {
     "--config-name nope": "There is no config file nope.yaml: expected one in conf/.",
     "--multrun": "expected -m, --cfg job, --config-dir DIR or --help. Did you mean --multirun?",
     "--cfg jobs": "The command line can't be read: argument --cfg/-c: invalid choice: 'jobs'",
-    "--cfg job -m": "--cfg and -m don't go together: expected one of them. Take out -m and give each "
-    "key one value: --cfg shows one job.",
+    "--cfg hydra -m": "--cfg and -m don't go together: expected one of them. Take out -m: --cfg job -m lists the jobs",
     "--attention stock": "There is no option --attention: settings have no dashes. Write attention=...",
     "seeds=five seed=7 -m": "seeds= and seed= both name the seeds: expected one of them. Take out one.",
     "--resolve": "--resolve does nothing by itself: expected --cfg with it. Add --cfg job.",
@@ -118,6 +117,25 @@ class Said:
         assert out == ""
         assert err.count("\n") == 1, err
         return err
+
+
+def test_the_jobs_of_a_sweep_are_listed_and_nothing_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        sys, "argv", ["sdpa-exp", "--cfg", "job", "attention=stock,sdpa", "seed=0,1", "-m", "train.epochs=2"]
+    )
+    with pytest.raises(SystemExit) as leaving:
+        start()
+    assert leaving.value.code == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == "job 1/4  stock seed 0:  seed=0 attention=stock train.epochs=2"
+    assert [line.split(":")[0] for line in lines[1:4]] == [
+        "job 2/4  sdpa seed 0", "job 3/4  sdpa seed 1", "job 4/4  stock seed 1",
+    ]  # fmt: skip
+    assert lines[4].startswith("Nothing was started.")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("line", CASES)

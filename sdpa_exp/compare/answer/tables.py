@@ -12,25 +12,27 @@ if TYPE_CHECKING:
 
     from sdpa_exp.compare.answer.judge import Judged, Speed
 
+SPEED_HEADER = ("step ms", "times faster", "step MiB")
+"""A training step: its time, the ratio to the baseline's with its interval, and its memory."""
+
 
 def answer_table(judged: Judged) -> TextTable:
     """Arms with kernel, function, times, ratios with intervals, and memory."""
     found = judged.measurement
     rows = []
-    for arm in found.arms:
+    for arm, (step, ratio, memory) in zip(found.arms, speed_cells(judged), strict=True):
         function = found.functions.get(arm)
         checked = "(is stock)" if function is None else _function(function.ok, function.worst_ratio)
-        memory = found.peak_mib.get(arm)
         rows.append(
             (
                 f"{arm} (baseline)" if arm == found.baseline else arm,
                 found.kernels.get(arm, "-"),
                 checked,
-                f"{1e3 * found.seconds['step'][arm].mean():.3g}",
-                _ratio(judged.step.get(arm)),
+                step,
+                ratio,
                 f"{1e3 * found.seconds['inference'][arm].mean():.3g}",
                 _ratio(judged.inference.get(arm)),
-                "-" if memory is None else plain(float(memory.mean())),
+                memory,
             )
         )
     level = 100 * (1 - judged.alpha / max(1, len(found.others)))
@@ -38,11 +40,20 @@ def answer_table(judged: Judged) -> TextTable:
         name="answer",
         caption=f"Times faster than {found.baseline}, with {level:.3g} % t intervals over {found.num_processes} fresh "
         f"processes. Same function: largest error to fp64 truth in units of what the precision explains; up to "
-        f"{_limit(judged)} is rounding. Peak: allocated in a step above what is held between steps.",
-        header=("arm", "kernel", "same function", "step ms", "times faster", "infer ms", "times faster ", "peak MiB"),
+        f"{_limit(judged)} is rounding. Step MiB: allocated in a step above what is held between steps.",
+        header=("arm", "kernel", "same function", *SPEED_HEADER[:2], "infer ms", "times faster ", SPEED_HEADER[2]),
         rows=tuple(rows),
         num_text=3,
     )
+
+
+def speed_cells(judged: Judged) -> Iterator[tuple[str, str, str]]:
+    """What stands below `SPEED_HEADER`, for every arm that was measured."""
+    found = judged.measurement
+    for arm in found.arms:
+        memory = found.peak_mib.get(arm)
+        peak = "-" if memory is None else plain(float(memory.mean()))
+        yield f"{1e3 * found.seconds['step'][arm].mean():.3g}", _ratio(judged.step.get(arm)), peak
 
 
 def answer_sentences(judged: Judged) -> Iterator[str]:
@@ -78,7 +89,8 @@ def remarks(judged: Judged) -> Iterator[str]:
 def where_sentence(judged: Judged) -> str:
     """What was measured, on what."""
     where, found = judged.measurement.where, judged.measurement
-    threads = f", {where['num_threads']} CPU threads" if where["device"] == "cpu" else ""
+    num_threads = where["num_threads"] if where["device"] == "cpu" else None
+    threads = f", {num_threads} CPU thread{'' if num_threads == 1 else 's'}" if num_threads else ""
     return (
         f"{where['model']} at {where['imgsz']} px, batch {where['batch']} (inference: {where['inference_batch']}), "
         f"{where['dataset']}, {where['device']} {where['precision']}{threads}: {found.num_processes} fresh processes "

@@ -12,6 +12,7 @@ WORDS = {
     "points": "hundredths of a metric between 0 and 1: from 0.50 to 0.51 is one point",
     "train s": "seconds of the training loops, without the first epoch and validation",
     "images/s": "training images a second, without the first epoch",
+    "step MiB": "memory that a training step takes above what is held between steps, measured side by side",
     "peak MiB": "largest memory: allocated by PyTorch; of whole trainings on a CPU the resident set of the process",
     "kernel": "the code that computed softmax(QK\u1d40)V, as PyTorch's profiler saw it",
     "same function": "whether outputs and gradients equal a checked fp64 truth up to rounding; in brackets the largest "

@@ -9,7 +9,14 @@ from sdpa_exp.compare.answer.tables import answer_sentences, answer_table, where
 from sdpa_exp.compare.report.accuracy_tables import accuracy_tables
 from sdpa_exp.compare.report.evidence import environment_table, layers_table, settings_table
 from sdpa_exp.compare.report.methods import methods
-from sdpa_exp.compare.report.tables import arms_table, described_table, differences_table, kernels_table, noise_table
+from sdpa_exp.compare.report.tables import (
+    arms_table,
+    described_table,
+    differences_table,
+    kernels_table,
+    noise_table,
+    trainings_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +34,10 @@ _ACCURACY_TITLES = {
     "learning": "How the arms learned",
 }
 _MAX_OPEN_ROWS = 12
+_DISTURBED = (
+    "Trainings ran one after the other, so that these hold what else the machine did meanwhile; the speed and memory "
+    "to go by were measured side by side."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +81,9 @@ def sections(comparison: Comparison, group: Group) -> Iterator[Section]:
     if group.differences:
         table = differences_table(group, comparison.baseline, comparison.alpha)
         yield Section(key="differences", title="Paired differences", table=table)
+    if group.judged is not None and (table := trainings_table(group)).header[2:]:
+        title = "Times and memory of the trainings themselves"
+        yield Section(key="trainings", title=title, table=table, notes=(_DISTURBED,))
     for key, table in (("kernels", kernels_table(group)), ("layers", layers_table(group.runs))):
         if table.rows:
             yield Section(key=key, title="Attention kernels that ran", table=table)

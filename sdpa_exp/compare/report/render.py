@@ -74,9 +74,7 @@ def _fill(
                 "label": group.label,
                 "arms": arms_table(group),
                 "charts": (charts or {}).get(group.group_id, []),
-                "use": None
-                if group.recommendation is None or group.recommendation.is_baseline
-                else group.recommendation.arm,
+                "use": _to_use(group),
                 "sections": found,
             }
             for group, found in shown

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare import numbers
+from sdpa_exp.compare.answer.beside import SIDE_BY_SIDE
+from sdpa_exp.compare.answer.tables import SPEED_HEADER, speed_cells
 from sdpa_exp.compare.comparison import STAGES
 from sdpa_exp.compare.report.table import TextTable, csv_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sdpa_exp.compare.comparison import ArmSummary, Comparison, Group
 
@@ -25,8 +28,29 @@ def arm_label(arm: ArmSummary) -> str:
 
 
 def arms_table(group: Group) -> TextTable:
-    """Mean and SD of the main metrics by arm."""
-    shown = [name for name in numbers.MAIN_METRICS if any(name in arm.described for arm in group.arms)]
+    """Mean and SD of the main metrics by arm; speed and memory as they were measured side by side, where they were."""
+    judged = group.judged
+    if judged is None:
+        return _means(group, numbers.MAIN_METRICS)
+    table = _means(group, [name for name in numbers.MAIN_METRICS if name not in SIDE_BY_SIDE])
+    beside = dict(zip(judged.measurement.arms, speed_cells(judged), strict=True))
+    nothing = ("-",) * len(SPEED_HEADER)
+    return replace(
+        table,
+        caption=f"{table.caption} {', '.join(SPEED_HEADER)}: measured side by side.",
+        header=(*table.header, *SPEED_HEADER),
+        rows=tuple((*row, *beside.get(arm.name, nothing)) for arm, row in zip(group.arms, table.rows, strict=True)),
+    )
+
+
+def trainings_table(group: Group) -> TextTable:
+    """Times and memory of the trainings themselves, where better ones were measured side by side."""
+    table = _means(group, [name for name in numbers.MAIN_METRICS if name in SIDE_BY_SIDE])
+    return replace(table, name="trainings", caption="Mean ± SD over finished runs.")
+
+
+def _means(group: Group, names: Sequence[str]) -> TextTable:
+    shown = [name for name in names if any(name in arm.described for arm in group.arms)]
     rows = []
     for arm in group.arms:
         values = []

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sdpa_exp.compare import numbers
+from sdpa_exp.compare.answer.beside import SIDE_BY_SIDE
 from sdpa_exp.compare.findings.prices import cost_sentence
 from sdpa_exp.compare.report.links import relative_path
 from sdpa_exp.compare.report.model import sections, where
@@ -38,7 +39,8 @@ class TerminalView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the parts from top to bottom."""
         comparison = self._comparison
-        yield Text(f"Comparison: {comparison.name}", style="bold")
+        of_what = "" if comparison.name == "comparison" else f" of {comparison.name}"
+        yield Text(f"Comparison{of_what}", style="bold")
         yield Text(comparison.headline)
         if comparison.findings:
             yield _title("Findings")
@@ -95,7 +97,12 @@ def _group(comparison: Comparison, group: Group, width: int) -> Iterator[Rendera
         level = f"{100 * (1 - comparison.alpha):g} %"
         base = comparison.baseline
         yield _title(f"Paired differences{name}: arm minus {base} (x: times {base}), {level} t interval")
-        yield _table(_of_main_metrics(tables["differences"]))
+        yield _table(_of_main_metrics(tables["differences"], group))
+    if "trainings" in tables:
+        section = found["trainings"]
+        yield _title(f"{section.title}{name}: mean ± SD over finished runs")
+        yield _table(tables["trainings"])
+        yield from (Text(note, style="dim") for note in section.notes)
     if "kernels" in tables:
         yield _title(f"Attention kernels that ran{name} (layers)")
         yield _table(tables["kernels"])
@@ -120,9 +127,10 @@ def _arms(group: Group, table: TextTable, width: int) -> Iterator[RenderableType
         yield Text(cost, style="dim")
 
 
-def _of_main_metrics(table: TextTable) -> TextTable:
-    """Differences of the main metrics, in their order, without the column for which 80 columns have no room."""
-    order = {name: place for place, name in enumerate(numbers.MAIN_METRICS)}
+def _of_main_metrics(table: TextTable, group: Group) -> TextTable:
+    """Differences of the metrics in the arms' table, in their order; 80 columns have no room for all columns."""
+    answered = SIDE_BY_SIDE if group.judged is not None else frozenset()
+    order = {name: place for place, name in enumerate(numbers.MAIN_METRICS) if name not in answered}
     arms = list(dict.fromkeys(row[0] for row in table.rows))
     rows = sorted((row for row in table.rows if row[1] in order), key=lambda row: (arms.index(row[0]), order[row[1]]))
     return replace(table, rows=tuple(rows)).without("d_z")

@@ -23,12 +23,12 @@ class Bench(Task):
     """What is timed, and for how long."""
 
     arms: Optional[list[str]] = None  # noqa: UP045 - OmegaConf reads it at run time
-    levels: Optional[list[str]] = None  # noqa: UP045
+    levels: Optional[list[str]] = field(default=None, metadata={"choices": LEVELS})  # noqa: UP045
     op_shapes: Optional[list[list[int]]] = None  # noqa: UP045
     imgsz: list[int] = field(default_factory=lambda: [640])
     batches: Optional[list[int]] = None  # noqa: UP045
     inference_batches: list[int] = field(default_factory=lambda: [1])
-    precisions: Optional[list[str]] = None  # noqa: UP045
+    precisions: Optional[list[str]] = field(default=None, metadata={"choices": PRECISIONS})  # noqa: UP045
     rounds: int = 10
     time_limit_s: float = 240.0
     decide: bool = False

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from sdpa_exp.runs.outcome import Outcome
 
 ERRORS, WARNINGS, NOTHING = "errors", "warnings", "nothing"
+FAIL_ON = (ERRORS, WARNINGS, NOTHING)
 
 
 @dataclass
 class Data(Task):
     """What counts as failed, and where a mended copy goes."""
 
-    fail_on: str = ERRORS
+    fail_on: str = field(default=ERRORS, metadata={"choices": FAIL_ON})
     fix_to: Optional[str] = field(default=None, metadata=PATH)  # noqa: UP045 - OmegaConf reads it at run time
     num_shown: int = 24
 
@@ -30,7 +31,7 @@ class Data(Task):
 
     def check(self, plan: Plan) -> None:
         """A known word, and a folder for the copy that is new and no part of the data set."""
-        one_of("data.fail_on", self.fail_on, (ERRORS, WARNINGS, NOTHING))
+        one_of("data.fail_on", self.fail_on, FAIL_ON)
         at_least("data.num_shown", self.num_shown, 1, "Set data.num_shown=24.")
         if self.fix_to is None:
             return

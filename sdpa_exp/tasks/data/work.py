@@ -153,7 +153,7 @@ def _headline(plan: Plan, looked: _Looked, judged: _Looked, *, is_copy: bool) ->
 
 def _counted(found: Found) -> str:
     errors, warnings = (
-        f"{severity}s of {numbered(num, 'kind', 'kinds')}" if (num := len(found.of(severity))) else f"no {severity}"
+        numbered(num, severity, f"{severity}s") if (num := len(found.of(severity))) else f"no {severity}"
         for severity in (ERROR, WARNING)
     )
     return f"{errors} and {warnings}"

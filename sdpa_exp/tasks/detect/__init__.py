@@ -37,7 +37,7 @@ class Detect(Task):
     num_frames: Optional[int] = None  # noqa: UP045
     other_weights: Optional[str] = field(default=None, metadata=PATH)  # noqa: UP045
     other_arm: Optional[str] = None  # noqa: UP045
-    save: list[str] = field(default_factory=lambda: ["images", "csv"])
+    save: list[str] = field(default_factory=lambda: ["images", "csv"], metadata={"choices": KINDS})
 
     needs_arm: ClassVar[bool] = False  # its precisions are those of Ultralytics' predictor
 

@@ -51,7 +51,7 @@ class Export(Task):
     """What is exported, to what, and what it is compared on."""
 
     weights: Optional[str] = field(default=None, metadata=PATH)  # noqa: UP045 - OmegaConf reads it at run time
-    format: str = "onnx"
+    format: str = field(default="onnx", metadata={"choices": (*FORMATS, *NEVER_RUN)})
     imgsz: Optional[int] = None  # noqa: UP045
     half: bool = False
     dynamic: bool = False

@@ -28,7 +28,7 @@ class Latency(Task):
     arms: Optional[list[str]] = None  # noqa: UP045
     batches: list[int] = field(default_factory=lambda: [1, 8])
     imgsz: Optional[int] = None  # noqa: UP045
-    precisions: Optional[list[str]] = None  # noqa: UP045
+    precisions: Optional[list[str]] = field(default=None, metadata={"choices": PRECISIONS})  # noqa: UP045
     channels_last: Optional[list[bool]] = None  # noqa: UP045
     conf: float = 0.25
     nms: Optional[bool] = None  # noqa: UP045

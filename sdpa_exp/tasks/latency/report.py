@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from sdpa_exp.tasks.latency.measure import PERCENTILES, samples_needed
-from sdpa_exp.text_report import plain_table, text_of
+from sdpa_exp.text_report import counted, plain_table, text_of
 
 
 def render_predict(content: dict[str, Any]) -> str:
@@ -15,9 +15,10 @@ def render_predict(content: dict[str, Any]) -> str:
     source = content["source"]
     images = "images" if source["num_found"] is not None else "first frames"
     weights = "trained weights" if content["weights"] else "weights as initialised"
+    threads = counted(content["num_threads"], "CPU thread")
     parts: list[Table | str] = [
         f"{content['network']} ({weights}) at {content['imgsz']} px, {source['num_images']} {images} of "
-        f"{source['words']}, {content['device']}, {content['num_threads']} CPU threads, {content['boxes_by']}",
+        f"{source['words']}, {content['device']}, {threads}, {content['boxes_by']}",
         "p50, p95, p99: latency of a batch in ms, pre + model + post; pre, model, post: medians of these parts; "
         "FPS: images over the sum of latencies. Images are decoded beforehand.",
     ]

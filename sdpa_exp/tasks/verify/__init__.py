@@ -20,7 +20,7 @@ class Verify(Task):
     """What is compared, and how strictly."""
 
     weights: Optional[str] = field(default=None, metadata=PATH)  # noqa: UP045 - OmegaConf reads it at run time
-    precisions: Optional[list[str]] = None  # noqa: UP045
+    precisions: Optional[list[str]] = field(default=None, metadata={"choices": PRECISIONS})  # noqa: UP045
     num_images: int = 4
     max_ratio: float = 6.0
 

@@ -6,9 +6,15 @@ from typing import Any
 
 from rich.table import Table
 
-from sdpa_exp.evidence.text import blind_words, equivalence_table, stock_words, verdict
+from sdpa_exp.evidence.text import LEGEND, blind_words, equivalence_table, stock_words, verdict
 from sdpa_exp.runs.purposes import shown_metrics
 from sdpa_exp.text_report import plain_table, text_of
+
+_END_TO_END = (
+    "loss: of one batch, with stock and with this attention; pred. max diff, mean diff: of predictions from stock's "
+    "(boxes in pixels, scores from 0 to 1); error, plain: their mean distance from fp64, with this attention and with "
+    "stock. Shown and not judged."
+)
 
 
 def render_verify(content: dict[str, Any]) -> str:
@@ -18,8 +24,10 @@ def render_verify(content: dict[str, Any]) -> str:
         f"attention={content['arm']} against stock, {content['model']} at {content['imgsz']} px, "
         f"{content['num_images']} images of {content['dataset']}, {weights}, {content['device']}",
         equivalence_table(content),
+        LEGEND,
         *(f"not run in {precision}: {reason}" for precision, reason in content["not_run"].items()),
         _end_to_end(content),
+        _END_TO_END,
         _accuracy_and_kernels(content),
         *stock_words(content),
         *blind_words(content),

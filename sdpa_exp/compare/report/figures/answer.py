@@ -104,7 +104,7 @@ def _accuracy(verdicts: Sequence[Verdict], baseline: str) -> _Panel | None:
         return None
     return _Panel(
         title="Accuracy",
-        label=f"{asked[0].question.metric} less that of {baseline}, points",
+        label=f"{asked[0].question.metric} minus that of {baseline}, points",
         right="more accurate",
         none=0.0,
         margin=(-max(margins), max(margins)),
