@@ -32,10 +32,11 @@ from sdpa_exp.config.credentials import refuse_credentials
 from sdpa_exp.config.expected_error import FULL_ERROR, expected_error, hydra_raises
 from sdpa_exp.config.folders import check_folders, find_swept_keys, own_run_folder, own_sweep_folder, sweep_dir
 from sdpa_exp.config.launchers import Launcher, go_to, launcher_of, told
+from sdpa_exp.config.lost_jobs import lost_jobs
 from sdpa_exp.config.objectives import check_directions, num_objectives
 from sdpa_exp.config.plan import Job, Plan
 from sdpa_exp.config.resume import resume_line, resumed_arguments, without_folder
-from sdpa_exp.config.submitit_jobs import keep_waiting, lost_jobs, require_seen_by_a_node
+from sdpa_exp.config.submitit_jobs import keep_waiting
 from sdpa_exp.config.sweep import expand_sweep, is_enumerable, stop_at_list
 from sdpa_exp.config.task import load_task
 from sdpa_exp.config.turns import take_turns
@@ -195,7 +196,7 @@ def _check_single(config: DictConfig) -> None:
 def _begin(config: DictConfig) -> AbstractContextManager[object]:
     """Check all jobs, make the sweep's folder ours, and tell the jobs what they can't know."""
     from sdpa_exp.launch.cuda_devices import visible_gpus
-    from sdpa_exp.launch.on_node import needed_on_nodes
+    from sdpa_exp.launch.look_at_nodes import look_at_nodes
     from sdpa_exp.launch.presence import require_named
     from sdpa_exp.launch.side_by_side import refuse_shared_cpu
     from sdpa_exp.launch.time_limit import say_launcher
@@ -218,16 +219,15 @@ def _begin(config: DictConfig) -> AbstractContextManager[object]:
     stop_at_list(config, plans)
     gpus = visible_gpus()
     num_jobs = len(plans) if plan is None else search["num_trials"]
-    launcher = launcher_of(config, num_jobs=num_jobs, num_gpus=len(gpus or ()), num_cores=usable_cores())
     known = plans or [plan or plan_from_config(config, Job(run_dir=str(sweep_dir(config))))]
+    launcher = launcher_of(config, known, num_jobs=num_jobs, num_gpus=len(gpus or ()), num_cores=usable_cores())
     require_named(known, is_here=launcher.is_here)
     if launcher.is_queued:
         keep_waiting()
     refuse_shared_cpu(known, launcher, None if gpus is None else len(gpus), allowed=config.allow_shared_device)
     plans, owned = own_sweep_folder(config, plans)
     folder = sweep_dir(config)
-    if launcher.is_queued and not launcher.is_here:
-        require_seen_by_a_node(launcher.name, config.hydra.launcher, needed_on_nodes(known[0].tracking, folder))
+    look_at_nodes(launcher, config.hydra.launcher, known, folder)
     for line in told(launcher, str(config.hydra.sweep.dir), [gpu.uuid for gpu in gpus or ()]):
         _tell_jobs(config, line)
     _tell_jobs(config, f"++hydra.callbacks.sdpa_exp.command='{quote(command, safe='')}'")

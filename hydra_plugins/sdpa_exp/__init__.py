@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from sdpa_exp.config.ray_launcher import RunsOnRay as _RunsOnRay
 from sdpa_exp.search.sweeper import Search as _Search
+
+
+class RunsOnRay(_RunsOnRay):
+    """`hydra/launcher=ray_sdpa`."""
 
 
 class Search(_Search):

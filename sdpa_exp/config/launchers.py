@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-from omegaconf import DictConfig, flag_override
+from omegaconf import DictConfig, OmegaConf, flag_override
 
 from sdpa_exp.config.habits import LAUNCHERS
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.ray_cluster import Node, connected, nodes_of, require_ray, share_of_run
 from sdpa_exp.config.resume import quoted
 from sdpa_exp.config.submitit_jobs import require_slurm
 from sdpa_exp.errors import ConfigError, RunError
@@ -20,9 +22,9 @@ from sdpa_exp.errors import ConfigError, RunError
 BASIC = "basic"
 _IN_EXTRA = ("hydra-joblib-launcher", "hydra-submitit-launcher")  # of pyproject.toml, `scale`
 _NO_RAY = (
-    "hydra/launcher=ray can't be used: hydra-ray-launcher wants a cloudpickle below 3, where joblib and Ultralytics' "
-    "training on several GPUs want a newer one. Expected hydra/launcher=joblib_sdpa (several GPUs of one machine) or "
-    "slurm_sdpa (a cluster). Take one of those, or type one command on each machine and compare their folders."
+    "hydra/launcher=ray and ray_aws can't be used: hydra-ray-launcher wants a cloudpickle below 3, where joblib and "
+    "Ultralytics' training on several GPUs want a newer one. Expected hydra/launcher=ray_sdpa, which runs the jobs on "
+    "Ray without it. Write that in its place."
 )
 _ONE_FOR_EACH_GPU = 0  # hydra.launcher.n_jobs, which joblib itself would refuse
 
@@ -34,29 +36,38 @@ class Launcher:
     Attributes:
         name: as in hydra/launcher=NAME.
         num_at_once: jobs at work at once, at most.
+        num_on_cpu: of those, how many share a CPU, if that is where they run.
+        way_out: what to leave out, where those are too many.
         is_queued: submitit starts them.
         is_here: they run on this machine; else on nodes that this process knows nothing of.
         limit_s: after which a job is told to end, in seconds; None where there is none.
+        gives_gpus: each job sees the GPUs that it may use, and no other.
+        cluster: of Ray, as in hydra.launcher; None elsewhere.
     """
 
     name: str = BASIC
     num_at_once: int = 1
+    num_on_cpu: int = 1
+    way_out: str = "hydra/launcher"
     is_here: bool = True
     is_queued: bool = False
     limit_s: float | None = None
+    gives_gpus: bool = False
+    cluster: dict[str, Any] | None = None
 
 
-def launcher_of(config: DictConfig, *, num_jobs: int, num_gpus: int, num_cores: int) -> Launcher:
-    """The launcher of a sweep; `hydra.launcher.n_jobs=0` is filled in.
+def launcher_of(config: DictConfig, plans: Sequence[Plan], *, num_jobs: int, num_gpus: int, num_cores: int) -> Launcher:
+    """The launcher of a sweep; what its settings leave open is filled in.
 
     Args:
         config: of the sweep, with Hydra's part.
+        plans: of the sweep, one or more.
         num_jobs: of the sweep.
         num_gpus: that this process sees.
         num_cores: that this process may use.
 
     Raises:
-        ConfigError: Slurm is not here, or has not the partition; or it is Ray's.
+        ConfigError: Slurm or Ray is not here, or has not what is asked for; or it is hydra-ray-launcher.
     """
     name = str(config.hydra.runtime.choices["hydra/launcher"])
     target, node = _class_name(config), config.hydra.launcher
@@ -68,15 +79,50 @@ def launcher_of(config: DictConfig, *, num_jobs: int, num_gpus: int, num_cores: 
         require_slurm(name, node.get("partition"))
         num, limit_s = min(num_jobs, node.array_parallelism), 60.0 * node.timeout_min - node.signal_delay_s
         return Launcher(name=name, num_at_once=num, is_here=False, is_queued=True, limit_s=limit_s)
+    if target == "RunsOnRay":
+        return _on_ray(config, plans, num_jobs=num_jobs, num_gpus=num_gpus, num_cores=num_cores)
     if target != "JoblibLauncher":
         is_local = target == "LocalLauncher"
         limit_s = 60.0 * node.timeout_min if is_local else None
-        return Launcher(name=name, num_at_once=num_jobs, is_queued=is_local, limit_s=limit_s)
+        return Launcher(name=name, num_at_once=num_jobs, num_on_cpu=num_jobs, is_queued=is_local, limit_s=limit_s)
     if node.n_jobs == _ONE_FOR_EACH_GPU:
         with flag_override(config, ["struct", "readonly"], [False, False]):
             node.n_jobs = num_gpus or 2
     num = node.n_jobs if node.n_jobs > 0 else max(1, num_cores + 1 + node.n_jobs)  # joblib: -1 is all, -2 all but one
-    return Launcher(name=name, num_at_once=min(num_jobs, num))
+    num = min(num_jobs, num)
+    return Launcher(name=name, num_at_once=num, num_on_cpu=num)
+
+
+def _on_ray(config: DictConfig, plans: Sequence[Plan], *, num_jobs: int, num_gpus: int, num_cores: int) -> Launcher:
+    name = str(config.hydra.runtime.choices["hydra/launcher"])
+    require_ray(name)
+    node = config.hydra.launcher
+    with flag_override(config, ["struct", "readonly"], [False, False]):
+        if is_here := node.init.address is None:
+            node.init.num_cpus = node.init.num_cpus or num_cores
+            node.init.num_gpus = num_gpus if node.init.num_gpus is None else node.init.num_gpus
+            nodes = [Node(name="this machine", num_cpus=node.init.num_cpus, num_gpus=node.init.num_gpus)]
+        else:
+            with connected(_plain(node)) as ray:
+                nodes = nodes_of(ray)
+        cpus, gpus = share_of_run(
+            _plain(node), nodes, [plan.hardware for plan in plans], shares_cpu=config.allow_shared_device
+        )
+        node.num_cpus, node.num_gpus = cpus, gpus
+    beside = [each.num_beside(cpus, gpus) for each in nodes]
+    return Launcher(
+        name=name,
+        num_at_once=min(num_jobs, sum(beside)),
+        num_on_cpu=1 if gpus else min(num_jobs, max(beside)),
+        way_out="hydra.launcher.num_cpus",
+        is_here=is_here,
+        gives_gpus=True,
+        cluster=None if is_here else _plain(node),
+    )
+
+
+def _plain(node: Any) -> dict[str, Any]:
+    return OmegaConf.to_container(node, resolve=True)  # type: ignore[return-value]
 
 
 def told(launcher: Launcher, sweep_dir: str, gpus: Sequence[str]) -> list[str]:
@@ -91,7 +137,7 @@ def told(launcher: Launcher, sweep_dir: str, gpus: Sequence[str]) -> list[str]:
         return [f"hydra.sweep.dir={quoted(sweep_dir)}"]
     lines = [f"hydra.sweep.dir={quoted(os.path.abspath(sweep_dir))}"]
     lines.append(f"++hydra.callbacks.sdpa_exp.cwd='{quote(os.getcwd(), safe='')}'")
-    if launcher.is_here and gpus:  # submitit hides them from its jobs
+    if launcher.is_here and gpus and not launcher.gives_gpus:  # submitit hides them from its jobs
         lines.append(f"++hydra.callbacks.sdpa_exp.gpus={json.dumps(list(gpus))}")
     return lines
 

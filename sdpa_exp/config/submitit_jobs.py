@@ -16,13 +16,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from sdpa_exp.config.lost_jobs import lose, lose_none
 from sdpa_exp.config.refusing import refuse
 from sdpa_exp.errors import ConfigError, RunError
 
 _ENDED = "NOT IN THE QUEUE"
 _LOOK = ("--quiet", "--immediate=15", "--nodes=1", "--ntasks=1", "--time=1", "--job-name=sdpa_exp_look")
 _CHOOSES_NODES = ("partition", "account", "qos", "constraint", "gres")
-_lost: dict[str, str] = {}  # job and state -> its log
 
 
 def require_slurm(name: str, partition: str | None) -> None:
@@ -73,17 +73,6 @@ def require_seen_by_a_node(name: str, node: Mapping[str, Any], places: Mapping[s
             )
 
 
-def lost_jobs() -> RunError | None:
-    """The jobs that left no result since `keep_waiting`, in a sentence; None where all did."""
-    if not _lost:
-        return None
-    no_disk = "" if any(map(os.path.exists, _lost.values())) else (
-        " There is no log: expected one in the sweep's folder, which has to be on a disk that all nodes share."
-    )  # fmt: skip
-    lost = "; ".join(f"{job}, whose log is {log}" for job, log in _lost.items())
-    return RunError(f"{len(_lost)} of the jobs ended without a word: {lost}.{no_disk}")
-
-
 def line_that_cancels() -> str | None:
     """The command that takes this process's jobs out of Slurm's queue; None where it has none there."""
     slurm: Any = sys.modules.get("submitit.slurm.slurm")
@@ -98,13 +87,13 @@ def keep_waiting() -> None:
     core: Any = importlib.import_module("submitit.core.core")
     errors: Any = importlib.import_module("submitit.core.utils")
     results = core.Job.results
-    _lost.clear()
+    lose_none()
 
     def all_results(job: Any) -> list[Any]:
         try:
             return list(results(job))
         except (errors.UncompletedJobError, errors.FailedJobError):
-            _lost[f"{job.job_id}, {job.state.lower()}"] = str(job.paths.stderr)
+            lose(f"{job.job_id}, {job.state.lower()}", str(job.paths.stderr))
             return [JobReturn(status=JobStatus.COMPLETED, _return_value=float("nan"))]
 
     core.Job.results = all_results

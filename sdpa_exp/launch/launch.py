@@ -41,7 +41,14 @@ from sdpa_exp.launch.make_record import record_unstarted
 from sdpa_exp.launch.next_step import say_weights
 from sdpa_exp.launch.on_node import RESULTS_GO_THERE, left_to_nodes, look_at_node, node_class
 from sdpa_exp.launch.progress import RunProgress, closing_line
-from sdpa_exp.launch.queued_job import end_in_order, is_queued_job, may_run_again, stay_to_the_end, why_again
+from sdpa_exp.launch.queued_job import (
+    end_in_order,
+    is_queued_job,
+    may_run_again,
+    stay_to_the_end,
+    wait_for_predecessor,
+    why_again,
+)
 from sdpa_exp.launch.shared_tracker import checked_tracker, tracker_of
 from sdpa_exp.launch.side_by_side import gpus_of_job
 from sdpa_exp.launch.smaller_batch import set_attempt_aside, train_until_it_fits
@@ -155,6 +162,7 @@ def run_job(plan: Plan, num_objectives: int | None = None) -> float | tuple[floa
         say(console, f"{title}: not started: node {platform.node()} does not see {sweep_dir}, {RESULTS_GO_THERE}.")
         return objectives(plan, None, num_objectives)
     end_in_order()
+    wait_for_predecessor(plan.run_dir)
     try:
         with own_folder(plan.run_dir, key="hydra.sweep.dir", resumes=is_queued_job()):
             if _begins_anew(plan, tracker, title):

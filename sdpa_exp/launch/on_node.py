@@ -45,9 +45,33 @@ _STORE = (
 def left_to_nodes(plans: Sequence[Plan], sweep_dir: Path) -> dict[str, Any]:
     """Leave the plans for the first job of each class of node; returns what sweep.json holds in place of an answer."""
     write_json_atomic(sweep_dir / PLANS_FILE, [to_dict(plan) for plan in plans])
+    return {NODES: [], "software": software_here(), "hardware": [], "arms": [], "same_kernel": [], "warnings": []}
+
+
+def software_here() -> dict[str, Any]:
+    """What a node has to have, too."""
     here = software_and_host()
-    software = {key: here[key] for key in _SOFTWARE}
-    return {NODES: [], "software": software, "hardware": [], "arms": [], "same_kernel": [], "warnings": []}
+    return {key: here[key] for key in _SOFTWARE}
+
+
+def require_same_software(driver: dict[str, Any]) -> None:
+    """Refuse this node where it differs from the machine where the command was typed.
+
+    Args:
+        driver: `software_here` there.
+
+    Raises:
+        RunError: names all that differs.
+    """
+    here = software_here()
+    wanted = {"Python": driver["python"], **driver["versions"], "the code of sdpa_exp": driver["code"]}
+    found = {"Python": here["python"], **here["versions"], "the code of sdpa_exp": here["code"]}
+    other = [f"{name} {found[name]} in place of {wanted[name]}" for name in wanted if found.get(name) != wanted[name]]
+    if other:
+        raise RunError(
+            f"node {platform.node()} has {' and '.join(other)}: expected what the machine has where the command was "
+            "typed, since runs with other versions don't compare. Let all nodes use one environment on the shared disk."
+        )
 
 
 def needed_on_nodes(tracking: TrackingConfig, sweep_dir: Path) -> dict[str, str]:
@@ -97,7 +121,7 @@ def look_at_node(sweep: Sweep, tracking: TrackingConfig) -> Sweep:
     """
     if NODES not in sweep.preflight:
         return sweep
-    _require_same_software(sweep.preflight["software"])
+    require_same_software(sweep.preflight["software"])
     require_store(tracking, sweep.folder)
     node = node_class()
     with FileLock(sweep.folder / f"{PLANS_FILE}.lock"):
@@ -123,15 +147,3 @@ def _merged(known: dict[str, Any], found: dict[str, Any], node: str) -> dict[str
     for key in ("arms", "same_kernel", "warnings"):
         merged[key] = [*known[key], *(entry for entry in found[key] if entry not in known[key])]
     return merged
-
-
-def _require_same_software(driver: dict[str, Any]) -> None:
-    here = software_and_host()
-    wanted = {"Python": driver["python"], **driver["versions"], "the code of sdpa_exp": driver["code"]}
-    found = {"Python": here["python"], **here["versions"], "the code of sdpa_exp": here["code"]}
-    other = [f"{name} {found[name]} in place of {wanted[name]}" for name in wanted if found.get(name) != wanted[name]]
-    if other:
-        raise RunError(
-            f"node {platform.node()} has {' and '.join(other)}: expected what the machine has where the command was "
-            "typed, since runs with other versions don't compare. Let all nodes use one environment on the shared disk."
-        )

@@ -22,22 +22,22 @@ def refuse_shared_cpu(plans: Sequence[Plan], launcher: Launcher, num_gpus: int |
 
     Args:
         plans: of the sweep; where its sweeper chooses as it goes, one of its kind.
-        launcher: of the sweep; elsewhere Slurm gives each job cores of its own.
+        launcher: of the sweep; Slurm gives each job cores of its own.
         num_gpus: that this process sees; None where that can't be said.
         allowed: `allow_shared_device`.
 
     Raises:
         ConfigError: names both ways out.
     """
-    if allowed or launcher.num_at_once == 1 or not launcher.is_here:
+    if allowed or launcher.num_on_cpu == 1:
         return
     timed = next((plan for plan in plans if load_task(plan).is_timed and _is_on_cpu(plan, num_gpus)), None)
     if timed is not None:
         raise ConfigError(
-            f"hydra/launcher={launcher.name} would have {launcher.num_at_once} runs of this sweep at work at once on "
+            f"hydra/launcher={launcher.name} would have {launcher.num_on_cpu} runs of this sweep at work at once on "
             "one CPU, where they take time from each other, so that their times mean nothing: expected one after the "
-            "other. Leave hydra/launcher out; or, where accuracy is all you ask, add allow_shared_device=true, which "
-            "flags the runs."
+            f"other. Leave {launcher.way_out} out; or, where accuracy is all you ask, add allow_shared_device=true, "
+            "which flags the runs."
         )
 
 

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import psutil
 
+CORES_VARIABLE = "SDPA_EXP_CORES"
+"""Cores that a launcher gives to a job which sees more of them, as Ray's tasks do."""
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
 _UNLIMITED = 2**60  # cgroup v1 writes a number near 2**63 for "no limit"
 
 
 def usable_cores(*, root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
-    """Cores that this process may keep busy: its affinity, or the quota of a control group where that is less."""
+    """Cores that this process may keep busy: its affinity, a control group's quota or a launcher's share, if less."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = []
     for folder in _folders("cpu", root, own):
@@ -24,7 +26,8 @@ def usable_cores(*, root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
             period = next(_numbers(folder / "cpu.cfs_period_us"), None)
         if quota is not None and period is not None and quota > 0 and period > 0:
             quotas.append(max(1, quota // period))
-    return min([affinity, *quotas])
+    given = os.environ.get(CORES_VARIABLE)
+    return min([affinity, *quotas, *([int(given)] if given else [])])
 
 
 def default_num_threads() -> int:

@@ -12,8 +12,10 @@ from omegaconf import OmegaConf
 
 from sdpa_exp.config.launchers import Launcher, go_to, launcher_of, not_installed, told
 from sdpa_exp.errors import ConfigError, RunError
+from tests.config.composing import compose_plan
 
 BESIDE = Launcher(name="joblib_sdpa", num_at_once=2)
+PLANS = [compose_plan()]
 
 
 def _launcher(target: str, *, num_jobs: int = 10, num_gpus: int = 0, **keys: Any) -> Launcher:
@@ -26,7 +28,7 @@ def _launcher(target: str, *, num_jobs: int = 10, num_gpus: int = 0, **keys: Any
         }
     )
     OmegaConf.set_readonly(config, True)
-    return launcher_of(config, num_jobs=num_jobs, num_gpus=num_gpus, num_cores=6)
+    return launcher_of(config, PLANS, num_jobs=num_jobs, num_gpus=num_gpus, num_cores=6)
 
 
 def test_a_launcher_is_known_by_how_many_jobs_it_has_at_work_and_where() -> None:
@@ -38,11 +40,12 @@ def test_a_launcher_is_known_by_how_many_jobs_it_has_at_work_and_where() -> None
     assert (local.num_at_once, local.limit_s) == (10, 300.0)
 
 
-def test_rays_launcher_is_refused_installed_or_not() -> None:
-    words = r"hydra/launcher=ray can't be used: hydra-ray-launcher wants a cloudpickle below 3"
+@pytest.mark.parametrize(("name", "target"), [("ray", "RayLauncher"), ("ray_aws", "RayAWSLauncher")])
+def test_hydras_launcher_for_ray_is_refused_installed_or_not(name: str, target: str) -> None:
+    words = r"hydra/launcher=ray and ray_aws can't be used: hydra-ray-launcher wants a cloudpickle below 3"
     with pytest.raises(ConfigError, match=words):
-        _launcher("RayLauncher")
-    assert "Expected hydra/launcher=joblib_sdpa" in str(not_installed("hydra/launcher", "ray"))
+        _launcher(target)
+    assert "Expected hydra/launcher=ray_sdpa" in str(not_installed("hydra/launcher", name))
 
 
 def test_slurm_is_asked_for_the_partition_before_anything_is_made(
@@ -90,6 +93,8 @@ def test_gpus_are_told_to_jobs_on_this_machine_alone() -> None:
     assert told(BESIDE, "s", ["GPU-1", "GPU-2"])[-1] == '++hydra.callbacks.sdpa_exp.gpus=["GPU-1", "GPU-2"]'
     slurm = Launcher(name="slurm_sdpa", num_at_once=4, is_here=False)
     assert "gpus" not in " ".join(told(slurm, "s", ["GPU-1"]))
+    ray = Launcher(name="ray_sdpa", num_at_once=2, gives_gpus=True)
+    assert "gpus" not in " ".join(told(ray, "s", ["GPU-1", "GPU-2"])), "Ray shows each job its own"
     assert told(Launcher(), "s", ["GPU-1"]) == ['hydra.sweep.dir="s"']
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sdpa_exp.config import submitit_jobs
+from sdpa_exp.config import lost_jobs, submitit_jobs
 from sdpa_exp.errors import RunError
 
 if TYPE_CHECKING:
@@ -44,9 +44,10 @@ def test_a_cluster_without_a_free_node_does_not_hold_a_sweep_up(
 
 def test_jobs_that_left_no_log_are_told_what_that_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "1.err"
-    monkeypatch.setattr(submitit_jobs, "_lost", {"1, failed": str(log)})
-    assert "There is no log: expected one in the sweep's folder, which has to be on a disk" in str(
-        submitit_jobs.lost_jobs()
-    )
+    monkeypatch.setattr(lost_jobs, "_lost", {})
+    assert lost_jobs.lost_jobs() is None
+    lost_jobs.lose("1, failed", str(log))
+    words = "There is no log: expected one in the sweep's folder, which has to be on a disk"
+    assert words in str(lost_jobs.lost_jobs())
     log.touch()
-    assert str(submitit_jobs.lost_jobs()) == f"1 of the jobs ended without a word: 1, failed, whose log is {log}."
+    assert str(lost_jobs.lost_jobs()) == f"1 of the jobs ended without a word: 1, failed, whose log is {log}."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sdpa_exp.config.ray_cluster import JOB_VARIABLE
 from sdpa_exp.interruption import Interrupted
 from sdpa_exp.launch import queued_job
 from sdpa_exp.launch.launch import _begins_anew
@@ -58,6 +59,22 @@ def test_a_run_that_was_preempted_becomes_an_attempt_with_its_reason(
     )
     assert not (tmp_path / "run" / EVENTS_FILE).exists(), "nothing is appended to what the first attempt wrote"
     assert "job 1: again, since preempted or requeued" in capsys.readouterr().out
+
+
+def test_a_run_whose_node_died_under_ray_becomes_an_attempt_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(JOB_VARIABLE, "its node 10.0.0.7 died: Ray ran the job again")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")  # a Ray inside an allocation of Slurm
+    assert queued_job.is_queued_job()
+    assert not queued_job.may_run_again(Interrupted(signal.SIGTERM)), "Slurm has nothing to put back"
+    start_run(tmp_path / "run")
+    queued_job.wait_for_predecessor(tmp_path / "run")
+    assert _begins_anew(plan_for(tmp_path / "run"), NoTracker(), "job 1")
+    (attempt,) = earlier_attempts(tmp_path / "run")
+    assert attempt["repeated_because"].startswith(
+        "its node 10.0.0.7 died: Ray ran the job again; before that: it ended"
+    )
 
 
 def test_a_run_that_had_finished_is_kept_when_its_job_is_run_again(in_job: None, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from sdpa_exp.errors import ConfigError
 from sdpa_exp.launch.side_by_side import gpus_of_job, refuse_shared_cpu
 from tests.config.composing import compose_plan
 
-BESIDE = Launcher(name="joblib_sdpa", num_at_once=2)
+BESIDE = Launcher(name="joblib_sdpa", num_at_once=2, num_on_cpu=2)
 
 
 def test_timed_runs_side_by_side_on_one_cpu_are_refused_with_both_ways_out() -> None:
@@ -27,6 +27,7 @@ def test_what_is_told_not_timed_or_not_shared_goes_through() -> None:
     plans = [compose_plan("hardware=cpu")]
     refuse_shared_cpu(plans, BESIDE, 0, allowed=True)
     refuse_shared_cpu(plans, Launcher(), 0, allowed=False)
+    refuse_shared_cpu(plans, Launcher(name="ray_sdpa", num_at_once=4, num_on_cpu=1), 0, allowed=False)
     refuse_shared_cpu(plans, Launcher(name="slurm_sdpa", num_at_once=9, is_here=False), 0, allowed=False)
     refuse_shared_cpu([compose_plan()], BESIDE, 2, allowed=False)
     refuse_shared_cpu([compose_plan("hardware=cpu", "task=verify")], BESIDE, 0, allowed=False)

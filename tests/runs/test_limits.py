@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sdpa_exp.runs.limits import free_memory_bytes, num_oom_kills, usable_cores
+from sdpa_exp.runs.limits import CORES_VARIABLE, free_memory_bytes, num_oom_kills, usable_cores
 
 GIB = 2**30
 V2 = "0::/slurm/job_7\n"
@@ -45,6 +45,11 @@ def test_without_limits_the_machine_counts(tmp_path: Path) -> None:
 def test_the_affinity_of_the_process_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
     assert usable_cores(root=tmp_path, own=own(tmp_path, V2)) == 2
+
+
+def test_the_share_that_a_launcher_gives_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(CORES_VARIABLE, "8")
+    assert usable_cores(root=tmp_path, own=own(tmp_path, V2)) == 8
 
 
 def test_the_limit_of_a_group_further_up_counts_too(tmp_path: Path) -> None:
