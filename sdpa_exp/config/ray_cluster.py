@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 JOB_VARIABLE = "SDPA_EXP_RAY_JOB"
 """Set in the process of a job, to why it is run again; empty at its first time."""
 _OBJECTS_BYTES = 100 * 2**20  # runs write files, and Ray would take a third of the memory for objects; 75 MiB at least
-_ANSWERS_S = 10.0
+_ANSWERS_S = 5.0
 _OWN = {
     "RAY_USAGE_STATS_ENABLED": "0",  # it would report to its makers
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # as there: 127.0.0.1 for all of its servers
@@ -62,8 +62,8 @@ def connected(launcher: Mapping[str, Any]) -> Iterator[Any]:
         os.environ.update(_OWN)  # before its import, which reads them
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else it writes one into the home folder
         init = {**init, "include_dashboard": False, "object_store_memory": _OBJECTS_BYTES}
-    elif address != "auto":
-        _require_answer(str(address))
+    elif address != "auto" and (why := _no_answer(str(address))):
+        raise _refused(address, why)
     ray: Any = importlib.import_module("ray")
     on_sigterm = signal.getsignal(signal.SIGTERM)  # Ray sets its own
     try:
@@ -149,15 +149,21 @@ def share_of_run(
     return int(num_cpus), int(num_gpus)
 
 
-def _require_answer(address: str) -> None:
+def answers(address: str) -> bool:
+    """Whether something listens at HOST:PORT."""
     host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdecimal():
-        raise _refused(address, "it is no address of a cluster's head")
     try:
         with socket.create_connection((host, int(port)), _ANSWERS_S):
-            return
-    except OSError as error:
-        raise _refused(address, "nobody answers there") from error
+            return True
+    except OSError:
+        return False
+
+
+def _no_answer(address: str) -> str | None:
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdecimal():
+        return "it is no address of a cluster's head"
+    return None if answers(address) else "nobody answers there"
 
 
 def _refused(address: str | None, why: str) -> ConfigError:

@@ -20,8 +20,8 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf, open_dict
 
-from sdpa_exp.config.lost_jobs import lose, lose_none
-from sdpa_exp.config.ray_cluster import JOB_VARIABLE, connected, nodes_of
+from sdpa_exp.config.lost_jobs import lose
+from sdpa_exp.config.ray_cluster import JOB_VARIABLE, answers, connected, nodes_of
 from sdpa_exp.errors import ConfigError, RunError
 from sdpa_exp.runs.limits import CORES_VARIABLE
 
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
 LOG_FOLDER = ".ray"
 """Of a sweep's folder: what each job prints."""
-_POLL_S = 1.0
+_POLL_S = 0.5
+_LOOK_S = 5.0
 _ENDS_S = 45.0  # a job that is cancelled ends its training step, and writes its record
+_HEAD_RETURNS_S = 20.0
 _NODE_RETURNS_S = 60.0
 _ADDRESS = re.compile(r"Node IP: ([^,\s]+)")
 
@@ -58,7 +60,6 @@ class RunsOnRay(Launcher):
         Raises:
             BrokenExecutor: Ray is gone.
         """
-        lose_none()
         try:
             with connected(self._settings) as ray:
                 jobs = [list(each) for each in job_overrides]
@@ -73,6 +74,9 @@ class _Tasks:
         self._folder = Path(os.path.abspath(str(for_jobs[2].hydra.sweep.dir)))
         self._shared = ray.put((*for_jobs, Singleton.get_state(), self._folder, settings["num_cpus"]))
         (self._folder / LOG_FOLDER).mkdir(exist_ok=True)
+        self._retries = [int(settings["max_retries"])] * len(jobs)
+        self._head = str(ray.get_runtime_context().gcs_address)
+        self._looked_s = self._fine_s = time.monotonic()
         self._task = ray.remote(
             num_cpus=settings["num_cpus"], num_gpus=settings["num_gpus"],
             max_retries=0, max_calls=1, scheduling_strategy="SPREAD",
@@ -80,35 +84,53 @@ class _Tasks:
 
     def results(self) -> list[JobReturn]:
         """Wait for all of them; those that are at work when this is interrupted are told to end."""
-        results = [JobReturn(status=JobStatus.COMPLETED, _return_value=math.nan) for _ in self._jobs]
-        retries = [int(self._settings["max_retries"])] * len(self._jobs)
-        waiting = {self._start(index): index for index in range(len(self._jobs))}
-        no_node_since_s = None
+        self._results = [JobReturn(status=JobStatus.COMPLETED, _return_value=math.nan) for _ in self._jobs]
+        self._waiting = {self._start(index): index for index in range(len(self._jobs))}
         try:
-            while waiting:
-                done, _ = self._ray.wait(list(waiting), timeout=_POLL_S)
+            while self._waiting:
+                done, _ = self._ray.wait(list(self._waiting), timeout=0)
                 for ref in done:
-                    index = waiting.pop(ref)
-                    try:
-                        results[index] = self._ray.get(ref)
-                    except self._ray.exceptions.NodeDiedError as error:
-                        why = f"its node{_address_in(error)} died"
-                        if retries[index]:
-                            retries[index] -= 1
-                            waiting[self._start(index, f"{why}: Ray ran the job again")] = index
-                        else:
-                            self._lose(index, f"since {why} (hydra.launcher.max_retries)")
-                    except self._ray.exceptions.RayError as error:
-                        self._lose(index, _last_line(error))
-                if done or self._has_node():
-                    no_node_since_s = None
-                    continue
-                no_node_since_s = no_node_since_s or time.monotonic()
-                if time.monotonic() - no_node_since_s > _NODE_RETURNS_S:
-                    raise BrokenExecutor("no node is left that has room for a run")
-        finally:
-            self._end(list(waiting))
-        return results
+                    self._take(ref)
+                if not done:
+                    self._require_cluster()
+                    time.sleep(_POLL_S)  # not in wait, which makes a plain KeyboardInterrupt of every signal
+        except KeyboardInterrupt:
+            for ref in self._waiting:
+                self._ray.cancel(ref, force=False)
+            if self._waiting:
+                self._ray.wait(list(self._waiting), num_returns=len(self._waiting), timeout=_ENDS_S)
+            raise
+        return self._results
+
+    def _take(self, ref: Any) -> None:
+        index = self._waiting.pop(ref)
+        try:
+            self._results[index] = self._ray.get(ref)
+        except self._ray.exceptions.NodeDiedError as error:
+            why = f"its node{_address_in(error)} died"
+            if self._retries[index]:
+                self._retries[index] -= 1
+                self._waiting[self._start(index, f"{why}: Ray ran the job again")] = index
+            else:
+                self._lose(index, f"since {why} (hydra.launcher.max_retries)")
+        except self._ray.exceptions.RayError as error:
+            self._lose(index, _last_line(error))
+
+    def _require_cluster(self) -> None:
+        """Now and then: give up where Ray is gone, before Ray ends this process for it after a minute."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s < _LOOK_S:
+            return
+        self._looked_s = now_s
+        if not answers(self._head):
+            trouble, patience_s = "its head does not answer", _HEAD_RETURNS_S
+        elif not self._has_node():
+            trouble, patience_s = "no node is left that has room for a run", _NODE_RETURNS_S
+        else:
+            self._fine_s = now_s
+            return
+        if now_s - self._fine_s > patience_s:
+            raise BrokenExecutor(f"Ray's cluster is gone: {trouble}")
 
     def _start(self, index: int, why_again: str = "") -> Any:
         return self._task.remote(self._shared, self._jobs[index], self._first + index, why_again)
@@ -120,12 +142,6 @@ class _Tasks:
     def _has_node(self) -> bool:
         cpus, gpus = self._settings["num_cpus"], self._settings["num_gpus"]
         return any(node.num_beside(cpus, gpus) for node in nodes_of(self._ray))
-
-    def _end(self, refs: list[Any]) -> None:
-        for ref in refs:
-            self._ray.cancel(ref, force=False)
-        if refs:
-            self._ray.wait(refs, num_returns=len(refs), timeout=_ENDS_S)
 
 
 def _job(shared: Any, overrides: list[str], num: int, why_again: str) -> JobReturn:

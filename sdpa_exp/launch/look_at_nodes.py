@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from sdpa_exp.config.launchers import Launcher
     from sdpa_exp.config.plan import Plan
 
+_CODE = (
+    "Let all nodes use one environment, or bring the code to it by 'hydra.launcher.runtime_env={working_dir:FOLDER}', "
+    "with a checkout's folder."
+)
+
 
 def look_at_nodes(launcher: Launcher, settings: Mapping[str, Any], plans: Sequence[Plan], sweep_dir: Path) -> None:
     """Refuse a sweep that a node could not run as this machine would.
@@ -59,7 +64,8 @@ def _look_at_rays(cluster: Mapping[str, Any], plans: Sequence[Plan], sweep_dir: 
             try:
                 why = ray.get(ref)
             except ray.exceptions.RayError as error:
-                why = f"it can't start a job: {str(error).strip().splitlines()[-1]}"
+                last = str(error).strip().splitlines()[-1].rstrip(".")
+                why = f"it can't start a job: {last}. {_CODE}"
             if why is not None:
                 wrong.append(f"{name}: {why}")
     if wrong:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import socket
+from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,9 @@ class _Ray:
         self.started: list[tuple[int, str]] = []
         self.cancelled: list[int] = []
 
+    def get_runtime_context(self) -> Any:
+        return SimpleNamespace(gcs_address="127.0.0.1:9")
+
     def put(self, value: Any) -> Any:
         return value
 
@@ -111,7 +115,7 @@ class _Ray:
         return num, len(self.started)
 
     def wait(self, refs: list[Any], timeout: float, num_returns: int = 1) -> Any:
-        return refs[:1], refs[1:]
+        return [ref for ref in refs if self.answers[ref[0]]][:1], []
 
     def get(self, ref: tuple[int, int]) -> Any:
         answer = self.answers[ref[0]].pop(0)
@@ -152,3 +156,10 @@ def test_jobs_at_work_are_told_to_end_when_the_sweep_is_interrupted(tmp_path: Pa
     with pytest.raises(KeyboardInterrupt):
         _results(tmp_path, ray)
     assert ray.cancelled == [1, 2]
+
+
+def test_a_sweep_whose_cluster_is_gone_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_launcher, "_LOOK_S", 0.0)
+    monkeypatch.setattr(ray_launcher, "_HEAD_RETURNS_S", 0.0)
+    with pytest.raises(BrokenExecutor, match="Ray's cluster is gone: its head does not answer"):
+        _results(tmp_path, _Ray({0: []}))
