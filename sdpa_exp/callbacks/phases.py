@@ -16,21 +16,22 @@ from sdpa_exp.callbacks.attach import Callbacks
 from sdpa_exp.measure.clock import synchronize
 from sdpa_exp.measure.process_memory import ProcessPeaks
 from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.outcome import Outcome
+
+_CPU = torch.device("cpu")
 
 
 class PhaseClock:
     """Knows which phase the run is in. `wall_s` and `memory` hold totals and maxima per phase."""
 
-    def __init__(self, event_log: EventLog, *, started_perf_s: float) -> None:
+    def __init__(self, event_log: EventLog, *, started_perf_s: float, device: torch.device = _CPU) -> None:
         self.wall_s: dict[str, float] = {}
         self.memory: dict[str, dict[str, float | None]] = {}
         self.last_s: dict[str, float] = {}
         self._event_log = event_log
         self._phase = "setup"
         self._since_s = started_perf_s
-        self._device = torch.device("cpu")
-        self._memory = ProcessPeaks(self._device)
-        self._memory.reset()
+        self.set_device(device)
 
     def enter(self, phase: str) -> None:
         """Close the phase that is running and open another."""
@@ -63,9 +64,11 @@ class PhaseClock:
         self._memory = ProcessPeaks(device)
         self._memory.reset()
 
-    def close(self) -> None:
-        """End the last phase."""
+    def close_into(self, outcome: Outcome) -> None:
+        """End the last phase, and hand over what was measured."""
         self.enter("closed")
+        outcome.phases_s.update(self.wall_s)
+        outcome.memory.update(self.memory)
 
     def _begin_epoch(self, trainer: Any) -> None:
         self.enter("warmup" if trainer.epoch == trainer.start_epoch else "train")

@@ -1,8 +1,8 @@
-"""The plan's model outside a training: built or loaded."""
+"""The plan's model outside a training: built or loaded, and what of Ultralytics goes with it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -61,3 +61,18 @@ def _settle_batch_statistics(network: nn.Module, images: Tensor) -> None:
     network.train()(images)
     for norm, momentum in zip(norms, before, strict=True):
         norm.momentum = momentum
+
+
+def is_rtdetr(network: nn.Module) -> bool:
+    """Whether it is RT-DETR, for which Ultralytics has classes of its own."""
+    from ultralytics.nn.tasks import RTDETRDetectionModel
+
+    return isinstance(network, RTDETRDetectionModel)
+
+
+def ultralytics_class(kind: Literal["predictor", "validator"], network: nn.Module, purpose: str) -> Any:
+    """Ultralytics' own predictor or validator for a network; `purpose` is its name of the task."""
+    from ultralytics import RTDETR, YOLO
+
+    owner = RTDETR if is_rtdetr(network) else YOLO
+    return owner.task_map.fget(None)[purpose][kind]  # a property that is the same for all objects

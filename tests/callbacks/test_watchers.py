@@ -20,6 +20,7 @@ from sdpa_exp.callbacks.settings import SettingsCheck
 from sdpa_exp.measure.process_memory import ProcessPeaks
 from sdpa_exp.runs.events import EventLog, read_events
 from sdpa_exp.runs.metrics import our_names
+from sdpa_exp.runs.outcome import Outcome
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_phases_partition_the_time_and_repeat_visits_add_up(event_log: EventLog)
     clock = PhaseClock(event_log, started_perf_s=started_s)
     for phase in ("warmup", "validation", "train", "validation"):
         clock.enter(phase)
-    clock.close()
+    clock.close_into(Outcome())
     elapsed_s = time.perf_counter() - started_s
     assert list(clock.wall_s) == ["setup", "warmup", "validation", "train"]
     assert 0 < sum(clock.wall_s.values()) <= elapsed_s
@@ -47,7 +48,7 @@ def test_the_peak_of_one_phase_does_not_leak_into_the_next(event_log: EventLog) 
         for page in range(0, len(block), mmap.PAGESIZE):
             block[page] = 1
     clock.enter("small")
-    clock.close()
+    clock.close_into(Outcome())
     large, small = clock.memory["large"]["peak_rss_mib"], clock.memory["small"]["peak_rss_mib"]
     assert large is not None
     assert small is not None

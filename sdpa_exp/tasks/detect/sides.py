@@ -8,16 +8,14 @@ from typing import Any
 
 import torch
 
-from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import BackendUnavailable, RunError
 from sdpa_exp.injection.fit import check_sizes
-from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.tasks.detect import Detect
 from sdpa_exp.tasks.latency.agreement import boxes_of
 from sdpa_exp.tasks.latency.arm import Arm, Options, Stages
 from sdpa_exp.tasks.latency.detector import load_weights
-from sdpa_exp.tasks.latency.setups import Setup, choose_for_inference, reasons_against
+from sdpa_exp.tasks.latency.setups import prepare_arm, reasons_against
 from sdpa_exp.tasks.latency.source import Batch
 
 
@@ -41,7 +39,7 @@ class Side:
         return results
 
 
-def build_sides(plan: Plan, *, driver: str | None) -> list[Side]:
+def build_sides(plan: Plan) -> list[Side]:
     """The model of `detect.weights` with the plan's arm, then the other where there is one.
 
     Raises:
@@ -57,7 +55,7 @@ def build_sides(plan: Plan, *, driver: str | None) -> list[Side]:
     labels = _labels([(each, arm) for _, each, arm in wanted])
     backends = [plan.attention.backend, plan.backend_of(options.other_arm or plan.arm)]
     sides = [
-        Side(label=label, weights=each, attention=arm, arm=_build(plan, each, key, backend, driver), stages=[])
+        Side(label=label, weights=each, attention=arm, arm=_build(plan, each, key, backend), stages=[])
         for label, (key, each, arm), backend in zip(labels, wanted, backends, strict=False)
     ]
     purposes = [side.arm.purpose for side in sides]
@@ -85,7 +83,7 @@ def _labels(pairs: list[tuple[str, str]]) -> list[str]:
     return [f"{name} {arm}" if len(set(arms)) > 1 else name for name, arm in zip(names, arms, strict=True)]
 
 
-def _build(plan: Plan, weights: str, key: str, backend: str, driver: str | None) -> Arm:
+def _build(plan: Plan, weights: str, key: str, backend: str) -> Arm:
     options = Detect.of(plan)
     network, trained_at = load_weights(weights, key=key, is_trusted=plan.model.trust_weights)
     imgsz = options.imgsz or trained_at
@@ -93,28 +91,13 @@ def _build(plan: Plan, weights: str, key: str, backend: str, driver: str | None)
     device = torch.device(plan.hardware.device)
     network = network.to(device)
     precision = "fp16" if device.type == "cuda" and plan.hardware.precision == "fp16" else "fp32"
-    setup = Setup(precision=precision, channels_last=None)
-    reasons = reasons_against(plan, backend, setup, find_layers(network))
+    reasons = reasons_against(plan, backend, precision, network)
     if reasons:
         raise BackendUnavailable(
             f"attention={backend} can't predict here: {'; '.join(reasons)}. Choose attention=sdpa, which runs "
             "anywhere; see task=doctor."
         )
-    choices = None
-    if backend == AUTO_NAME:
-        choices = choose_for_inference(plan, network, imgsz, setup, driver, batch=options.batch)
-    return Arm(
-        network,
-        backend,
-        Options(
-            device=device,
-            imgsz=imgsz,
-            precision=precision,
-            channels_last=None,
-            conf=options.conf,
-            iou=options.iou,
-            nms=None,
-            run_dir=plan.run_dir,
-        ),
-        choices,
+    found = Options(
+        device=device, imgsz=imgsz, precision=precision, conf=options.conf, iou=options.iou, run_dir=plan.run_dir
     )
+    return prepare_arm(plan, network, backend, found, batch=options.batch)

@@ -56,8 +56,8 @@ class _Detection:
     def __init__(self, plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: float) -> None:
         self.plan, self.event_log, self.outcome = plan, event_log, outcome
         self.options = Detect.of(plan)
-        self.clock = PhaseClock(event_log, started_perf_s=started_perf_s)
-        self.clock.set_device(torch.device(plan.hardware.device))
+        device = torch.device(plan.hardware.device)
+        self.clock = PhaseClock(event_log, started_perf_s=started_perf_s, device=device)
         self.purpose = DETECT
         self.num_frames = 0
         self.counts: Counter[str] = Counter()
@@ -69,7 +69,7 @@ class _Detection:
         plan = self.plan
         torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
         set_backends(plan.hardware)
-        sides = build_sides(plan, driver=self.outcome.environment.get("driver"))
+        sides = build_sides(plan)
         self.purpose = PURPOSES[sides[0].arm.purpose]
         source = self._open()
         keeper = Keeper(plan.run_dir, self.options.save, sides[0].arm.network.names, self.purpose.name)  # type: ignore[arg-type]
@@ -85,8 +85,7 @@ class _Detection:
         finally:  # also where Ctrl-C ends a camera
             source.close()
             keeper.close()
-            self.clock.close()
-            self.outcome.phases_s.update(self.clock.wall_s)
+            self.clock.close_into(self.outcome)
             self._finish(source, sides, keeper)
         if self.first_batch is None:
             reasons = "; ".join(f"{file} {why}" for file, why in list(source.skipped.items())[:3])

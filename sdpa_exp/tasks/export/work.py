@@ -11,11 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.data.prepare import prepare
-from sdpa_exp.data.real_batch import val_images
 from sdpa_exp.errors import BackendUnavailable, RunError
 from sdpa_exp.injection.fit import check_sizes
 from sdpa_exp.injection.inject import Choices, injected_copy
@@ -23,6 +20,7 @@ from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.tasks.auto_attention import inference_choices
 from sdpa_exp.tasks.export import FORMATS, Export
 from sdpa_exp.tasks.export.attention_nodes import count_attention
 from sdpa_exp.tasks.export.report import render_export
@@ -32,8 +30,8 @@ from sdpa_exp.tasks.latency.arm import Arm, Options
 from sdpa_exp.tasks.latency.detector import load_weights
 from sdpa_exp.tasks.latency.interleave import time_interleaved
 from sdpa_exp.tasks.latency.measure import Variant
-from sdpa_exp.tasks.latency.setups import Setup, choose_for_inference, reasons_against
-from sdpa_exp.tasks.latency.source import Batch, read_images, read_source, to_batches
+from sdpa_exp.tasks.latency.setups import reasons_against
+from sdpa_exp.tasks.latency.source import Batch, source_of, to_batches
 
 EXPORT_FILE = "export.json"
 SOURCE, STOCK = "source", "stock"
@@ -69,8 +67,8 @@ class _Exporting:
     def __init__(self, plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: float) -> None:
         self.plan, self.event_log, self.outcome = plan, event_log, outcome
         self.options = Export.of(plan)
-        self.clock = PhaseClock(event_log, started_perf_s=started_perf_s)
-        self.clock.set_device(torch.device(plan.hardware.device))
+        device = torch.device(plan.hardware.device)
+        self.clock = PhaseClock(event_log, started_perf_s=started_perf_s, device=device)
         self.weights = str(self.options.weights or plan.model.weights)
         self.content: dict[str, Any] = {
             "schema_version": 1,
@@ -91,7 +89,8 @@ class _Exporting:
         torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
         set_backends(plan.hardware)
         try:
-            batches = _images(plan, self.outcome)
+            source, _ = source_of(plan, self.outcome, self.options.source, self.options.num_images, key="export.source")
+            batches = to_batches(source.frames, 1)
             key = "export.weights" if self.options.weights else "model.weights"
             network, trained_at = load_weights(self.weights, key=key, is_trusted=plan.model.trust_weights)
             imgsz = self.options.imgsz or trained_at
@@ -107,8 +106,7 @@ class _Exporting:
             self.clock.enter("attestation")
             attestation = next(iter(arms.values())).attest(batches[0], stage="predict")
         finally:
-            self.clock.close()
-            self.outcome.phases_s.update(self.clock.wall_s)
+            self.clock.close_into(self.outcome)
         self.outcome.attestation = self.content["attestation"] = attestation.summary()
         self.event_log.write("attestation", summary=self.outcome.attestation)
         write_json_atomic(plan.run_dir / EXPORT_FILE, self.content)
@@ -119,7 +117,7 @@ class _Exporting:
     def _build(self, network: nn.Module, imgsz: int) -> dict[str, Arm]:
         """The source, and what is exported of it; the files go into `content`."""
         plan, kind, backend = self.plan, self.options.format, self.plan.attention.backend
-        choices = _choices(plan, network, imgsz, self.outcome)
+        choices = _choices(plan, network, imgsz)
         arms = {f"{SOURCE} (PyTorch)": Arm(network, backend, _arm_options(plan, imgsz), choices)}
         wanted = {plan.arm: (backend, choices)}
         if self.options.beside_stock and backend != STOCK:
@@ -179,29 +177,16 @@ class _Exporting:
         }
 
 
-def _images(plan: Plan, outcome: Outcome) -> list[Batch]:
-    options = Export.of(plan)
-    if options.source:
-        return to_batches(read_source(Path(options.source), options.num_images, key="export.source").frames, 1)
-    prepared = prepare(plan.dataset)
-    outcome.digests["data_set"] = prepared.digest
-    files = val_images(prepared.yaml_path)
-    return to_batches(read_images(files, options.num_images, words=f"{plan.dataset.name}'s val split").frames, 1)
-
-
-def _choices(plan: Plan, network: nn.Module, imgsz: int, outcome: Outcome) -> Choices | None:
+def _choices(plan: Plan, network: nn.Module, imgsz: int) -> Choices | None:
     """What auto chooses, and a refusal where the arm can't predict here."""
-    setup = Setup(precision="fp32", channels_last=None)
     backend = plan.attention.backend
-    reasons = reasons_against(plan, backend, setup, find_layers(network))
+    reasons = reasons_against(plan, backend, "fp32", network)
     if reasons:
         raise BackendUnavailable(
             f"attention={plan.arm} can't predict in fp32 here, which an export does once: {'; '.join(reasons)}. Choose "
             "attention=sdpa, which runs anywhere; the runtime of the exported file chooses its own kernel."
         )
-    if backend != AUTO_NAME:
-        return None
-    return choose_for_inference(plan, network, imgsz, setup, outcome.environment.get("driver"), batch=1)
+    return inference_choices(plan, network, backend, "fp32", batch=1, imgsz=imgsz, channels_last=None)
 
 
 def _arm_options(plan: Plan, imgsz: int) -> Options:
@@ -210,9 +195,7 @@ def _arm_options(plan: Plan, imgsz: int) -> Options:
         device=torch.device(plan.hardware.device),
         imgsz=imgsz,
         precision="fp32",
-        channels_last=None,
         conf=_CONF,
-        nms=None,
         run_dir=plan.run_dir,
         rect=False,
     )
@@ -226,7 +209,7 @@ def _openvino_precision() -> str:
 
 
 def _overrides(plan: Plan) -> dict[str, Any]:
-    options, device = Export.of(plan), torch.device(plan.hardware.device)
+    options = Export.of(plan)
     return {
         "mode": "export",
         "format": options.format,
@@ -234,7 +217,7 @@ def _overrides(plan: Plan) -> dict[str, Any]:
         "quantize": 16 if options.half else None,
         "dynamic": options.dynamic,
         "opset": options.opset,
-        "device": str(device.index or 0) if device.type == "cuda" else str(device),
+        "device": plan.hardware.device.removeprefix("cuda:"),
         "verbose": False,
     }
 

@@ -22,6 +22,7 @@ from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.measure.clock import synchronize
 from sdpa_exp.tasks.latency.detector import purpose_of_network
 from sdpa_exp.tasks.latency.source import Batch
+from sdpa_exp.tasks.network import is_rtdetr, ultralytics_class
 
 OUTPUT_FOLDER = "latency"
 
@@ -42,28 +43,12 @@ class Options:
     device: torch.device
     imgsz: int
     precision: str
-    channels_last: bool | None
     conf: float
-    nms: bool | None
     run_dir: Path
+    channels_last: bool | None = None
+    nms: bool | None = None
     iou: float | None = None
     rect: bool = True
-
-
-def _predictor_class(purpose: str, *, is_rtdetr: bool) -> Any:
-    """Ultralytics' predictor."""
-    from ultralytics.models import yolo
-    from ultralytics.models.rtdetr.predict import RTDETRPredictor
-
-    if is_rtdetr:
-        return RTDETRPredictor
-    return {
-        "detect": yolo.detect.DetectionPredictor,
-        "segment": yolo.segment.SegmentationPredictor,
-        "pose": yolo.pose.PosePredictor,
-        "obb": yolo.obb.OBBPredictor,
-        "classify": yolo.classify.ClassificationPredictor,
-    }[purpose]
 
 
 class Arm:
@@ -87,15 +72,12 @@ class Arm:
             choices: layer -> backend.
             exported: a file that was made of the network, which is run in its place.
         """
-        from ultralytics.nn.tasks import RTDETRDetectionModel
-
         self._options = options
-        device = options.device
-        self._is_rtdetr = isinstance(network, RTDETRDetectionModel)
+        self._is_rtdetr = is_rtdetr(network)
         purpose = purpose_of_network(network)
         assert purpose is not None  # weights of anything else are refused when they are loaded
         self.purpose = purpose.name
-        self.predictor: Any = _predictor_class(self.purpose, is_rtdetr=self._is_rtdetr)(
+        self.predictor: Any = ultralytics_class("predictor", network, self.purpose)(
             overrides={
                 "task": self.purpose,
                 "mode": "predict",
@@ -106,7 +88,7 @@ class Arm:
                 "nms": options.nms,
                 "quantize": 16 if options.precision == "fp16" else None,
                 "channels_last": options.channels_last,
-                "device": str(device.index or 0) if device.type == "cuda" else str(device),
+                "device": str(options.device).removeprefix("cuda:"),
                 "project": str(options.run_dir),
                 "name": OUTPUT_FOLDER,
                 "exist_ok": True,

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from sdpa_exp.attention.backend import AUTO_NAME
-from sdpa_exp.attention.precision import DTYPES
 from sdpa_exp.attention.registry import check
-from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.data.cache import cache_root
-from sdpa_exp.injection.auto import choose
-from sdpa_exp.injection.inject import Choices
-from sdpa_exp.injection.layers import Layer, find_layers, settings_of
-from sdpa_exp.tasks.auto_attention import FOLDER
-from sdpa_exp.tasks.hardware import base_setting
+from sdpa_exp.injection.layers import find_layers, settings_of
+from sdpa_exp.tasks.auto_attention import inference_choices, inference_setting
 from sdpa_exp.tasks.latency import Latency
 from sdpa_exp.tasks.latency.arm import Arm, Options
 
@@ -65,23 +57,32 @@ def setups_of(plan: Plan) -> list[Setup]:
     ]
 
 
-def setting_of(plan: Plan, setup: Setup) -> Setting:
-    """What a backend is asked for: inference, where floors that compute no attention are welcome."""
-    return dataclasses.replace(
-        base_setting(plan), dtype=DTYPES[setup.precision], needs_grad=False, compiled=False, purpose="benchmark"
-    )
+def reasons_against(plan: Plan, backend: str, precision: str, network: nn.Module) -> list[str]:
+    """Why a backend can't predict in this precision; empty when it can.
 
-
-def reasons_against(plan: Plan, backend: str, setup: Setup, layers: list[Layer]) -> list[str]:
-    """Why a backend can't predict with this setup; empty when it can."""
-    if setup.precision == "fp16" and torch.device(plan.hardware.device).type == "cpu":
+    Raises:
+        InjectionError: the network has no attention layers.
+    """
+    if precision == "fp16" and torch.device(plan.hardware.device).type == "cpu":
         return ["Ultralytics predicts in fp32 on a CPU, whatever it is asked for"]
-    return check(backend, *settings_of(layers, setting_of(plan, setup)))
+    return check(backend, *settings_of(find_layers(network), inference_setting(plan, precision)))
 
 
-def build_arms(
-    plan: Plan, network: nn.Module, imgsz: int, setup: Setup, *, driver: str | None
-) -> tuple[dict[str, Arm], list[dict[str, str]]]:
+def prepare_arm(plan: Plan, network: nn.Module, backend: str, options: Options, *, batch: int) -> Arm:
+    """A backend that has no `reasons_against` it, ready to predict; auto chooses for batches of so many images."""
+    choices = inference_choices(
+        plan,
+        network,
+        backend,
+        options.precision,
+        batch=batch,
+        imgsz=options.imgsz,
+        channels_last=options.channels_last,
+    )
+    return Arm(network, backend, options, choices)
+
+
+def build_arms(plan: Plan, network: nn.Module, imgsz: int, setup: Setup) -> tuple[dict[str, Arm], list[dict[str, str]]]:
     """The arms that can run, and for each of the others its name, the setup and the reason.
 
     Args:
@@ -89,51 +90,29 @@ def build_arms(
         network: on the plan's device; not changed.
         imgsz: edge in pixels.
         setup: precision and memory format.
-        driver: of the GPU; a choice of `auto` is valid for one.
 
     Raises:
         InjectionError: the network has no attention layers.
     """
-    layers = find_layers(network)
+    latency = Latency.of(plan)
     options = Options(
-        device=next(network.parameters()).device,
+        device=torch.device(plan.hardware.device),
         imgsz=imgsz,
         precision=setup.precision,
         channels_last=setup.channels_last,
-        conf=Latency.of(plan).conf,
-        nms=Latency.of(plan).nms,
+        conf=latency.conf,
+        nms=latency.nms,
         run_dir=plan.run_dir,
     )
     arms: dict[str, Arm] = {}
     not_run = []
     for name, backend in arms_of(plan).items():
-        reasons = reasons_against(plan, backend, setup, layers)
+        reasons = reasons_against(plan, backend, setup.precision, network)
         if not reasons:
-            choices = None
-            if backend == AUTO_NAME:
-                batch = Latency.of(plan).batches[0]
-                choices = choose_for_inference(plan, network, imgsz, setup, driver, batch=batch)
-            arms[name] = Arm(network, backend, options, choices)
+            arms[name] = prepare_arm(plan, network, backend, options, batch=latency.batches[0])
             if setup.channels_last and not arms[name].is_channels_last:
                 del arms[name]
                 reasons = [f"Ultralytics does not offer channels_last on {options.device}"]
         if reasons:
             not_run.append({"arm": name, "setup": setup.words, "reason": "; ".join(reasons)})
     return arms, not_run
-
-
-def choose_for_inference(
-    plan: Plan, network: nn.Module, imgsz: int, setup: Setup, driver: str | None, *, batch: int
-) -> Choices:
-    """What auto chooses for inference."""
-    choice = choose(
-        network,
-        setting_of(plan, setup),
-        device=next(network.parameters()).device,
-        batch=batch,
-        imgsz=imgsz,
-        channels_last=bool(setup.channels_last),
-        driver=driver,
-        folder=cache_root() / FOLDER,
-    )
-    return choice.backends

@@ -11,8 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.image_file import check_image
+from sdpa_exp.data.prepare import prepare
+from sdpa_exp.data.real_batch import val_images
 from sdpa_exp.errors import DatasetError
+from sdpa_exp.runs.outcome import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,29 @@ class Source:
     num_videos_left_out: int = 0
 
 
+def source_of(
+    plan: Plan, outcome: Outcome, path: str | None, num_images: int, *, key: str
+) -> tuple[Source, int | None]:
+    """The images that an option names, else those of the data set's val split, and the number of its classes.
+
+    Args:
+        plan: names the data set.
+        outcome: gets its digest.
+        path: what the option says.
+        num_images: how many are taken.
+        key: the option.
+
+    Raises:
+        DatasetError: there is nothing to read, or it can't be read.
+    """
+    if path:
+        return read_source(Path(path), num_images, key=key), None
+    prepared = prepare(plan.dataset)
+    outcome.digests["data_set"] = prepared.digest
+    files = val_images(prepared.yaml_path)
+    return read_images(files, num_images, words=f"{plan.dataset.name}'s val split"), len(prepared.class_names)
+
+
 def read_source(path: Path, num_images: int, *, key: str = "latency.source") -> Source:
     """Images of a file or folder (not of folders in it), spread over it; or the first frames of a video.
 
@@ -59,7 +86,7 @@ def read_source(path: Path, num_images: int, *, key: str = "latency.source") -> 
             ) from error
         raise DatasetError(
             f"{path} holds no image or video: expected JPEG, PNG or other images, or a video, directly in it (folders "
-            "in it are not searched). Set {key} to the folder that has them, such as images/val."
+            f"in it are not searched). Set {key} to the folder that has them, such as images/val."
         ) from error
     images = [Path(file) for file, is_video in zip(loader.files, loader.video_flag, strict=True) if not is_video]
     num_videos = sum(loader.video_flag)

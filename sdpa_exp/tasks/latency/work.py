@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,8 +12,6 @@ from torch import nn
 
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.data.prepare import prepare
-from sdpa_exp.data.real_batch import val_images
 from sdpa_exp.errors import BackendUnavailable, RunError
 from sdpa_exp.evidence.attest import Attestation
 from sdpa_exp.injection.fit import check_sizes
@@ -31,7 +28,7 @@ from sdpa_exp.tasks.latency.interleave import time_interleaved
 from sdpa_exp.tasks.latency.measure import ROW_NAMES, Variant, fill_metrics, shapes_of
 from sdpa_exp.tasks.latency.report import render_predict
 from sdpa_exp.tasks.latency.setups import Setup, baseline_of, build_arms, setups_of
-from sdpa_exp.tasks.latency.source import Source, read_images, read_source, to_batches
+from sdpa_exp.tasks.latency.source import Source, source_of, to_batches
 
 LATENCY_FILE = "latency.json"
 SAMPLES_FILE = "latency_samples.csv"
@@ -65,8 +62,7 @@ class _Measurement:
     def __init__(self, plan: Plan, event_log: EventLog, outcome: Outcome, started_perf_s: float) -> None:
         self.plan, self.event_log, self.outcome = plan, event_log, outcome
         self.device = torch.device(plan.hardware.device)
-        self.clock = PhaseClock(event_log, started_perf_s=started_perf_s)
-        self.clock.set_device(self.device)
+        self.clock = PhaseClock(event_log, started_perf_s=started_perf_s, device=self.device)
         self.baseline = baseline_of(plan)
         self.variants: list[Variant] = []
         self.content: dict[str, Any] = {}
@@ -76,7 +72,8 @@ class _Measurement:
         plan = self.plan
         torch.set_num_threads(plan.hardware.num_threads or torch.get_num_threads())
         set_backends(plan.hardware)
-        source, num_classes = self._read_source()
+        options = Latency.of(plan)
+        source, num_classes = source_of(plan, self.outcome, options.source, options.num_images, key="latency.source")
         detector = load_detector(plan, source.frames, num_classes)
         network = detector.network.to(self.device)
         self.content = self._head(source, detector)
@@ -89,21 +86,8 @@ class _Measurement:
             self.clock.enter("attestation")
             attestations = self._attest(built, source)
         finally:
-            self.clock.close()
-            self.outcome.phases_s.update(self.clock.wall_s)
-            self.outcome.memory.update(self.clock.memory)
+            self.clock.close_into(self.outcome)
         self._finish(attestations)
-
-    def _read_source(self) -> tuple[Source, int | None]:
-        """The images, and the number of classes of the data set where they are its own."""
-        options = Latency.of(self.plan)
-        if options.source:
-            return read_source(Path(options.source), options.num_images), None
-        prepared = prepare(self.plan.dataset)
-        self.outcome.digests["data_set"] = prepared.digest
-        files = val_images(prepared.yaml_path)
-        words = f"{self.plan.dataset.name}'s val split"
-        return read_images(files, options.num_images, words=words), len(prepared.class_names)
 
     def _head(self, source: Source, detector: Detector) -> dict[str, Any]:
         return {
@@ -144,8 +128,7 @@ class _Measurement:
         self.content["warnings"].append(message)
 
     def _build(self, network: nn.Module, imgsz: int, setup: Setup) -> dict[str, Arm]:
-        driver = self.outcome.environment.get("driver")
-        arms, not_run = build_arms(self.plan, network, imgsz, setup, driver=driver)
+        arms, not_run = build_arms(self.plan, network, imgsz, setup)
         self.content["not_run"] += not_run
         return arms
 

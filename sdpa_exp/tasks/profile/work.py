@@ -51,8 +51,7 @@ def profile(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s
     """
     training = set_up_training(plan, event_log, outcome, **_CHANGED)
     trainer = training.trainer
-    clock = PhaseClock(event_log, started_perf_s=started_perf_s)
-    clock.set_device(trainer.device)
+    clock = PhaseClock(event_log, started_perf_s=started_perf_s, device=trainer.device)
     steps = _Steps(plan, clock)
     attach(trainer, steps)
     try:
@@ -61,9 +60,7 @@ def profile(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s
     except StepsDone:
         close_loaders(trainer)
     finally:
-        clock.close()
-        outcome.phases_s.update(clock.wall_s)
-        outcome.memory.update(clock.memory)
+        clock.close_into(outcome)
 
     found = steps.found()
     _fill(outcome, event_log, found)

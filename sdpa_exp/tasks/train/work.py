@@ -68,9 +68,7 @@ def train(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
         if rank() == 0:  # as all files of the run but its own attestation
             write_example(trainer.test_loader.dataset, plan.run_dir / EXAMPLE_FILE, imgsz=plan.imgsz)
     finally:
-        clock.close()
-        outcome.phases_s.update(clock.wall_s)
-        outcome.memory.update(clock.memory)
+        clock.close_into(outcome)
         outcome.digests.update(stream.digests)
         outcome.settings_changed.update(settings.changed)
         outcome.metrics.update(_metrics(epochs, clock, trainer, outcome.unmeasured))

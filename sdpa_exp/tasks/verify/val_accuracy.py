@@ -8,6 +8,7 @@ from torch import nn
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.runs.metrics import ULTRALYTICS_NAMES
+from sdpa_exp.tasks.network import ultralytics_class
 
 OUTPUT_FOLDER = "val"
 
@@ -23,21 +24,7 @@ def val_accuracy(network: nn.Module, plan: Plan, data_yaml: Path, *, imgsz: int)
         data_yaml: of the prepared data set.
         imgsz: edge in pixels.
     """
-    from ultralytics.models import yolo
-    from ultralytics.models.rtdetr.val import RTDETRValidator
-    from ultralytics.nn.tasks import RTDETRDetectionModel
-
-    validators = {
-        "detect": yolo.detect.DetectionValidator,
-        "segment": yolo.segment.SegmentationValidator,
-        "pose": yolo.pose.PoseValidator,
-        "obb": yolo.obb.OBBValidator,
-        "classify": yolo.classify.ClassificationValidator,
-    }
-    is_rtdetr = isinstance(network, RTDETRDetectionModel)
-    validator_class = RTDETRValidator if is_rtdetr else validators[plan.purpose.name]
-    device = plan.hardware.device
-    validator = validator_class(
+    validator = ultralytics_class("validator", network, plan.purpose.name)(
         args={
             "task": plan.purpose.name,
             "mode": "val",
@@ -45,7 +32,7 @@ def val_accuracy(network: nn.Module, plan: Plan, data_yaml: Path, *, imgsz: int)
             "imgsz": imgsz,
             "batch": plan.hardware.batch,
             "workers": plan.hardware.workers,
-            "device": device.removeprefix("cuda:") if device.startswith("cuda") else device,
+            "device": plan.hardware.device.removeprefix("cuda:"),
             "plots": False,
             "verbose": False,
             "project": str(plan.run_dir),
