@@ -15,12 +15,12 @@ from sdpa_exp.attention.backend import AUTO_NAME, Backend, Kernel
 from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.errors import AttestationError, InjectionError
 from sdpa_exp.evidence.compiled import CompiledEvidence
-from sdpa_exp.evidence.kernels import LABELS, OWN_CODE
+from sdpa_exp.evidence.kernels import LABELS, OWN_CODE, allowed_at, kernel_mismatch
 from sdpa_exp.evidence.operands import BACKEND_CALL, OperandRecorder, ProductCall
 from sdpa_exp.evidence.profile import Seen, profile_layers
 from sdpa_exp.evidence.text import attestation_text
 from sdpa_exp.injection.inject import injected_backend, layer_backend
-from sdpa_exp.injection.layers import Layer, family_of, find_layers
+from sdpa_exp.injection.layers import Layer, find_layers
 from sdpa_exp.injection.load import warn_if_asleep
 
 
@@ -217,12 +217,9 @@ def attestation_from(
     requested = injected_backend(layers)
     backends = {layer.name: layer_backend(layer) for layer in layers}
     name = requested if requested == AUTO_NAME else get_backend(requested).name
-    own = {layer.name: family.stock_kernels for layer in layers if (family := family_of(layer.module))}
+    allowed = {layer.name: allowed_at(layer, backends[layer.name]) for layer in layers}
     mismatches = [
-        text
-        for item in evidence
-        for backend in [get_backend(backends[item.layer])]
-        for text in _mismatches(item, backend, own[item.layer] if backend.function is None else backend.kernels)
+        text for item in evidence for text in _mismatches(item, get_backend(backends[item.layer]), allowed[item.layer])
     ]
     return Attestation(
         requested=name,
@@ -230,7 +227,7 @@ def attestation_from(
         mismatches=(*mismatches, *(compiled.mismatches if compiled else ())),
         num_layers=len(layers),
         choices=backends if requested == AUTO_NAME else {},
-        own_code=frozenset(layer for layer, backend in backends.items() if get_backend(backend).kernels is None),
+        own_code=frozenset(name for name, kernels in allowed.items() if kernels is None),
         compiled=compiled,
     )
 
@@ -239,15 +236,9 @@ def _mismatches(item: LayerEvidence, backend: Backend, allowed: frozenset[Kernel
     """What disagrees at one layer in one stage; `allowed` are the kernels that its backend may run, None for any."""
     mismatches = []
     where = f"{item.layer} ({item.stage.replace('_', ' ')})"
-    if allowed is None:
-        allowed = frozenset(item.kernels)
-    wanted = " or ".join(sorted(LABELS[kernel] for kernel in allowed)) or "no attention"
-    wrong = set(item.kernels) - allowed
-    if wrong:
-        got = ", ".join(sorted(LABELS[kernel] for kernel in wrong))
-        mismatches.append(f"{where} ran {got} instead of {wanted}{_why_math(item, wrong)}")
-    elif not item.kernels and allowed:
-        mismatches.append(f"{where} ran no attention kernel that is known; expected {wanted}")
+    wrong = kernel_mismatch(item.kernels, allowed)
+    if wrong is not None:
+        mismatches.append(f"{where} {wrong}{_why_math(item, allowed)}")
     if item.backend_called != (backend.function is not None):
         ran = "the backend" if item.backend_called else "the module's own forward"
         mismatches.append(f"{where} ran {ran}, which attention={backend.name} must not")
@@ -265,10 +256,11 @@ def _is_upcast(item: LayerEvidence, call: ProductCall) -> bool:
     return is_inside and set(item.kernels) == {"math"} and {operand.dtype for operand in call.operands} == {"fp32"}
 
 
-def _why_math(item: LayerEvidence, wrong: set[Kernel]) -> str:
-    """An explanation where the operands' layout is what fused kernels refuse."""
+def _why_math(item: LayerEvidence, allowed: frozenset[Kernel] | None) -> str:
+    """An explanation where math ran unasked, and the operands' layout is what fused kernels refuse."""
     strided = any(operand.stride[-1] != 1 for call in item.calls for operand in call.operands)
-    return ", because the layout forced it: head_dim does not have unit stride" if "math" in wrong and strided else ""
+    is_math = "math" in item.kernels and "math" not in (allowed or ())
+    return ", because the layout forced it: head_dim does not have unit stride" if is_math and strided else ""
 
 
 def _label(kernel: Kernel, requested: str) -> str:

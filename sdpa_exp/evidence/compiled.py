@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from sdpa_exp.attention.backend import Kernel
-from sdpa_exp.attention.registry import get_backend
-from sdpa_exp.evidence.kernels import BACKWARD_OPS, FORWARD_OPS, LABELS
+from sdpa_exp.evidence.kernels import BACKWARD_OPS, FORWARD_OPS, LABELS, allowed_at
+from sdpa_exp.evidence.profile import profiled_events
 from sdpa_exp.injection.inject import layer_backend
-from sdpa_exp.injection.layers import Layer, family_of
+from sdpa_exp.injection.layers import Layer
 
 _NAMED: frozenset[Kernel] = frozenset({"flash", "efficient", "cudnn", "flash_attn"})
 """Kernels that keep their operation in a compiled graph."""
@@ -48,14 +47,9 @@ def attest_compiled(step: Callable[[], object], layers: Sequence[Layer], device:
         layers: of the model that was compiled.
         device: where it is.
     """
-    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
-    with profile(activities=activities, acc_events=True) as profiler:
-        step()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-    names = [event.name for event in profiler.events()]
+    names = [event.name for event in profiled_events(step, device)]
     forward, backward = _count(names, FORWARD_OPS), _count(names, BACKWARD_OPS)
-    allowed = [_allowed(layer) for layer in layers]
+    allowed = [allowed_at(layer, layer_backend(layer)) for layer in layers]
     return CompiledEvidence(
         forward={LABELS[kernel]: calls for kernel, calls in forward.items()},
         backward={LABELS[kernel]: calls for kernel, calls in backward.items()},
@@ -65,14 +59,6 @@ def attest_compiled(step: Callable[[], object], layers: Sequence[Layer], device:
 
 def _count(names: Iterable[str], operations: dict[str, Kernel]) -> Counter[Kernel]:
     return Counter(kernel for name in names if (kernel := operations.get(name)) in _NAMED and kernel is not None)
-
-
-def _allowed(layer: Layer) -> frozenset[Kernel] | None:
-    """The kernels that a layer may run; None for any."""
-    backend, family = get_backend(layer_backend(layer)), family_of(layer.module)
-    if backend.function is not None:
-        return backend.kernels
-    return family.stock_kernels if family is not None else frozenset()
 
 
 def _mismatches(direction: str, seen: Counter[Kernel], allowed: Sequence[frozenset[Kernel] | None]) -> list[str]:

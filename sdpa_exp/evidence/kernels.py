@@ -10,9 +10,11 @@ carry "flex_attention" in their names, not yet seen by us).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Hashable, Iterable, Mapping
 
 from sdpa_exp.attention.backend import Kernel
+from sdpa_exp.attention.registry import get_backend
+from sdpa_exp.injection.layers import Layer, family_of
 
 FORWARD_OPS: dict[str, Kernel] = {
     "aten::_scaled_dot_product_flash_attention_for_cpu": "flash",
@@ -75,3 +77,31 @@ LABELS: dict[Kernel, str] = {
     "xformers": "xFormers",
     "flex": "flex (a compiled region)",
 }
+
+
+def allowed_at(layer: Layer, name: str) -> frozenset[Kernel] | None:
+    """The kernels that a backend may run at a layer; None where it is code of its own, which may run any."""
+    backend, family = get_backend(name), family_of(layer.module)
+    if backend.function is not None:
+        return backend.kernels
+    return family.stock_kernels if family is not None else frozenset()
+
+
+def kernel_mismatch(ran: Collection[Kernel], allowed: frozenset[Kernel] | None) -> str | None:
+    """What is wrong with the kernels that ran at a layer, in words that follow its name; None where nothing is."""
+    if allowed is None:
+        return None
+    wanted = " or ".join(sorted(LABELS[kernel] for kernel in allowed)) or "no attention"
+    if set(ran) - allowed:
+        got = ", ".join(sorted(LABELS[kernel] for kernel in set(ran) - allowed))
+        return f"ran {got} instead of {wanted}"
+    return f"ran no attention kernel that is known; expected {wanted}" if allowed and not ran else None
+
+
+def same_kernels(arms: Mapping[str, Hashable]) -> list[list[str]]:
+    """Groups of two and more arms that run the same kernels, in their order; those with None are left out."""
+    groups: dict[Hashable, list[str]] = {}
+    for arm, kernels in arms.items():
+        if kernels is not None:
+            groups.setdefault(kernels, []).append(arm)
+    return [group for group in groups.values() if len(group) > 1]

@@ -23,6 +23,7 @@ from sdpa_exp.evidence.kernels import (
 )
 from sdpa_exp.evidence.labels import LAYER_LABEL, labelled
 from sdpa_exp.injection.layers import Layer
+from sdpa_exp.measure.clock import synchronize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,21 +51,21 @@ def profile_layers(
     Returns:
         What was seen forward, and what was seen backward, for layers where anything was.
     """
-    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
     with ExitStack() as stack:
         for layer in layers:
             stack.enter_context(labelled(layer.module, LAYER_LABEL + layer.name))
-        with profile(activities=activities, acc_events=True) as profiler:
-            call()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-    return _read(profiler.events())
-
-
-def _read(events: Iterable[Any]) -> tuple[Sightings, Sightings]:
-    events = list(events)
+        events = profiled_events(call, device)
     forward, by_sequence = _read_forward(events)
     return forward, _read_backward(events, by_sequence)
+
+
+def profiled_events(call: Callable[[], object], device: torch.device) -> list[Any]:
+    """What PyTorch's profiler sees of one call, on the host and on the device."""
+    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
+    with profile(activities=activities, acc_events=True) as profiler:
+        call()
+        synchronize(device)
+    return list(profiler.events())
 
 
 def _read_forward(events: list[Any]) -> tuple[Sightings, dict[int, tuple[str, Kernel]]]:
@@ -81,8 +82,8 @@ def _read_forward(events: list[Any]) -> tuple[Sightings, dict[int, tuple[str, Ke
             counts[layer][kernel] += 1
             device_kernels[layer] |= _device_kernels(event)
         # An operation inside an autograd.Function, as packages have them, has no number; the function around it has.
-        family = _family(event) if kernel == "flex" else _up_to_layer(event) if event.sequence_nr < 0 else [event]
-        by_sequence.update({e.sequence_nr: (layer, owner or kernel) for e in family if e.sequence_nr >= 0})
+        around = with_children(event) if kernel == "flex" else _up_to_layer(event) if event.sequence_nr < 0 else [event]
+        by_sequence.update({e.sequence_nr: (layer, owner or kernel) for e in around if e.sequence_nr >= 0})
     return _sightings(counts, device_kernels), by_sequence
 
 
@@ -109,19 +110,23 @@ def _sightings(counts: dict[str, Counter[Kernel]], device_kernels: dict[str, set
 
 def _forward_kernel(event: Any) -> Kernel | None:
     if event.name.startswith(COMPILED_REGION):
-        is_opaque = not any(e.name in FORWARD_OPS or e.name in SOFTMAX_OPS for e in _family(event))
+        is_opaque = not any(e.name in FORWARD_OPS or e.name in SOFTMAX_OPS for e in with_children(event))
         return "flex" if is_opaque else None
     return "softmax" if event.name in SOFTMAX_OPS else _known(FORWARD_OPS, event)
 
 
 def _known(operations: dict[str, Kernel], event: Any) -> Kernel | None:
     kernel = operations.get(event.name)
-    return None if kernel is None else within_flash(kernel, {e.name for e in _family(event)} | _device_kernels(event))
+    return (
+        None
+        if kernel is None
+        else within_flash(kernel, {e.name for e in with_children(event)} | _device_kernels(event))
+    )
 
 
-def _family(event: Any) -> list[Any]:
-    """The event and everything inside it."""
-    return [event, *(e for child in event.cpu_children for e in _family(child))]
+def with_children(event: Any) -> list[Any]:
+    """The event and everything inside it, in the order in which it was entered."""
+    return [event, *(e for child in event.cpu_children for e in with_children(child))]
 
 
 def _owner(event: Any) -> Kernel | None:
@@ -146,7 +151,4 @@ def _up_to_layer(event: Any) -> list[Any]:
 
 
 def _device_kernels(event: Any) -> set[str]:
-    names = {kernel.name for kernel in event.kernels}
-    for child in event.cpu_children:
-        names |= _device_kernels(child)
-    return names
+    return {kernel.name for each in with_children(event) for kernel in each.kernels}

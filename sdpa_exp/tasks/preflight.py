@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from sdpa_exp.attention.registry import check, get_backend, nearest, refusal
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable
+from sdpa_exp.evidence.kernels import same_kernels
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.checkpoint import load_network, transfer, widen_position_convolutions
 from sdpa_exp.injection.determinism import reasons_against_strict
@@ -143,11 +143,13 @@ def same_kernel(checks: list[ArmCheck]) -> list[list[str]]:
 
     Explicit softmax is left out, since stock and eager differ in layout; an A/A copy is meant to be the same.
     """
-    groups: dict[tuple[str | None, ...], list[str]] = defaultdict(list)
-    for found in checks:
-        if not found.reasons and found.copy_of is None and not {None, "softmax"} & set(found.kernels):
-            groups[found.kernels].append(found.arm)
-    return [arms for arms in groups.values() if len(arms) > 1]
+    able = [found for found in checks if not found.reasons and found.copy_of is None]
+    return same_kernels({each.arm: comparable(each.kernels) for each in able})
+
+
+def comparable(kernels: tuple[str | None, ...]) -> tuple[str | None, ...] | None:
+    """An arm's kernels at every layer; None where one is not known, or explicit softmax, whose layouts differ."""
+    return None if {None, "softmax"} & set(kernels) else kernels
 
 
 def to_dict(found: ArmCheck) -> dict[str, Any]:

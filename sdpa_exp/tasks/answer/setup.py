@@ -16,6 +16,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.prepared import PreparedDataset
 from sdpa_exp.data.real_batch import real_batch
+from sdpa_exp.evidence.kernels import same_kernels
 from sdpa_exp.injection.inject import Choices
 from sdpa_exp.tasks.answer import Answer
 from sdpa_exp.tasks.auto_attention import resolve_auto
@@ -25,6 +26,7 @@ from sdpa_exp.tasks.bench.kinds import Kind, kinds_of, with_dispatchers
 from sdpa_exp.tasks.bench.model import model_case
 from sdpa_exp.tasks.hardware import set_up_process
 from sdpa_exp.tasks.network import build
+from sdpa_exp.tasks.preflight import comparable
 
 BY_IMAGE = ("masks", "sem_masks")
 """Labels of which an image has one, with all of its objects."""
@@ -149,19 +151,11 @@ def arms_here(setup: Setup, asked: Arms, left_out: Mapping[str, str]) -> Found:
 
 
 def _same_kernel(setup: Setup, arms: Arms) -> dict[str, str]:
-    """Arm -> the arm that runs the same kernels at every layer; explicit softmax is left out, layouts differ there."""
-    first: dict[tuple[str | None, ...], str] = {}
-    same = {}
+    """Arm -> the arm that runs the same kernels at every layer."""
     order = sorted(arms, key=lambda label: label != "sdpa")  # what PyTorch chooses stands for the pinned kernel
-    for label in order:
-        kernels = tuple(_kernel(setup, arms[label], kind) for kind in setup.kinds)
-        if {None, "softmax"} & set(kernels):
-            continue
-        if kernels in first and label != setup.plan.baseline:
-            same[label] = first[kernels]
-        else:
-            first.setdefault(kernels, label)
-    return same
+    kernels = {label: comparable(tuple(_kernel(setup, arms[label], kind) for kind in setup.kinds)) for label in order}
+    groups = same_kernels(kernels)
+    return {label: first for first, *others in groups for label in others if label != setup.plan.baseline}
 
 
 def _kernel(setup: Setup, name: str, kind: Kind) -> str | None:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.attention.precision import DTYPES, autocast_to
-from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.config.plan import Plan
+from sdpa_exp.evidence.kernels import allowed_at
 from sdpa_exp.injection.dispatch import ATTRIBUTE
 from sdpa_exp.injection.inject import Choices
-from sdpa_exp.injection.layers import Layer, family_of, find_layers
+from sdpa_exp.injection.layers import Layer, find_layers
 from sdpa_exp.tasks.bench.arms import bench_setting, refusals
 from sdpa_exp.tasks.bench.case import Arms, Case, Entry
 from sdpa_exp.tasks.bench.kinds import Kind, random_images
@@ -229,13 +229,7 @@ def _entries(
             prepare=functools.partial(prepare, name),
             watched=call,
             layers=tuple(layers),
-            allowed={layer.name: _allowed(layer, _backend_at(layer, choices, name)) for layer in layers},
+            allowed={layer.name: allowed_at(layer, _backend_at(layer, choices, name)) for layer in layers},
         )
         for label, name in arms.items()
     }
-
-
-def _allowed(layer: Layer, name: str) -> Any:
-    backend, family = get_backend(name), family_of(layer.module)
-    assert family is not None
-    return family.stock_kernels if backend.function is None else backend.kernels

@@ -6,14 +6,14 @@ This comes after all timing, because the profiler can slow a process for good.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from sdpa_exp.attention.backend import Kernel
-from sdpa_exp.evidence.kernels import LABELS, OWN_CODE
+from sdpa_exp.evidence.kernels import LABELS, OWN_CODE, kernel_mismatch, same_kernels
 from sdpa_exp.evidence.profile import Sightings, profile_layers
 from sdpa_exp.measure.clock import synchronize
 from sdpa_exp.measure.memory import peak_of_call
@@ -63,17 +63,13 @@ def prove_case(case: Case, row: dict[str, Any], arms: Arms, *, device: torch.dev
             "energy_j": energy,
             "energy_reason": reason,
         }
-    row["same_kernel"] = same_kernel(row)
+    row["same_kernel"] = same_kernels({label: _comparable(arm) for label, arm in row["arms"].items() if label != FLOOR})
 
 
-def same_kernel(row: Mapping[str, Any]) -> list[list[str]]:
-    """Arms of a row that ran the same kernels; explicit softmax is left out, since stock and eager differ in layout."""
-    groups: dict[str, list[str]] = {}
-    for label, arm in row["arms"].items():
-        kernels = arm.get("kernels")
-        if kernels and label != FLOOR and LABELS["softmax"] not in kernels["forward"]:
-            groups.setdefault(str(kernels), []).append(label)
-    return [labels for labels in groups.values() if len(labels) > 1]
+def _comparable(arm: Mapping[str, Any]) -> str | None:
+    """The kernels of an arm; explicit softmax is left out, since stock and eager differ in layout."""
+    kernels = arm.get("kernels")
+    return str(kernels) if kernels and LABELS["softmax"] not in kernels["forward"] else None
 
 
 def withdraw_all(row: dict[str, Any], reason: str) -> None:
@@ -92,17 +88,12 @@ def _withdraw(row: dict[str, Any], label: str, reason: str) -> None:
             arm["speedup"] = None
 
 
-def _mismatch(forward: Sightings, backward: Sightings, allowed: Mapping[str, Collection[Kernel] | None]) -> str | None:
+def _mismatch(forward: Sightings, backward: Sightings, allowed: Mapping[str, frozenset[Kernel] | None]) -> str | None:
     for layer, kernels in allowed.items():
-        if kernels is None:
-            continue
         ran = {kernel for seen in (forward, backward) if layer in seen for kernel in seen[layer].kernels}
-        wanted = " or ".join(sorted(LABELS[kernel] for kernel in kernels)) or "no attention"
-        if ran - set(kernels):
-            got = ", ".join(sorted(LABELS[kernel] for kernel in ran - set(kernels)))
-            return f"{layer} ran {got} instead of {wanted}: its figures are withdrawn"
-        if kernels and not ran:
-            return f"{layer} ran no attention kernel that is known, expected {wanted}: its figures are withdrawn"
+        wrong = kernel_mismatch(ran, kernels)
+        if wrong is not None:
+            return f"{layer} {wrong}: its figures are withdrawn"
     return None
 
 

@@ -11,12 +11,13 @@ that it launched; time in which the device runs nothing is `data` while the loop
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sdpa_exp.errors import RunError
 from sdpa_exp.evidence.labels import LAYER_LABEL
+from sdpa_exp.evidence.profile import with_children
 from sdpa_exp.tasks.profile import parts
 from sdpa_exp.tasks.profile.parts import PARTS, Key
 
@@ -183,7 +184,7 @@ class _Walker:
         return _Place("other")
 
     def _note_makers(self, event: Any, place: _Place) -> None:
-        for each in _family(event):
+        for each in with_children(event):
             if each.sequence_nr >= 0:
                 self._made_by[each.sequence_nr] = place
 
@@ -195,7 +196,7 @@ class _Walker:
     def _time_us(self, event: Any) -> float:
         if not self._on_cuda:
             return float(event.time_range.elapsed_us())
-        return sum(float(kernel.duration) for each in _family(event) for kernel in each.kernels)
+        return sum(float(kernel.duration) for each in with_children(event) for kernel in each.kernels)
 
 
 def _inside(name: str, context: _Context) -> _Context:
@@ -204,13 +205,6 @@ def _inside(name: str, context: _Context) -> _Context:
     if name.startswith(parts.PART_LABEL):
         return _Context(name.removeprefix(parts.PART_LABEL), context.layer)
     return context
-
-
-def _family(event: Any) -> Iterator[Any]:
-    """The event and everything inside it, in the order in which it was entered."""
-    yield event
-    for child in event.cpu_children:
-        yield from _family(child)
 
 
 def _is_kernel(event: Any) -> bool:
