@@ -10,7 +10,7 @@ Readers refuse a `schema_version` they don't know. What is null has its reason b
 |               | sizes are of boxes always |
 | evaluation    | {min_confidence, max_det, nms_iou} of Ultralytics' final evaluation |
 | num_images, num_boxes, num_predictions | of the val split |
-| overall       | {mAP50, mAP50-95, F1, F1_confidence, num_tp, num_fp, num_fn}: Ultralytics' mAP; see at_confidence.py |
+| overall       | {mAP50, mAP50-95, F1, F1_confidence, num_tp, num_fp, num_fn}: Ultralytics' mAP; see count_by_class |
 | classes       | [{name, num_images, num_boxes, AP50, AP50-95, AP50-95_interval, precision, recall, F1, num_tp, num_fp,
 |               | num_fn}] of every class of the data set; null without labelled boxes |
 | sizes         | all / small / medium / large -> {num_boxes, AP50, AP50-95, reason}: COCO's AP, see by_size.py |
@@ -26,7 +26,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sdpa_exp.accuracy.at_confidence import Counts, count_by_class
 from sdpa_exp.accuracy.bootstrap import LEVEL, SEED, Intervals, intervals
 from sdpa_exp.accuracy.by_size import AREAS_PX2, SizeAp, ap_by_size
 from sdpa_exp.accuracy.learning import Learning, learning_facts
@@ -42,6 +41,33 @@ SCHEMA_VERSION = 1
 _NO_BOXES = "the val images have no labelled boxes"
 _NO_PREDICTIONS = "the network predicts nothing"
 _NOTHING_RIGHT = "no prediction is right at IoU 0.5, so no confidence is the best one"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """True positives, false positives and missed boxes at IoU 0.5."""
+
+    num_tp: int
+    num_fp: int
+    num_fn: int
+
+
+def count_by_class(predictions: Predictions, confidence: float) -> dict[int, Counts]:
+    """Counts of every class that has labelled boxes or predictions of at least this confidence.
+
+    The confidence is the one that Ultralytics uses for its precision and recall: where the smoothed mean F1 over
+    classes is largest. Precision, recall and F1 are read from its curves, which interpolate between predictions; these
+    are plain counts at IoU 0.5, so that they add up to the labelled boxes.
+    """
+    is_kept_P = predictions.pred_confidence >= confidence
+    kept_classes = set(predictions.pred_class[is_kept_P].tolist())
+    found = {}
+    for label in sorted({*predictions.labelled_classes, *kept_classes}):
+        is_hit = predictions.pred_is_hit[is_kept_P & (predictions.pred_class == label), 0]
+        num_tp = int(is_hit.sum())
+        num_boxes = int((predictions.label_class == label).sum())
+        found[label] = Counts(num_tp=num_tp, num_fp=is_hit.size - num_tp, num_fn=num_boxes - num_tp)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +125,8 @@ def summarise(
     unmeasured: dict[str, str] = {}
     content: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     if predictions is None:
-        names = ("F1", "F1_confidence", "num_tp", "num_fp", "num_fn", *_size_names())
+        sizes = (f"mAP50-95_{size}" for size in AREAS_PX2)
+        names = ("F1", "F1_confidence", "num_tp", "num_fp", "num_fn", *sizes)
         metrics |= dict.fromkeys(names)
         unmeasured |= dict.fromkeys(names, why_not)
     else:
@@ -202,10 +229,6 @@ def _add_learning(facts: Learning, metrics: dict[str, float | None], unmeasured:
         metrics[name] = None if value is None else float(value)
         if value is None:
             unmeasured[name] = facts.unmeasured[key]
-
-
-def _size_names() -> tuple[str, ...]:
-    return tuple(f"mAP50-95_{size}" for size in AREAS_PX2)
 
 
 def _mean(values: Sequence[float]) -> float | None:

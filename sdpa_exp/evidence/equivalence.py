@@ -141,21 +141,6 @@ def compare_backends(
     return {label: results for label, results in found.items() if label not in failed}, failed
 
 
-def compare_layer(
-    plain: nn.Module, tested: Layer, call: LayerCall, *, dtype: torch.dtype, max_ratio: float = MAX_RATIO
-) -> LayerEquivalence:
-    """Compare one layer with its plain form and its truth.
-
-    Args:
-        plain: the stock module in fp32.
-        tested: the layer with the backend, in fp32, with the same weights.
-        call: what they are called with.
-        dtype: the precision of the computation; a half precision runs under autocast, with inputs rounded to it.
-        max_ratio: the rule's factor.
-    """
-    return judge_layer(prepare_layer(plain, call, dtype), tested, call, dtype=dtype, max_ratio=max_ratio)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """What a layer is compared with, whatever the backend: its truth, what the precision explains, and plain runs."""
@@ -166,7 +151,13 @@ class Prepared:
 
 
 def prepare_layer(plain: nn.Module, call: LayerCall, dtype: torch.dtype) -> Prepared:
-    """Compute what a layer is compared with; arguments as in `compare_layer`."""
+    """Compute what a layer is compared with.
+
+    Args:
+        plain: the stock module in fp32.
+        call: what it is called with.
+        dtype: the precision of the computation; a half precision runs under autocast, with inputs rounded to it.
+    """
     truth = checked_reference(plain, call, dtype)
     with Rounding(dtype, seed=_ROUNDING_SEED):
         explained = run_layer(truth.module, truth.call, dtype, in_fp64=True)
@@ -181,7 +172,7 @@ def prepare_layer(plain: nn.Module, call: LayerCall, dtype: torch.dtype) -> Prep
 def judge_layer(
     prepared: Prepared, tested: Layer, call: LayerCall, *, dtype: torch.dtype, max_ratio: float
 ) -> LayerEquivalence:
-    """Run a layer with its backend and judge it; arguments as in `compare_layer`."""
+    """Run a layer with its backend, in fp32 with the weights of the plain one, and judge it by the rule's factor."""
     parts = []
     backend = get_backend(layer_backend(tested))
     operands = capture_operands(tested.module, call, dtype) if backend.function is not None else None

@@ -55,11 +55,6 @@ class Reference:
     call: LayerCall
     faults: tuple[ReferenceFault, ...]
 
-    @property
-    def is_checked(self) -> bool:
-        """Whether these values passed the checks."""
-        return all(fault.replaced_by is not None for fault in self.faults)
-
 
 def checked_reference(stock: nn.Module, call: LayerCall, dtype: torch.dtype) -> Reference:
     """The truth of a layer that passes both checks.

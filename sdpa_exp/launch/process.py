@@ -16,7 +16,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.cache import cache_root
 from sdpa_exp.interruption import JOB_SIGNALS, signal_words
 from sdpa_exp.runs.limits import default_num_threads
-from sdpa_exp.tasks.allocator import default_allocator
+from sdpa_exp.tasks.by_device import default_allocator
 
 PARENT_VARIABLE = "SDPA_EXP_PARENT"
 """The process that started a run of several processes, for each of these."""

@@ -18,9 +18,8 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import AUTO_BATCH, HardwareConfig
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.limits import default_num_threads, free_memory_bytes, usable_cores
-from sdpa_exp.tasks.allocator import default_allocator
+from sdpa_exp.tasks.by_device import default_allocator, native_precisions
 from sdpa_exp.tasks.image_cache import NO_CACHE
-from sdpa_exp.tasks.precisions import native_precisions
 
 _MIB = 2**20
 # What autograd keeps of one image of 640 px in a training step in fp32, by the letter of the scale: measured on a CPU

@@ -11,10 +11,9 @@ import pytest
 import torch
 from ultralytics.utils.metrics import ap_per_class, box_iou
 
-from sdpa_exp.accuracy.at_confidence import count_by_class
 from sdpa_exp.accuracy.by_size import ap_by_size
 from sdpa_exp.accuracy.predictions import Predictions
-from sdpa_exp.accuracy.summary import Summary, summarise
+from sdpa_exp.accuracy.summary import Summary, count_by_class, summarise
 from sdpa_exp.callbacks.accuracy import PredictionRecorder, best_confidence, class_figures
 from tests.callbacks.planted import NAMES, PlantedRtdetr, PlantedYolo, validate, write_field
 

@@ -10,7 +10,7 @@ import torch
 
 from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.errors import ConfigError
-from sdpa_exp.tasks.allocator import default_allocator
+from sdpa_exp.tasks.by_device import default_allocator
 from sdpa_exp.tasks.hardware import choose_hardware, image_mib, resolve_hardware
 from sdpa_exp.tasks.sweep_hardware import choose_for_sweep
 from tests.tasks.planning import plan_of

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sdpa_exp.tasks.by_device import native_precisions
 from sdpa_exp.tasks.doctor.finding import Finding, note, ok, problem
 from sdpa_exp.tasks.doctor.machine import Machine
-from sdpa_exp.tasks.precisions import native_precisions
 
 
 @dataclass(frozen=True, kw_only=True)

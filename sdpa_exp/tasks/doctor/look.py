@@ -45,11 +45,9 @@ def look(plan: Plan) -> tuple[Machine, dict[str, Any]]:
         libc=platform.libc_ver(),
         python=platform.python_version(),
         environment=dict(os.environ),
-        prefix=sys.prefix,
         conda_prefix=sys.prefix if (Path(sys.prefix) / "conda-meta").is_dir() else None,
         imports=imports,
         installed=installed,
-        path=tuple(sys.path),
         torch=answers.get("torch", {}),
         toolkit=find_toolkit(os.environ),
         driver=_driver(),
@@ -110,12 +108,7 @@ def probe(
             noise = _noise(err.read())
         found = {line["import"]: line for line in lines if "import" in line}
         for name, line in found.items():
-            imports[name] = ImportTry(
-                error=line["error"],
-                version=line.get("version"),
-                location=line.get("location"),
-                stderr=noise.get(name, ""),
-            )
+            imports[name] = ImportTry(error=line["error"], version=line.get("version"), stderr=noise.get(name, ""))
         answers.update({k: v for line in lines for k, v in line.items() if k in _ANSWERS})
         tried = [line["try"] for line in lines if "try" in line]
         if how is None or not tried or tried[-1] in found:

@@ -23,7 +23,6 @@ class ImportTry:
 
     error: str | None = None
     version: str | None = None
-    location: str | None = None
     stderr: str = ""
 
 
@@ -63,10 +62,9 @@ class Machine:
     Attributes:
         system, release, libc: of the operating system; libc is (name, version).
         environment: variables of this process.
-        prefix: of this Python; conda_prefix where that is a conda environment.
+        conda_prefix: of this Python where that is a conda environment.
         imports: module -> what came of importing it.
         installed: distribution -> every copy that is found on the path.
-        path: sys.path.
         torch: facts that torch tells of itself and of the GPU; empty where it can't be imported.
         driver: version of NVIDIA's driver, None where there is none; has_nvidia_gpu: a device of NVIDIA is there.
         wsl_libcuda: whether WSL's own libcuda is there.
@@ -74,7 +72,7 @@ class Machine:
         disk_free_gib, memory_free_gib: in the run folder's file system, and of the machine.
         store: what the tracking store says: None is fine, else why not; needs_network_for: what would be downloaded.
         index_error: why pip's index doesn't answer; None where it does; "" where it was not asked.
-        hardware: as it was asked for; fit: what it is measured by, see fit.py, and empty where torch can't be imported.
+        hardware: as it was asked for; fit: what it is measured by, see `fit_of`; empty where torch can't be imported.
     """
 
     system: str
@@ -82,11 +80,9 @@ class Machine:
     libc: tuple[str, str]
     python: str
     environment: Mapping[str, str]
-    prefix: str
     conda_prefix: str | None
     imports: Mapping[str, ImportTry]
     installed: Mapping[str, tuple[Installed, ...]]
-    path: tuple[str, ...]
     torch: Mapping[str, Any]
     toolkit: Toolkit
     driver: str | None

@@ -1,8 +1,9 @@
-"""Which backend runs in which precision here, at a model's real shapes; and if not, what would help."""
+"""What a plan meets on this box: the facts that its hardware group is measured by, and which backend runs where."""
 
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -13,12 +14,23 @@ from sdpa_exp.attention.pytorch_kernels import expected_kernel
 from sdpa_exp.attention.registry import BACKENDS, check, get_backend
 from sdpa_exp.attention.requirements import Package, Setting, reasons_against
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.errors import BackendUnavailable
+from sdpa_exp.config.schema import HardwareConfig
+from sdpa_exp.errors import BackendUnavailable, ConfigError
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.inject import no_layers
 from sdpa_exp.injection.layers import find_layers, settings_of
-from sdpa_exp.tasks.hardware import base_setting, capability_of, image_mib, resolve_hardware
-from sdpa_exp.tasks.precisions import native_precisions
+from sdpa_exp.runs.limits import usable_cores
+from sdpa_exp.tasks.by_device import native_precisions
+from sdpa_exp.tasks.hardware import (
+    base_setting,
+    capability_of,
+    choose_hardware,
+    find_device,
+    image_mib,
+    resolve_hardware,
+    room_for,
+)
+from sdpa_exp.tasks.image_cache import asks_for_determinism
 
 _PRECISIONS = ("fp32", "bf16", "fp16")
 # GPUs in the order of how likely someone has one: the first whose capability suffices is the answer.
@@ -139,3 +151,28 @@ def _untrainable(device_type: str, capability: tuple[int, int] | None) -> dict[s
 
 def _in(setting: Setting, precision: str) -> Setting:
     return dataclasses.replace(setting, dtype=DTYPES[precision])
+
+
+def fit_of(plan: Plan) -> dict[str, Any]:
+    """The facts as plain values.
+
+    Returns:
+        num_cores (usable), deterministic (whether training shall repeat itself); with the device there also device,
+        capability, auto (all that hardware=auto would choose on it), num_images (the largest batch that finds memory in
+        the precision asked for, by the arithmetic of hardware=auto) and why.
+    """
+    facts = {"num_cores": usable_cores(), "deterministic": asks_for_determinism(plan), "device": None}
+    try:
+        device = find_device(plan.hardware.device)
+    except ConfigError:
+        return facts
+    kept_mib = image_mib(plan)
+    auto = choose_hardware(HardwareConfig(name="auto", device=str(device)), images_mib=[kept_mib]).hardware
+    room = room_for(device, plan.hardware.precision or auto.precision or "fp32", kept_mib)
+    return facts | {
+        "device": str(device),
+        "capability": capability_of(device),
+        "auto": asdict(auto),
+        "num_images": room.num_images,
+        "why": room.why,
+    }

@@ -38,8 +38,8 @@ def _try(name: str) -> bool:
     except BaseException as error:  # noqa: BLE001 - an import may raise anything, SystemExit too
         _say(**{"import": name, "error": f"{type(error).__name__}: {error}"})
         return False
-    version, location = getattr(module, "__version__", None), getattr(module, "__file__", None)
-    _say(**{"import": name, "error": None, "version": str(version) if version else None, "location": location})
+    version = getattr(module, "__version__", None)
+    _say(**{"import": name, "error": None, "version": str(version) if version else None})
     return True
 
 
@@ -71,8 +71,7 @@ def _say_plan(content: dict[str, Any]) -> None:
     from sdpa_exp.config.plan import from_dict
     from sdpa_exp.errors import SdpaExpError
     from sdpa_exp.runs.environment import collect_environment
-    from sdpa_exp.tasks.doctor.fit import fit_of
-    from sdpa_exp.tasks.doctor.matrix import availability
+    from sdpa_exp.tasks.doctor.matrix import availability, fit_of
 
     _say(environment=collect_environment())
     try:

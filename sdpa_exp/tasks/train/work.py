@@ -101,7 +101,7 @@ def _metrics(
     if epochs.epochs:
         last = epochs.epochs[-1]["metrics"]
         values |= {f"last/{name}": last[name] for name in ("mAP50", "mAP50-95") if name in last}
-        values["best_epoch"] = _best_epoch(trainer.stopper)
+        values["best_epoch"] = float(trainer.stopper.best_epoch)
     steady = epochs.epochs[1:]
     values["train_s"] = values["images_per_s"] = None
     if steady:
@@ -116,7 +116,3 @@ def _metrics(
     if values["peak_memory_mib"] is None:
         unmeasured["peak_memory_mib"] = "no training step was finished, or this system does not report peaks"
     return values
-
-
-def _best_epoch(stopper: Any) -> float:
-    return float(stopper.best_epoch)

@@ -27,9 +27,9 @@ from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.auto_attention import resolve_auto
+from sdpa_exp.tasks.by_device import native_precisions
 from sdpa_exp.tasks.hardware import base_setting, capability_of
 from sdpa_exp.tasks.network import build
-from sdpa_exp.tasks.precisions import native_precisions
 from sdpa_exp.tasks.verify import Verify
 from sdpa_exp.tasks.verify.report import render_verify
 from sdpa_exp.tasks.verify.val_accuracy import val_accuracy
@@ -94,7 +94,7 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
     attestation = attestation_from(evidence, find_layers(tested))
 
     accuracy: dict[str, dict[str, float]] | None = None
-    if _has_trained_weights(plan):
+    if weights:
         accuracy = {
             name: val_accuracy(model, plan, prepared.yaml_path, imgsz=imgsz)
             for name, model in {"stock": injected_copy(network, "stock"), plan.arm: copy.deepcopy(tested)}.items()
@@ -109,7 +109,7 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
         "arm": plan.arm,
         "model": plan.model.name,
         "dataset": plan.dataset.name,
-        "weights": options.weights or plan.model.weights,
+        "weights": weights,
         "imgsz": imgsz,
         "num_images": int(batch["img"].shape[0]),
         "device": str(device),
@@ -124,10 +124,6 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
     outcome.phases_s["total"] = time.perf_counter() - started_perf_s
     equivalence.raise_if_wrong()
     attestation.raise_if_wrong()
-
-
-def _has_trained_weights(plan: Plan) -> bool:
-    return bool(Verify.of(plan).weights or plan.model.weights)
 
 
 def _precisions(plan: Plan, device: torch.device) -> list[str]:

@@ -45,11 +45,9 @@ HEALTHY = Machine(
     libc=("glibc", "2.36"),
     python="3.11.7",
     environment={},
-    prefix="/venv",
     conda_prefix=None,
     imports={name: ImportTry(version="1.0") for name in ("numpy", "cv2", "torch", "torchvision", "ultralytics")},
     installed={"torch": (installed(),), "numpy": (installed("2.4.0"),), "flash-attn": (installed("2.8.3"),)},
-    path=(LAYER,),
     torch=TORCH,
     toolkit=Toolkit(
         nvcc="/usr/local/cuda/bin/nvcc",
