@@ -12,14 +12,16 @@ from torch import nn
 
 from sdpa_exp import attest, verify
 from sdpa_exp.errors import EquivalenceError, InjectionError
-from sdpa_exp.evidence.equivalence import judge_layer, prepare_layer
+from sdpa_exp.evidence.equivalence import compare_backends, judge_layer, prepare_layer
 from sdpa_exp.evidence.layer_run import capture_calls
-from sdpa_exp.evidence.rule import Equivalence, Error, LayerEquivalence, Part, largest_of
+from sdpa_exp.evidence.rule import MAX_RATIO, Equivalence, Error, LayerEquivalence, Part, largest_of
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.layers import find_layers
 from tests.evidence.faults import FAULTS
 
 IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+HONEST = ("stock", "eager", "sdpa", "flash", "math")
+Found = dict[tuple[str, str], Equivalence]  # backend and precision -> what was found
 
 
 @pytest.fixture(scope="module")
@@ -28,23 +30,41 @@ def network() -> nn.Module:
     return build_network("yolo12n.yaml", 3)
 
 
-@pytest.mark.parametrize("backend", ["stock", "eager", "sdpa", "flash", "math"])
-def test_honest_backends_pass_at_every_layer_in_fp32_and_bf16(network: nn.Module, backend: str) -> None:
-    equivalence = verify(network, IMAGES, backend=backend, precisions=("fp32", "bf16"))
-    assert equivalence.ok
-    assert len(equivalence.layers) == 2 * len(find_layers(network))
-    equivalence.raise_if_wrong()
+@pytest.fixture(scope="module")
+def compared(network: nn.Module) -> Found:
+    """Honest backends and planted faults, in fp32 and bf16, against one truth of each layer."""
+    calls = capture_calls(network, IMAGES)
+    asked = {("fp32", torch.float32): (*HONEST, *FAULTS), ("bf16", torch.bfloat16): (*HONEST, "CAST_TO_BF16")}
+    found = {}
+    for (precision, dtype), names in asked.items():
+        backends = {name: (f"tests.evidence.faults:{name}" if name in FAULTS else name, None) for name in names}
+        layers, failed = compare_backends(network, backends, calls, dtype=dtype)
+        assert not failed
+        for name, each in layers.items():
+            found[name, precision] = Equivalence(backend=name, max_ratio=MAX_RATIO, layers=tuple(each))
+    return found
 
 
-def test_stock_against_itself_differs_in_nothing(network: nn.Module) -> None:
-    equivalence = verify(network, IMAGES, backend="stock")
+@pytest.mark.parametrize("backend", HONEST)
+def test_honest_backends_pass_at_every_layer_in_fp32_and_bf16(
+    network: nn.Module, backend: str, compared: Found
+) -> None:
+    for precision in ("fp32", "bf16"):
+        equivalence = compared[backend, precision]
+        assert equivalence.ok
+        assert len(equivalence.layers) == len(find_layers(network))
+        equivalence.raise_if_wrong()
+
+
+def test_stock_against_itself_differs_in_nothing(compared: Found) -> None:
+    equivalence = compared["stock", "fp32"]
     assert equivalence.max_diff == 0
     assert all(part.max_diff == 0 for layer in equivalence.layers for part in layer.parts)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_caught_at_every_layer_and_named(network: nn.Module, fault: str) -> None:
-    equivalence = verify(network, IMAGES, backend=f"tests.evidence.faults:{fault}")
+def test_a_planted_fault_is_caught_at_every_layer_and_named(network: nn.Module, fault: str, compared: Found) -> None:
+    equivalence = compared[fault, "fp32"]
     assert [layer.ok for layer in equivalence.layers] == [False] * len(find_layers(network))
     assert not equivalence.stock_faults
     with pytest.raises(
@@ -54,8 +74,8 @@ def test_a_planted_fault_is_caught_at_every_layer_and_named(network: nn.Module, 
 
 
 @pytest.mark.parametrize("fault", ["NO_GRADIENT_OF_Q", "NO_GRADIENT_OF_K", "NO_GRADIENT_OF_V"])
-def test_a_missing_gradient_is_caught_although_the_output_is_right(network: nn.Module, fault: str) -> None:
-    equivalence = verify(network, IMAGES, backend=f"tests.evidence.faults:{fault}")
+def test_a_missing_gradient_is_caught_although_the_output_is_right(fault: str, compared: Found) -> None:
+    equivalence = compared[fault, "fp32"]
     for layer in equivalence.layers:
         parts = {part.name: part for part in layer.parts}
         assert parts["product"].ok
@@ -67,14 +87,15 @@ def test_a_missing_gradient_is_caught_although_the_output_is_right(network: nn.M
         equivalence.raise_if_wrong()
 
 
-def test_a_cast_that_fp32_shows_hides_in_the_rounding_of_bf16(network: nn.Module) -> None:
+def test_a_cast_that_fp32_shows_hides_in_the_rounding_of_bf16(compared: Found) -> None:
     """Why verification runs in fp32 too, and why the attestation looks at dtypes."""
-    assert verify(network, IMAGES, backend="tests.evidence.faults:CAST_TO_BF16", precisions=("bf16",)).ok
+    assert compared["CAST_TO_BF16", "bf16"].ok
 
 
-def test_verifying_leaves_the_model_as_it_was(network: nn.Module) -> None:
+def test_verifying_leaves_the_model_as_it_was(network: nn.Module, compared: Found) -> None:
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    verify(network, IMAGES, backend="flash")
+    equivalence = verify(network, IMAGES, backend="flash")
+    assert [layer.ok for layer in equivalence.layers] == [layer.ok for layer in compared["flash", "fp32"].layers]
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
 
@@ -98,7 +119,7 @@ def test_truth_has_gradients_that_are_not_zero(network: nn.Module) -> None:
     tested.load_state_dict({**tested.state_dict(), **shifted})
     prepared = prepare_layer(plain, call, torch.float32)
     tested_layer = find_layers(nn.Sequential(tested))[0]
-    found = judge_layer(prepared, tested_layer, call, dtype=torch.float32, max_ratio=6)
+    found = judge_layer(prepared, tested_layer, call, dtype=torch.float32, max_ratio=MAX_RATIO)
     assert all(part.error.largest > 0.01 for part in found.parts)
 
 
@@ -154,18 +175,17 @@ def test_a_nan_is_the_worst_whatever_stands_beside_it() -> None:
 
 
 def test_it_prints_as_a_short_table_that_shows_what_was_judged(
-    network: nn.Module, monkeypatch: pytest.MonkeyPatch
+    network: nn.Module, compared: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    equivalence = verify(network, IMAGES, backend="flash")
-    assert equivalence.ok
-    text = str(equivalence)
+    text = str(compared["flash", "fp32"])
     assert len(text) < 3000
     assert max(map(len, text.splitlines())) <= 80
     assert "in units of what the precision explains; expected at" in " ".join(text.split())
     assert text.endswith("verdict: 8 of 8 layers compute what stock should compute, up to rounding")
-    assert "verdict: everything ran as asked" in str(attest(network, IMAGES))
-    assert len(str(attest(network, IMAGES))) < 1000
+    attested = str(attest(network, IMAGES))
+    assert "verdict: everything ran as asked" in attested
+    assert len(attested) < 1000
 
 
 def test_nothing_compared_is_not_equivalent() -> None:
