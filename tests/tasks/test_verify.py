@@ -16,7 +16,6 @@ from sdpa_exp.tasks.verify.report import render_verify
 from sdpa_exp.tasks.verify.work import verify
 from tests.tasks.in_process import run_task
 
-PLANTED = "tests.evidence.faults"
 TINY = (
     "task=verify",
     "hardware=cpu",
@@ -30,18 +29,19 @@ TINY = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SDPA_EXP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 def run(folder: Path, *overrides: str) -> tuple[Outcome, dict[str, Any]]:
     outcome, _ = run_task(verify, folder, *TINY, *overrides)
     return outcome, json.loads((folder / "verify.json").read_text())
 
 
-def test_an_honest_arm_passes_per_layer_and_precision_and_end_to_end(tmp_path: Path) -> None:
-    outcome, content = run(tmp_path, "attention=flash")
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, dict[str, Any]]:
+    """All that verify compares, for an arm that is right."""
+    return run(tmp_path_factory.mktemp("honest"), "attention=flash")
+
+
+def test_an_honest_arm_passes_per_layer_and_precision_and_end_to_end(honest: tuple[Outcome, dict[str, Any]]) -> None:
+    outcome, content = honest
     assert content["ok"]
     assert {(layer["precision"]) for layer in content["layers"]} == {"fp32", "bf16"}
     assert len(content["layers"]) == 2 * 8
@@ -75,9 +75,9 @@ def test_given_weights_are_evaluated_with_both_arms(tmp_path: Path) -> None:
     assert content["weights"] == str(tmp_path / "best.pt")
 
 
-@pytest.mark.parametrize("fault", ["SCALE_OFF_BY_A_THOUSANDTH", "TOKENS_MAJOR", "CAST_TO_BF16"])
-def test_a_planted_fault_fails_the_run_after_everything_is_written(fault: str, tmp_path: Path) -> None:
-    backend = f"attention.backend='{PLANTED}:{fault}'"
+def test_a_planted_fault_fails_the_run_after_everything_is_written(tmp_path: Path) -> None:
+    """One of the faults of test_equivalence.py, which has them all."""
+    backend = "attention.backend='tests.evidence.faults:SCALE_OFF_BY_A_THOUSANDTH'"
     with pytest.raises(EquivalenceError, match=r"8 of 8 layers are wrong\. Look for a wrong scale"):
         run(tmp_path, "attention=eager", "attention.name=planted", backend, "verify.precisions=[fp32]")
     report = (tmp_path / "report.txt").read_text()
@@ -114,10 +114,11 @@ def test_one_image_shows_where_stock_is_wrong_and_passes_an_arm_that_is_right(tm
 
 
 @pytest.mark.parametrize("columns", [80, 140])
-def test_the_table_fits_the_terminal(columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, content = run(tmp_path, "attention=eager", "verify.precisions=[fp32]")
+def test_the_table_fits_the_terminal(
+    columns: int, honest: tuple[Outcome, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    text = render_verify(content)
+    text = render_verify(honest[1])
     assert max(len(line) for line in text.splitlines()) <= columns
     assert "…" not in text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,21 +14,27 @@ from PIL import Image
 
 from sdpa_exp.errors import AttestationError, BackendUnavailable, DatasetError, InjectionError, RunError
 from sdpa_exp.runs.metrics import TASK_METRICS
+from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.latency.report import render_predict
 from tests.tasks.latency.frames import write_images
 from tests.tasks.latency.running import run, write_checkpoint
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SDPA_EXP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, dict[str, Any], Path]:
+    """Stock, two arms, the floor, an arm that can't run, and a precision in which none can."""
+    folder = tmp_path_factory.mktemp("latency")
+    arms, precisions = "latency.arms=[eager,identity,efficient]", "latency.precisions=[fp32,fp16]"
+    return *run(folder, "attention=flash", arms, precisions, "latency.batches=[1,3]"), folder
 
 
-def test_arms_are_timed_attested_and_compared_with_stock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome, content = run(tmp_path, "attention=flash", "latency.arms=[eager]", "latency.batches=[1,3]")
+def test_arms_are_timed_attested_and_compared_with_stock(
+    whole: tuple[Outcome, dict[str, Any], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome, content, folder = whole
     assert [variant["batch"] for variant in content["variants"]] == [1, 3]
     one, three = content["variants"]
-    assert list(one["arms"]) == ["stock", "flash", "eager"]
+    assert list(one["arms"]) == ["stock", "flash", "eager", "identity"]
     assert one["input_shapes"] == [[1, 3, 64, 64]]
     assert three["input_shapes"] == [[3, 3, 64, 64]]
     for figures in one["arms"].values():
@@ -41,7 +48,8 @@ def test_arms_are_timed_attested_and_compared_with_stock(tmp_path: Path, monkeyp
     assert content["attestation"]["eager"]["executed"] == {
         "fp32_channels_last_forward": {"explicit softmax (eager)": 8}
     }
-    assert [(found["arm"], found["is_same"]) for found in content["agreement"]] == [("flash", True), ("eager", True)]
+    agreed = {found["arm"]: found["is_same"] for found in content["agreement"]}
+    assert (agreed["flash"], agreed["eager"]) == (True, True)
     assert 0 < content["agreement"][0]["raw_max_box_diff_px"] < 0.1
 
     assert outcome.attestation == content["attestation"]["flash"]
@@ -52,11 +60,11 @@ def test_arms_are_timed_attested_and_compared_with_stock(tmp_path: Path, monkeyp
     assert set(outcome.phases_s) >= {"setup", "fp32_channels_last_batch1", "fp32_channels_last_batch3", "attestation"}
     assert "fresh_weights" in {warning["code"] for warning in outcome.warnings}
 
-    rows = list(csv.DictReader((tmp_path / "latency_samples.csv").open()))
-    assert len(rows) == 2 * 6 * 3
+    rows = list(csv.DictReader((folder / "latency_samples.csv").open()))
+    assert len(rows) == 2 * 6 * 4
     own = [float(row["model_ms"]) for row in rows if row["arm"] == "flash" and row["batch"] == "1"]
     assert outcome.metrics["model_p50_ms"] == pytest.approx(np.median(own), abs=1e-3)
-    with Image.open(tmp_path / "latency.png") as picture:
+    with Image.open(folder / "latency.png") as picture:
         assert picture.size[0] > 800
     for columns in (80, 140):
         monkeypatch.setenv("COLUMNS", str(columns))
@@ -116,8 +124,10 @@ def test_other_families_predict_too(model: str, num_layers: int, nms: str, boxes
     assert (found["raw_max_box_diff_px"] is None) == (boxes_by != "NMS")
 
 
-def test_the_baseline_alone_has_no_speedup_and_says_why(tmp_path: Path) -> None:
-    outcome, content = run(tmp_path, "attention=stock")
+def test_the_baseline_alone_in_both_memory_formats_has_no_speedup_and_says_why(tmp_path: Path) -> None:
+    outcome, content = run(tmp_path, "attention=stock", "latency.channels_last=[false,true]")
+    assert [variant["setup"] for variant in content["variants"]] == ["fp32, NCHW", "fp32, channels_last"]
+    assert set(content["attestation"]["stock"]["executed"]) == {"fp32_nchw_forward", "fp32_channels_last_forward"}
     assert list(content["variants"][0]["arms"]) == ["stock"]
     assert outcome.metrics["speedup"] is None
     assert "the baseline itself" in outcome.unmeasured["speedup"]
@@ -130,19 +140,21 @@ def test_auto_chooses_among_what_runs_in_inference(tmp_path: Path) -> None:
     assert content["attestation"]["auto"]["ok"]
 
 
-def test_the_floor_that_computes_no_attention_runs_in_inference(tmp_path: Path) -> None:
-    _, content = run(tmp_path, "attention=identity")
+def test_the_floor_that_computes_no_attention_runs_in_inference(whole: tuple[Outcome, dict[str, Any], Path]) -> None:
+    _, content, _ = whole
     assert content["attestation"]["identity"]["executed"] == {"fp32_channels_last_forward": {}}
     assert content["attestation"]["identity"]["ok"]
 
 
-def test_a_further_arm_that_cannot_run_is_left_out_with_its_reason(tmp_path: Path) -> None:
-    _, content = run(tmp_path, "attention=sdpa", "latency.arms=[efficient]", "latency.precisions=[fp32,fp16]")
+def test_a_further_arm_that_cannot_run_is_left_out_with_its_reason(
+    whole: tuple[Outcome, dict[str, Any], Path],
+) -> None:
+    _, content, folder = whole
     reasons = {(item["arm"], item["setup"]): item["reason"] for item in content["not_run"]}
     assert "no CPU kernel" in reasons["efficient", "fp32"]
-    assert "Ultralytics predicts in fp32 on a CPU" in reasons["sdpa", "fp16"]
-    assert list(content["variants"][0]["arms"]) == ["stock", "sdpa"]
-    assert "not run: attention=efficient in fp32" in " ".join((tmp_path / "report.txt").read_text().split())
+    assert "Ultralytics predicts in fp32 on a CPU" in reasons["flash", "fp16"]
+    assert "efficient" not in content["variants"][0]["arms"]
+    assert "not run: attention=efficient in fp32" in " ".join((folder / "report.txt").read_text().split())
 
 
 def test_an_own_arm_that_cannot_run_at_all_fails_with_reasons(tmp_path: Path) -> None:
@@ -150,12 +162,6 @@ def test_an_own_arm_that_cannot_run_at_all_fails_with_reasons(tmp_path: Path) ->
         BackendUnavailable, match=r"attention=sdpa can't predict here: in fp16: Ultralytics predicts in fp3"
     ):
         run(tmp_path, "attention=sdpa", "latency.precisions=[fp16]")
-
-
-def test_both_memory_formats_can_be_asked_for_on_a_cpu(tmp_path: Path) -> None:
-    _, content = run(tmp_path, "attention=sdpa", "latency.channels_last=[false,true]")
-    assert [variant["setup"] for variant in content["variants"]] == ["fp32, NCHW", "fp32, channels_last"]
-    assert set(content["attestation"]["sdpa"]["executed"]) == {"fp32_nchw_forward", "fp32_channels_last_forward"}
 
 
 @pytest.mark.parametrize("what", ["text", "segmenter", "without_attention"])
