@@ -14,17 +14,13 @@ its trapezoid over 101 recall points gives the step between two recalls the weig
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from sdpa_exp.accuracy.predictions import Predictions
+from sdpa_exp.accuracy.predictions import Predictions
 
 LEVEL = 0.95
 SEED = 0  # the same draws in every run: intervals of arms on the same images are about the same resamples

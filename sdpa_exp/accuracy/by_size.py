@@ -11,14 +11,12 @@ detector), and at most 100 predictions an image and class where Ultralytics take
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sdpa_exp.accuracy.predictions import Predictions
+from sdpa_exp.accuracy.predictions import Predictions
 
 AREAS_PX2 = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 10**10)}
 MAX_DETECTIONS = 100

@@ -14,13 +14,10 @@ For any metric where higher is better, one value an epoch. Rules:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 SHARES_PERCENT = (50, 90, 95, 99)
 PLATEAU_BAND = 0.02

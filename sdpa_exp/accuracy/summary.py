@@ -23,19 +23,16 @@ Readers refuse a `schema_version` they don't know. What is null has its reason b
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from sdpa_exp.accuracy.bootstrap import LEVEL, SEED, Intervals, intervals
 from sdpa_exp.accuracy.by_size import AREAS_PX2, SizeAp, ap_by_size
 from sdpa_exp.accuracy.learning import Learning, learning_facts
+from sdpa_exp.accuracy.predictions import Predictions
 from sdpa_exp.runs.files import ACCURACY_FILE, read_json
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from sdpa_exp.accuracy.predictions import Predictions
 
 SCHEMA_VERSION = 1
 _NO_BOXES = "the val images have no labelled boxes"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from sdpa_exp.config.devices import devices_of
+from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.errors import DatasetError
+from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.runs.ranks import hear, num_ranks, rank, tell
-
-if TYPE_CHECKING:
-    from sdpa_exp.config.schema import HardwareConfig
-    from sdpa_exp.runs.outcome import Outcome
 
 
 def own_device(hardware: HardwareConfig) -> torch.device:

@@ -13,10 +13,8 @@ that half is shorter than a second, or where the GPU was in use by others.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from collections.abc import Sequence
+from typing import Any, Literal
 
 EnergySource = Literal["counter", "polling"]
 CPU_ENERGY_SOURCE = "rapl"

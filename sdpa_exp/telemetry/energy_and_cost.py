@@ -5,13 +5,11 @@ Their definitions are in runs/metrics.py; a value of None has its reason.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sdpa_exp.config.plan import Plan
-    from sdpa_exp.runs.record import Record
+from sdpa_exp.config.plan import Plan
+from sdpa_exp.runs.record import Record
 
 Measured = tuple[dict[str, float | None], dict[str, str]]
 """Values by name, and why a value is None."""

@@ -6,13 +6,11 @@ can be missing on its own: no driver, WSL, laptops, MIG slices, containers; each
 
 from __future__ import annotations
 
+from collections.abc import Callable, Set
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pynvml
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Set
 
 MIB = 2**20
 

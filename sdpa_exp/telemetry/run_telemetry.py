@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from sdpa_exp.config.schema import TelemetryConfig
 from sdpa_exp.runs.environment import gpus_of
 from sdpa_exp.telemetry.host import HostProbe, tree_pids
+from sdpa_exp.telemetry.probe import Probe
 from sdpa_exp.telemetry.rapl import RaplProbe
 from sdpa_exp.telemetry.sampler import Sampler
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sdpa_exp.config.schema import TelemetryConfig
-    from sdpa_exp.telemetry.probe import Probe
 
 
 class RunTelemetry:

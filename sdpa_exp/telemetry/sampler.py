@@ -6,15 +6,12 @@ import contextlib
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 from sdpa_exp.runs.samples import open_samples
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from sdpa_exp.telemetry.probe import Probe
+from sdpa_exp.telemetry.probe import Probe
 
 logger = logging.getLogger(__name__)
 

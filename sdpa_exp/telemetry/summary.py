@@ -6,8 +6,9 @@ What was not measured is None and has its reason in `unmeasured`; never 0.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sdpa_exp.telemetry.energy import (
     CPU_ENERGY,
@@ -18,9 +19,6 @@ from sdpa_exp.telemetry.energy import (
     of_gpus,
 )
 from sdpa_exp.telemetry.throttle import THROTTLING, decode
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _MEANS_AND_PEAKS = (
     # result, metric, how

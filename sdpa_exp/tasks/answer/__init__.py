@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Optional
+from typing import ClassVar, Optional
 
 from sdpa_exp.config.attentions import check_backend_name
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.refusing import at_least, refuse
 from sdpa_exp.config.task import Task
-
-if TYPE_CHECKING:
-    from sdpa_exp.config.plan import Plan
-    from sdpa_exp.runs.events import EventLog
-    from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.outcome import Outcome
 
 
 @dataclass

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Optional
+from typing import ClassVar, Optional
 
 from sdpa_exp.config.attentions import check_backend_name, names_attention
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.refusing import PRECISIONS, at_least, one_of, refuse
 from sdpa_exp.config.task import Task
-
-if TYPE_CHECKING:
-    from sdpa_exp.config.plan import Plan
-    from sdpa_exp.runs.events import EventLog
-    from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.outcome import Outcome
 
 LEVELS = ("step", "inference", "module", "op")
 _LEAVE_OUT = "Leave it out for the default."

@@ -6,18 +6,16 @@ import glob
 import mimetypes
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Optional
+from typing import ClassVar, Optional
 from urllib.parse import urlsplit
 
 from sdpa_exp.config.attentions import check_backend_name
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.refusing import at_least, multiple_of_32, one_of, refuse
 from sdpa_exp.config.task import PATH, Task
 from sdpa_exp.errors import ConfigError
-
-if TYPE_CHECKING:
-    from sdpa_exp.config.plan import Plan
-    from sdpa_exp.runs.events import EventLog
-    from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.outcome import Outcome
 
 KINDS = ("images", "csv", "txt", "coco")
 _STREAMS = ("rtsp://", "rtmp://", "tcp://")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.table import Table
 
 from sdpa_exp.runs.purposes import shown_metrics
 from sdpa_exp.runs.state import RunState
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _TO_COME = ("running", "waiting")
 

@@ -14,6 +14,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.resume import resume_line
 from sdpa_exp.errors import RunError
 from sdpa_exp.runs.files import OWNER_LOCK_FILE, PLAN_FILE, SWEEP_FILE
@@ -33,8 +34,6 @@ from sdpa_exp.tasks.status.table import (
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-    from sdpa_exp.config.plan import Plan
 
 _PERIOD_S = 2.0
 _IN_A_PIPE = 200  # columns: whole rows for whatever reads them

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.task import PATH, Task
-
-if TYPE_CHECKING:
-    from sdpa_exp.config.plan import Plan
 
 
 @dataclass

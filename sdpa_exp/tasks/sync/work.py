@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.runs.files import PLAN_FILE, folders_with
 from sdpa_exp.tasks.sync import Sync
 from sdpa_exp.tracking.tracker import make_tracker
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sdpa_exp.config.plan import Plan
 
 _TELL_EVERY_S = 10.0
 _PLAN_NAME = re.compile(r"^name: ([\w.-]+)$", re.MULTILINE)  # without a YAML parser, which takes 10 ms a plan

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.task import Task
 from sdpa_exp.errors import ConfigError
-
-if TYPE_CHECKING:
-    from sdpa_exp.config.plan import Plan
-    from sdpa_exp.runs.events import EventLog
-    from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.outcome import Outcome
 
 
 @dataclass

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Optional
+from typing import ClassVar, Optional
 
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.refusing import PRECISIONS, at_least, one_of, refuse
 from sdpa_exp.config.task import PATH, Task
-
-if TYPE_CHECKING:
-    from sdpa_exp.config.plan import Plan
-    from sdpa_exp.runs.events import EventLog
-    from sdpa_exp.runs.outcome import Outcome
+from sdpa_exp.runs.events import EventLog
+from sdpa_exp.runs.outcome import Outcome
 
 
 @dataclass
