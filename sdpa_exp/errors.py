@@ -111,3 +111,8 @@ class UnfitMachine(SdpaExpError):  # noqa: N818 - a state of the machine, like B
 def is_answer(name: str | None) -> bool:
     """Whether the error of this name, as a record holds it, is a task's answer."""
     return bool(getattr(globals().get(name or ""), "is_answer", False))
+
+
+def first_line(error: BaseException) -> str:
+    """What any error says first, or its class where it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

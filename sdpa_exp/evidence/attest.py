@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -181,22 +181,16 @@ def _learning(layers: list[Layer]) -> Iterator[set[str]]:
     found: set[str] = set()
 
     def look(layer: Layer, output: Any) -> None:
-        if any(
-            tensor.requires_grad
-            for tensor in (output if isinstance(output, tuple) else (output,))
-            if tensor is not None
-        ):
+        tensors = output if isinstance(output, tuple) else (output,)
+        if any(tensor is not None and tensor.requires_grad for tensor in tensors):
             found.add(layer.name)
 
-    hooks = [
-        layer.module.register_forward_hook(lambda _module, _args, output, layer=layer: look(layer, output))
-        for layer in layers
-    ]
-    try:
+    with ExitStack() as stack:
+        for layer in layers:
+            stack.enter_context(
+                layer.module.register_forward_hook(lambda _module, _args, output, layer=layer: look(layer, output))
+            )
         yield found
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def attestation_from(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
-from types import TracebackType
 from typing import Any
 
 from torch import nn
@@ -14,33 +14,21 @@ LAYER_LABEL = "sdpa_exp.layer/"
 """Opens the name of a range around a layer's forward; the layer's name follows."""
 
 
-class labelled:  # noqa: N801 - reads as a verb in a with statement
-    """Puts a range with this text around each forward of a module, for the length of a with statement."""
+@contextmanager
+def labelled(module: nn.Module, text: str) -> Iterator[None]:
+    """Within it, each forward of a module has a range with this text around it."""
+    open_ranges: list[Any] = []
 
-    def __init__(self, module: nn.Module, text: str) -> None:
-        self._module = module
-        self._text = text
-        self._ranges: list[Any] = []
-
-    def __enter__(self) -> None:
-        self._handles = (
-            self._module.register_forward_pre_hook(self._open),
-            self._module.register_forward_hook(self._close, always_call=True),
-        )
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for handle in self._handles:
-            handle.remove()
-
-    def _open(self, module: nn.Module, args: Any) -> None:
-        label = record_function(self._text)
+    def begin(module: nn.Module, args: Any) -> None:
+        label = record_function(text)
         label.__enter__()
-        self._ranges.append(label)
+        open_ranges.append(label)
 
-    def _close(self, module: nn.Module, args: Any, output: Any) -> None:
-        self._ranges.pop().__exit__(None, None, None)
+    def end(module: nn.Module, args: Any, output: Any) -> None:
+        open_ranges.pop().__exit__(None, None, None)
+
+    with module.register_forward_pre_hook(begin), module.register_forward_hook(end, always_call=True):
+        yield
 
 
 def labelled_call(function: Callable[..., Any], text: str) -> Callable[..., Any]:

@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from sdpa_exp.attention.backend import BackendFunction
 from sdpa_exp.attention.precision import autocast_to
 from sdpa_exp.errors import InjectionError
-from sdpa_exp.injection.dispatch import OBSERVER
+from sdpa_exp.injection.dispatch import observed
 from sdpa_exp.injection.inject import inject
 from sdpa_exp.injection.layers import find_layers
 
@@ -151,12 +151,8 @@ def capture_operands(module: nn.Module, call: LayerCall, dtype: torch.dtype) -> 
     args, kwargs = tree_map(
         lambda x: cast(x) if isinstance(x, Tensor) and x.is_floating_point() else x, (call.args, call.kwargs)
     )
-    module.__dict__[OBSERVER] = observe
-    try:
-        with autocast_to(dtype, next(module.parameters()).device.type):
-            module(*args, **kwargs)
-    finally:
-        del module.__dict__[OBSERVER]
+    with observed(module, observe), autocast_to(dtype, next(module.parameters()).device.type):
+        module(*args, **kwargs)
     return seen[0] if seen else None
 
 

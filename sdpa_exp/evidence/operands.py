@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from sdpa_exp.attention.backends.flex import BACKEND as FLEX
 from sdpa_exp.attention.precision import dtype_name
 from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.evidence.kernels import SOFTMAX_OPS
-from sdpa_exp.injection.dispatch import OBSERVER
+from sdpa_exp.injection.dispatch import observed
 from sdpa_exp.injection.inject import layer_backend
 from sdpa_exp.injection.layers import Layer
 
@@ -74,19 +74,13 @@ class OperandRecorder(TorchDispatchMode):
     @contextmanager
     def watching(self) -> Iterator[OperandRecorder]:
         """Watch the layers: which one is running, and whether its backend is really called."""
-        handles = []
-        for layer in self._layers:
-            handles.append(layer.module.register_forward_pre_hook(self._enter(layer.name)))
-            handles.append(layer.module.register_forward_hook(self._leave, always_call=True))
-            layer.module.__dict__[OBSERVER] = self._count(layer)
-        try:
-            with self:
-                yield self
-        finally:
-            for handle in handles:
-                handle.remove()
+        with ExitStack() as stack:
             for layer in self._layers:
-                del layer.module.__dict__[OBSERVER]
+                stack.enter_context(layer.module.register_forward_pre_hook(self._enter(layer.name)))
+                stack.enter_context(layer.module.register_forward_hook(self._leave, always_call=True))
+                stack.enter_context(observed(layer.module, self._count(layer)))
+            stack.enter_context(self)
+            yield self
 
     def _enter(self, name: str) -> Any:
         def hook(module: nn.Module, args: Any) -> None:

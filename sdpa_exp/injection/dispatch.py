@@ -8,14 +8,15 @@ swap somewhere on that road.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial, wraps
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sdpa_exp.attention.backend import Backend
+from sdpa_exp.attention.backend import Backend, BackendFunction
 from sdpa_exp.attention.registry import check, get_backend, refusal
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.errors import BackendUnavailable, InjectionError
@@ -23,8 +24,8 @@ from sdpa_exp.errors import BackendUnavailable, InjectionError
 ATTRIBUTE = "attn_impl"
 REQUESTED = "attn_requested"
 """Set to "auto" beside a concrete `attn_impl` that `auto` chose; absent otherwise."""
-OBSERVER = "attn_observer"
-"""Set on an instance for the length of an attestation: wraps the backend function, to see what it is called with."""
+_OBSERVER = "attn_observer"
+"""Set on an instance by `observed`: wraps the backend function."""
 
 LayerForward = Callable[..., Any]
 """forward(module, x, backend): the module's computation around the attention product, in the backends' layout.
@@ -60,11 +61,21 @@ def install_dispatcher(cls: type[nn.Module], layer_forward: LayerForward) -> Non
             x = args[0]
         if not torch.compiler.is_compiling():
             function = partial(_call, backend)
-        observer = self.__dict__.get(OBSERVER)
+        observer = self.__dict__.get(_OBSERVER)
         return layer_forward(self, x, function if observer is None else observer(function), **kwargs)
 
     setattr(forward, _STOCK, stock)
     cls.forward = forward
+
+
+@contextmanager
+def observed(module: nn.Module, observer: Callable[[BackendFunction], BackendFunction]) -> Iterator[None]:
+    """Within it, a layer's backend is what the observer makes of it, to see what it is called with."""
+    module.__dict__[_OBSERVER] = observer
+    try:
+        yield
+    finally:
+        del module.__dict__[_OBSERVER]
 
 
 def is_installed(cls: type[nn.Module]) -> bool:

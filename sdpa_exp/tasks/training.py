@@ -15,7 +15,7 @@ from sdpa_exp.config.devices import devices_of
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.bad_files import write_left_out
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.errors import OutOfMemory
+from sdpa_exp.errors import OutOfMemory, first_line
 from sdpa_exp.injection.trainer import trainer_class
 from sdpa_exp.measure.out_of_memory import is_out_of_memory
 from sdpa_exp.runs.events import EventLog
@@ -129,8 +129,7 @@ def memory_errors(plan: Plan) -> Iterator[None]:
             raise
         raise OutOfMemory(
             f"a training ran out of memory on {plan.hardware.device}: batch {plan.hardware.batch} at "
-            f"{plan.imgsz} px does not fit "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). Set "
+            f"{plan.imgsz} px does not fit ({first_line(error)}). Set "
             f"hardware.batch={max(1, (plan.hardware.batch_size or 2) // 2)} or less for all arms, or a smaller "
             "train.imgsz; a sweep comes down by itself with on_oom=repeat."
         ) from error

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from sdpa_exp.attention.backend import Kernel
+from sdpa_exp.errors import first_line
 from sdpa_exp.injection.layers import Layer
 from sdpa_exp.measure.out_of_memory import is_out_of_memory
 
@@ -73,10 +74,8 @@ class Case:
 
 def describe_failure(error: BaseException) -> str:
     """One line on why a case or an arm could not be computed; out of memory is named as such."""
-    first = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if is_out_of_memory(error):
-        return f"it does not fit into memory ({first})"
-    return f"it failed: {first}"
+    first = first_line(error)
+    return f"it does not fit into memory ({first})" if is_out_of_memory(error) else f"it failed: {first}"
 
 
 def free_memory(device: torch.device) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from sdpa_exp.attention.backend import BackendFunction
 from sdpa_exp.attention.precision import DTYPES, autocast_to
-from sdpa_exp.injection.dispatch import ATTRIBUTE, OBSERVER
+from sdpa_exp.injection.dispatch import ATTRIBUTE, observed
 from sdpa_exp.injection.inject import inject
 from sdpa_exp.injection.layers import Layer, find_layers
 from sdpa_exp.injection.seen_call import SeenCall, note_call
@@ -46,18 +47,13 @@ def kinds_of(network: nn.Module, *, imgsz: int, batch: int, precision: str, devi
     calls: dict[str, SeenCall] = {}
     shapes: dict[str, tuple[int, int, int, int, int]] = {}
     layers = find_layers(network)
-    ends = [note_call(layer.module, functools.partial(calls.__setitem__, layer.name)) for layer in layers]
-    for layer in layers:
-        setattr(layer.module, ATTRIBUTE, "eager")
-        setattr(layer.module, OBSERVER, functools.partial(_observe, shapes, layer.name))
-    try:
+    with ExitStack() as stack:
+        for layer in layers:
+            stack.callback(note_call(layer.module, functools.partial(calls.__setitem__, layer.name)))
+            setattr(layer.module, ATTRIBUTE, "eager")
+            stack.enter_context(observed(layer.module, functools.partial(_observe, shapes, layer.name)))
         with torch.no_grad(), autocast_to(DTYPES[precision], device.type):
             network.eval()(random_images(network, imgsz=imgsz, batch=batch, device=device))
-    finally:
-        for end in ends:
-            end()
-        for layer in layers:
-            delattr(layer.module, OBSERVER)
     first: dict[tuple[Any, ...], Layer] = {}
     for layer in layers:
         first.setdefault((layer.family, shapes[layer.name], calls[layer.name].x.shape), layer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ from sdpa_exp.tasks.data.findings import ERROR, INFO, WARNING, Found, find, numb
 from sdpa_exp.tasks.data.look import Seen, look_at
 from sdpa_exp.tasks.data.page import SHEET_FILE, data_page, draw_shown, sheet_of
 from sdpa_exp.tasks.data.report import render_data
+from sdpa_exp.tasks.now_and_then import now_and_then
 
 DATA_FILE = "data.json"
-_TELL_EVERY_S = 2.0
 
 
 def data(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: float) -> None:
@@ -85,23 +85,11 @@ def _look(plan: Plan, dataset: Any, event_log: EventLog) -> _Looked:
     if path:
         place = absolute(Path(path).expanduser())
         root = place if place.is_dir() else place.parent
-    pictures = look_at(prepared, plan.purpose.name, root, _now_and_then(event_log))
+    tell = now_and_then(lambda text: event_log.write("progress", text=text), "images", every_s=2)
+    pictures = look_at(prepared, plan.purpose.name, root, tell)
     figures = figures_of(pictures, prepared.class_names, plan.imgsz)
     found = find(pictures, prepared, figures, plan.imgsz)
     return _Looked(prepared=prepared, pictures=pictures, figures=figures, found=found, why_no_test=why_no_test)
-
-
-def _now_and_then(event_log: EventLog) -> Callable[[int, int], None]:
-    """Says how far it is, every two seconds."""
-    last_s = 0.0
-
-    def tell(num: int, total: int) -> None:
-        nonlocal last_s
-        if time.monotonic() - last_s >= _TELL_EVERY_S:
-            last_s = time.monotonic()
-            event_log.write("progress", text=f"looked at {num} of {total} images")
-
-    return tell
 
 
 def _mend(plan: Plan, looked: _Looked, folder: Path, event_log: EventLog) -> tuple[_Looked, dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 from ultralytics.data.loaders import LoadImagesAndVideos, LoadStreams
 
 from sdpa_exp.data.image_file import check_image
-from sdpa_exp.errors import DatasetError
+from sdpa_exp.errors import DatasetError, first_line
 from sdpa_exp.tasks.detect import Detect
 from sdpa_exp.tasks.latency.source import Batch
 
@@ -83,7 +83,7 @@ def open_source(options: Detect, val_images: list[Path]) -> Source:
             loader: Any = LoadStreams(str(options.source), vid_stride=options.every, buffer=True)
         except (ConnectionError, NotImplementedError, FileNotFoundError) as error:
             raise DatasetError(
-                f"detect.source={options.source} gives no pictures: {str(error).splitlines()[0]}. Expected a camera or "
+                f"detect.source={options.source} gives no pictures: {first_line(error)}. Expected a camera or "
                 "stream that OpenCV opens. Try it with another player, or give a file."
             ) from error
         return Source(words=str(options.source), loader=loader, num_files=None)

@@ -13,7 +13,7 @@ from torch import nn
 
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.errors import BackendUnavailable, RunError
+from sdpa_exp.errors import BackendUnavailable, RunError, first_line
 from sdpa_exp.injection.fit import check_sizes
 from sdpa_exp.injection.inject import Choices, injected_copy
 from sdpa_exp.injection.layers import find_layers
@@ -138,8 +138,7 @@ class _Exporting:
         return arms
 
     def _not_compared(self, error: Exception) -> None:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        self.content["not_compared"] = reason
+        self.content["not_compared"] = reason = first_line(error)
         self.outcome.warn(self.event_log, "not_compared", f"the {self.options.format} file can't be run here: {reason}")
 
     def _compare(self, arms: dict[str, Arm], batches: list[Batch]) -> None:
@@ -232,10 +231,9 @@ def _export(model: nn.Module, overrides: dict[str, Any], *, words: str) -> Path:
             warnings.simplefilter("ignore")
             written = Exporter(overrides=overrides)(model=model)
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise RunError(
-            f"Ultralytics can't export {words} to {overrides['format']}: {reason}. The log of this run has the whole "
-            "message; try another export.format, or attention=stock."
+            f"Ultralytics can't export {words} to {overrides['format']}: {first_line(error)}. The log of this run has "
+            "the whole message; try another export.format, or attention=stock."
         ) from error
     _log.info("%s in %.1f s", written, time.perf_counter() - before_s)
     return Path(written).absolute()

@@ -12,7 +12,7 @@ from torch import nn
 
 from sdpa_exp.callbacks.phases import PhaseClock
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.errors import BackendUnavailable, RunError
+from sdpa_exp.errors import BackendUnavailable, RunError, first_line
 from sdpa_exp.evidence.attest import Attestation
 from sdpa_exp.injection.fit import check_sizes
 from sdpa_exp.runs.events import EventLog
@@ -170,7 +170,7 @@ class _Measurement:
                 )
                 variant = Variant(setup=setup, batch=size, samples=samples, input_shapes=tuple(shapes))
             except torch.OutOfMemoryError as error:
-                variant = Variant(setup=setup, batch=size, samples=None, not_run=str(error).splitlines()[0])
+                variant = Variant(setup=setup, batch=size, samples=None, not_run=first_line(error))
                 torch.cuda.empty_cache()
             self.clock.enter("setup")
             if variant.samples is not None and not variant.samples.is_steady:

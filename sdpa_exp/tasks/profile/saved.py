@@ -65,8 +65,8 @@ class SavedTensors:
         def leave(module: nn.Module, args: Any, output: Any) -> None:
             setattr(self, attribute, before)
 
-        stack.callback(module.register_forward_pre_hook(enter).remove)
-        stack.callback(module.register_forward_hook(leave, always_call=True).remove)
+        stack.enter_context(module.register_forward_pre_hook(enter))
+        stack.enter_context(module.register_forward_hook(leave, always_call=True))
 
     def _note(self, tensor: Tensor) -> Tensor:
         address = storage_id(tensor)

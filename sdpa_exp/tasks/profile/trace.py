@@ -11,7 +11,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from sdpa_exp.evidence.labels import LAYER_LABEL, labelled, labelled_call
-from sdpa_exp.injection.dispatch import OBSERVER
+from sdpa_exp.injection.dispatch import observed
 from sdpa_exp.injection.layers import Layer
 from sdpa_exp.measure.clock import synchronize
 from sdpa_exp.tasks.profile import parts
@@ -40,8 +40,7 @@ def labelled_training(trainer: Any, model: nn.Module, layers: Sequence[Layer]) -
                 if not isinstance(child, nn.MultiheadAttention):  # its projections and its product are operations
                     word = parts.PROJECTION if name in parts.PROJECTION_MODULES else parts.OUTSIDE
                     stack.enter_context(labelled(child, parts.PART_LABEL + word))
-            layer.module.__dict__[OBSERVER] = _label_backend
-            stack.callback(layer.module.__dict__.pop, OBSERVER)
+            stack.enter_context(observed(layer.module, _label_backend))
         yield
 
 

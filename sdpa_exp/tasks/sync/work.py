@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -13,10 +11,10 @@ from rich.console import Console
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.runs.files import PLAN_FILE, folders_with
+from sdpa_exp.tasks.now_and_then import now_and_then
 from sdpa_exp.tasks.sync import Sync
 from sdpa_exp.tracking.tracker import make_tracker
 
-_TELL_EVERY_S = 10.0
 _PLAN_NAME = re.compile(r"^name: ([\w.-]+)$", re.MULTILINE)  # without a YAML parser, which takes 10 ms a plan
 
 
@@ -37,7 +35,7 @@ def sync(plan: Plan) -> int:
     experiments = _experiments_below(folder)
     tracker = make_tracker(plan.tracking, experiment=next(iter(experiments), plan.name))  # one that is there afterwards
     tracker.check()
-    num_sent = tracker.sync(folder, _progress_now_and_then(), resend=Sync.of(plan).resend)
+    num_sent = tracker.sync(folder, now_and_then(_say, "folders", every_s=10), resend=Sync.of(plan).resend)
     tracker.close()
     _say(f"{_shown(folder)}: " + (f"{num_sent} requests sent" if num_sent else "nothing was missing in the store"))
     command, page = tracker.ui_command(), tracker.ui_page(of_all=len(experiments) > 1)
@@ -51,19 +49,6 @@ def _experiments_below(folder: Path) -> dict[str, None]:
     plans = (run_dir / PLAN_FILE for run_dir in folders_with(PLAN_FILE, folder))
     found = (_PLAN_NAME.search(path.read_text(encoding="utf-8", errors="replace")) for path in plans)
     return {str(name[1]): None for name in found if name is not None}
-
-
-def _progress_now_and_then() -> Callable[[int, int], None]:
-    """Says how far a long history is, every ten seconds."""
-    last_s = time.monotonic()
-
-    def tell(num: int, total: int) -> None:
-        nonlocal last_s
-        if time.monotonic() - last_s >= _TELL_EVERY_S:
-            last_s = time.monotonic()
-            _say(f"looked at {num} of {total} folders")
-
-    return tell
 
 
 def _shown(folder: Path) -> str:
