@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,12 @@ def write_text_atomic(path: Path, text: str) -> None:
 def write_json_atomic(path: Path, content: Any) -> None:
     """Write JSON atomically, indented, with a newline at the end."""
     write_text_atomic(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_results(path: Path, content: Any, render: Callable[[Any], str]) -> None:
+    """Write a task's figures, then the report that is made of them: the figures are kept whatever becomes of it."""
+    write_json_atomic(path, content)
+    write_text_atomic(path.with_name(REPORT_FILE), render(content))
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

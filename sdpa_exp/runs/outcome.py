@@ -24,6 +24,17 @@ class Outcome:
     continued_from_epoch: int | None = None
     warnings: list[dict[str, str]] = field(default_factory=list)
 
+    def measure(self, name: str, value: float | None, why_not: str = "") -> None:
+        """Keep a metric; where it is None it was not measured, for this reason."""
+        self.metrics[name] = value
+        if value is None:
+            self.unmeasured[name] = why_not
+
+    def attest(self, event_log: EventLog, summary: dict[str, Any]) -> None:
+        """Keep the evidence of what ran in the record and the event log."""
+        self.attestation = summary
+        event_log.write("attestation", summary=summary)
+
     def warn(self, event_log: EventLog, code: str, message: str) -> None:
         """Keep a warning in the record and the event log."""
         self.warnings.append({"code": code, "message": message})

@@ -117,16 +117,13 @@ def exponent(x: Sequence[float], y: Sequence[float | None]) -> list[float] | Non
 def fill_outcome(outcome: Outcome, event_log: EventLog, content: Mapping[str, Any]) -> None:
     """Metrics with their reasons, and warnings."""
     for level in ("step", "inference", "module", "op"):
-        name = f"{level}_speedup"
-        outcome.metrics[name], reason = _speedup(content, level)
-        if reason is not None:
-            outcome.unmeasured[name] = reason
+        why_not = f"no case of level {level} was measured with its baseline; bench.json says why"
+        outcome.measure(f"{level}_speedup", _speedup(content, level), why_not)
     shares = [floor["attention_share"][0] for floor in content["floors"] if floor["level"] == "step"]
-    outcome.metrics["attention_share"] = shares[-1] if shares else None
-    if not shares:
-        outcome.unmeasured["attention_share"] = f"no training step was measured with both the baseline and {FLOOR}"
-    outcome.metrics["num_cases"] = float(len(content["cases"]))
-    outcome.metrics["num_dropped_cases"] = float(len(content["dropped"]))
+    why_not = f"no training step was measured with both the baseline and {FLOOR}"
+    outcome.measure("attention_share", shares[-1] if shares else None, why_not)
+    outcome.measure("num_cases", float(len(content["cases"])))
+    outcome.measure("num_dropped_cases", float(len(content["dropped"])))
     drifted = [row for row in content["cases"] if row["is_drifted"]]
     if drifted:
         outcome.warn(
@@ -145,11 +142,9 @@ def fill_outcome(outcome: Outcome, event_log: EventLog, content: Mapping[str, An
         )
 
 
-def _speedup(content: Mapping[str, Any], level: str) -> tuple[float | None, str | None]:
+def _speedup(content: Mapping[str, Any], level: str) -> float | None:
     """Of the fastest backend in the largest case of a level."""
     rows = [row for row in content["cases"] if row["level"] == level and row["baseline"] is not None]
     row = rows[-1] if rows else None
     best = fastest(row) if row is not None else None
-    if row is None or best is None:
-        return None, f"no case of level {level} was measured with its baseline; bench.json says why"
-    return row["arms"][best]["speedup"][0], None
+    return None if row is None or best is None else row["arms"][best]["speedup"][0]

@@ -12,7 +12,7 @@ from sdpa_exp.errors import RunError
 from sdpa_exp.measure.clock import DeviceClock
 from sdpa_exp.measure.drift import ReferenceOperation
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import write_json_atomic, write_results, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.bench import Bench
 from sdpa_exp.tasks.bench.arms import arms_of, check_baseline
@@ -104,8 +104,7 @@ def bench(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: 
     if Bench.of(plan).decide:
         _decide(plan, content)
     content["wall_s"] = time.perf_counter() - started_perf_s
-    write_json_atomic(path, content)
-    write_text_atomic(plan.run_dir / REPORT_FILE, render_bench(content))
+    write_results(path, content, render_bench)
     fill_outcome(outcome, event_log, content)
     outcome.phases_s["total"] = time.perf_counter() - started_perf_s
     if not content["cases"]:

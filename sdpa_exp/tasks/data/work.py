@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.prepared import PreparedDataset
 from sdpa_exp.errors import DatasetError, UnsoundData
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import REPORT_FILE, REPORT_HTML_FILE, write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import REPORT_HTML_FILE, write_results, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.data import ERRORS, NOTHING, Data
 from sdpa_exp.tasks.data.choose import choose_shown
@@ -49,11 +50,10 @@ def data(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s: f
     event_log.write("progress", text="drawing")
     shots = draw_shown(choose_shown(looked.pictures, options.num_shown), looked.prepared.class_names)
     sheet_of(shots, content["headline"]).save(plan.run_dir / SHEET_FILE)
-    write_json_atomic(plan.run_dir / DATA_FILE, content)
+    write_results(plan.run_dir / DATA_FILE, content, partial(render_data, run_dir=plan.run_dir))
     pairs = {"In two splits": looked.found.leaks, "Alike in two splits": looked.found.alike}
     page = data_page(content, shots=shots, pairs=pairs, class_names=looked.prepared.class_names)
     write_text_atomic(plan.run_dir / REPORT_HTML_FILE, page)
-    write_text_atomic(plan.run_dir / REPORT_FILE, render_data(content, plan.run_dir))
     _measure(looked, outcome)
     outcome.headline = content["headline"]
     outcome.phases_s["total"] = time.perf_counter() - started_perf_s
@@ -149,12 +149,11 @@ def _counted(found: Found) -> str:
 
 def _measure(looked: _Looked, outcome: Outcome) -> None:
     whole: Mapping[str, Any] = looked.figures.get("all", looked.figures["train"])
-    outcome.metrics["num_images"] = float(whole["images"])
-    outcome.metrics["num_boxes"] = float(whole["boxes"]) if "boxes" in whole else None
-    if "boxes" not in whole:
-        outcome.unmeasured["num_boxes"] = "images with one class each have no boxes"
+    num_boxes = float(whole["boxes"]) if "boxes" in whole else None
+    outcome.measure("num_images", float(whole["images"]))
+    outcome.measure("num_boxes", num_boxes, "images with one class each have no boxes")
     for severity in (ERROR, WARNING, INFO):
-        outcome.metrics[f"num_{severity}s"] = float(len(looked.found.of(severity)))
+        outcome.measure(f"num_{severity}s", float(len(looked.found.of(severity))))
 
 
 def _judge(plan: Plan, options: Data, found: Found, *, is_copy: bool) -> None:

@@ -16,7 +16,7 @@ from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.real_batch import val_images
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import write_results
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.runs.purposes import DETECT, PURPOSES
 from sdpa_exp.runs.result_rows import rows_of
@@ -136,8 +136,7 @@ class _Detection:
         """After all timing, since a profiler may slow a process."""
         assert self.first_batch is not None
         attestations = [side.arm.attest(self.first_batch, stage="predict") for side in sides]
-        self.outcome.attestation = attestations[0].summary()
-        self.event_log.write("attestation", summary=self.outcome.attestation)
+        self.outcome.attest(self.event_log, attestations[0].summary())
         for side, attestation in zip(sides, attestations, strict=True):
             side.executed = attestation.executed()
         for attestation in attestations:
@@ -167,13 +166,10 @@ class _Detection:
         }
         figures = content["sides"][0]
         for name in ("latency_p50_ms", "model_p50_ms", "fps"):
-            outcome.metrics[name] = figures[name]
-            if figures[name] is None:
-                outcome.unmeasured[name] = "no frame was looked at"
-        outcome.metrics["num_boxes"] = float(sides[0].num_boxes)
+            outcome.measure(name, figures[name], "no frame was looked at")
+        outcome.measure("num_boxes", float(sides[0].num_boxes))
         outcome.headline = f"{sides[0].num_boxes} {FINDS[self.purpose.name]} in {self.num_frames} frames"
-        write_json_atomic(self.plan.run_dir / DETECT_FILE, content)
-        write_text_atomic(self.plan.run_dir / REPORT_FILE, render_detect(content))
+        write_results(self.plan.run_dir / DETECT_FILE, content, render_detect)
 
 
 def _figures(side: Side, num_frames: int) -> dict[str, Any]:

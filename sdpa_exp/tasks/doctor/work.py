@@ -10,7 +10,7 @@ from typing import Any
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import UnfitMachine
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import write_results
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.doctor import checks_cuda, checks_hardware, checks_packages, checks_system
 from sdpa_exp.tasks.doctor.finding import Finding
@@ -65,12 +65,9 @@ def doctor(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
         "findings": [asdict(finding) for finding in findings],
         "environment": outcome.environment,
     }
-    write_json_atomic(plan.run_dir / DOCTOR_FILE, content)
-    write_text_atomic(plan.run_dir / REPORT_FILE, render_doctor(content))
-    outcome.metrics["num_problems"] = float(sum(finding.state == "problem" for finding in findings))
-    outcome.metrics["num_backends_here"] = _num_backends(matrix)
-    if outcome.metrics["num_backends_here"] is None:
-        outcome.unmeasured["num_backends_here"] = "the model could not be looked at"
+    write_results(plan.run_dir / DOCTOR_FILE, content, render_doctor)
+    outcome.measure("num_problems", float(sum(finding.state == "problem" for finding in findings)))
+    outcome.measure("num_backends_here", _num_backends(matrix), "the model could not be looked at")
     outcome.phases_s["total"] = time.perf_counter() - started_perf_s
     if obstacles:
         raise UnfitMachine(f"attention={plan.arm} with model={plan.model.name} can't run here: {obstacles[0]}")

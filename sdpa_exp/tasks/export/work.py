@@ -18,7 +18,7 @@ from sdpa_exp.injection.fit import check_sizes
 from sdpa_exp.injection.inject import Choices, injected_copy
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import write_results
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.auto_attention import inference_choices
 from sdpa_exp.tasks.export import FORMATS, Export
@@ -107,10 +107,9 @@ class _Exporting:
             attestation = next(iter(arms.values())).attest(batches[0], stage="predict")
         finally:
             self.clock.close_into(self.outcome)
-        self.outcome.attestation = self.content["attestation"] = attestation.summary()
-        self.event_log.write("attestation", summary=self.outcome.attestation)
-        write_json_atomic(plan.run_dir / EXPORT_FILE, self.content)
-        write_text_atomic(plan.run_dir / REPORT_FILE, render_export(self.content))
+        self.content["attestation"] = attestation.summary()
+        self.outcome.attest(self.event_log, attestation.summary())
+        write_results(plan.run_dir / EXPORT_FILE, self.content, render_export)
         self.outcome.headline = f"exported {self.content['files'][0]['path']}"
         attestation.raise_if_wrong()
 

@@ -131,17 +131,15 @@ def fill_metrics(content: dict[str, Any], outcome: Outcome) -> None:
     for variant in own[:1]:
         figures = variant["arms"][content["arm"]]
         for percentile in PERCENTILES:
-            name, value = f"latency_p{percentile}_ms", figures["latency_ms"][f"p{percentile}"]
-            outcome.metrics[name] = value
-            if value is None:
-                outcome.unmeasured[name] = (
-                    f"{variant['label']}: {variant['num_samples']} batches were timed, and this percentile needs "
-                    f"{samples_needed(percentile)}; raise latency.num_batches and latency.time_limit_s"
-                )
-        outcome.metrics["model_p50_ms"] = figures["stages_ms"]["model"]["p50"]
-        outcome.metrics["fps"] = figures["fps"]
-        outcome.metrics["speedup"] = figures["speedup"]["median"] if figures["speedup"] else None
-        if figures["speedup"] is None:
-            outcome.unmeasured["speedup"] = "the arm is the baseline itself, or the baseline did not run beside it"
+            outcome.measure(
+                f"latency_p{percentile}_ms",
+                figures["latency_ms"][f"p{percentile}"],
+                f"{variant['label']}: {variant['num_samples']} batches were timed, and this percentile needs "
+                f"{samples_needed(percentile)}; raise latency.num_batches and latency.time_limit_s",
+            )
+        outcome.measure("model_p50_ms", figures["stages_ms"]["model"]["p50"])
+        outcome.measure("fps", figures["fps"])
+        speedup = figures["speedup"]["median"] if figures["speedup"] else None
+        outcome.measure("speedup", speedup, "the arm is the baseline itself, or the baseline did not run beside it")
     for variant in own[1:]:
-        outcome.metrics[f"{variant['label']}/fps"] = variant["arms"][content["arm"]]["fps"]
+        outcome.measure(f"{variant['label']}/fps", variant["arms"][content["arm"]]["fps"])

@@ -16,7 +16,7 @@ from sdpa_exp.errors import BackendUnavailable, RunError, first_line
 from sdpa_exp.evidence.attest import Attestation
 from sdpa_exp.injection.fit import check_sizes
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import write_json_atomic, write_results, write_text_atomic
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.hardware import set_backends
 from sdpa_exp.tasks.latency import Latency
@@ -192,14 +192,12 @@ class _Measurement:
     def _finish(self, attestations: dict[str, Attestation]) -> None:
         plan, outcome = self.plan, self.outcome
         self.content["attestation"] = {name: found.summary() for name, found in attestations.items()}
-        outcome.attestation = attestations[plan.arm].summary()
-        self.event_log.write("attestation", summary=outcome.attestation)
+        outcome.attest(self.event_log, attestations[plan.arm].summary())
         fill_metrics(self.content, outcome)
-        write_json_atomic(plan.run_dir / LATENCY_FILE, self.content)
+        write_results(plan.run_dir / LATENCY_FILE, self.content, render_predict)
         table = io.StringIO()
         csv.writer(table).writerows([ROW_NAMES, *(row for variant in self.variants for row in variant.rows())])
         write_text_atomic(plan.run_dir / SAMPLES_FILE, table.getvalue())
-        write_text_atomic(plan.run_dir / REPORT_FILE, render_predict(self.content))
         panels = [
             Panel(title=f"{v.setup}, batch {v.batch}", samples=v.samples)
             for v in self.variants

@@ -17,7 +17,7 @@ from sdpa_exp.evidence.attest import Attestation, attestation_from
 from sdpa_exp.injection.inject import layer_backend
 from sdpa_exp.injection.layers import find_layers
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import write_results
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.profile import Profile
 from sdpa_exp.tasks.profile.attribution import Breakdown, attribute
@@ -65,12 +65,11 @@ def profile(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s
     found = steps.found()
     _fill(outcome, event_log, found)
     content = _content(plan, outcome, found)
-    write_json_atomic(plan.run_dir / PROFILE_FILE, content)
+    write_results(plan.run_dir / PROFILE_FILE, content, render_profile)
     if Profile.of(plan).trace:
         steps.profiled.write_trace(plan.run_dir / TRACE_FILE)
     draw_step(content, plan.run_dir / "profile_step.png")
     draw_memory(content, plan.run_dir / "profile_memory.png")
-    write_text_atomic(plan.run_dir / REPORT_FILE, render_profile(content))
     found.attestation.raise_if_wrong()
 
 
@@ -160,8 +159,7 @@ def _fill(outcome: Outcome, event_log: EventLog, found: Found) -> None:
         "saved_activations_mib": memory.saved,
         "saved_in_attention_mib": memory.saved_attention,
     }
-    outcome.attestation = found.attestation.summary()
-    event_log.write("attestation", summary=found.attestation.summary())
+    outcome.attest(event_log, found.attestation.summary())
 
 
 def _content(plan: Plan, outcome: Outcome, found: Found) -> dict[str, Any]:

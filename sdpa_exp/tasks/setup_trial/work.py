@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from sdpa_exp.config.plan import Plan, to_dict
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import write_results
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.doctor.faults import FaultKind, fault_line, recognise
 from sdpa_exp.tasks.setup_trial import SetupTrial
@@ -91,12 +91,12 @@ def setup_trial(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_pe
     for name in SetupTrial.of(plan).implementations:
         found = attempt(IMPLEMENTATIONS[name], plan)
         trials.append(found)
-        outcome.metrics[f"{name}/setup_s"] = found.setup_s if found.outcome == "works" else None
-        if found.outcome != "works":
-            reason = f"{found.outcome} after {found.setup_s:.0f} s ({found.error_class or 'of an unknown kind'})"
-            outcome.unmeasured[f"{name}/setup_s"] = reason
+        works = found.outcome == "works"
+        reason = f"{found.outcome} after {found.setup_s:.0f} s ({found.error_class or 'of an unknown kind'})"
+        outcome.measure(f"{name}/setup_s", found.setup_s if works else None, reason)
+        if not works:
             outcome.warn(event_log, "setup_failed", f"{name}: {reason}")
-    outcome.metrics["num_working"] = float(sum(trial.outcome == "works" for trial in trials))
+    outcome.measure("num_working", float(sum(trial.outcome == "works" for trial in trials)))
     content = {
         "model": plan.model.name,
         "device": plan.hardware.device,
@@ -104,8 +104,7 @@ def setup_trial(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_pe
         "time_limit_s": SetupTrial.of(plan).time_limit_s,
         "trials": [asdict(trial) for trial in trials],
     }
-    write_json_atomic(plan.run_dir / SETUP_TRIAL_FILE, content)
-    write_text_atomic(plan.run_dir / REPORT_FILE, render_setup_trial(content))
+    write_results(plan.run_dir / SETUP_TRIAL_FILE, content, render_setup_trial)
     outcome.phases_s["total"] = time.perf_counter() - started_perf_s
 
 

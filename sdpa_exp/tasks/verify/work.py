@@ -15,7 +15,7 @@ from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.data.real_batch import real_batch
 from sdpa_exp.errors import BackendUnavailable
-from sdpa_exp.evidence.attest import Attestation, attestation_from
+from sdpa_exp.evidence.attest import attestation_from
 from sdpa_exp.evidence.end_to_end import EndToEnd, compare_end_to_end
 from sdpa_exp.evidence.equivalence import compare_layers, versions
 from sdpa_exp.evidence.layer_run import capture_calls
@@ -24,7 +24,7 @@ from sdpa_exp.evidence.training_step import attest_training_step
 from sdpa_exp.injection.inject import injected_copy
 from sdpa_exp.injection.layers import Layer, find_layers, settings_of
 from sdpa_exp.runs.events import EventLog
-from sdpa_exp.runs.files import REPORT_FILE, write_json_atomic, write_text_atomic
+from sdpa_exp.runs.files import write_results
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.tasks.auto_attention import resolve_auto
 from sdpa_exp.tasks.by_device import native_precisions
@@ -103,7 +103,9 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
         outcome.warn(event_log, "accuracy_not_compared", _NO_ACCURACY)
     if equivalence.stock_faults:
         outcome.warn(event_log, "stock_is_wrong", str(equivalence.stock_faults[0]))
-    _fill(outcome, event_log, equivalence, attestation)
+    outcome.measure("error_ratio", equivalence.worst_ratio)
+    outcome.measure("max_abs_diff", equivalence.max_diff)
+    outcome.attest(event_log, attestation.summary())
     content = {
         **equivalence.to_dict(),
         "arm": plan.arm,
@@ -119,8 +121,7 @@ def verify(plan: Plan, event_log: EventLog, outcome: Outcome, *, started_perf_s:
         "accuracy_reason": None if accuracy else _NO_ACCURACY,
         "attestation": attestation.summary(),
     }
-    write_json_atomic(plan.run_dir / VERIFY_FILE, content)
-    write_text_atomic(plan.run_dir / REPORT_FILE, render_verify(content))
+    write_results(plan.run_dir / VERIFY_FILE, content, render_verify)
     outcome.phases_s["total"] = time.perf_counter() - started_perf_s
     equivalence.raise_if_wrong()
     attestation.raise_if_wrong()
@@ -145,10 +146,3 @@ def _refused(plan: Plan, layers: list[Layer], device: torch.device) -> dict[str,
         if reasons:
             refused[name] = "; ".join(reasons)
     return refused
-
-
-def _fill(outcome: Outcome, event_log: EventLog, equivalence: Equivalence, attestation: Attestation) -> None:
-    outcome.metrics["error_ratio"] = equivalence.worst_ratio
-    outcome.metrics["max_abs_diff"] = equivalence.max_diff
-    outcome.attestation = attestation.summary()
-    event_log.write("attestation", summary=attestation.summary())
