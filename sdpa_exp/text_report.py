@@ -45,6 +45,6 @@ def plain_table(
     return table
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 case`, `2 cases`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """`1 case`, `2 cases`; `many` is for what takes more than an s (`boxes are`)."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from sdpa_exp.text_report import counted
+
 _NBS = 64  # Ultralytics' default
 _EPOCHS = 100
 _MANY = 10_000
@@ -39,7 +41,7 @@ def explicit_optimizer(
         found = {"optimizer": "AdamW", "lr0": round(0.002 * 5 / (4 + num_classes), 6), "momentum": 0.9}
     found["warmup_bias_lr"] = 0.0
     words = " ".join(f"train.{key}={value}" for key, value in found.items())
-    classes = f"{num_classes} class{'' if num_classes == 1 else 'es'}"
+    classes = counted(num_classes, "class", "classes")
     return found, (
         f"optimizer=auto comes to {words}: Ultralytics' rule for {updates} updates and {classes}. Set these to "
         "keep them when the number of epochs or images changes."

@@ -17,15 +17,15 @@ from sdpa_exp.tasks.bench import Bench
 from sdpa_exp.telemetry.probe import Probe
 from sdpa_exp.telemetry.run_telemetry import gpu_probe
 from sdpa_exp.telemetry.throttle import THROTTLING, decode
+from sdpa_exp.text_report import counted
 
 
 def machine_of(environment: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
     """What the figures were measured on, from the run's environment."""
     count = torch.get_num_threads()
-    threads = f"{count} thread" + ("" if count == 1 else "s")
     is_cuda = device.type == "cuda"
     return {
-        "device": environment.get("gpu") if is_cuda else f"{environment.get('cpu')}, {threads}",
+        "device": environment.get("gpu") if is_cuda else f"{environment.get('cpu')}, {counted(count, 'thread')}",
         "num_threads": count,
         "num_cpus": environment.get("num_cpus"),
         "capability": environment.get("gpu_capability"),

@@ -19,10 +19,10 @@ from sdpa_exp.data.data_yaml import DATA_YAML
 from sdpa_exp.data.label_file import LabelRule, check_label, label_rule
 from sdpa_exp.data.prepared import IMAGE, PreparedDataset
 from sdpa_exp.errors import DatasetError
-from sdpa_exp.tasks.data.findings import numbered
 from sdpa_exp.tasks.data.leaks import Pair
 from sdpa_exp.tasks.data.look import SPLITS, Seen, picture_of
 from sdpa_exp.tasks.data.mend import mend_label
+from sdpa_exp.text_report import counted
 
 FIXES_FILE = "fixes.csv"
 LINE_FIX, LEFT_OUT, REMOVED, CLOSED = "line", "image left out", "removed", "image"
@@ -230,7 +230,7 @@ def fixes_csv(fixes: Sequence[Fix]) -> str:
 def counted_fixes(fixes: Sequence[Fix]) -> list[str]:
     """How many of each kind, in words, most of them first."""
     counts = Counter(_KINDS[_kind(fix)] for fix in fixes)
-    return [numbered(num, *words) for words, num in counts.most_common()]
+    return [counted(num, *words) for words, num in counts.most_common()]
 
 
 def _kind(fix: Fix) -> str:

@@ -11,6 +11,7 @@ from sdpa_exp.runs.files import LEFT_OUT_FILE
 from sdpa_exp.tasks.data.figures import seen_size_px, splits_of
 from sdpa_exp.tasks.data.leaks import Pair, alike_in_two_splits, same_in_one_split, same_in_two_splits
 from sdpa_exp.tasks.data.look import Seen
+from sdpa_exp.text_report import counted
 
 ERROR, WARNING, INFO = "error", "warning", "info"
 OUTSIDE_PX = 1.0
@@ -76,11 +77,6 @@ def find(pictures: Sequence[Seen], prepared: PreparedDataset, figures: dict[str,
     return Found(findings=tuple(found), leaks=tuple(leaks), alike=tuple(alike or ()))
 
 
-def numbered(num: int, one: str, many: str) -> str:
-    """`1 box is`, `2 boxes are`."""
-    return f"{num} {one if num == 1 else many}"
-
-
 def _bad_files(prepared: PreparedDataset) -> Iterator[Finding]:
     of_labels = {(each.split, each.name) for each in prepared.bad_labels}
     files: dict[str, list[str]] = {code: [] for code in _BAD}
@@ -89,7 +85,7 @@ def _bad_files(prepared: PreparedDataset) -> Iterator[Finding]:
         files[_code_of(each, has_label)].append(f"{each.image}{':' * (each.what == BOX)} {each.why}")
     for code, (one, many, so) in _BAD.items():
         if files[code]:
-            sentence = f"{numbered(len(files[code]), one, many)}; {so}."
+            sentence = f"{counted(len(files[code]), one, many)}; {so}."
             yield Finding(code=code, severity=_SEVERITIES.get(code, ERROR), sentence=sentence, files=tuple(files[code]))
 
 
@@ -104,7 +100,7 @@ def _leaks(leaks: Sequence[Pair]) -> Iterator[Finding]:
         pairs = [pair for pair in leaks if pair.second.split == split]
         if pairs:
             where = " or ".join(dict.fromkeys(pair.first.split for pair in pairs))
-            what = numbered(len(pairs), f"image of {split} is", f"images of {split} are")
+            what = counted(len(pairs), f"image of {split} is", f"images of {split} are")
             sentence = f"{what} also in {where}, byte for byte: the metrics are too good by that."
             files = tuple(f"{pair.second.name} is {pair.first.name}" for pair in pairs)
             yield Finding(code="leaks", severity=ERROR, sentence=sentence, files=files)
@@ -120,7 +116,7 @@ def _prepared(prepared: PreparedDataset) -> Iterator[Finding]:
 def _boxes(pictures: Sequence[Seen]) -> Iterator[Finding]:
     twice = {picture.name: num for picture in pictures if (num := _num_repeated(picture))}
     if twice:
-        what = numbered(sum(twice.values()), "box stands", "boxes stand")
+        what = counted(sum(twice.values()), "box stands", "boxes stand")
         yield Finding(
             code="duplicate_boxes",
             severity=WARNING,
@@ -129,7 +125,7 @@ def _boxes(pictures: Sequence[Seen]) -> Iterator[Finding]:
         )
     outside = {picture.name: far for picture in pictures if (far := _outside_px(picture))}
     if outside:
-        what = numbered(sum(map(len, outside.values())), "box sticks", "boxes stick")
+        what = counted(sum(map(len, outside.values())), "box sticks", "boxes stick")
         yield Finding(
             code="outside",
             severity=WARNING,
@@ -152,7 +148,7 @@ def _outside_px(picture: Seen) -> list[float]:
 def _same(pairs: Sequence[Pair]) -> Iterator[Finding]:
     if pairs:
         num_differ = sum(pair.first.objects != pair.second.objects for pair in pairs)
-        what = numbered(len(pairs), "image is", "images are")
+        what = counted(len(pairs), "image is", "images are")
         other = f", {num_differ} with another label" if num_differ else ""
         yield Finding(
             code="same_images",
@@ -169,7 +165,7 @@ def _alike(pairs: Sequence[Pair] | None) -> Iterator[Finding]:
         )
         yield Finding(code="look_alike", severity=INFO, sentence=sentence)
     elif pairs:
-        what = numbered(len(pairs), "image looks", "images look")
+        what = counted(len(pairs), "image looks", "images look")
         yield Finding(
             code="look_alike",
             severity=WARNING,
@@ -188,7 +184,7 @@ def _classes(figures: dict[str, Any]) -> Iterator[Finding]:
         counts: dict[str, int] = {name: each[kind] for name, each in of_split["classes"].items()}
         missing = tuple(name for name, count in counts.items() if not count)
         if missing and split != "all":
-            what = numbered(len(missing), "class has", "classes have")
+            what = counted(len(missing), "class has", "classes have")
             so = "nothing can be learnt of them" if split == "train" else "no figure is measured for them"
             yield Finding(
                 code="empty_classes",
@@ -198,7 +194,7 @@ def _classes(figures: dict[str, Any]) -> Iterator[Finding]:
             )
         few = tuple(f"{name}: {count}" for name, count in counts.items() if 0 < count < _FEW)
         if few and split in ("val", "test"):
-            what = numbered(len(few), "class has", "classes have")
+            what = counted(len(few), "class has", "classes have")
             sentence = f"{what} fewer than {_FEW} {kind} in {split}: a figure of such a class is mostly chance."
             yield Finding(code="few", severity=INFO, sentence=sentence, files=few)
         present = sorted((count, name) for name, count in counts.items() if count)
@@ -212,7 +208,7 @@ def _tiny(pictures: Sequence[Seen], imgsz: int) -> Iterator[Finding]:
     counts = {split: sum(_num_tiny(each, imgsz) for each in seen) for split, seen in splits_of(pictures).items()}
     total = sum(counts.values())
     if total:
-        what = numbered(total, "box is", "boxes are")
+        what = counted(total, "box is", "boxes are")
         yield Finding(
             code="tiny",
             severity=INFO,

@@ -15,6 +15,7 @@ from sdpa_exp.tasks.data.draw import colour_of, contact_sheet, drawn, jpeg_bytes
 from sdpa_exp.tasks.data.figures import SIZES
 from sdpa_exp.tasks.data.leaks import MAX_DIFFERENT_BITS, Pair
 from sdpa_exp.tasks.data.look import Seen
+from sdpa_exp.text_report import counted
 
 SHEET_FILE = "contact_sheet.png"
 _SIDE_PX, _COLUMNS = 300, 4
@@ -90,7 +91,7 @@ def _what(content: Mapping[str, Any]) -> str:
     where = f" in {content['path']}" if content["path"] else ""
     return (
         f"{content['kind']}{where}, read for {content['predicts']} (model={content['model']}); "
-        f"{content['num_classes']} class{'es' if content['num_classes'] != 1 else ''}."
+        f"{counted(content['num_classes'], 'class', 'classes')}."
     )
 
 
@@ -116,7 +117,7 @@ def _caption(picture: Seen) -> str:
     if picture.class_id is not None:
         return picture.name
     num = len(picture.objects)
-    boxes = "no object" if num == 0 else "1 object" if num == 1 else f"{num} objects"
+    boxes = counted(num, "object") if num else "no object"
     split = "" if picture.split in Path(picture.name).parts else f"{picture.split}: "
     return f"{split}{picture.name}, {boxes}"
 

@@ -22,11 +22,12 @@ from sdpa_exp.tasks.data import ERRORS, NOTHING, Data
 from sdpa_exp.tasks.data.choose import choose_shown
 from sdpa_exp.tasks.data.copy import FIXES_FILE, counted_fixes, fixes_csv, plan_copy, write_copy
 from sdpa_exp.tasks.data.figures import figures_of
-from sdpa_exp.tasks.data.findings import ERROR, INFO, WARNING, Found, find, numbered
+from sdpa_exp.tasks.data.findings import ERROR, INFO, WARNING, Found, find
 from sdpa_exp.tasks.data.look import Seen, look_at
 from sdpa_exp.tasks.data.page import SHEET_FILE, data_page, draw_shown, sheet_of
 from sdpa_exp.tasks.data.report import render_data
 from sdpa_exp.tasks.now_and_then import now_and_then
+from sdpa_exp.text_report import counted
 
 DATA_FILE = "data.json"
 
@@ -133,15 +134,15 @@ def _content(plan: Plan, looked: _Looked, judged: _Looked, copy: dict[str, Any] 
 
 def _headline(plan: Plan, looked: _Looked, judged: _Looked, *, is_copy: bool) -> str:
     whole = looked.figures.get("all", looked.figures["train"])
-    boxes = f" with {numbered(whole['boxes'], 'box', 'boxes')}" if "boxes" in whole else ""
-    images = numbered(whole["images"], "image", "images")
+    boxes = f" with {counted(whole['boxes'], 'box', 'boxes')}" if "boxes" in whole else ""
+    images = counted(whole["images"], "image")
     copy = f"; the mended copy has {_counted(judged.found)}" if is_copy else ""
     return f"{plan.dataset.name}: {images}{boxes}, {_counted(looked.found)}{copy}."
 
 
 def _counted(found: Found) -> str:
     errors, warnings = (
-        numbered(num, severity, f"{severity}s") if (num := len(found.of(severity))) else f"no {severity}"
+        counted(num, severity) if (num := len(found.of(severity))) else f"no {severity}"
         for severity in (ERROR, WARNING)
     )
     return f"{errors} and {warnings}"

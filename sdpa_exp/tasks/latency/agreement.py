@@ -13,6 +13,7 @@ from torch import Tensor
 from sdpa_exp.runs.purposes import PURPOSES
 from sdpa_exp.tasks.latency.arm import Arm
 from sdpa_exp.tasks.latency.source import Batch
+from sdpa_exp.text_report import counted
 
 _SAME_OBJECT_IOU = 0.5
 _TIE_BREAK = 1e-4
@@ -67,7 +68,7 @@ class Agreement:
 
     def sentence(self) -> str:
         """For the report."""
-        images = f"{self.num_images} image{'s' if self.num_images > 1 else ''}"
+        images = counted(self.num_images, "image")
         raw = f"score {self.raw_max_score_diff:.1e}"
         if self.raw_max_box_diff_px is not None:
             raw = f"box {self.raw_max_box_diff_px:.1e} px, {raw}"
