@@ -6,9 +6,10 @@ losses by a reduction that gloo has not, and loads best.pt on the current CUDA d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest import mock
 
 import torch
@@ -16,9 +17,6 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from ultralytics.engine import validator
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class _OnCpu(DistributedDataParallel):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zipfile
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -22,9 +23,6 @@ from sdpa_exp.runs.files import (
     write_json_atomic,
 )
 from sdpa_exp.runs.record import read_record
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _MOVING = "moving"  # where an attempt's files are on their way; a kill meanwhile is made good by the next attempt
 _STAYS = (ATTEMPTS_FOLDER, ".hydra", OWNER_LOCK_FILE, TRACKING_LOCK_FILE, WORKER_LOCK_FILE)

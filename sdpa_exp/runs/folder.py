@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from sdpa_exp.errors import RunError
 from sdpa_exp.runs.files import (
@@ -17,12 +19,6 @@ from sdpa_exp.runs.files import (
     SWEEP_FILE,
     WORKER_LOCK_FILE,
 )
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from filelock import AcquireReturnProxy
 
 _LOOK_S = 0.2
 WORKER_ENDS_S = 60.0

@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 import os
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from sdpa_exp.runs.files import read_json, write_json_atomic
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _OF_CONNECTIONS = ("gloo", "NCCL", "Connection", "TCPStore")
 _LOOK_EVERY = timedelta(seconds=1)  # so that a signal is seen between two looks

@@ -8,13 +8,11 @@ flushed, not synced: a power cut may cost the last seconds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from sdpa_exp.runs.files import TELEMETRY_FILE
 from sdpa_exp.runs.json_lines import LineWriter, read_lines
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def open_samples(run_dir: Path) -> LineWriter:

@@ -6,16 +6,14 @@ import platform
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from sdpa_exp.runs.attempts import attempt_folders, why_unfinished
 from sdpa_exp.runs.events import read_events
 from sdpa_exp.runs.files import PLAN_FILE, PROGRESS_FILE, read_json
 from sdpa_exp.runs.folder import is_at_work
 from sdpa_exp.runs.record import Record, read_record_if_any
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SILENT_S = 120.0
 """A run of another machine, whose lock may not be seen from here, counts as lost after so long without a sign."""

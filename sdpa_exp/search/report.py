@@ -5,20 +5,18 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from sdpa_exp.errors import RunError
 from sdpa_exp.runs.files import HEADLINE_FILE, SEARCH_FILE, write_json_atomic
+from sdpa_exp.runs.sweep import Sweep
 from sdpa_exp.search.study import Trial, best_trial, make_study, trials_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import Console
-
-    from sdpa_exp.runs.sweep import Sweep
 
 _SHOWN = 10
 _PLOTS = {"history": "plot_optimization_history", "slice": "plot_slice", "importances": "plot_param_importances"}

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.metrics import METRICS
 from sdpa_exp.runs.record import Record, read_record_if_any
+from sdpa_exp.runs.sweep import Sweep
 
 if TYPE_CHECKING:
     import optuna
-
-    from sdpa_exp.runs.sweep import Sweep
 
 _OLDEST, _TOO_NEW = 5, 6  # optuna's major versions; 5.0.0 is what was run
 _STARTUP_TRIALS = 10  # drawn at random before the sampler has enough to learn from; Optuna's own default

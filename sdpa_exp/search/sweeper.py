@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filelock import FileLock
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from sdpa_exp.config.objectives import NO_OPTUNA, resolved_objective
@@ -27,12 +30,6 @@ from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.files import SWEEP_FILE
 from sdpa_exp.runs.sweep import read_sweep, write_sweep
 from sdpa_exp.search.study import propose, require_optuna, trials_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from hydra.core.config_loader import ConfigLoader
-    from hydra.types import HydraContext, TaskFunction
 
 _TARGET = "hydra_plugins.sdpa_exp.Search"  # a subclass of ours: Hydra makes no sweeper of another package
 _OTHER = "hydra_plugins.hydra_optuna_sweeper"

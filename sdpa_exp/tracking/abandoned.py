@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sdpa_exp.runs.files import EVENTS_FILE, RESULT_FILE, TELEMETRY_FILE, TRACKING_FILE
 from sdpa_exp.runs.folder import is_at_work
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def is_abandoned(run_dir: Path) -> bool:

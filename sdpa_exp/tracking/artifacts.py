@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sdpa_exp.config.credentials import redact
 from sdpa_exp.runs.files import (
@@ -17,10 +18,6 @@ from sdpa_exp.runs.files import (
     results_csv,
     ultralytics_folder,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 _PICTURES = (".png", ".jpg", ".jpeg")
 _TEXTS = (".tex", ".yaml", ".json", ".log", ".txt", ".csv", ".html", ".md")

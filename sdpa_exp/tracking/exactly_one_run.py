@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sdpa_exp.tracking.params_and_tags import KEY_TAG
+from sdpa_exp.tracking.tracking_file import Progress, ProgressFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sdpa_exp.tracking.mlflow_store import MlflowStore
-    from sdpa_exp.tracking.tracking_file import Progress, ProgressFile
 
 
 def ensure_run(

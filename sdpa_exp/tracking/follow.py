@@ -7,20 +7,16 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.runs.files import TRACKING_LOCK_FILE
 from sdpa_exp.tracking.mlflow_store import StoreRefuses
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from sdpa_exp.tracking.run_sender import RunSender
+from sdpa_exp.tracking.run_sender import RunSender
 
 logger = logging.getLogger(__name__)
 

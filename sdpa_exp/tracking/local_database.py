@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sdpa_exp.tracking.location import sqlite_uri
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _PLACES = (
     ("experiments", "artifact_location"),

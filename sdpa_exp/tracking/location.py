@@ -5,16 +5,13 @@ No part of this package writes the credentials anywhere but into MLflow's own en
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from sdpa_exp.config.credentials import redact
 from sdpa_exp.errors import TrackingError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 SQLITE = "sqlite:///"
 LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` serves a local store by default, once it is started

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.runs import result_rows
 from sdpa_exp.runs.files import ATTEMPT_FILE, EXAMPLE_FILE, RESULT_FILE, best_checkpoint, read_json
+from sdpa_exp.runs.record import Record
 from sdpa_exp.tracking.params_and_tags import NUM_FIRST_PARAMS, attestation_tags, clean, plan_params
 
 if TYPE_CHECKING:
-    from sdpa_exp.config.plan import Plan
-    from sdpa_exp.runs.record import Record
     from sdpa_exp.tracking.mlflow_store import MlflowStore
 
 NAME = "best"

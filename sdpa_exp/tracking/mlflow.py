@@ -7,7 +7,9 @@ import shlex
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
 
 from filelock import FileLock, Timeout
 
@@ -28,6 +30,8 @@ from sdpa_exp.runs.record import read_record
 from sdpa_exp.runs.sweep import read_sweep
 from sdpa_exp.tracking.abandoned import is_abandoned, last_sign_unix_ms
 from sdpa_exp.tracking.follow import Follower
+from sdpa_exp.tracking.location import Location
+from sdpa_exp.tracking.logged_model import Checkpoints
 from sdpa_exp.tracking.mlflow_check import check_database
 from sdpa_exp.tracking.mlflow_server_check import check_server
 from sdpa_exp.tracking.mlflow_store import MlflowStore, RunDeleted, Status, StoreRefuses
@@ -35,14 +39,6 @@ from sdpa_exp.tracking.points import unix_ms
 from sdpa_exp.tracking.run_sender import RunSender, is_all_sent
 from sdpa_exp.tracking.sweep_sender import SweepSender
 from sdpa_exp.tracking.tracking_file import ProgressFile
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from sdpa_exp.tracking.location import Location
-    from sdpa_exp.tracking.logged_model import Checkpoints
-
 
 logger = logging.getLogger(__name__)
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sdpa_exp.config.credentials import redact
-
-if TYPE_CHECKING:
-    from sdpa_exp.tracking.location import Location
+from sdpa_exp.tracking.location import Location
 
 _SYSTEM_ERROR = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")
 _FAILED_WITH = re.compile(r"(?:too many|failed with error code|Tunnel connection failed:) (\d{3})\b")

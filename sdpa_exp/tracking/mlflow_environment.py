@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sdpa_exp.tracking.location import Location
+from sdpa_exp.tracking.location import Location
 
 
 def prepare(location: Location, *, timeout_s: float) -> None:

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from sdpa_exp.errors import StoreAway, TrackingError
 from sdpa_exp.tracking import mlflow_answers as answers
+from sdpa_exp.tracking.location import Location
 
 if TYPE_CHECKING:
-    from sdpa_exp.tracking.location import Location
     from sdpa_exp.tracking.mlflow_store import MlflowStore
 
 logger = logging.getLogger(__name__)

@@ -5,25 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from filelock import FileLock
 
 from sdpa_exp.config.credentials import redact
 from sdpa_exp.errors import StoreAway, TrackingError
 from sdpa_exp.tracking import mlflow_environment
+from sdpa_exp.tracking.artifacts import Artifact
 from sdpa_exp.tracking.local_database import create_database, locked, move_artifacts
 from sdpa_exp.tracking.location import Location
 from sdpa_exp.tracking.mlflow_answers import brief
 from sdpa_exp.tracking.params_and_tags import KEY_TAG, STRAY_TAG
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from sdpa_exp.tracking.artifacts import Artifact
-    from sdpa_exp.tracking.points import Point
+from sdpa_exp.tracking.points import Point
 
 logger = logging.getLogger(__name__)
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sdpa_exp.config.credentials import redact
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.runs.files import REPORT_HTML_FILE
 from sdpa_exp.runs.metrics import METRICS
+from sdpa_exp.runs.record import Record
+from sdpa_exp.runs.sweep import Sweep
 from sdpa_exp.tracking.params_and_tags import MAX_TAG_LENGTH
-
-if TYPE_CHECKING:
-    from sdpa_exp.config.plan import Plan
-    from sdpa_exp.runs.record import Record
-    from sdpa_exp.runs.sweep import Sweep
 
 
 def run_note(plan: Plan, record: Record) -> str:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sdpa_exp.config.credentials import redact
-from sdpa_exp.config.plan import to_dict
-
-if TYPE_CHECKING:
-    from sdpa_exp.config.plan import Plan
-    from sdpa_exp.runs.record import Record
-    from sdpa_exp.runs.sweep import Sweep
+from sdpa_exp.config.plan import Plan, to_dict
+from sdpa_exp.runs.record import Record
+from sdpa_exp.runs.sweep import Sweep
 
 MAX_PARAM_LENGTH = 500
 NUM_FIRST_PARAMS = 7  # those that people compare by

@@ -10,12 +10,14 @@ import json
 import os
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sdpa_exp.config.location import MLFLOW_SOURCE
+from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import ATTESTATION_FILE, EVENTS_FILE, PLAN_FILE, RESULT_FILE, TRACKING_FILE
@@ -26,11 +28,6 @@ from sdpa_exp.tracking.mlflow_check import check_database
 from sdpa_exp.tracking.mlflow_store import MlflowStore
 from sdpa_exp.tracking.params_and_tags import KEY_TAG, PARENT_TAG, SUPERSEDED_TAG
 from sdpa_exp.tracking.points import metric_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sdpa_exp.config.schema import TrackingConfig
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _FILES = (PLAN_FILE, RESULT_FILE, EVENTS_FILE, ATTESTATION_FILE)

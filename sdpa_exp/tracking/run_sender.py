@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.runs.files import ATTEMPT_FILE, EVENTS_FILE, PLAN_FILE, RESULT_FILE, TELEMETRY_FILE, read_json
@@ -30,9 +31,6 @@ from sdpa_exp.tracking.params_and_tags import (
 from sdpa_exp.tracking.points import Point, event_points, record_points, sample_points, unix_ms
 from sdpa_exp.tracking.sweep_sender import SweepSender
 from sdpa_exp.tracking.tracking_file import ProgressFile
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _NO_RESULT = "its processes ended without writing a result: killed, out of memory, or the machine went down"
 # While a run goes on, telemetry alone is no reason for a request before this many samples have come in.

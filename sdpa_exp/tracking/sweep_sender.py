@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import ComparisonError
 from sdpa_exp.runs.files import COMPARISON_FILE, EVENTS_FILE, HEADLINE_FILE, SWEEP_FILE, TRACKING_LOCK_FILE, read_json
 from sdpa_exp.runs.json_lines import read_lines
@@ -19,7 +20,6 @@ from sdpa_exp.tracking.points import headline_points
 from sdpa_exp.tracking.tracking_file import ProgressFile
 
 if TYPE_CHECKING:
-    from sdpa_exp.config.plan import Plan
     from sdpa_exp.tracking.mlflow_store import MlflowStore, Status
 
 

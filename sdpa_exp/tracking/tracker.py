@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.tracking.location import locate
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sdpa_exp.config.schema import TrackingConfig
 
 
 class Tracker(Protocol):

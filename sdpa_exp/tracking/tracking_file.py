@@ -11,13 +11,11 @@ import json
 import socket
 import uuid
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.runs.files import TRACKING_FILE, write_json_atomic
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SCHEMA_VERSION = 1
 
