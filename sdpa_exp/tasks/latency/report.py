@@ -10,7 +10,7 @@ from sdpa_exp.tasks.latency.measure import PERCENTILES, samples_needed
 from sdpa_exp.text_report import counted, plain_table, text_of
 
 
-def render_predict(content: dict[str, Any]) -> str:
+def render_latency(content: dict[str, Any]) -> str:
     """The report as text, as wide as the terminal that the parent announced (COLUMNS)."""
     source = content["source"]
     images = "images" if source["num_found"] is not None else "first frames"

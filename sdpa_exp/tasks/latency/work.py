@@ -26,7 +26,7 @@ from sdpa_exp.tasks.latency.detector import Detector, load_detector
 from sdpa_exp.tasks.latency.figure import Panel, draw_latencies
 from sdpa_exp.tasks.latency.interleave import time_interleaved
 from sdpa_exp.tasks.latency.measure import ROW_NAMES, Variant, fill_metrics, shapes_of
-from sdpa_exp.tasks.latency.report import render_predict
+from sdpa_exp.tasks.latency.report import render_latency
 from sdpa_exp.tasks.latency.setups import Setup, baseline_of, build_arms, setups_of
 from sdpa_exp.tasks.latency.source import Source, source_of, to_batches
 
@@ -194,7 +194,7 @@ class _Measurement:
         self.content["attestation"] = {name: found.summary() for name, found in attestations.items()}
         outcome.attest(self.event_log, attestations[plan.arm].summary())
         fill_metrics(self.content, outcome)
-        write_results(plan.run_dir / LATENCY_FILE, self.content, render_predict)
+        write_results(plan.run_dir / LATENCY_FILE, self.content, render_latency)
         table = io.StringIO()
         csv.writer(table).writerows([ROW_NAMES, *(row for variant in self.variants for row in variant.rows())])
         write_text_atomic(plan.run_dir / SAMPLES_FILE, table.getvalue())

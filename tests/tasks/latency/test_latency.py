@@ -15,7 +15,7 @@ from PIL import Image
 from sdpa_exp.errors import AttestationError, BackendUnavailable, DatasetError, InjectionError, RunError
 from sdpa_exp.runs.metrics import TASK_METRICS
 from sdpa_exp.runs.outcome import Outcome
-from sdpa_exp.tasks.latency.report import render_predict
+from sdpa_exp.tasks.latency.report import render_latency
 from tests.tasks.latency.frames import write_images
 from tests.tasks.latency.running import run, write_checkpoint
 
@@ -68,7 +68,7 @@ def test_arms_are_timed_attested_and_compared_with_stock(
         assert picture.size[0] > 800
     for columns in (80, 140):
         monkeypatch.setenv("COLUMNS", str(columns))
-        text = render_predict(content)
+        text = render_latency(content)
         assert max(len(line) for line in text.splitlines()) <= columns
         assert "…" not in text
     assert "flash ran flash at 8 layers" in text
