@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sdpa_exp.attention.backends.sdpa import sdpa
-from sdpa_exp.injection.area_attention import area_attention
+from sdpa_exp.injection.convolution_attention import area_attention
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.dispatch import stock_forward
 from sdpa_exp.measure.clock import DeviceClock

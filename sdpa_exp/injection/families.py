@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from sdpa_exp.attention.backend import FUSED_OR_MATH, Kernel
-from sdpa_exp.injection.area_attention import area_attention
+from sdpa_exp.injection.convolution_attention import area_attention
 from sdpa_exp.injection.dispatch import LayerForward
 from sdpa_exp.injection.multihead import (
     aifi,

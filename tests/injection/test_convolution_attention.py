@@ -9,7 +9,7 @@ from ultralytics.nn.modules.block import AAttn
 
 from sdpa_exp.attention.backends.eager import explicit_attention
 from sdpa_exp.attention.backends.sdpa import sdpa
-from sdpa_exp.injection.area_attention import area_attention
+from sdpa_exp.injection.convolution_attention import area_attention
 
 FORMATS = (torch.contiguous_format, torch.channels_last)
 LAYERS = {"P4": (64, 2, 4, 8), "P5": (128, 4, 1, 6)}  # channels, heads, areas, feature map side
