@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from sdpa_exp.attention.backend import FUSED_OR_MATH, Kernel
-from sdpa_exp.injection.convolution_attention import area_attention
+from sdpa_exp.injection.convolution_attention import area_attention, psa_attention
 from sdpa_exp.injection.dispatch import LayerForward
 from sdpa_exp.injection.multihead import (
     aifi,
@@ -23,7 +23,6 @@ from sdpa_exp.injection.multihead import (
     multihead,
     transformer_layer,
 )
-from sdpa_exp.injection.psa_attention import psa_attention
 from sdpa_exp.injection.rotary_attention import rotary_attention, rotary_dims, rotary_proof
 from sdpa_exp.injection.vit_attention import is_vit_attention, vit_attention, vit_proof
 
