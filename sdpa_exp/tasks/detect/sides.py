@@ -97,7 +97,7 @@ def _build(plan: Plan, weights: str, key: str, backend: str) -> Arm:
             f"attention={backend} can't predict here: {'; '.join(reasons)}. Choose attention=sdpa, which runs "
             "anywhere; see task=doctor."
         )
-    found = Options(
+    settings = Options(
         device=device, imgsz=imgsz, precision=precision, conf=options.conf, iou=options.iou, run_dir=plan.run_dir
     )
-    return prepare_arm(plan, network, backend, found, batch=options.batch)
+    return prepare_arm(plan, network, backend, settings, batch=options.batch)
