@@ -62,7 +62,7 @@ def test_a_fault_in_the_analysis_costs_its_figures_but_neither_the_training_nor_
         raise ValueError("planted")
 
     monkeypatch.setattr("sdpa_exp.callbacks.accuracy.ops.scale_boxes", fail)
-    small = ("dataset.num_train_images=4", "dataset.num_val_images=4", "train.imgsz=64", "train.plots=false")
+    small = ("dataset.num_train_images=4", "dataset.num_val_images=4", "train.imgsz=64")
     outcome, _ = run_task(train, tmp_path, "experiment=smoke", "hardware=cpu", "hardware.num_threads=1", *small)
     assert outcome.attestation is not None
     assert outcome.attestation["ok"]

@@ -24,14 +24,7 @@ from sdpa_exp.tasks.training import train_arguments
 from tests.tasks.in_process import run_task
 from tests.tasks.planning import plan_of
 
-TINY = (
-    "experiment=smoke",
-    "hardware=cpu",
-    "hardware.batch=4",
-    "dataset.num_train_images=12",
-    "train.nbs=4",
-    "train.plots=false",
-)
+TINY = ("experiment=smoke", "hardware=cpu", "hardware.batch=4", "dataset.num_train_images=12", "train.nbs=4")
 
 
 class AtStep:
