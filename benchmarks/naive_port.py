@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sdpa_exp.attention.backends.sdpa import sdpa
-from sdpa_exp.injection.convolution_attention import area_attention
 from sdpa_exp.injection.build import build_network
+from sdpa_exp.injection.convolution_attention import area_attention
 from sdpa_exp.injection.dispatch import stock_forward
 from sdpa_exp.measure.clock import DeviceClock
 from sdpa_exp.measure.drift import ReferenceOperation, drift_of
