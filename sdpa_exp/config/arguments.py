@@ -131,6 +131,10 @@ def _is_text(hint: Any) -> bool:
 
 def _check_group(override: str) -> None:
     """A group set to null has no keys, and of a list Hydra merges all options into one, where the last one wins."""
+    if override.startswith("~") and not override.startswith("~hydra"):
+        key = override[1:].partition("=")[0]
+        step = f"Leave {override} out for what comes by itself; --help {key} says what else there is."
+        raise ConfigError(f"{override} takes a setting away: expected a value for each, as a run needs all. {step}")
     group, _, value = override.partition("=")
     if group not in GROUPS:
         return
@@ -143,5 +147,11 @@ def _check_group(override: str) -> None:
         raise ConfigError(
             f"{override} would merge several options into one: expected one. To run them all: {group}={names} -m."
         )
+    numbers = [each for each in value.split(",") if each.isdecimal()]
+    if numbers:
+        how_many = int(numbers[0])
+        seeds = f"{how_many} of your own: seed={','.join(map(str, range(min(how_many, 20))))} -m"
+        step = f"Write seeds=five, or {seeds}." if group == "seeds" else f"--help {group} lists them."
+        raise ConfigError(f"{override} is a number: expected the name of an option of {group}. {step}")
     if "null" in value.split(","):
         raise ConfigError(f"{override} leaves the job without its {group}: expected an option's name. See --help.")

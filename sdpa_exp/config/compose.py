@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.attentions import absolute_backend, arm_name, attentions_below
 from sdpa_exp.config.choices import OUTPUTS
+from sdpa_exp.config.datasets import own_name
 from sdpa_exp.config.location import MLFLOW_SOURCE
 from sdpa_exp.config.plan import Job, Plan, from_dict
 from sdpa_exp.config.refusing import one_of, refuse_old_name
@@ -61,6 +62,7 @@ def plan_from_config(cfg: DictConfig, job: Job) -> Plan:
     beside = {"wait": content.pop("wait"), "shares_device": content.pop("allow_shared_device")}
     _check_options(content, task)
     _make_paths_absolute(content, task)
+    content["dataset"]["name"] = own_name(content["dataset"])
     _resolve_attentions(content, _config_dirs(cfg))
     plan = from_dict({**content, "job": {**asdict(job), **beside}})
     check_plan(plan)

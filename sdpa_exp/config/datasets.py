@@ -6,6 +6,7 @@ Whether the data are there is looked for later (data/sources.py).
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ TAKES = {
 # Where a data set is fetched from and checked by: its own digest is in the record.
 _WHENCE = ("mirror", "api", "digest")
 _SHARES = ("fraction", "limit", "val_share")  # not set, a group has the name that it had before there were any
+_PARTS = ("annotations", "Annotations")  # of a data set: a name for none
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -57,6 +59,17 @@ def check_dataset(dataset: AnyDataset) -> None:
         at_least("dataset.split_seed", dataset.split_seed, 0, "Set dataset.split_seed=0.")
         if dataset.val_share is not None and not 0 < dataset.val_share < 1:
             refuse("dataset.val_share", dataset.val_share, "a share between 0 and 1", "Set dataset.val_share=0.2.")
+
+
+def own_name(dataset: dict[str, Any]) -> str:
+    """The name of a data set; of one's own, which was given none, that of its folder or zip file."""
+    name, path = str(dataset["name"]), dataset.get("path")
+    if name != dataset.get("kind") or name not in TAKES or not path:
+        return name
+    place = Path(path)
+    folder = place.parent if place.suffix.lower() in (".yaml", ".yml", ".json") else place
+    folder = folder.parent if folder.name in _PARTS else folder
+    return (folder.stem if folder.suffix.lower() == ".zip" else folder.name) or name
 
 
 def group_of(dataset: dict[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,12 @@ def hint(key: str) -> Any:
     return found if cls is None else get_type_hints(cls).get(name)
 
 
+def options_of(task: str) -> list[str]:
+    """The options of one of our own tasks; none of what is no task."""
+    cls = _task_of(task)
+    return [] if cls is None else list(get_type_hints(cls))
+
+
 def hints_below(key: str) -> dict[str, Any]:
     """The typed keys below `key`; for `dataset` those of all kinds."""
     if key == "dataset":

@@ -26,7 +26,7 @@ from omegaconf.errors import (
 
 from sdpa_exp.config.compose import SCHEMA_PREFIXES
 from sdpa_exp.config.habits import home_of
-from sdpa_exp.config.keys import expected, hints_below
+from sdpa_exp.config.keys import expected, hints_below, options_of
 from sdpa_exp.config.launchers import not_installed
 from sdpa_exp.config.objectives import NO_OPTUNA
 from sdpa_exp.config.refusing import refuse_old_name
@@ -71,7 +71,7 @@ def unknown_key(key: str, known: Sequence[str], place: str = "") -> ConfigError:
         return ConfigError(
             f"There is no key {key} in the data set that was chosen: expected dataset={kinds[0]}. Add that."
         )
-    home = home_of(key)
+    home = home_of(key) or _in_another_block(key)
     if home is not None:
         return ConfigError(f"{place}There is no key {key}: expected {home}. Write that in its place.")
     if key.partition(".")[0] in task_names() - set(_root_names()) and set(known) >= set(_root_names()):
@@ -82,8 +82,23 @@ def unknown_key(key: str, known: Sequence[str], place: str = "") -> ConfigError:
     if near:
         rest = "" if len(known) > _MAX_LISTED else f" {parent or 'The configuration'} has {listed}."
         return ConfigError(f"{place}There is no key {key}: expected perhaps {' or '.join(near)}.{rest} {step}")
-    where = f" below {parent}" if parent else ""
+    where = f" below {parent}" if parent and key.partition(".")[0] in _root_names() else ""
     return ConfigError(f"{place}There is no key {key}: expected one of {listed}{where}. {step}")
+
+
+def _in_another_block(key: str) -> str | None:
+    """The key below the block whose name is nearly the one that was typed: `trian.epochs` is train.epochs."""
+    block, dot, rest = key.partition(".")
+    blocks = [*_root_names(), *task_names()]
+    if not dot or block in blocks:
+        return None
+    parent, _, name = rest.rpartition(".")
+    for near in get_close_matches(block, blocks, n=2):
+        above = f"{near}.{parent}".rstrip(".")
+        known = [*hints_below(above), *([] if parent else options_of(near))]
+        if names := get_close_matches(name, known, n=1):
+            return f"{above}.{names[0]}"
+    return None
 
 
 def _missing_option(error: MissingConfigException) -> ConfigError:
@@ -101,8 +116,28 @@ def _missing_option(error: MissingConfigException) -> ConfigError:
     if not options:
         return ConfigError(f"There is no config file {error.missing_cfg_file}.yaml: expected one in conf/. See --help.")
     return ConfigError(
-        f"{group}={option} does not exist: expected one of {', '.join(options)}. {_step(group, option, options)}"
+        f"{group}={option} does not exist: expected one of {', '.join(_by_family(options))}. "
+        f"{_step(group, option, options)}"
     )
+
+
+def _by_family(options: Sequence[str]) -> list[str]:
+    """Names that differ in a letter for the size and an ending for the purpose, as one: `yolo11 (n, s, m, l, x)`."""
+    families: dict[str, tuple[list[str], list[str]]] = {}
+    names: dict[str, None] = {}
+    for option in options:
+        found = re.fullmatch(r"(yolo\d+)([a-z])(-[a-z]+)?", option)
+        names[found[1] if found else option] = None
+        if found:
+            sizes, endings = families.setdefault(found[1], ([], []))
+            sizes += [found[2]] if found[2] not in sizes else []
+            endings += [found[3]] if found[3] and found[3] not in endings else []
+    listed = []
+    for name in names:
+        sizes, endings = families.get(name, ([], []))
+        kinds = f"; with {', '.join(endings)} too" if endings else ""
+        listed.append(f"{name} ({', '.join(sorted(sizes, key='nsmblx'.find))}{kinds})" if sizes else name)
+    return listed
 
 
 def _step(group: str, option: str, options: Sequence[str]) -> str:
@@ -123,6 +158,12 @@ def _syntax(error: OverrideParseException) -> ConfigError:
     if not equals and not override.startswith("~"):
         return ConfigError(
             f"'{override}' is not a setting: expected key=value, for instance attention=sdpa. See --help."
+        )
+    if re.search(r"^,|,\s*(,|$)", value):
+        values = ",".join(part for part in value.split(",") if part.strip())
+        return ConfigError(
+            f"{override} has a comma with no value beside it: expected values with one comma between two. "
+            f"Write {key}={values}."
         )
     text = value.replace("'", "").replace('"', "")
     return ConfigError(

@@ -17,6 +17,7 @@ from sdpa_exp.config.schema import (
 )
 from sdpa_exp.data.converted import converted_source
 from sdpa_exp.data.file_digests import file_digests
+from sdpa_exp.data.other_format import other_format
 from sdpa_exp.data.pictures import Found, absolute
 from sdpa_exp.data.roboflow import roboflow_folder
 from sdpa_exp.data.split_by_seed import note_of_shares, share_out
@@ -57,6 +58,22 @@ def find_pictures_of(dataset: FilesDataset, split: str | None, cache: Path, purp
         file, folder = ultralytics_data(dataset, cache)
         return find_source(file, split, folder)
     place = place_of(dataset, cache)
+    try:
+        return _pictures_in(place, dataset, split, cache, purpose)
+    except DatasetError as error:
+        hint = other_format(dataset.kind, place)
+        if not hint:
+            raise
+        raise type(error)(f"{error}{hint}") from error
+
+
+def _pictures_in(
+    place: Path,
+    dataset: YoloDirDataset | RoboflowDataset,
+    split: str | None,
+    cache: Path,
+    purpose: Purpose,
+) -> YoloSource:
     if not isinstance(dataset, AnnotatedDataset):
         if isinstance(dataset, YoloDirDataset):
             return _with_val(dataset, find_source(place, split, makes_val=dataset.val_share is not None), cache)

@@ -55,7 +55,7 @@ from sdpa_exp.launch.smaller_batch import set_attempt_aside, train_until_it_fits
 from sdpa_exp.launch.supervise import show_end, supervise
 from sdpa_exp.runs.attempts import why_unfinished
 from sdpa_exp.runs.files import RESULT_FILE, SWEEP_FILE
-from sdpa_exp.runs.folder import WORKER_ENDS_S, is_used, own_folder, wait_for_worker
+from sdpa_exp.runs.folder import WORKER_ENDS_S, is_used, own_folder, remove_unused, wait_for_worker
 from sdpa_exp.runs.record import Record, read_record_if_any
 from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
 from sdpa_exp.tracking.tracker import Tracker
@@ -73,7 +73,11 @@ def run_single(plan: Plan) -> int:
     """
     task = load_task(plan)
     if task.in_parent:
-        return task.run_in_parent(plan)
+        try:
+            return task.run_in_parent(plan)
+        except SdpaExpError:
+            remove_unused(plan.run_dir)
+            raise
     console = Console()
     tracker = checked_tracker(plan)
     say_ignored_server(console, plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,12 @@ def own_folder(
 def is_used(folder: Path) -> bool:
     """Whether the folder holds a run, a sweep or a comparison."""
     return any((folder / name).exists() for name in _TRACES)
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove a folder in which nothing was written but Hydra's files and a lock; any other stays."""
+    if folder.is_dir() and {each.name for each in folder.iterdir()} <= {".hydra", OWNER_LOCK_FILE}:
+        shutil.rmtree(folder, ignore_errors=True)  # under Windows a lock that is held stays
 
 
 def is_owned(folder: Path) -> bool:

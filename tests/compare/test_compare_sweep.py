@@ -160,7 +160,7 @@ def test_comparison_txt_is_plain_text(tmp_path: Path) -> None:
     text = (tmp_path / "comparison.txt").read_text(encoding="utf-8")
     assert "\x1b" not in text
     assert "0.50" in text
-    assert text.startswith("Comparison: field\n")
+    assert text.startswith("Comparison of field\n")
 
 
 def test_an_arm_that_was_refused_before_the_sweep_is_missing_with_the_reasons(tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ FILES = sorted(conf_dir().glob("*/*.yaml"))
 LAUNCHERS = sorted(conf_dir().glob("hydra/launcher/*.yaml"))
 OPTIONS = [f"{file.parent.name}={file.stem}" for file in FILES]
 NEEDS = {
-    "dataset=yolo_dir": ("dataset.path=data.yaml",),
-    "dataset=coco_json": ("dataset.path=data",),
-    "dataset=voc_xml": ("dataset.path=data",),
+    "dataset=yolo_dir": ("dataset.path=yolo_dir/data.yaml",),
+    "dataset=coco_json": ("dataset.path=coco_json",),
+    "dataset=voc_xml": ("dataset.path=voc_xml",),
     "model=timm": ("task=bench",),
     "train=finetune": ("model.weights=yolo12n.pt",),
     "task=detect": ("detect.weights=best.pt",),
@@ -150,3 +150,20 @@ def test_groups_stay_apart_so_that_a_batch_size_never_sits_in_attention() -> Non
     for group, keys in typed.items():
         for file in conf_dir().glob(f"{group}/*.yaml"):
             assert set(yaml.safe_load(file.read_text(encoding="utf-8"))) == keys
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("my/weeds/data.yaml", "weeds"),
+        ("my/weeds", "weeds"),
+        ("my/weeds.zip", "weeds"),
+        ("my/weeds/annotations/instances_val.json", "weeds"),
+    ],
+)
+def test_data_of_ones_own_have_the_name_of_their_folder_and_not_of_their_format(path: str, name: str) -> None:
+    for kind in ("yolo_dir", "coco_json"):
+        plan = compose_plan(f"dataset={kind}", f"dataset.path={path}")
+        assert plan.dataset.name == name
+        assert plan.group_id() == compose_plan(f"dataset={kind}", f"dataset.path={path}", "dataset.name=x").group_id()
+    assert compose_plan("dataset=yolo_dir", f"dataset.path={path}", "dataset.name=crops").dataset.name == "crops"

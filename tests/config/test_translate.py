@@ -38,7 +38,16 @@ CASES = {
     "hydra/launcher=slurm_sdpa -m": "or `pip install 'sdpa-exp[scale]'`.",
     "hydra/sweeper=optuna": "expected hydra/sweeper=search, which draws from the same intervals. Write that in its",
     "foo/bar=1": "There is no key foo/bar: expected one of name, seed,",
-    "~foo": "There is no key foo: expected one of name, seed,",
+    "~foo": "~foo takes a setting away: expected a value for each, as a run needs all. Leave ~foo out",
+    "trian.epochs=1": "There is no key trian.epochs: expected train.epochs. Write that in its place.",
+    "benhc.arms=[sdpa]": "There is no key benhc.arms: expected bench.arms.",
+    "foo.bar=1": "There is no key foo.bar: expected one of name, seed,",
+    "seed=0,,42 -m": "seed=0,,42 has a comma with no value beside it: expected values with one comma between two. "
+    "Write seed=0,42.",
+    "seeds=3": "seeds=3 is a number: expected the name of an option of seeds. Write seeds=five, or 3 of your own: "
+    "seed=0,1,2 -m.",
+    "model=yolo13n": "expected one of rtdetr_l, rtdetr_x, timm, yolo10 (n, s, m, b, l, x), yolo11 (n, s, m, l, x), "
+    "yolo12 (n, s, m, l, x; with -cls, -obb, -pose, -seg too), yolo26 (n, s, m, l, x). Did you mean model=yolo12n?",
     "hydra.foo=1": "There is no key hydra.foo: expected one of run, sweep,",
     "attention=flsh": f"attention=flsh does not exist: {ALL_ATTENTIONS} Did you mean attention=flash?",
     "attention=flsh,sdpa -m": f"attention=flsh does not exist: {ALL_ATTENTIONS} Did you mean attention=flash?",
@@ -70,7 +79,7 @@ CASES = {
     "name=a{": "Write name=\"'a{'\".",
     "name=${foo}": "hydra.run.dir refers to foo, which does not exist: expected a key.",
     "model.name=???": "model.name is missing: it has no default. Add model.name=VALUE.",
-    "~attention": "attention.name is missing: it has no default. Add attention.name=VALUE.",
+    "~attention": "Leave ~attention out for what comes by itself; --help attention says what else there is.",
     "attention=null": "attention=null leaves the job without its attention: expected an option's name.",
     "attention=null,sdpa -m": "attention=null,sdpa leaves the job without its attention",
     "attention=[flash,sdpa]": "would merge several options into one: expected one. To run them all: attention=flash,sd",

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.plan import Plan, write_plan
 from sdpa_exp.config.validate import check_sweep
 from sdpa_exp.errors import ComparisonError, ConfigError, SdpaExpError, TrackingError
 from sdpa_exp.launch.launch import run_single
+from sdpa_exp.runs.files import RESULT_FILE
 from tests.compare.folders import crossed, write_plain, write_sweep
 from tests.config.composing import compose_plan
 
@@ -85,7 +86,7 @@ def test_where_nothing_could_be_compared_the_exit_code_is_9(
     runs = "mine" if second is None else "mine,theirs"
     plan = compose_plan("task=compare", f"compare.runs=[{runs}]")
     assert run_single(_in(plan, tmp_path / "out")) == ComparisonError.exit_code == 9
-    assert "Comparison: mine" in capsys.readouterr().out
+    assert "Comparison of mine" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,18 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=words):
         run_single(_in(compose_plan(*overrides), tmp_path / "out"))
+
+
+def test_a_comparison_that_is_refused_leaves_no_folder_and_one_of_a_doctor_says_so(tmp_path: Path) -> None:
+    out, doctor = tmp_path / "out", tmp_path / "doctor"
+    (out / ".hydra").mkdir(parents=True)
+    plan = compose_plan("task=doctor")
+    plan = _in(plan, doctor)
+    write_plan(plan)
+    (doctor / RESULT_FILE).write_text("{}")
+    with pytest.raises(ComparisonError, match="doctor is a run of task=doctor, in which no attention ran: expec"):
+        run_single(_in(compose_plan("task=compare", f"compare.runs=[{doctor}]"), out))
+    assert not out.exists()
 
 
 def test_a_task_that_reads_folders_cannot_be_a_sweep() -> None:

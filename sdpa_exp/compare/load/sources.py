@@ -6,8 +6,9 @@ import dataclasses
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from sdpa_exp.compare.load.ours import Sweep, read_run, read_sweep
+from sdpa_exp.compare.load.ours import Sweep, read_plan_if_any, read_run, read_sweep
 from sdpa_exp.compare.load.plain import is_plain_folder, read_plain_run, read_plain_runs
+from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import ComparisonError
 from sdpa_exp.runs.files import SWEEP_FILE, is_run_folder
 
@@ -48,6 +49,11 @@ def _read_one(path: Path, *, is_alone: bool) -> tuple[list[Run], Sweep | None]:
         sweep = read_sweep(path)
         return list(sweep.runs), sweep
     if is_run_folder(path):
+        if (task := _task_without_arms(path)) is not None:
+            raise ComparisonError(
+                f"{path} is a run of task={task}, in which no attention ran: expected trainings, sweeps of them or "
+                "Ultralytics folders. Name those in compare.runs."
+            )
         return [read_run(path)], None
     if is_plain_folder(path):
         return read_plain_runs(path), None
@@ -73,7 +79,16 @@ def _run_folders_below(path: Path) -> list[Path]:
             found.append(folder)
         else:
             found.extend(p for p in sorted(folder.iterdir()) if p.is_dir() and (is_run_folder(p) or is_plain_folder(p)))
-    return found
+    return [folder for folder in found if _task_without_arms(folder) is None]
+
+
+def _task_without_arms(folder: Path) -> str | None:
+    """The task of a run folder of ours in which no attention runs, such as doctor; None for any other folder."""
+    plan = read_plan_if_any(folder)
+    if plan is None:
+        return None
+    task = load_task(plan)
+    return plan.task.name if task.examines or not task.uses_device else None
 
 
 def _with_distinct_arms(runs: list[Run]) -> list[Run]:
