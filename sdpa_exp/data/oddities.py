@@ -37,7 +37,8 @@ def find_oddities(source: YoloSource, checked: Sequence[CheckedPicture], purpose
     sentences += _leaks(checked)
     duplicates = sum(c.label.num_duplicates for c in checked)
     if duplicates:
-        sentences.append(f"{duplicates} boxes occur twice in the same picture: Ultralytics uses each once.")
+        boxes = "1 box occurs" if duplicates == 1 else f"{duplicates} boxes occur"
+        sentences.append(f"{boxes} twice in the same picture: Ultralytics uses each once.")
     open_ended = sum(1 for c in checked if c.image.is_open_ended)
     if open_ended:
         sentences.append(

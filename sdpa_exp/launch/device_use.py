@@ -58,7 +58,7 @@ def use_device(gpu_uuid: str | None, run_dir: Path, say: Say, *, wait: bool, sha
     folder.mkdir(parents=True, exist_ok=True)
     who = f"{run_dir} (process {os.getpid()})"
     if gpu_uuid is None:
-        with _beside_others(folder / f"cpu_{platform.node()}", who, partial(say, "cpu_shared"), "CPU"):
+        with _beside_others(folder / f"cpu_{platform.node()}", who, partial(say, "other_runs_on_cpu"), "CPU"):
             yield
         return
     path = folder / f"{gpu_uuid}.lock"
@@ -80,7 +80,7 @@ def use_device(gpu_uuid: str | None, run_dir: Path, say: Say, *, wait: bool, sha
     try:
         sharing = folder / gpu_uuid
         if shared:  # the turn is only for the door
-            with _beside_others(sharing, who, partial(say, "gpu_shared"), "GPU"):
+            with _beside_others(sharing, who, partial(say, "other_runs_on_gpu"), "GPU"):
                 turn.release()
                 yield
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sdpa_exp.runs.files import PROGRESS_FILE, read_json
 from sdpa_exp.runs.purposes import shown_metrics
 from sdpa_exp.runs.record import Record
 from sdpa_exp.runs.state import RunState
+from sdpa_exp.runs.sweep import read_sweep
 from sdpa_exp.tasks.status.table import clock, train_loss
 
 _TRAINING = {
@@ -25,15 +27,28 @@ _TRAINING = {
     "energy_j": "GPU {:.0f} J",
 }
 """Metric -> how the closing line of a training shows it, behind its accuracies."""
+_OF_A_SWEEP = frozenset({"data_set", "demo_recipe", "batch_norm_gradient", "math_chosen"})
+"""Codes of warnings that are about the data, the recipe and the model, so that every run would repeat them."""
+
+
+@cache
+def said_in(sweep_dir: Path) -> set[str]:
+    """What this process has said of a sweep so far; it begins with what the look before the first job has found."""
+    warnings = read_sweep(sweep_dir).preflight.get("warnings", [])
+    return {str(each).removeprefix("data set: ") for each in warnings}
 
 
 class RunProgress:
     """Shows one run. On a terminal the newest state replaces itself; in a pipe finished epochs are printed.
 
-    With `sweep` a terminal shows the run among the others of its sweep.
+    With `sweep` a terminal shows the run among the others of its sweep. What concerns a whole sweep, its data and its
+    recipe, is not said again where it is in `said`.
     """
 
-    def __init__(self, console: Console, title: str, sweep: SweepTable | None = None) -> None:
+    def __init__(
+        self, console: Console, title: str, sweep: SweepTable | None = None, said: set[str] | None = None
+    ) -> None:
+        self._said = said
         self._console = console
         self._title = title
         self._epoch_line = "starting"
@@ -58,9 +73,18 @@ class RunProgress:
         elif kind == "progress":
             self._epoch_line = event["text"]
         elif kind == "announcement":
-            self.note(f"{self._title}: {event['text']}")
+            self._say_once("", event["text"])
+        elif kind == "warning" and event.get("code") in _OF_A_SWEEP:
+            self._say_once("warning: ", event["message"])
         elif kind == "warning":
             self.note(f"{self._title}: warning: {event['message']}")
+
+    def _say_once(self, what: str, text: str) -> None:
+        if self._said is not None:
+            if text in self._said:
+                return
+            self._said.add(text)
+        self.note(f"{self._title}: {what}{text}")
 
     def refresh(self, run_dir: Path) -> None:
         """Show the live state that the worker writes about once a second."""

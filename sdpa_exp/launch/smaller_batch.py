@@ -15,7 +15,7 @@ from rich.console import Console
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.errors import OutOfMemory, SdpaExpError
 from sdpa_exp.launch.announce import say
-from sdpa_exp.launch.progress import RunProgress
+from sdpa_exp.launch.progress import RunProgress, said_in
 from sdpa_exp.launch.supervise import show_end, supervise
 from sdpa_exp.launch.sweep_table import SweepTable
 from sdpa_exp.runs.attempts import set_aside
@@ -47,7 +47,8 @@ def train_until_it_fits(plan: Plan, sweep_dir: Path, tracker: Tracker, title: st
     """
     plan = as_decided(plan, read_sweep(sweep_dir))
     while True:
-        record = supervise(plan, tracker, RunProgress(Console(), title, SweepTable(sweep_dir, plan.run_dir)))
+        table = SweepTable(sweep_dir, plan.run_dir)
+        record = supervise(plan, tracker, RunProgress(Console(), title, table, said_in(sweep_dir)))
         show_end(plan, tracker)
         smaller = come_down(sweep_dir, read_plan(plan.run_dir), record)
         if smaller is None:

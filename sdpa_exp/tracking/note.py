@@ -40,10 +40,12 @@ def run_note(plan: Plan, record: Record) -> str:
 
 
 def sweep_title(sweep: Sweep) -> str:
-    """Names a sweep in a list: `sweep stock, sdpa x 2 seeds`; by its folder if neither arms nor seeds were swept."""
+    """Names a sweep in a list: `sweep stock, sdpa x 2 seeds`, or `sweep sdpa, 3 runs` of what else was swept."""
     num_seeds = len(sweep.seeds)
-    if len(sweep.arms) * num_seeds < 2:
+    if not sweep.arms or not sweep.jobs:  # a sweeper that chooses as it goes, before its first job
         return f"sweep {sweep.folder.name}"
+    if len(sweep.arms) * num_seeds < 2:
+        return f"sweep {sweep.arms[0]}, {len(sweep.jobs)} run" + ("s" if len(sweep.jobs) != 1 else "")
     return f"sweep {', '.join(sweep.arms)} x {num_seeds} seed" + ("s" if num_seeds > 1 else "")
 
 

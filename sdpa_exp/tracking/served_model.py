@@ -10,7 +10,9 @@ import threading
 from typing import Any
 
 import pandas  # MLflow reads the type of `model_input` when it runs this file
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel
 
 _STOCK = "stock"
@@ -61,7 +63,7 @@ class ServedModel(PythonModel):  # type: ignore[misc]
             one line for each of the best `top` classes.
 
         Raises:
-            ValueError: a line is no image.
+            MlflowException: a line is no image.
         """
         from result_rows import rows_of  # type: ignore[import-not-found] # beside this file in the model
 
@@ -81,7 +83,8 @@ def _decode(number: int, content: bytes) -> Any:
 
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
     if image is None:
-        raise ValueError(f"line {number} of the column image is no image: expected the bytes of a JPEG or PNG file.")
+        text = f"line {number} of the column image is no image: expected the bytes of a JPEG or PNG file."
+        raise MlflowException(text, error_code=INVALID_PARAMETER_VALUE)  # of others the server answers with a traceback
     return image
 
 

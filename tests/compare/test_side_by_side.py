@@ -124,7 +124,7 @@ def test_report_note_and_json_say_it_too(sweep: Path) -> None:
     told: dict[str, Any] = json.loads((sweep / "headline.json").read_text(encoding="utf-8"))
     assert told["note"].startswith(f"**{headline}**")
     assert told["metrics"]["compare/speed/sdpa/ratio"] == pytest.approx(1.07, abs=0.001)
-    assert (told["tags"]["verdict.speed.sdpa"], told["tags"]["verdict.memory.sdpa"]) == ("faster", "same")
+    assert (told["tags"]["verdict.speed.sdpa"], told["tags"]["verdict.memory.sdpa"]) == ("faster", "equivalent")
     (group,) = json.loads((sweep / "comparison.json").read_text(encoding="utf-8"))["groups"]
     assert group["side_by_side"]["recommendation"]["arm"] == "sdpa"
 

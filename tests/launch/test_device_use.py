@@ -64,7 +64,7 @@ def test_runs_that_share_a_cpu_are_named_and_one_that_was_killed_is_forgotten(tm
     said: list[tuple[str, str]] = []
     with other_run("", "runs/first"), use_device(None, tmp_path, lambda *w: said.append(w), wait=True):
         pass
-    assert [code for code, _ in said] == ["cpu_shared"]
+    assert [code for code, _ in said] == ["other_runs_on_cpu"]
     assert said[0][1].startswith("runs/first (process ")
     with other_run("", "runs/killed") as other:
         other.kill()
@@ -85,7 +85,10 @@ def test_a_gpu_is_shared_by_runs_that_are_told_so_alone_and_each_is_named(tmp_pa
         with use_device("GPU-1", tmp_path, say, wait=False, shared=True):
             pass
         assert said == [
-            ("gpu_shared", f"runs/first (process {other.pid}) ran on this GPU at the same time: times are too long.")
+            (
+                "other_runs_on_gpu",
+                f"runs/first (process {other.pid}) ran on this GPU at the same time: times are too long.",
+            )
         ]
         with (
             pytest.raises(RunError, match="GPU-1 is in use by runs/first"),
@@ -96,7 +99,7 @@ def test_a_gpu_is_shared_by_runs_that_are_told_so_alone_and_each_is_named(tmp_pa
         threading.Timer(0.5, other.stdin.close).start()
         with use_device("GPU-1", tmp_path, say, wait=True):
             other.wait(60)
-        assert [code for code, _ in said] == ["gpu_shared", "gpu_waited"]
+        assert [code for code, _ in said] == ["other_runs_on_gpu", "gpu_waited"]
     with (
         other_run("GPU-1", "runs/alone"),
         pytest.raises(RunError, match="GPU-1 is in use by runs/alone"),

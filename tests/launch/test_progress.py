@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pty
 import re
@@ -15,10 +16,10 @@ from rich.console import Console
 
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.launch.launch import run_single
-from sdpa_exp.launch.progress import RunProgress, closing_line
+from sdpa_exp.launch.progress import RunProgress, closing_line, said_in
 from sdpa_exp.launch.sweep_table import Pace, SweepTable
 from sdpa_exp.runs.events import read_events
-from sdpa_exp.runs.files import PROGRESS_FILE, write_json_atomic
+from sdpa_exp.runs.files import PROGRESS_FILE, SWEEP_FILE, write_json_atomic
 from sdpa_exp.runs.record import Record
 from sdpa_exp.runs.state import RunState
 from tests.runs.folders import append_epoch, end_run, record_for, start_run, whole_run, write_sweep
@@ -49,6 +50,35 @@ def shown(console: Console, sweep: tuple[Path, Path]) -> Record:
     record = end_run(run_dir, start_run(run_dir, seed=1))
     progress.finish(record)
     return record
+
+
+def test_what_is_about_a_whole_sweep_is_said_once_and_what_is_about_a_run_each_time(sweep: tuple[Path, Path]) -> None:
+    folder, _ = sweep
+    write_json_atomic(
+        folder / SWEEP_FILE,
+        {
+            **json.loads((folder / SWEEP_FILE).read_text()),
+            "preflight": {"warnings": ["data set: 2 boxes occur twice."]},
+        },
+    )
+    screen = io.StringIO()
+    for job in ("job 1/2", "job 2/2"):
+        progress = RunProgress(Console(file=screen, width=200), job, None, said_in(folder))
+        for event in (
+            {"event": "announcement", "text": "yolo12n at 160 px"},
+            {"event": "warning", "code": "data_set", "message": "2 boxes occur twice."},
+            {"event": "warning", "code": "demo_recipe", "message": "photographs learn little from it"},
+            {"event": "warning", "code": "other_runs_on_cpu", "message": "another run"},
+        ):
+            progress.event(event)
+    assert screen.getvalue().splitlines() == [
+        "job 1/2: starting",
+        "job 1/2: yolo12n at 160 px",
+        "job 1/2: warning: photographs learn little from it",
+        "job 1/2: warning: another run",
+        "job 2/2: starting",
+        "job 2/2: warning: another run",
+    ]
 
 
 def read_all(master: int) -> str:

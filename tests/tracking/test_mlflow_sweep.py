@@ -18,7 +18,7 @@ from mlflow.tracking import MlflowClient
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.runs.files import OWNER_LOCK_FILE
-from sdpa_exp.runs.sweep import Sweep
+from sdpa_exp.runs.sweep import Sweep, SweepJob
 from sdpa_exp.tracking.mlflow_store import MlflowStore
 from sdpa_exp.tracking.note import sweep_title
 from sdpa_exp.tracking.tracker import Tracker, make_tracker
@@ -351,13 +351,15 @@ def test_a_store_that_hangs_never_holds_up_follow_and_holds_up_finish_only_as_lo
     [
         (["stock", "sdpa"], [0, 42], "sweep stock, sdpa x 2 seeds"),
         (["stock", "sdpa"], [0], "sweep stock, sdpa x 1 seed"),
-        (["sdpa"], [0], "sweep 2026-11-21_05-31-45"),  # something else was swept
+        (["sdpa"], [0], "sweep sdpa, 2 runs"),  # something else was swept
         ([], [], "sweep 2026-11-21_05-31-45"),  # a sweeper that chooses as it goes
     ],
 )
 def test_a_sweep_is_named_for_what_it_compares(arms: list[str], seeds: list[int], title: str, tmp_path: Path) -> None:
     folder = tmp_path / "2026-11-21_05-31-45"
-    assert sweep_title(Sweep(folder=folder, name="handmade", arms=tuple(arms), seeds=tuple(seeds))) == title
+    jobs = tuple(SweepJob(num=n, run_dir=folder / str(n), arm=arms[0], seed=0, title="") for n in range(2) if arms)
+    sweep = Sweep(folder=folder, name="handmade", arms=tuple(arms), seeds=tuple(seeds), jobs=jobs)
+    assert sweep_title(sweep) == title
 
 
 def test_a_sweep_that_goes_on_is_running_again_with_its_new_arms_and_ends_anew(

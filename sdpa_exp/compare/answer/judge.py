@@ -105,14 +105,14 @@ class Memory:
         return float(np.mean(self.differences_mib))
 
     @property
-    def kind(self) -> Literal["same", "smaller", "larger", "varies"]:
-        """What all processes agree on; a difference inside the margin counts as the same, and its sentence has it."""
+    def kind(self) -> Literal["equivalent", "smaller", "larger", "inconclusive"]:
+        """What all processes agree on; one inside the margin is equivalent, and its sentence has the difference."""
         inside = [abs(each) <= self.margin * self.baseline_mib for each in self.differences_mib]
         if all(inside):
-            return "same"
+            return "equivalent"
         signs = {math.copysign(1, each) for each in self.differences_mib}
         if any(inside) or len(signs) > 1:
-            return "varies"
+            return "inconclusive"
         return "smaller" if self.mean_mib < 0 else "larger"
 
     @property
@@ -126,7 +126,7 @@ class Memory:
         way = {"smaller": "less", "larger": "more"}
         if self.kind in way:
             return f"{self.amount} {way[self.kind]} memory"
-        return "same memory" if self.kind == "same" else "memory that varies from process to process"
+        return "same memory" if self.kind == "equivalent" else "memory that varies from process to process"
 
     def sentence(self) -> str:
         """The verdict with what was seen in each process."""

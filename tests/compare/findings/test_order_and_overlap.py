@@ -51,10 +51,10 @@ def test_a_run_that_waited_for_the_gpu_overlapped_with_none(tmp_path: Path) -> N
         spec.warnings = [{"code": "gpu_waited", "message": "waiting for another run to end"}]
     assert not found(read_and_compare(write_sweep(tmp_path / "a", specs)), "runs-overlapped")
     for spec in specs:
-        spec.warnings = [{"code": "gpu_shared", "message": "another run ran on this GPU at the same time"}]
+        spec.warnings = [{"code": "other_runs_on_gpu", "message": "another run ran on this GPU at the same time"}]
     comparison = read_and_compare(write_sweep(tmp_path / "b", specs))
     assert "their times mean nothing" in found(comparison, "runs-overlapped")[0][1]
-    assert "ran on this GPU at the same time" in found(comparison, "gpu_shared")[0][1]
+    assert "ran on this GPU at the same time" in found(comparison, "other_runs_on_gpu")[0][1]
 
 
 @pytest.mark.parametrize("key", ["host", "gpu_uuid"])
