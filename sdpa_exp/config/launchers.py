@@ -110,10 +110,11 @@ def _on_ray(config: DictConfig, plans: Sequence[Plan], *, num_jobs: int, num_gpu
         )
         node.num_cpus, node.num_gpus = cpus, gpus
     beside = [each.num_beside(cpus, gpus) for each in nodes]
+    on_cpu = gpus == 0 or any(plan.hardware.device == "cpu" for plan in plans)
     return Launcher(
         name=name,
         num_at_once=min(num_jobs, sum(beside)),
-        num_on_cpu=1 if gpus else min(num_jobs, max(beside)),
+        num_on_cpu=min(num_jobs, max(beside)) if on_cpu else 1,
         way_out="hydra.launcher.num_cpus",
         is_here=is_here,
         gives_gpus=True,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,9 +104,16 @@ def node(cwd: Path, *arguments: str) -> Iterator[psutil.Process]:
             each.kill()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    overrides: tuple[str, ...]
+    head: psutil.Process
+    second: psutil.Process
+
+
 @pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[tuple[str, ...], psutil.Process]]:
-    """Overrides for a cluster of two nodes, and the node that is not the driver's."""
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """Two nodes, and the overrides of a sweep on them; the head is the driver's."""
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     with socket.create_server(("127.0.0.2", 0)) as free:
@@ -113,10 +121,10 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[t
     port = address.partition(":")[2]
     head = ("--head", f"--port={port}", "--node-ip-address=127.0.0.2", "--include-dashboard=false")
     with (
-        node(tmp_path / "head", *head, f"--temp-dir=/tmp/ray_{port}"),
+        node(tmp_path / "head", *head, f"--temp-dir=/tmp/ray_{port}") as first,
         node(tmp_path / "second", f"--address={address}", "--node-ip-address=127.0.0.3") as second,
     ):
-        yield (*RAY, f"hydra.launcher.init.address={address}"), second
+        yield Cluster(overrides=(*RAY, f"hydra.launcher.init.address={address}"), head=first, second=second)
 
 
 def kill_node(process: psutil.Process) -> None:
@@ -127,11 +135,10 @@ def kill_node(process: psutil.Process) -> None:
 
 
 def test_a_node_that_dies_has_its_run_repeated_on_the_other_and_the_comparison_says_so(
-    cluster: tuple[tuple[str, ...], psutil.Process], tmp_path: Path
+    cluster: Cluster, tmp_path: Path
 ) -> None:
-    overrides, second = cluster
-    command = when_training(tmp_path, overrides, 2, "train.epochs=20")
-    kill_node(second)
+    command = when_training(tmp_path, cluster.overrides, 2, "train.epochs=20")
+    kill_node(cluster.second)
     assert command.wait() == 0, command.output
     assert "Traceback" not in command.output
     assert statuses(tmp_path / "sweep") == ["FINISHED"] * 4
@@ -144,11 +151,21 @@ def test_a_node_that_dies_has_its_run_repeated_on_the_other_and_the_comparison_s
     assert not list(tmp_path.glob("*/multirun")), "paths start where the command was typed"
 
 
-def test_what_the_cluster_has_not_is_refused_before_anything_is_made(
-    cluster: tuple[tuple[str, ...], psutil.Process], tmp_path: Path
-) -> None:
-    overrides, _ = cluster
-    command = start([*TINY, *overrides, "hydra.launcher.num_gpus=2", *ARMS], tmp_path)
+def test_a_cluster_whose_head_dies_ends_the_sweep_in_order(cluster: Cluster, tmp_path: Path) -> None:
+    command = when_training(tmp_path, cluster.overrides, 2)
+    kill_node(cluster.head)
+    assert command.wait() == 7
+    assert (
+        "BrokenExecutor: Ray's cluster is gone: its head does not answer. What had finished is kept" in command.output
+    )
+    assert "To repeat them:  python -m sdpa_exp resume=sweep" in command.output
+    assert "Traceback" not in command.output
+    assert (tmp_path / "sweep" / "comparison.json").exists()
+    assert in_store(tmp_path) <= {"FINISHED", "KILLED", "FAILED"}
+
+
+def test_what_the_cluster_has_not_is_refused_before_anything_is_made(cluster: Cluster, tmp_path: Path) -> None:
+    command = start([*TINY, *cluster.overrides, "hydra.launcher.num_gpus=2", *ARMS], tmp_path)
     assert command.wait() == 2
     assert "hydra.launcher.num_gpus=2 can't work: expected at most 0, which the largest of Ray's" in command.output
     assert not (tmp_path / "sweep").exists()
