@@ -64,6 +64,8 @@ def connected(launcher: Mapping[str, Any]) -> Iterator[Any]:
         init = {**init, "include_dashboard": False, "object_store_memory": _OBJECTS_BYTES}
     elif address != "auto" and (why := _no_answer(str(address))):
         raise _refused(address, why)
+    else:
+        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")  # tries, of half a minute each; Ray has 20
     ray: Any = importlib.import_module("ray")
     on_sigterm = signal.getsignal(signal.SIGTERM)  # Ray sets its own
     try:
