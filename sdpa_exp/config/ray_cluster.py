@@ -11,6 +11,7 @@ import signal
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.config.refusing import at_least, refuse
@@ -25,6 +26,7 @@ JOB_VARIABLE = "SDPA_EXP_RAY_JOB"
 """Set in the process of a job, to why it is run again; empty at its first time."""
 _OBJECTS_BYTES = 100 * 2**20  # runs write files, and Ray would take a third of the memory for objects; 75 MiB at least
 _ANSWERS_S = 5.0
+_LONGEST_REASON = 300  # characters of what Ray says, which may be a page
 _OWN = {
     "RAY_USAGE_STATS_ENABLED": "0",  # it would report to its makers
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # as there: 127.0.0.1 for all of its servers
@@ -77,7 +79,7 @@ def connected(launcher: Mapping[str, Any]) -> Iterator[Any]:
         )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         ray.shutdown()
-        raise _refused(address, str(error).strip().partition("\n")[0].rstrip(".")) from error
+        raise _refused(address, shorten(str(error), _LONGEST_REASON, placeholder=" ...").rstrip(".")) from error
     finally:
         signal.signal(signal.SIGTERM, on_sigterm)
     try:
