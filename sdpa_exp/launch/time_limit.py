@@ -56,7 +56,7 @@ def _say_time_limit(plans: Sequence[Plan], launcher: Launcher, sweep_dir: Path) 
     if known is None:
         say(
             console,
-            f"{limit}, and no finished run of these settings in {short(sweep_dir.parent)} to hold it against: one with "
+            f"{limit}, and no finished run of these settings beside {short(sweep_dir)} to hold it against: one with "
             "train.epochs=1 on such a node would tell.",
         )
         return

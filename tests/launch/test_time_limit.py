@@ -49,7 +49,7 @@ def _said(capsys: pytest.CaptureFixture[str], series: Path, *, epochs: int, laun
 def test_the_longest_finished_run_of_these_settings_stands_beside_the_limit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "no finished run of these settings in" in _said(capsys, tmp_path, epochs=3)
+    assert "no finished run of these settings beside" in _said(capsys, tmp_path, epochs=3)
     _ran(tmp_path / "old" / "0", wall_s=900)
     _ran(tmp_path / "old" / "1", wall_s=1200)
     _ran(tmp_path / "other", wall_s=5000, imgsz=320)
