@@ -16,8 +16,7 @@ from sdpa_exp.config.schema import AnnotatedDataset
 from sdpa_exp.data.annotations import Annotated, Annotations, to_label
 from sdpa_exp.data.bad_files import first_named
 from sdpa_exp.data.coco_json import coco_files, read_coco
-from sdpa_exp.data.digest import bytes_digest
-from sdpa_exp.data.file_digests import file_digest
+from sdpa_exp.data.digest import bytes_digest, file_digest
 from sdpa_exp.data.pictures import IMAGE_SUFFIXES, Found, Picture, files_below
 from sdpa_exp.data.prepared import BOX, IMAGE, LeftOut
 from sdpa_exp.data.split_by_seed import note_of_shares, share_out

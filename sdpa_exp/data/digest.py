@@ -1,10 +1,11 @@
-"""The content digest of a data set: equal bytes under equal names give an equal digest on every machine."""
+"""Digests of contents, files and data sets: equal bytes under equal names give an equal one on every machine."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 NO_LABEL = "-"
 
@@ -29,3 +30,9 @@ def content_digest(
 def bytes_digest(content: bytes) -> str:
     """SHA-256 of some bytes, in hex."""
     return hashlib.sha256(content).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file of any size, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

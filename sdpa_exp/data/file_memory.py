@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sdpa_exp.data.digest import bytes_digest
+from sdpa_exp.data.digest import bytes_digest, file_digest
 from sdpa_exp.runs.files import write_json_atomic
 
 
@@ -46,6 +46,23 @@ class FileMemory:
         if entries != self._known:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_json_atomic(self._path, entries)
+
+
+def file_digests(paths: Sequence[Path], *, origin: Path, cache: Path) -> list[str]:
+    """SHA-256 of files in hex, in order; of those of a data set each is read once and not once a run.
+
+    Args:
+        paths: files that are there.
+        origin: the data set that they are of, which has a memory of its own.
+        cache: our cache folder.
+
+    Raises:
+        OSError: a file can't be read, or the cache can't be written.
+    """
+    memory = FileMemory(cache / "digests", origin=origin)
+    found = {path: str(memory.recall(path) or file_digest(path)) for path in paths}
+    memory.keep(found)
+    return [found[path] for path in paths]
 
 
 def _load(path: Path) -> dict[str, Any]:

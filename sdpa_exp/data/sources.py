@@ -16,7 +16,7 @@ from sdpa_exp.config.schema import (
     YoloDirDataset,
 )
 from sdpa_exp.data.converted import converted_source
-from sdpa_exp.data.file_digests import file_digests
+from sdpa_exp.data.file_memory import file_digests
 from sdpa_exp.data.other_format import other_format
 from sdpa_exp.data.pictures import Found, absolute
 from sdpa_exp.data.roboflow import roboflow_folder

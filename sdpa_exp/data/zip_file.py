@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from sdpa_exp.data.build_once import build_once
-from sdpa_exp.data.file_digests import file_digests
+from sdpa_exp.data.file_memory import file_digests
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.files import write_json_atomic
 

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from sdpa_exp.attention.backend import BackendFunction
-from sdpa_exp.injection.exporting import copied_for_export
 
 
 def area_attention(module: Any, x_BCHW: Tensor, backend: BackendFunction) -> Tensor:
@@ -52,12 +51,21 @@ def _attend(
     if is_nchw:
         x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
 
-    qkv_BHWC = copied_for_export(module.qkv(x_BCHW).permute(0, 2, 3, 1)).contiguous()  # a view, unless it came NCHW
+    qkv_BHWC = _copied_for_export(module.qkv(x_BCHW).permute(0, 2, 3, 1)).contiguous()  # a view, unless it came NCHW
     qkv = qkv_BHWC.view(batch * areas, height * width // areas, module.num_heads, sum(dims))
     q, k, v = (part.transpose(1, 2) for part in qkv.split(dims, dim=3))
     out_BHND = backend(q, k, v, scale)
 
-    out = copied_for_export(out_BHND.transpose(1, 2)).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+    out = _copied_for_export(out_BHND.transpose(1, 2)).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
     v_BCHW = v.transpose(1, 2).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
     projected: Tensor = module.proj(out + module.pe(v_BCHW))
     return projected.contiguous() if is_nchw else projected
+
+
+def _copied_for_export(x: Tensor) -> Tensor:
+    """The tensor; while torch.export traces the model a contiguous copy of it, whose views hold in any layout.
+
+    Another runtime lays tensors out in its own way: ExecuTorch 1.5.1, for one, has SDPA's output token by token, batch
+    by batch, where PyTorch has it batch by batch.
+    """
+    return x.clone(memory_format=torch.contiguous_format) if torch.compiler.is_exporting() else x

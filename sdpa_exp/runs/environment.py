@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -113,17 +114,19 @@ def _torch_facts(device: str) -> dict[str, Any]:
             "gpu_uuid": f"GPU-{properties.uuid}" if hasattr(properties, "uuid") else None,
             "gpu_capability": f"{properties.major}.{properties.minor}",
             "gpu_memory_mib": properties.total_memory / 2**20,
-            "driver": _driver(),
+            "driver": driver_version(),
         }
     return facts
 
 
-def _driver() -> str | None:
+def driver_version() -> str | None:
+    """Of NVIDIA's driver; None where there is none, or it does not say so in /proc."""
     try:
-        version = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").splitlines()[0]
-    except (OSError, IndexError):
+        text = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8")
+    except OSError:
         return None
-    return next((word for word in version.split() if word[0].isdigit() and "." in word), None)
+    found = re.search(r"\b(\d{3,}\.\d+(\.\d+)?)\b", text)
+    return found.group(1) if found else None
 
 
 def cpu_name() -> str | None:

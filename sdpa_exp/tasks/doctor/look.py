@@ -22,6 +22,7 @@ from typing import Any
 from sdpa_exp.config.plan import Plan, to_dict
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.data.cache import cache_root
+from sdpa_exp.runs.environment import driver_version
 from sdpa_exp.runs.limits import free_memory_bytes
 from sdpa_exp.tasks.doctor import Doctor
 from sdpa_exp.tasks.doctor.machine import NO_ADDRESS, ImportTry, Installed, Machine, Toolkit
@@ -50,7 +51,7 @@ def look(plan: Plan) -> tuple[Machine, dict[str, Any]]:
         installed=installed,
         torch=answers.get("torch", {}),
         toolkit=find_toolkit(os.environ),
-        driver=_driver(),
+        driver=driver_version(),
         has_nvidia_gpu=Path("/dev/nvidia0").exists() or (Path("/dev/dxg").exists() and _WSL_LIBCUDA.exists()),
         wsl_libcuda=_WSL_LIBCUDA.exists(),
         unwritable=unwritable([plan.run_dir, cache_root()]),
@@ -233,15 +234,6 @@ def _nvcc_version(nvcc: str | None) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     found = re.search(r"release (\d+\.\d+)", said)
-    return found.group(1) if found else None
-
-
-def _driver() -> str | None:
-    try:
-        text = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    found = re.search(r"\b(\d{3,}\.\d+(\.\d+)?)\b", text)
     return found.group(1) if found else None
 
 
