@@ -13,13 +13,13 @@ import pickle
 from dataclasses import dataclass
 from pickle import UnpicklingError
 from typing import Any
-from unittest import mock
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sdpa_exp.errors import ConfigError, RunError
+from sdpa_exp.injection.replaced import replaced
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +48,11 @@ def load_network(
     Raises:
         RunError: it can't be loaded, holds other code, or its attention is of an unknown code.
     """
-    from ultralytics.nn.tasks import load_checkpoint
+    from ultralytics.nn import tasks
 
     try:
-        with mock.patch("ultralytics.nn.tasks.SAFE_LOAD", not is_trusted):
-            network, checkpoint = load_checkpoint(weights)
+        with replaced(tasks, "SAFE_LOAD", not is_trusted):
+            network, checkpoint = tasks.load_checkpoint(weights)
     except _UNREADABLE as error:
         if not is_trusted and (unknown := _unknown_code(weights, error)):
             raise RunError(

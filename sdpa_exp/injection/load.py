@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.errors import RunError
@@ -14,6 +13,7 @@ from sdpa_exp.injection.checkpoint import convert_authors_attention, load_networ
 from sdpa_exp.injection.dispatch import is_installed
 from sdpa_exp.injection.inject import inject, injected_backend, layer_backend
 from sdpa_exp.injection.layers import Layer, find_layers
+from sdpa_exp.injection.replaced import replaced
 
 _STOCK = "stock"
 
@@ -36,12 +36,13 @@ def load(weights: str | Path, *, trust: bool = False) -> Any:
         InjectionError: its layers name different backends, or it has no attention layers.
     """
     from ultralytics import YOLO
+    from ultralytics.nn import tasks
 
     path = Path(weights)
     if not path.is_file() or path.suffix != ".pt":
         raise RunError(f"the weights {weights} are no .pt file: expected a checkpoint such as best.pt. Give its path.")
     load_network(str(path), key="weights", is_trusted=trust, how_to_trust="Call load(..., trust=True)")  # or says why
-    with mock.patch("ultralytics.nn.tasks.SAFE_LOAD", not trust):
+    with replaced(tasks, "SAFE_LOAD", not trust):
         yolo = YOLO(path)
     convert_authors_attention(yolo.model, str(weights))
     layers = find_layers(yolo.model)

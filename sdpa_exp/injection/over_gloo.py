@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from ultralytics.engine import validator
+
+from sdpa_exp.injection.replaced import replaced
 
 
 class _OnCpu(DistributedDataParallel):
@@ -38,10 +39,10 @@ def over_gloo() -> Iterator[None]:
     def on_cpu(*args: Any, device: Any = None, **kwargs: Any) -> Any:
         return backend(*args, device=torch.device("cpu"), **kwargs)
 
-    with ExitStack() as patches:
-        patches.enter_context(mock.patch.object(nn.parallel, "DistributedDataParallel", _OnCpu))
-        patches.enter_context(mock.patch.object(dist, "reduce", reduce_sums))
-        patches.enter_context(mock.patch.object(validator, "AutoBackend", on_cpu))
-        current = mock.Mock(return_value=SimpleNamespace(current_device=mock.Mock(return_value=0)))
-        patches.enter_context(mock.patch.object(validator, "get_torch_device_backend", current))
+    with ExitStack() as stack:
+        stack.enter_context(replaced(nn.parallel, "DistributedDataParallel", _OnCpu))
+        stack.enter_context(replaced(dist, "reduce", reduce_sums))
+        stack.enter_context(replaced(validator, "AutoBackend", on_cpu))
+        first = SimpleNamespace(current_device=lambda: 0)
+        stack.enter_context(replaced(validator, "get_torch_device_backend", lambda *args: first))
         yield

@@ -16,10 +16,10 @@ import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 import torch
 import torch.distributed as dist
+from ultralytics.engine import trainer as ultralytics_trainer
 from ultralytics.models.rtdetr.train import RTDETRTrainer
 from ultralytics.models.yolo.classify import ClassificationTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
@@ -34,6 +34,7 @@ from sdpa_exp.injection.checkpoint import Transfer, load_network, transfer, wide
 from sdpa_exp.injection.inject import Choices, InjectionReport, check_injected, inject
 from sdpa_exp.injection.over_gloo import over_gloo
 from sdpa_exp.injection.perturb import Perturbation, perturb
+from sdpa_exp.injection.replaced import replaced
 from sdpa_exp.injection.unasked import refuse_what_was_not_asked
 from sdpa_exp.measure.out_of_memory import is_out_of_memory
 
@@ -166,7 +167,7 @@ class AttentionMixin(_Trainer):  # type: ignore[misc,valid-type]
             super()._setup_ddp()
 
     def _setup_train(self) -> None:
-        with mock.patch("ultralytics.engine.trainer.check_amp", return_value=True):
+        with replaced(ultralytics_trainer, "check_amp", lambda model: True):
             super()._setup_train()
         if self.args.compile and not hasattr(self.model, "_orig_mod"):
             raise RunError(

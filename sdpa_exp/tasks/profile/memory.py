@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from sdpa_exp.injection.layers import Layer
+from sdpa_exp.injection.replaced import replaced
 from sdpa_exp.measure.peaks import Peak, peak_meter
 from sdpa_exp.measure.process_memory import ProcessPeaks
 from sdpa_exp.tasks.profile.saved import SavedTensors, storage_bytes
 from sdpa_exp.tasks.profile.schedule import Stage
-from sdpa_exp.tasks.profile.trace import replaced
 
 _MIB = 2**20
 _NO_CUDA = "CUDA only: here tensors are in the process's own memory"

@@ -13,6 +13,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from sdpa_exp.evidence.labels import LAYER_LABEL, labelled, labelled_call
 from sdpa_exp.injection.dispatch import observed
 from sdpa_exp.injection.layers import Layer
+from sdpa_exp.injection.replaced import replaced
 from sdpa_exp.measure.clock import synchronize
 from sdpa_exp.tasks.profile import parts
 from sdpa_exp.tasks.profile.schedule import Stage
@@ -42,21 +43,6 @@ def labelled_training(trainer: Any, model: nn.Module, layers: Sequence[Layer]) -
                     stack.enter_context(labelled(child, parts.PART_LABEL + word))
             stack.enter_context(observed(layer.module, _label_backend))
         yield
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Within it, the attribute of an object or a class is another."""
-    is_own = name in vars(owner)
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if is_own:
-            setattr(owner, name, before)
-        else:
-            delattr(owner, name)
 
 
 def _label_method(stack: ExitStack, trainer: Any, name: str, word: str) -> None:
