@@ -123,7 +123,7 @@ def test_the_table_fits_the_terminal(
     assert "…" not in text
 
 
-@pytest.mark.parametrize(("model", "num_layers"), [("yolo11n", 1), ("rtdetr_l", 1)])
+@pytest.mark.parametrize(("model", "num_layers"), [("yolo11n", 1), pytest.param("rtdetr_l", 1, marks=pytest.mark.slow)])
 def test_other_families_are_verified_with_a_loss_that_is_the_same(model: str, num_layers: int, tmp_path: Path) -> None:
     _, content = run(tmp_path, f"model={model}", "attention=sdpa", "verify.precisions=[fp32]")
     assert [layer["ok"] for layer in content["layers"]] == [True] * num_layers
