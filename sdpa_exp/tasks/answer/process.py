@@ -6,6 +6,7 @@ memory of a step. Timing comes first, since the profiler can slow a process for 
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 import time
@@ -99,4 +100,5 @@ def _memory(setup: Setup, arms: Arms) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    atexit.register(gc.freeze)  # the interpreter's last search for cycles takes 2 s with PyTorch
     sys.exit(main())
