@@ -19,7 +19,7 @@ OUTSIDE_PX = 1.0
 # Sentences of the preparation that have a finding of their own here, with their files, or are about training.
 _SAID_HERE = (
     "byte for byte",
-    "boxes occur twice in the same picture",
+    "twice in the same picture",
     f"{LEFT_OUT_FILE} in each run folder lists all",
     "train.split=test: Ultralytics chooses",
 )

@@ -71,7 +71,7 @@ def test_errors_fail_with_one_sentence_after_all_was_written(faulty: tuple[Done,
     assert done.error is not None
     assert done.error.exit_code == 3
     sentence = str(done.error)
-    assert "yolo_dir is not sound: 2 images can't be trained on" in sentence
+    assert "field is not sound: 2 images can't be trained on" in sentence
     assert "And 3 more findings" in sentence
     assert str(done.folder / "report.html") in sentence
     assert "data.fix_to=" in sentence
@@ -92,7 +92,7 @@ def test_a_command_ends_with_3_needs_no_torch_and_has_nothing_to_repeat(
     plan = plan_of("task=data", *named(root), *options, run_dir=tmp_path / "run")
     assert run_single(plan) == 3
     screen = " ".join(capsys.readouterr().out.split())
-    assert "FAILED: yolo_dir is not sound: 1 line of a label can't be used" in screen
+    assert "FAILED: field is not sound: 1 line of a label can't be used" in screen
     assert "images/train/p01.jpg line 1 has a box of width 0" in screen
     assert "did not finish" not in screen  # it did, and this is its answer
     record = read_record(tmp_path / "run")
