@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,10 +128,19 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
 
 
 def kill_node(process: psutil.Process) -> None:
-    """All of a node at once, as when its machine goes; what its jobs had started sees that they are gone."""
-    for each in [process, *process.children(recursive=True)]:
-        if "sdpa_exp" not in " ".join(each.cmdline()):
+    """All of a node, its raylet first, as when its machine goes; what its jobs had started sees that they are gone."""
+    found = [process, *process.children(recursive=True)]
+    doomed = [each for each in found if not any("sdpa_exp" in word for word in _command(each))]
+    for each in sorted(doomed, key=lambda each: "raylet" not in "".join(_command(each)[:1])):
+        with suppress(psutil.NoSuchProcess):
             each.kill()
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # as a zombie is, too
+        return []
 
 
 def test_a_node_that_dies_has_its_run_repeated_on_the_other_and_the_comparison_says_so(
