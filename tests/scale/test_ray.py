@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import psutil
@@ -121,7 +122,8 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
     port = address.partition(":")[2]
     head = ("--head", f"--port={port}", "--node-ip-address=127.0.0.2", "--include-dashboard=false")
     with (
-        node(tmp_path / "head", *head, f"--temp-dir=/tmp/ray_{port}") as first,
+        TemporaryDirectory(prefix="ray_", dir="/tmp", ignore_cleanup_errors=True) as temp,  # sockets want a short path
+        node(tmp_path / "head", *head, f"--temp-dir={temp}") as first,
         node(tmp_path / "second", f"--address={address}", "--node-ip-address=127.0.0.3") as second,
     ):
         yield Cluster(overrides=(*RAY, f"hydra.launcher.init.address={address}"), head=first, second=second)
