@@ -87,7 +87,7 @@ def unknown_key(key: str, known: Sequence[str], place: str = "") -> ConfigError:
 
 
 def _in_another_block(key: str) -> str | None:
-    """The key below the block whose name is nearly the one that was typed: `trian.epochs` is train.epochs."""
+    """Words for the key below the block whose name is nearly the one typed: of `trian.epochs` it is train.epochs."""
     block, dot, rest = key.partition(".")
     blocks = [*_root_names(), *task_names()]
     if not dot or block in blocks:
@@ -97,7 +97,7 @@ def _in_another_block(key: str) -> str | None:
         above = f"{near}.{parent}".rstrip(".")
         known = [*hints_below(above), *([] if parent else options_of(near))]
         if names := get_close_matches(name, known, n=1):
-            return f"{above}.{names[0]}"
+            return f"perhaps {above}.{names[0]}"
     return None
 
 

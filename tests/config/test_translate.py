@@ -39,8 +39,8 @@ CASES = {
     "hydra/sweeper=optuna": "expected hydra/sweeper=search, which draws from the same intervals. Write that in its",
     "foo/bar=1": "There is no key foo/bar: expected one of name, seed,",
     "~foo": "~foo takes a setting away: expected a value for each, as a run needs all. Leave ~foo out",
-    "trian.epochs=1": "There is no key trian.epochs: expected train.epochs. Write that in its place.",
-    "benhc.arms=[sdpa]": "There is no key benhc.arms: expected bench.arms.",
+    "trian.epochs=1": "There is no key trian.epochs: expected perhaps train.epochs. Write that in its place.",
+    "benhc.arms=[sdpa]": "There is no key benhc.arms: expected perhaps bench.arms.",
     "foo.bar=1": "There is no key foo.bar: expected one of name, seed,",
     "seed=0,,42 -m": "seed=0,,42 has a comma with no value beside it: expected values with one comma between two. "
     "Write seed=0,42.",
