@@ -6,23 +6,19 @@ folder has it too.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sdpa_exp.accuracy.bootstrap import interval_of_difference
 from sdpa_exp.accuracy.by_size import AREAS_PX2
 from sdpa_exp.accuracy.learning import Learning, learning_facts
-from sdpa_exp.compare.load.groups import usable
+from sdpa_exp.compare.load.groups import GroupRuns, usable
+from sdpa_exp.compare.load.run import Run
 from sdpa_exp.compare.statistics.paired import Description, describe
 from sdpa_exp.runs.purposes import accuracy_metric
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from sdpa_exp.compare.load.groups import GroupRuns
-    from sdpa_exp.compare.load.run import Run
 
 SIZES = ("all", *AREAS_PX2)
 

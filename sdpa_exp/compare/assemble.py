@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sdpa_exp.compare.accuracy_facts import accuracy_facts
 from sdpa_exp.compare.answer.beside import SIDE_BY_SIDE, by_trainings, judge_beside, with_recommendation
+from sdpa_exp.compare.answer.measurement import Measurement
 from sdpa_exp.compare.comparison import ArmSummary, Comparison, Difference, Group
 from sdpa_exp.compare.findings.across import across_groups
 from sdpa_exp.compare.findings.caveats import with_caveats
@@ -16,23 +19,14 @@ from sdpa_exp.compare.findings.find import find
 from sdpa_exp.compare.findings.finding import Finding, by_severity, listed, located
 from sdpa_exp.compare.findings.restarts import runs_made_good, sweep_extended
 from sdpa_exp.compare.load.groups import GroupRuns, into_groups, labels_of, pair_metric, usable, without_made_good
-from sdpa_exp.compare.load.run import RATIOS
+from sdpa_exp.compare.load.run import RATIOS, Run
 from sdpa_exp.compare.load.settings import in_one_place, with_settings
-from sdpa_exp.compare.noise_floor import control_of, controlled_test, noise_floors, with_control
+from sdpa_exp.compare.noise_floor import NoiseFloor, control_of, controlled_test, noise_floors, with_control
 from sdpa_exp.compare.questions import by_purpose, for_runs
 from sdpa_exp.compare.report.headline import headline
-from sdpa_exp.compare.statistics.paired import describe, paired_test
+from sdpa_exp.compare.statistics.paired import PairedTest, describe, paired_test
 from sdpa_exp.compare.verdict import Question, Verdict, judge
 from sdpa_exp.errors import ComparisonError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from sdpa_exp.compare.answer.measurement import Measurement
-    from sdpa_exp.compare.load.run import Run
-    from sdpa_exp.compare.noise_floor import NoiseFloor
-    from sdpa_exp.compare.statistics.paired import PairedTest
 
 
 def assemble(

@@ -6,8 +6,9 @@ those of this one: an earlier sweep in the folder beside, or one that was named 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sdpa_exp.compare.findings.finding import Finding, listed
 from sdpa_exp.compare.load.ours import read_plan_if_any
@@ -15,10 +16,6 @@ from sdpa_exp.compare.statistics.spending import level_of_last_look
 from sdpa_exp.errors import ComparisonError
 from sdpa_exp.runs.files import COMPARISON_FILE, SWEEP_FILE
 from sdpa_exp.runs.sweep import Sweep, read_sweep
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ pair has its copy, an arm is tested against the mean of baseline and copy (stati
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,14 +18,9 @@ from sdpa_exp.compare.load.groups import GroupRuns, pair_metric, usable
 from sdpa_exp.compare.load.run import RATIOS
 from sdpa_exp.compare.statistics.control import mean_of_copies
 from sdpa_exp.compare.statistics.holm import holm
-from sdpa_exp.compare.statistics.paired import paired_test
+from sdpa_exp.compare.statistics.paired import PairedTest, paired_test
+from sdpa_exp.compare.verdict import Question, Verdict
 from sdpa_exp.compare.wording import figures, p_text
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sdpa_exp.compare.statistics.paired import PairedTest
-    from sdpa_exp.compare.verdict import Question, Verdict
 
 _STAGES = ("train_forward", "train_backward")
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from sdpa_exp.compare.findings.finding import Finding
 from sdpa_exp.compare.load.run import CSV_TIME, Run
 from sdpa_exp.compare.verdict import MarginKind, Question
+from sdpa_exp.config.schema import CompareConfig
 from sdpa_exp.errors import ComparisonError
 from sdpa_exp.runs.purposes import AUTO, accuracy_metric
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sdpa_exp.config.schema import CompareConfig
 
 # Used when a run names none, as plain Ultralytics folders do. 0.005 of mAP is half a point.
 DEFAULT_QUESTIONS = (

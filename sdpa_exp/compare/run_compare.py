@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sdpa_exp.compare.assemble import assemble
+from sdpa_exp.compare.comparison import Comparison
+from sdpa_exp.compare.findings.finding import Finding
 from sdpa_exp.compare.load.interleaved import interleaved_of, read_interleaved
 from sdpa_exp.compare.load.ours import read_plan_if_any, read_sweep
+from sdpa_exp.compare.load.run import Run
 from sdpa_exp.compare.load.sources import read_sources
 from sdpa_exp.compare.looks import looks_at
 from sdpa_exp.compare.questions import from_config
 from sdpa_exp.compare.report.files import write_views
 from sdpa_exp.compare.report.tracking import write_headline
 from sdpa_exp.config.schema import CompareConfig
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sdpa_exp.compare.comparison import Comparison
-    from sdpa_exp.compare.findings.finding import Finding
-    from sdpa_exp.compare.load.run import Run
 
 
 def compare_sweep(sweep_dir: Path) -> Comparison:

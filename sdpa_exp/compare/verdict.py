@@ -5,18 +5,14 @@ Only the metric that was declared for a question before the run gets a verdict; 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from sdpa_exp.compare import numbers, wording
 from sdpa_exp.compare.statistics.holm import holm, holm_levels
-from sdpa_exp.compare.statistics.power import MIN_PAIRS_TO_PLAN, detectable_effect, pooled_sd, seeds_needed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from sdpa_exp.compare.statistics.paired import PairedTest
-    from sdpa_exp.compare.statistics.power import SeedsNeeded
+from sdpa_exp.compare.statistics.paired import PairedTest
+from sdpa_exp.compare.statistics.power import MIN_PAIRS_TO_PLAN, SeedsNeeded, detectable_effect, pooled_sd, seeds_needed
 
 VerdictKind = Literal[
     "different", "different but within the margin", "equivalent", "inconclusive", "deterministic", "no test",

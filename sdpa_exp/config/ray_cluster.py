@@ -9,18 +9,15 @@ import platform
 import secrets
 import signal
 import socket
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sdpa_exp.config.refusing import at_least, refuse
+from sdpa_exp.config.schema import HardwareConfig
 from sdpa_exp.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from sdpa_exp.config.schema import HardwareConfig
 
 JOB_VARIABLE = "SDPA_EXP_RAY_JOB"
 """Set in the process of a job, to why it is run again; empty at its first time."""

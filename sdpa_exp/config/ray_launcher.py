@@ -11,25 +11,21 @@ import os
 import re
 import signal
 import time
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
-from omegaconf import OmegaConf, open_dict
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sdpa_exp.config.lost_jobs import lose
 from sdpa_exp.config.ray_cluster import JOB_VARIABLE, answers, connected, nodes_of
 from sdpa_exp.errors import ConfigError, RunError
 from sdpa_exp.runs.limits import CORES_VARIABLE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from hydra.types import HydraContext, TaskFunction
-    from omegaconf import DictConfig
 
 LOG_FOLDER = ".ray"
 """Of a sweep's folder: what each job prints."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import platform
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +23,11 @@ from sdpa_exp.launch.progress import RunProgress
 from sdpa_exp.launch.supervise import supervise
 from sdpa_exp.runs.files import ANSWER_FILE, INTERLEAVED_FOLDER, INTERLEAVED_GROUPS_FILE, read_json, write_json_atomic
 from sdpa_exp.runs.record import Record
+from sdpa_exp.runs.sweep import Sweep
 from sdpa_exp.tracking.tracker import NoTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from rich.console import Console
-
-    from sdpa_exp.runs.sweep import Sweep
 
 INTERLEAVED = "interleaved"
 _TASK = TaskConfig(name="answer", _target_="sdpa_exp.tasks.answer.Answer")

@@ -6,6 +6,8 @@ What is left is made whole here: the dead get their records, and the sweep can b
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdpa_exp.config.plan import read_plan
@@ -19,9 +21,6 @@ from sdpa_exp.runs.files import PLAN_FILE, RESULT_FILE
 from sdpa_exp.runs.folder import is_at_work
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from rich.console import Console
 
 _PATIENCE_S = 40.0  # a worker sees in seconds that its parent is gone, and ends its training step first

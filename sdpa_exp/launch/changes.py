@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sdpa_exp.config.plan import flatten
+from sdpa_exp.config.plan import Plan, flatten
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.environment import software_and_host
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from sdpa_exp.config.plan import Plan
-    from sdpa_exp.runs.record import Record
+from sdpa_exp.runs.record import Record
 
 Changes = dict[str, tuple[Any, Any]]
 """What changed -> what it was, and what it is now."""

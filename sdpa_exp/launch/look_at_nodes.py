@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sdpa_exp.config.launchers import go_to
-from sdpa_exp.config.plan import from_dict, to_dict
+from sdpa_exp.config.launchers import Launcher, go_to
+from sdpa_exp.config.plan import Plan, from_dict, to_dict
 from sdpa_exp.config.ray_cluster import connected, nodes_of
 from sdpa_exp.config.submitit_jobs import require_seen_by_a_node
 from sdpa_exp.errors import RunError, SdpaExpError
 from sdpa_exp.launch.on_node import needed_on_nodes, require_same_software, software_here
 from sdpa_exp.launch.presence import require_named
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from sdpa_exp.config.launchers import Launcher
-    from sdpa_exp.config.plan import Plan
 
 _CODE = (
     "Let all nodes use one environment, or bring the code to it by 'hydra.launcher.runtime_env={working_dir:FOLDER}', "

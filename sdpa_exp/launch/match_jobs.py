@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.errors import ConfigError
@@ -14,10 +15,6 @@ from sdpa_exp.launch.changes import Changes, changed_settings
 from sdpa_exp.runs.attempts import latest_attempt
 from sdpa_exp.runs.files import PLAN_FILE
 from sdpa_exp.runs.sweep import SweepJob, read_sweep
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)

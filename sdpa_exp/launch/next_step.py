@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from sdpa_exp.compare.comparison import Comparison
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.config.resume import options_of, typed_as
 from sdpa_exp.errors import SdpaExpError
@@ -12,11 +14,7 @@ from sdpa_exp.launch.announce import say, short
 from sdpa_exp.runs.files import best_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rich.console import Console
-
-    from sdpa_exp.compare.comparison import Comparison
 
 
 def say_weights(console: Console, plan: Plan, metrics: Mapping[str, float | None]) -> None:

@@ -12,11 +12,14 @@ import os
 import platform
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
 from sdpa_exp.config.plan import Plan, from_dict, to_dict
+from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import RunError
 from sdpa_exp.launch.before_sweep import NODES, ask_preflight, lasting
 from sdpa_exp.launch.cuda_devices import visible_gpus
@@ -25,12 +28,6 @@ from sdpa_exp.runs.files import PLANS_FILE, SWEEP_FILE, write_json_atomic
 from sdpa_exp.runs.limits import usable_cores
 from sdpa_exp.runs.sweep import Sweep, read_sweep, write_sweep
 from sdpa_exp.tracking.tracker import database_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from sdpa_exp.config.schema import TrackingConfig
 
 _SOFTWARE = ("python", "versions", "code")
 _STORE_IS_MADE_S = 90.0  # MLflow takes some 10 s for a new file

@@ -8,14 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sdpa_exp.config.ray_cluster import JOB_VARIABLE
 from sdpa_exp.interruption import JOB_SIGNALS, raise_on_signals, signal_of
 from sdpa_exp.runs.folder import WORKER_ENDS_S, is_owned
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _LONGEST_GRACE_S = 900.0  # Slurm ends a job by force after KillWait (30 s), or its partition's GraceTime
 

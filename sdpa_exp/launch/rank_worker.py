@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from sdpa_exp.config.plan import Plan, from_dict
 from sdpa_exp.config.task import load_task
@@ -12,9 +13,6 @@ from sdpa_exp.launch.process import Killed, prepare_environment, switch_off_trac
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.runs.ranks import hear, write_failure
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 logger = logging.getLogger(__name__)
 PLAN_KEY = "plan"

@@ -6,14 +6,17 @@ What an unfinished run left is moved into a folder of its attempt, and its MLflo
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from sdpa_exp.config.baseline import resolve_baseline
 from sdpa_exp.config.choices import CONTINUE, KEEP, REPEAT
+from sdpa_exp.config.launchers import Launcher
 from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable, ConfigError
@@ -39,12 +42,6 @@ from sdpa_exp.runs.files import ATTEMPT_FILE, COMPARISON_FILE, PLAN_FILE, read_j
 from sdpa_exp.runs.folder import WORKER_ENDS_S, own_folder, wait_for_worker
 from sdpa_exp.runs.record import read_record_if_any
 from sdpa_exp.runs.sweep import Sweep, SweepJob, read_sweep, write_sweep
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from sdpa_exp.config.launchers import Launcher
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,15 @@ before the first; runs that had finished with a larger one are repeated after th
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from rich.console import Console
 
 from sdpa_exp.config.plan import Plan, read_plan
+from sdpa_exp.config.schema import HardwareConfig
+from sdpa_exp.config.train_schema import TrainConfig
 from sdpa_exp.errors import OutOfMemory, SdpaExpError
 from sdpa_exp.launch.announce import say
 from sdpa_exp.launch.progress import RunProgress, said_in
@@ -23,13 +26,7 @@ from sdpa_exp.runs.files import SWEEP_FILE, TRACKING_FILE
 from sdpa_exp.runs.folder import own_folder
 from sdpa_exp.runs.record import Record, read_record
 from sdpa_exp.runs.sweep import Sweep, SweepJob, read_sweep, write_sweep
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sdpa_exp.config.schema import HardwareConfig
-    from sdpa_exp.config.train_schema import TrainConfig
-    from sdpa_exp.tracking.tracker import Tracker
+from sdpa_exp.tracking.tracker import Tracker
 
 REPEAT, FAIL = "repeat", "fail"
 # Source: ultralytics/cfg/default.yaml, 8.4.190.

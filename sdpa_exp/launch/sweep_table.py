@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdpa_exp.runs.state import RunState, read_state
@@ -9,8 +10,6 @@ from sdpa_exp.runs.sweep import read_sweep
 from sdpa_exp.tasks.status.table import how_far, run_table, summary
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.table import Table
 
 _OTHER_LINES = 8  # of a screen: the table's head and end, and what was said before

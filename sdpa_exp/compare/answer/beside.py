@@ -5,19 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from sdpa_exp.compare.answer.judge import DEFAULT_MARGIN, Judged, judge_measurement
+from sdpa_exp.compare.answer.measurement import Measurement
 from sdpa_exp.compare.answer.recommend import recommend
+from sdpa_exp.compare.comparison import Group
 from sdpa_exp.compare.findings.finding import Finding
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from sdpa_exp.compare.answer.measurement import Measurement
-    from sdpa_exp.compare.comparison import Group
-    from sdpa_exp.compare.verdict import Question, Verdict
+from sdpa_exp.compare.verdict import Question, Verdict
 
 _SPEED = frozenset({"train_s", "total_s", "images_per_s"})
 _MEMORY = frozenset({"peak_memory_mib"})

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from sdpa_exp.compare.answer.measurement import Measurement
 from sdpa_exp.compare.numbers import p_value, percent, plain
-from sdpa_exp.compare.statistics.paired import paired_test
+from sdpa_exp.compare.statistics.paired import PairedTest, paired_test
+from sdpa_exp.compare.statistics.trim import FloatArray
 from sdpa_exp.compare.verdict import decide
-
-if TYPE_CHECKING:
-    from sdpa_exp.compare.answer.measurement import Measurement
-    from sdpa_exp.compare.statistics.paired import PairedTest
-    from sdpa_exp.compare.statistics.trim import FloatArray
 
 SpeedKind = Literal[
     "faster", "slower", "faster within the margin", "slower within the margin", "equivalent", "inconclusive"

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from sdpa_exp.compare.statistics.trim import FloatArray
 from sdpa_exp.runs.files import ANSWER_FILE, read_json
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from sdpa_exp.compare.statistics.trim import FloatArray
 
 SCHEMA_VERSION = 1
 LEVELS = ("step", "inference")

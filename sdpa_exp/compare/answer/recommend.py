@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from sdpa_exp.compare.answer.judge import compare_directly
+from sdpa_exp.compare.answer.judge import Judged, compare_directly
 from sdpa_exp.compare.findings.finding import listed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from sdpa_exp.compare.answer.judge import Judged
-    from sdpa_exp.compare.verdict import Verdict
+from sdpa_exp.compare.verdict import Verdict
 
 _PREFERRED = "sdpa"  # among equals: PyTorch chooses its kernel, so that it runs on any device and in any precision
 

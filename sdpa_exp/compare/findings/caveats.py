@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from sdpa_exp.compare.findings.finding import of_group
+from sdpa_exp.compare.comparison import Group
+from sdpa_exp.compare.findings.finding import Finding, of_group
 from sdpa_exp.compare.load.groups import GroupRuns, usable
 from sdpa_exp.compare.load.run import WHOLE_RUN
+from sdpa_exp.compare.verdict import Verdict
 from sdpa_exp.compare.wording import figures
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sdpa_exp.compare.comparison import Group
-    from sdpa_exp.compare.findings.finding import Finding
-    from sdpa_exp.compare.verdict import Verdict
 
 NOTHING_LEARNT = "nothing-learnt"
 _SAME_NUMBERS = ("identical-curves", "identical-weights")

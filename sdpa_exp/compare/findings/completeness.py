@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 from sdpa_exp.compare.findings.finding import Finding, listed
 from sdpa_exp.compare.load.groups import GroupRuns, Seed, repeated_seeds, usable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 
 def unfinished(group: GroupRuns) -> Iterator[Finding]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from sdpa_exp.compare.findings.finding import Finding, listed
 from sdpa_exp.compare.load.groups import GroupRuns, usable
 from sdpa_exp.compare.noise_floor import NoiseFloor, is_same_attention, training_kernels
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def control(group: GroupRuns, baseline: str) -> Iterator[Finding]:

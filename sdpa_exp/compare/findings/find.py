@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from sdpa_exp.compare.findings import (
     completeness,
@@ -18,11 +18,7 @@ from sdpa_exp.compare.findings import (
     stragglers_and_drift,
 )
 from sdpa_exp.compare.findings.finding import Finding, by_severity
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from sdpa_exp.compare.load.groups import GroupRuns
+from sdpa_exp.compare.load.groups import GroupRuns
 
 
 def find(groups: Sequence[GroupRuns], baseline: str, alpha: float) -> tuple[Finding, ...]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sdpa_exp.compare.findings.finding import Finding
 from sdpa_exp.compare.findings.stragglers_and_drift import MIN_RUNS
 from sdpa_exp.compare.load.groups import GroupRuns, usable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from sdpa_exp.compare.load.run import Run
+from sdpa_exp.compare.load.run import Run
 
 
 def one_after_the_other(group: GroupRuns, baseline: str) -> Iterator[Finding]:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Hashable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from sdpa_exp.compare.findings.caveats import NOTHING_LEARNT
 from sdpa_exp.compare.findings.finding import Finding, listed
 from sdpa_exp.compare.load.curves import TIME_COLUMNS, shared_values
+from sdpa_exp.compare.load.groups import GroupRuns
+from sdpa_exp.compare.load.run import Run
 from sdpa_exp.compare.numbers import ACCURACIES
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterator, Sequence
-
-    from sdpa_exp.compare.load.groups import GroupRuns
-    from sdpa_exp.compare.load.run import Run
 
 _PINNED = {"flash", "efficient", "cudnn", "math"}  # benchmarks/pinning.py has what that costs
 _TRAINING_STAGES = ("train_forward", "train_backward")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sdpa_exp.compare.findings.finding import Finding, listed
 from sdpa_exp.compare.load.groups import GroupRuns, differing_settings, usable
 from sdpa_exp.compare.load.run import UNKNOWN_GROUP, Run
 from sdpa_exp.config.plan import flatten
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 # What an environment records that can't change a figure, or that varies by itself.
 _INCIDENTAL = ("locations.", "gpu_uuid", "gpu_memory_mib")

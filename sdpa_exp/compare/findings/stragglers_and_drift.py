@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
 
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.findings.finding import Finding, listed
 from sdpa_exp.compare.load.groups import GroupRuns, usable
-from sdpa_exp.compare.load.run import CSV_TIME
+from sdpa_exp.compare.load.run import CSV_TIME, Run
 from sdpa_exp.compare.statistics.drift import drift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sdpa_exp.compare.load.run import Run
-    from sdpa_exp.compare.statistics.trim import FloatArray
+from sdpa_exp.compare.statistics.trim import FloatArray
 
 _TIMES = ("train_s", CSV_TIME)
 MIN_RUNS = 5

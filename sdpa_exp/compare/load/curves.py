@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sdpa_exp.compare.load.run import Curves, Precision
 from sdpa_exp.runs.metrics import RESULTS_CSV_NAMES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 TIME_COLUMNS = frozenset({"time", "train_s", "val_s"})
 

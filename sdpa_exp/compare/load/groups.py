@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sdpa_exp.compare.load.run import Run
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from sdpa_exp.compare.statistics.trim import FloatArray
+from sdpa_exp.compare.statistics.trim import FloatArray
 
 Seed = int | str | None  # a string where one seed ran on several machines
 _ABSENT = "(not set)"

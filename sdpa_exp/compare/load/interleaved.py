@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from sdpa_exp.compare.answer.measurement import Measurement, read_measurement
+from sdpa_exp.compare.load.run import Run
 from sdpa_exp.runs.files import INTERLEAVED_FOLDER, INTERLEAVED_GROUPS_FILE, read_json
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from sdpa_exp.compare.load.run import Run
 
 
 def read_interleaved(sweep_dir: Path) -> dict[str, Measurement | str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,9 +19,6 @@ from sdpa_exp.runs.events import read_events
 from sdpa_exp.runs.files import EVENTS_FILE, PLAN_FILE, RESULT_FILE, SWEEP_FILE, results_csv
 from sdpa_exp.runs.record import read_record
 from sdpa_exp.runs.sweep import read_sweep as read_sweep_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
 

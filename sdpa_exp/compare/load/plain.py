@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -19,9 +20,6 @@ from sdpa_exp.compare.findings.finding import listed
 from sdpa_exp.compare.load.results_csv import BOXES, OBJECTNESS, SHARES, read_results_csv
 from sdpa_exp.compare.load.run import CSV_TIME, UNKNOWN_GROUP, Curves, Run, is_number
 from sdpa_exp.errors import ComparisonError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ARGS_FILE = "args.yaml"
 _FITNESS = ("mAP50-95", "mask_mAP50-95", "pose_mAP50-95", "top1", "top5")

@@ -5,19 +5,15 @@ from __future__ import annotations
 import codecs
 import csv
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sdpa_exp.compare.load.run import Curves
 from sdpa_exp.errors import ComparisonError
 from sdpa_exp.runs.metrics import RESULTS_CSV_NAMES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 BOXES = ("precision", "recall", "mAP50", "mAP50-95")
 SHARES = (*BOXES, *(f"{prefix}_{name}" for prefix in ("mask", "pose") for name in BOXES), "top1", "top5")

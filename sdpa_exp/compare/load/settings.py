@@ -5,17 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from sdpa_exp.compare.load.ours import read_plan_if_any
 from sdpa_exp.compare.load.run import UNKNOWN_GROUP, Run
-from sdpa_exp.config.plan import flatten
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from sdpa_exp.config.plan import Plan
+from sdpa_exp.config.plan import Plan, flatten
 
 DATA_PATH = "dataset.path"
 

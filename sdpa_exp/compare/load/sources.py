@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sdpa_exp.compare.load.ours import Sweep, read_plan_if_any, read_run, read_sweep
 from sdpa_exp.compare.load.plain import is_plain_folder, read_plain_run, read_plain_runs
+from sdpa_exp.compare.load.run import Run
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import ComparisonError
 from sdpa_exp.runs.files import SWEEP_FILE, is_run_folder
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sdpa_exp.compare.load.run import Run
 
 
 def read_sources(paths: list[Path]) -> tuple[list[Run], list[Sweep]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from sdpa_exp.compare.comparison import Comparison
 from sdpa_exp.compare.report.accuracy_tables import accuracy_csvs
 from sdpa_exp.compare.report.model import sections
 from sdpa_exp.compare.report.render import report_html, report_markdown
@@ -12,9 +11,6 @@ from sdpa_exp.compare.report.table import to_latex
 from sdpa_exp.compare.report.tables import differences_csv, runs_csv
 from sdpa_exp.compare.report.terminal import render_text
 from sdpa_exp.runs.files import COMPARISON_TEXT_FILE, REPORT_HTML_FILE, REPORT_MARKDOWN_FILE, write_text_atomic
-
-if TYPE_CHECKING:
-    from sdpa_exp.compare.comparison import Comparison
 
 TABLES_DIR = "tables"
 _MAX_LATEX_GROUPS = 20

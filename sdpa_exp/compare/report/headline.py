@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.answer.beside import accuracy_of
 from sdpa_exp.compare.answer.sentence import accuracy_sentence, answer_sentence
+from sdpa_exp.compare.comparison import Group
 from sdpa_exp.compare.findings.caveats import is_unlearnt
-from sdpa_exp.compare.findings.finding import listed, of_group
+from sdpa_exp.compare.findings.finding import Finding, listed, of_group
 from sdpa_exp.compare.load.run import CSV_TIME
 from sdpa_exp.compare.noise_floor import floors_sentence
+from sdpa_exp.compare.verdict import Verdict
 from sdpa_exp.compare.wording import is_worded, seeds_text, way
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from sdpa_exp.compare.comparison import Group
-    from sdpa_exp.compare.findings.finding import Finding
-    from sdpa_exp.compare.verdict import Verdict
 
 _TIMES = frozenset({"train_s", "total_s", "images_per_s", CSV_TIME})
 

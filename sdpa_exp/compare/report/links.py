@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from sdpa_exp.compare.load.run import Run
 from sdpa_exp.runs.files import TRACKING_FILE
-
-if TYPE_CHECKING:
-    from sdpa_exp.compare.load.run import Run
 
 
 def relative_path(path: Path, base: Path) -> str:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.answer.beside import SIDE_BY_SIDE
+from sdpa_exp.compare.answer.judge import Judged
+from sdpa_exp.compare.comparison import Comparison, Group
 from sdpa_exp.compare.findings.finding import listed
 from sdpa_exp.compare.findings.prices import cost_sentence
+from sdpa_exp.compare.load.run import Run
 from sdpa_exp.compare.report.tables import arm_label
 from sdpa_exp.compare.statistics.paired import PERMUTATION_MIN_PAIRS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sdpa_exp.compare.answer.judge import Judged
-    from sdpa_exp.compare.comparison import Comparison, Group
-    from sdpa_exp.compare.load.run import Run
 
 
 def methods(comparison: Comparison, group: Group) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sdpa_exp.compare.report.glossary import WORDS, meaning
 from sdpa_exp.compare.report.links import mlflow_page, relative_path
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def templates(base: Path, *, is_html: bool) -> Environment:

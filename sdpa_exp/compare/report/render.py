@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
+from sdpa_exp.compare.comparison import Comparison, Group
 from sdpa_exp.compare.report.figures.figures import first_charts, with_figures
+from sdpa_exp.compare.report.figures.style import Picture
 from sdpa_exp.compare.report.methods import question
 from sdpa_exp.compare.report.model import Section, sections, where
 from sdpa_exp.compare.report.pages import templates
 from sdpa_exp.compare.report.tables import arms_table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from sdpa_exp.compare.comparison import Comparison, Group
-    from sdpa_exp.compare.report.figures.style import Picture
 
 MAX_DRAWN_GROUPS = 8
 MAX_FIRST_GROUPS = 3  # on the first screen

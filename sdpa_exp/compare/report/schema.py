@@ -70,16 +70,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from sdpa_exp.compare.answer.page import answer_content
+from sdpa_exp.compare.comparison import Comparison, Group
 from sdpa_exp.compare.report.links import relative_path
 from sdpa_exp.runs.files import COMPARISON_FILE, write_json_atomic
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sdpa_exp.compare.comparison import Comparison, Group
 
 SCHEMA_VERSION = 4
 _ARM = ("name", "is_baseline", "copy_of", "num_planned", "num_finished", "described", "kernels")

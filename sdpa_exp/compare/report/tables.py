@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.answer.beside import SIDE_BY_SIDE
 from sdpa_exp.compare.answer.tables import SPEED_HEADER, speed_cells
-from sdpa_exp.compare.comparison import STAGES
+from sdpa_exp.compare.comparison import STAGES, ArmSummary, Comparison, Group
 from sdpa_exp.compare.report.table import TextTable, csv_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from sdpa_exp.compare.comparison import ArmSummary, Comparison, Group
 
 _STAGE_NAMES = ("train forward", "train backward", "validation", "best.pt")
 

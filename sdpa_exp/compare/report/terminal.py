@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
@@ -13,17 +13,13 @@ from rich.text import Text
 
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.answer.beside import SIDE_BY_SIDE
+from sdpa_exp.compare.comparison import Comparison, Group
+from sdpa_exp.compare.findings.finding import Severity
 from sdpa_exp.compare.findings.prices import cost_sentence
 from sdpa_exp.compare.report.links import relative_path
 from sdpa_exp.compare.report.model import sections, where
+from sdpa_exp.compare.report.table import TextTable
 from sdpa_exp.compare.report.tables import why_empty
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from sdpa_exp.compare.comparison import Comparison, Group
-    from sdpa_exp.compare.findings.finding import Severity
-    from sdpa_exp.compare.report.table import TextTable
 
 _STYLE: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 _TEXT_WIDTH = 110

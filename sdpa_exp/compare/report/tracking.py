@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sdpa_exp.compare.comparison import Comparison
 from sdpa_exp.compare.report.render import note
 from sdpa_exp.runs.files import HEADLINE_FILE, write_json_atomic
-
-if TYPE_CHECKING:
-    from sdpa_exp.compare.comparison import Comparison
 
 MAX_TAG = 5000  # MLflow's limit on the length of a tag's value
 

@@ -7,14 +7,11 @@ means would. Its interval is a stratified bootstrap: runs are drawn anew inside 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sdpa_exp.compare.statistics.trim import FloatArray
+from sdpa_exp.compare.statistics.trim import FloatArray
 
 NUM_RESAMPLES = 2000
 LEVEL = 0.95

@@ -10,12 +10,9 @@ that effect and 200 pairs it let 3 % pass.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from sdpa_exp.compare.statistics.trim import FloatArray
+from sdpa_exp.compare.statistics.trim import FloatArray
 
 
 def mean_of_copies(baseline_SN: FloatArray, copy_SN: FloatArray, *, ratio: bool = False) -> FloatArray:

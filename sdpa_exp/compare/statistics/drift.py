@@ -6,13 +6,10 @@ same in each, and what a block has in common (its seed) counts once. It keeps it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from scipy import stats
 
-if TYPE_CHECKING:
-    from sdpa_exp.compare.statistics.trim import FloatArray
+from sdpa_exp.compare.statistics.trim import FloatArray
 
 MIN_BLOCKS = 4
 

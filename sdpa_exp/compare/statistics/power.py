@@ -7,18 +7,15 @@ it answers, but NaN at many points that we need, and statsmodels' solver then re
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import optimize, stats
 from scipy.special import ndtr
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from sdpa_exp.compare.statistics.trim import FloatArray
+from sdpa_exp.compare.statistics.trim import FloatArray
 
 POWER = 0.8
 MAX_SEEDS = 1000

@@ -12,15 +12,12 @@ for growing samples); `benchmarks/statistics_sizes.py` has what that comes to wi
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import optimize, stats
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sdpa_exp.compare.statistics.trim import FloatArray
+from sdpa_exp.compare.statistics.trim import FloatArray
 
 ON_TOP = 0.15  # of the level, for all looks beyond what was declared
 NUM_POINTS = 801

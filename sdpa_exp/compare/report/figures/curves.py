@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from sdpa_exp.compare.load.groups import GroupRuns
 from sdpa_exp.compare.numbers import ACCURACIES
 from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, counted, new_axes, picture
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from sdpa_exp.compare.load.groups import GroupRuns
 
 _LOSSES = ("box_loss", "seg_loss", "pose_loss", "loss")
 _WANTED = (*ACCURACIES, *(f"{part}/{loss}" for loss in _LOSSES for part in ("train", "val")))

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
+from sdpa_exp.compare.comparison import Comparison, Group
 from sdpa_exp.compare.report.figures.answer import answer_charts
 from sdpa_exp.compare.report.figures.curves import learning_curves
 from sdpa_exp.compare.report.figures.machine import phase_times, telemetry_strips
 from sdpa_exp.compare.report.figures.pairs import accuracy_against_cost, paired_dots
 from sdpa_exp.compare.report.figures.sizes import ap_by_size_dots
-from sdpa_exp.compare.report.figures.style import arm_styles, styled
+from sdpa_exp.compare.report.figures.style import Picture, arm_styles, styled
 from sdpa_exp.compare.report.model import Section
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from sdpa_exp.compare.comparison import Comparison, Group
-    from sdpa_exp.compare.report.figures.style import Picture
 
 _BEFORE = frozenset({"arms", "side_by_side", "verdicts", "noise_floor"})
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
+from sdpa_exp.compare.load.groups import GroupRuns
+from sdpa_exp.compare.load.run import Run
 from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, counted, new_axes, picture
 from sdpa_exp.runs.samples import read_samples
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from sdpa_exp.compare.load.groups import GroupRuns
-    from sdpa_exp.compare.load.run import Run
 
 _PHASE_COLOURS = ("#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#888888", "#b0b0b0")
 _STRIPS = {

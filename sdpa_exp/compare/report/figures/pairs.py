@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.findings.prices import cost_sentence
-from sdpa_exp.compare.load.groups import usable
+from sdpa_exp.compare.load.groups import GroupRuns, usable
 from sdpa_exp.compare.load.run import COST, CSV_TIME, ENERGY
 from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, counted, new_axes, picture
 from sdpa_exp.runs.purposes import accuracy_metric
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from sdpa_exp.compare.load.groups import GroupRuns
 
 _DOTS = (*numbers.ACCURACIES, *numbers.COSTS)
 _COSTS = ("train_s", CSV_TIME, "peak_memory_mib", ENERGY, COST)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
+from sdpa_exp.compare.comparison import Group
 from sdpa_exp.compare.report.figures.style import ArmStyle, Picture, counted, new_axes, picture
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from sdpa_exp.compare.comparison import Group
 
 _WIDTH = 0.7
 

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
-
-    from matplotlib.axes import Axes
-
-    from sdpa_exp.compare.load.run import Run
+from sdpa_exp.compare.load.run import Run
 
 _INK = "#010203"
 _GRID = "#010204"
