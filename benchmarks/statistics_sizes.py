@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from sdpa_exp.compare.statistics.control import mean_of_copies
+from sdpa_exp.compare.statistics.aa_control import mean_of_copies
 from sdpa_exp.compare.statistics.drift import drift
 from sdpa_exp.compare.statistics.paired import difference_p
 from sdpa_exp.compare.statistics.power import MAX_SEEDS, seeds_needed, seeds_to_settle, settling_power
 from sdpa_exp.compare.statistics.spending import level_of_last_look
 from sdpa_exp.compare.statistics.trim import FloatArray, num_to_trim
-from sdpa_exp.config.turns import in_turns
+from sdpa_exp.config.job_order import in_turns
 
 NUM = 20_000
 NUM_PILOTS = 100

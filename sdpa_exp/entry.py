@@ -25,12 +25,13 @@ from omegaconf import DictConfig, open_dict
 
 from sdpa_exp import json_output
 from sdpa_exp.conf_dir import conf_dir
+from sdpa_exp.config.aa_control import add_control, refuse_control
 from sdpa_exp.config.arguments import check_arguments
 from sdpa_exp.config.compose import plan_from_config, register_schemas
-from sdpa_exp.config.control import add_control, refuse_control
 from sdpa_exp.config.credentials import refuse_credentials
 from sdpa_exp.config.expected_error import FULL_ERROR, expected_error, hydra_raises
 from sdpa_exp.config.folders import check_folders, find_swept_keys, own_run_folder, own_sweep_folder, sweep_dir
+from sdpa_exp.config.job_order import take_turns
 from sdpa_exp.config.launchers import Launcher, go_to, launcher_of, told
 from sdpa_exp.config.lost_jobs import lost_jobs
 from sdpa_exp.config.objectives import check_directions, num_objectives
@@ -39,11 +40,10 @@ from sdpa_exp.config.resume import resume_line, resumed_arguments, without_folde
 from sdpa_exp.config.submitit_jobs import keep_waiting
 from sdpa_exp.config.sweep import expand_sweep, is_enumerable, stop_at_list
 from sdpa_exp.config.task import load_task
-from sdpa_exp.config.turns import take_turns
 from sdpa_exp.config.validate import check_sweep
 from sdpa_exp.errors import SdpaExpError
 from sdpa_exp.interruption import Interrupted, keeping, raise_on_signals
-from sdpa_exp.launch.every_end import every_sweep_ends
+from sdpa_exp.launch.ensure_sweep_end import every_sweep_ends
 from sdpa_exp.runs.files import SWEEP_FILE
 from sdpa_exp.search.sweeper import is_search, prepare_search
 
@@ -186,7 +186,7 @@ def command_line() -> str:
 
 
 def _check_single(config: DictConfig) -> None:
-    from sdpa_exp.launch.presence import require_named
+    from sdpa_exp.launch.check_inputs import require_named
 
     plan = plan_from_config(config, Job(run_dir=os.path.abspath(str(config.hydra.run.dir))))
     refuse_control(plan)
@@ -195,10 +195,10 @@ def _check_single(config: DictConfig) -> None:
 
 def _begin(config: DictConfig) -> AbstractContextManager[object]:
     """Check all jobs, make the sweep's folder ours, and tell the jobs what they can't know."""
+    from sdpa_exp.launch.check_inputs import require_named
     from sdpa_exp.launch.cuda_devices import visible_gpus
     from sdpa_exp.launch.look_at_nodes import look_at_nodes
-    from sdpa_exp.launch.presence import require_named
-    from sdpa_exp.launch.side_by_side import refuse_shared_cpu
+    from sdpa_exp.launch.parallel_jobs import refuse_shared_cpu
     from sdpa_exp.launch.time_limit import say_launcher
     from sdpa_exp.runs.limits import usable_cores
 

@@ -32,6 +32,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def no_trackers() -> None:
     """For tests that train in this process: Ultralytics' own MLflow callback would write where pytest was started."""
-    from sdpa_exp.launch.process import switch_off_trackers
+    from sdpa_exp.launch.worker_setup import switch_off_trackers
 
     switch_off_trackers()

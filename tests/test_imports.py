@@ -49,14 +49,15 @@ ARROWS = {
 PLACES = {
     "hydra": ("__main__", "entry", "config", "search"),
     "omegaconf": ("__main__", "entry", "config", "search"),
-    # launch/process: settings of the worker; tracking/served_model: runs where a model is served, not here.
-    "ultralytics": ("injection", "callbacks", "data", "tasks", "launch/process", "tracking/served_model"),
+    # launch/worker_setup: settings of the worker; tracking/served_model: runs where a model is served, not here.
+    "ultralytics": ("injection", "callbacks", "data", "tasks", "launch/worker_setup", "tracking/served_model"),
     "mlflow": ("tracking",),
     "pynvml": ("telemetry/nvml",),
 }
 # What the worker reads without Hydra.
 PLAIN_CONFIG = (
-    "__init__", "plan", "schema", "task", "train_schema", "baseline", "refusing", "attentions", "validate", "location",
+    "__init__", "plan", "schema", "task", "train_schema", "baseline", "refusing", "attentions", "validate",
+    "mlflow_source",
     "credentials",
     "datasets",
 )  # fmt: skip

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from sdpa_exp.compare.accuracy_facts import accuracy_facts
-from sdpa_exp.compare.answer.beside import SIDE_BY_SIDE, by_trainings, judge_beside, with_recommendation
 from sdpa_exp.compare.answer.measurement import Measurement
+from sdpa_exp.compare.answer.verdicts_side_by_side import SIDE_BY_SIDE, by_trainings, judge_beside, with_recommendation
 from sdpa_exp.compare.comparison import ArmSummary, Comparison, Difference, Group
-from sdpa_exp.compare.findings.across import across_groups
+from sdpa_exp.compare.findings.aa_control import shifted
+from sdpa_exp.compare.findings.across_groups import across_groups
 from sdpa_exp.compare.findings.caveats import with_caveats
-from sdpa_exp.compare.findings.control import shifted
 from sdpa_exp.compare.findings.find import find
 from sdpa_exp.compare.findings.finding import Finding, by_severity, listed, located
 from sdpa_exp.compare.findings.restarts import runs_made_good, sweep_extended

@@ -16,7 +16,7 @@ import numpy as np
 from sdpa_exp.compare import numbers
 from sdpa_exp.compare.load.groups import GroupRuns, pair_metric, usable
 from sdpa_exp.compare.load.run import RATIOS
-from sdpa_exp.compare.statistics.control import mean_of_copies
+from sdpa_exp.compare.statistics.aa_control import mean_of_copies
 from sdpa_exp.compare.statistics.holm import holm
 from sdpa_exp.compare.statistics.paired import PairedTest, paired_test
 from sdpa_exp.compare.verdict import Question, Verdict

@@ -17,7 +17,7 @@ from sdpa_exp.conf_dir import conf_dir
 from sdpa_exp.config.attentions import absolute_backend, arm_name, attentions_below
 from sdpa_exp.config.choices import OUTPUTS
 from sdpa_exp.config.datasets import own_name
-from sdpa_exp.config.location import MLFLOW_SOURCE
+from sdpa_exp.config.mlflow_source import MLFLOW_SOURCE
 from sdpa_exp.config.plan import Job, Plan, from_dict
 from sdpa_exp.config.refusing import one_of, refuse_old_name
 from sdpa_exp.config.resume import RESUME_KEYS, check_resume
@@ -45,7 +45,7 @@ def plan_from_config(cfg: DictConfig, job: Job) -> Plan:
 
     Raises:
         ConfigError: a key that the schema does not know, a value or a combination that can't work.
-        OmegaConfBaseException: a value is missing or an interpolation leads nowhere; translate.py has the sentences.
+        OmegaConfBaseException: a value is missing or an interpolation leads nowhere; hydra_errors.py has the sentences.
     """
     content: dict[str, Any] = {
         str(key): OmegaConf.to_container(value, resolve=True, throw_on_missing=True)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sdpa_exp.config.hydra_errors import translate
 from sdpa_exp.config.resume import resume_line_above
-from sdpa_exp.config.translate import translate
 from sdpa_exp.errors import RunError, SdpaExpError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"

@@ -18,9 +18,9 @@ from rich.progress import track
 
 from sdpa_exp.config.compose import plan_from_config
 from sdpa_exp.config.folders import sweep_dir
+from sdpa_exp.config.job_order import in_turns
 from sdpa_exp.config.overrides import sweep_overrides
 from sdpa_exp.config.plan import Job, Plan
-from sdpa_exp.config.turns import in_turns
 from sdpa_exp.errors import ConfigError
 
 _MANY = 100  # each takes a tenth of a second or more

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from sdpa_exp.data.find_images import IMAGE_SUFFIXES, SPLIT_NAMES, files_below
 from sdpa_exp.data.image_file import image_size
-from sdpa_exp.data.pictures import IMAGE_SUFFIXES, SPLIT_NAMES, files_below
-from sdpa_exp.data.prepared import BOX, LeftOut
+from sdpa_exp.data.prepared_dataset import BOX, LeftOut
 from sdpa_exp.runs.files import LEFT_OUT_FILE
 
 _SPLITS = {name: split for split, names in SPLIT_NAMES.items() for name in names}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sdpa_exp.data.oddities import CheckedPicture
-from sdpa_exp.data.prepared import IMAGE, LINE, BadLabel, LeftOut
+from sdpa_exp.data.prepared_dataset import IMAGE, LINE, BadLabel, LeftOut
 from sdpa_exp.runs.files import LEFT_OUT_FILE
 
 _MAX_NAMED = 10

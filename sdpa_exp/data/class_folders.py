@@ -14,11 +14,11 @@ from pathlib import Path
 from sdpa_exp.config.schema import FilesDataset
 from sdpa_exp.data.bad_files import first_named, sentences_of
 from sdpa_exp.data.build_once import build_once
-from sdpa_exp.data.digest import NO_LABEL, bytes_digest, content_digest
+from sdpa_exp.data.dataset_digest import NO_LABEL, bytes_digest, content_digest
+from sdpa_exp.data.find_images import IMAGE_SUFFIXES, SPLIT_NAMES
 from sdpa_exp.data.image_file import CheckedImage, closed_jpeg
 from sdpa_exp.data.linked_view import link
-from sdpa_exp.data.pictures import IMAGE_SUFFIXES, SPLIT_NAMES
-from sdpa_exp.data.prepared import IMAGE, LeftOut, PreparedDataset
+from sdpa_exp.data.prepared_dataset import IMAGE, LeftOut, PreparedDataset
 from sdpa_exp.data.seen_images import check_images
 from sdpa_exp.data.subset import note_of, num_used, used
 from sdpa_exp.errors import DatasetError

@@ -13,8 +13,8 @@ from typing import Any
 
 from sdpa_exp.config.schema import AnnotatedDataset
 from sdpa_exp.data.annotations import Annotated, Annotations, Box, ImageIndex, split_named_in, unused
-from sdpa_exp.data.pictures import SPLIT_NAMES
-from sdpa_exp.data.prepared import IMAGE, LeftOut
+from sdpa_exp.data.find_images import SPLIT_NAMES
+from sdpa_exp.data.prepared_dataset import IMAGE, LeftOut
 from sdpa_exp.errors import DatasetError
 
 _OTHER_TASKS = ("captions", "panoptic", "stuff", "person_keypoints", "image_info")  # beside instances_*.json

@@ -16,9 +16,9 @@ from sdpa_exp.config.schema import AnnotatedDataset
 from sdpa_exp.data.annotations import Annotated, Annotations, to_label
 from sdpa_exp.data.bad_files import first_named
 from sdpa_exp.data.coco_json import coco_files, read_coco
-from sdpa_exp.data.digest import bytes_digest, file_digest
-from sdpa_exp.data.pictures import IMAGE_SUFFIXES, Found, Picture, files_below
-from sdpa_exp.data.prepared import BOX, IMAGE, LeftOut
+from sdpa_exp.data.dataset_digest import bytes_digest, file_digest
+from sdpa_exp.data.find_images import IMAGE_SUFFIXES, Found, Picture, files_below
+from sdpa_exp.data.prepared_dataset import BOX, IMAGE, LeftOut
 from sdpa_exp.data.split_by_seed import note_of_shares, share_out
 from sdpa_exp.data.voc_xml import read_voc, voc_lists
 from sdpa_exp.data.yolo_source import YoloSource

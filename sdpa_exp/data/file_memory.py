@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sdpa_exp.data.digest import bytes_digest, file_digest
+from sdpa_exp.data.dataset_digest import bytes_digest, file_digest
 from sdpa_exp.runs.files import write_json_atomic
 
 

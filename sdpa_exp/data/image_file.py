@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from sdpa_exp.data.digest import bytes_digest
+from sdpa_exp.data.dataset_digest import bytes_digest
 
 _MIN_SIDE_PX = 10  # Ultralytics leaves out smaller ones
 _SURE = frozenset({"JPEG", "PNG", "BMP", "WEBP"})  # what PIL decodes of these, Ultralytics' reader does too

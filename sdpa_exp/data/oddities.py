@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdpa_exp.data.find_images import Picture
 from sdpa_exp.data.image_file import CheckedImage
 from sdpa_exp.data.label_file import CheckedLabel
-from sdpa_exp.data.pictures import Picture
 from sdpa_exp.data.yolo_source import YoloSource
 from sdpa_exp.runs.purposes import DETECT, Purpose
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from sdpa_exp.config.schema import AnyDataset, SyntheticDataset
 from sdpa_exp.data.cache import cache_root
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.prepared_dataset import PreparedDataset
 from sdpa_exp.data.subset import rendered_part
-from sdpa_exp.data.synthetic import prepare_synthetic
+from sdpa_exp.data.synthetic_field.write_field import prepare_synthetic
 from sdpa_exp.data.yolo_dir import prepare_yolo_dir
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.purposes import DETECT, Purpose

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from sdpa_exp.config.credentials import redact
 from sdpa_exp.config.schema import RoboflowDataset
 from sdpa_exp.data.build_once import build_once
-from sdpa_exp.data.digest import NO_LABEL, content_digest, file_digest
+from sdpa_exp.data.dataset_digest import NO_LABEL, content_digest, file_digest
 from sdpa_exp.data.fetch import UnreachableError, ask, fetch
 from sdpa_exp.data.yolo_source import YoloSource, find_source
 from sdpa_exp.data.zip_file import fault_of, inner_folder, unpack

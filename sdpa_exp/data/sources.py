@@ -17,8 +17,8 @@ from sdpa_exp.config.schema import (
 )
 from sdpa_exp.data.converted import converted_source
 from sdpa_exp.data.file_memory import file_digests
+from sdpa_exp.data.find_images import Found, absolute
 from sdpa_exp.data.other_format import other_format
-from sdpa_exp.data.pictures import Found, absolute
 from sdpa_exp.data.roboflow import roboflow_folder
 from sdpa_exp.data.split_by_seed import note_of_shares, share_out
 from sdpa_exp.data.ultralytics_data import ultralytics_data

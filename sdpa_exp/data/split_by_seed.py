@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sdpa_exp.data.digest import bytes_digest
+from sdpa_exp.data.dataset_digest import bytes_digest
 from sdpa_exp.errors import DatasetError
 
 

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sdpa_exp.config.schema import AnyDataset, SyntheticDataset
-from sdpa_exp.data.digest import bytes_digest
-from sdpa_exp.data.prepared import IMAGE
+from sdpa_exp.data.dataset_digest import bytes_digest
+from sdpa_exp.data.prepared_dataset import IMAGE
 from sdpa_exp.data.yolo_source import YoloSource
 
 

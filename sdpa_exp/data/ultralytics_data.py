@@ -21,7 +21,7 @@ from sdpa_exp.config.credentials import without_credentials
 from sdpa_exp.config.schema import UltralyticsDataset
 from sdpa_exp.data.build_once import build_once
 from sdpa_exp.data.fetch import UnreachableError, ask
-from sdpa_exp.data.pictures import absolute
+from sdpa_exp.data.find_images import absolute
 from sdpa_exp.data.yaml_mapping import read_mapping
 from sdpa_exp.errors import DatasetError
 

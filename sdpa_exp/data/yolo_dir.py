@@ -12,11 +12,11 @@ from sdpa_exp.config.schema import AnnotatedDataset, FilesDataset
 from sdpa_exp.data.annotations import sentences_of_skipped
 from sdpa_exp.data.bad_files import first_named, labels_with_faults, sentences_of, without_bad
 from sdpa_exp.data.class_folders import prepare_class_folders
-from sdpa_exp.data.digest import NO_LABEL, bytes_digest, content_digest
+from sdpa_exp.data.dataset_digest import NO_LABEL, bytes_digest, content_digest
 from sdpa_exp.data.label_file import check_label, label_rule, without_keypoints
 from sdpa_exp.data.linked_view import ViewEntry, build_view
 from sdpa_exp.data.oddities import CheckedPicture, find_oddities
-from sdpa_exp.data.prepared import IMAGE, LeftOut, PreparedDataset
+from sdpa_exp.data.prepared_dataset import IMAGE, LeftOut, PreparedDataset
 from sdpa_exp.data.seen_images import check_images
 from sdpa_exp.data.sources import find_pictures_of, place_of
 from sdpa_exp.data.subset import part_of

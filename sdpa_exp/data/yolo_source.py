@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sdpa_exp.data.class_names import read_class_names
-from sdpa_exp.data.pictures import SPLIT_NAMES, Found, absolute, find_pictures
-from sdpa_exp.data.prepared import LeftOut
+from sdpa_exp.data.find_images import SPLIT_NAMES, Found, absolute, find_pictures
+from sdpa_exp.data.prepared_dataset import LeftOut
 from sdpa_exp.data.yaml_mapping import is_given, read_mapping
 from sdpa_exp.errors import DatasetError
 

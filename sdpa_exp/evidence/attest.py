@@ -15,7 +15,7 @@ from sdpa_exp.attention.backend import AUTO_NAME, Backend, Kernel
 from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.errors import AttestationError, InjectionError
 from sdpa_exp.evidence.compiled import CompiledEvidence
-from sdpa_exp.evidence.kernels import LABELS, OWN_CODE, allowed_at, kernel_mismatch
+from sdpa_exp.evidence.kernel_names import LABELS, OWN_CODE, allowed_at, kernel_mismatch
 from sdpa_exp.evidence.operands import BACKEND_CALL, OperandRecorder, ProductCall
 from sdpa_exp.evidence.profile import Seen, profile_layers
 from sdpa_exp.evidence.text import attestation_text

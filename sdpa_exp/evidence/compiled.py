@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from sdpa_exp.attention.backend import Kernel
-from sdpa_exp.evidence.kernels import BACKWARD_OPS, FORWARD_OPS, LABELS, allowed_at
+from sdpa_exp.evidence.kernel_names import BACKWARD_OPS, FORWARD_OPS, LABELS, allowed_at
 from sdpa_exp.evidence.profile import profiled_events
 from sdpa_exp.injection.inject import layer_backend
 from sdpa_exp.injection.layers import Layer

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from sdpa_exp.attention.backends.flex import BACKEND as FLEX
 from sdpa_exp.attention.precision import dtype_name
 from sdpa_exp.attention.registry import get_backend
-from sdpa_exp.evidence.kernels import SOFTMAX_OPS
+from sdpa_exp.evidence.kernel_names import SOFTMAX_OPS
 from sdpa_exp.injection.dispatch import observed
 from sdpa_exp.injection.inject import layer_backend
 from sdpa_exp.injection.layers import Layer

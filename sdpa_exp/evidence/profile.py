@@ -13,7 +13,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from sdpa_exp.attention.backend import Kernel
-from sdpa_exp.evidence.kernels import (
+from sdpa_exp.evidence.kernel_names import (
     BACKWARD_OPS,
     COMPILED_REGION,
     FORWARD_OPS,

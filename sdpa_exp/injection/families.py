@@ -1,7 +1,7 @@
 """The families of attention modules: how each is recognised, described and computed.
 
-A new family is one file with a forward, and an entry here. What no entry matches is no layer; left.py says why of those
-that are known. An entry counts for all that a module holds: what is inside a layer is no layer of its own.
+A new family is one file with a forward, and an entry here. What no entry matches is no layer; not_replaced.py says why
+of those that are known. An entry counts for all that a module holds: what is inside a layer is no layer of its own.
 """
 
 from __future__ import annotations

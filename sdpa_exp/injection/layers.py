@@ -11,7 +11,7 @@ from torch import nn
 
 from sdpa_exp.attention.requirements import Setting
 from sdpa_exp.injection.families import FAMILIES, Family
-from sdpa_exp.injection.left import is_left_whole, why_left
+from sdpa_exp.injection.not_replaced import is_left_whole, why_left
 
 __all__ = ["FAMILIES", "Family", "Layer", "Left", "find_layers", "left_attention", "settings_of"]
 

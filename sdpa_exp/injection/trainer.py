@@ -7,7 +7,7 @@ Read in Ultralytics 8.4.190, engine/trainer.py: an out-of-memory in the first ep
 reloads last.pt; the AMP check downloads a model and can switch AMP off. Each changes what is measured, so here the
 first two are errors and the third is replaced: the precision asked for is the precision that runs. A model that
 can't be compiled is trained uncompiled there, with a warning; here that is an error too. What its loaders leave out
-or undo is refused in `unasked.py`.
+or undo is refused in `silent_changes.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from sdpa_exp.injection.inject import Choices, InjectionReport, check_injected, 
 from sdpa_exp.injection.over_gloo import over_gloo
 from sdpa_exp.injection.perturb import Perturbation, perturb
 from sdpa_exp.injection.replaced import replaced
-from sdpa_exp.injection.unasked import refuse_what_was_not_asked
+from sdpa_exp.injection.silent_changes import refuse_what_was_not_asked
 from sdpa_exp.measure.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:

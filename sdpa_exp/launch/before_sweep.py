@@ -27,7 +27,7 @@ from sdpa_exp.config.plan import Plan, from_dict, to_dict
 from sdpa_exp.config.schema import AUTO_BATCH, HardwareConfig
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import ConfigError, RunError, SdpaExpError
-from sdpa_exp.launch.process import end_in_order, prepare_environment, switch_off_trackers
+from sdpa_exp.launch.worker_setup import end_in_order, prepare_environment, switch_off_trackers
 from sdpa_exp.runs.files import (
     PREFLIGHT_FILE,
     PREFLIGHT_LOG_FILE,

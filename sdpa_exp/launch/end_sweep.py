@@ -11,8 +11,8 @@ from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import ComparisonError, RunError, SdpaExpError
 from sdpa_exp.launch.announce import say, say_outcomes, say_unfinished, say_unsent, say_where, short
-from sdpa_exp.launch.beside import measure_beside
 from sdpa_exp.launch.broken_sweep import record_the_dead
+from sdpa_exp.launch.measure_side_by_side import measure_beside
 from sdpa_exp.launch.next_step import say_weights_of
 from sdpa_exp.launch.shared_tracker import tracker_of
 from sdpa_exp.launch.smaller_batch import settle

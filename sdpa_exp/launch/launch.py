@@ -40,6 +40,7 @@ from sdpa_exp.launch.before_sweep import (
 from sdpa_exp.launch.make_record import record_unstarted
 from sdpa_exp.launch.next_step import say_weights
 from sdpa_exp.launch.on_node import RESULTS_GO_THERE, left_to_nodes, look_at_node, node_class
+from sdpa_exp.launch.parallel_jobs import gpus_of_job
 from sdpa_exp.launch.progress import RunProgress, closing_line
 from sdpa_exp.launch.queued_job import (
     end_in_order,
@@ -50,7 +51,6 @@ from sdpa_exp.launch.queued_job import (
     why_again,
 )
 from sdpa_exp.launch.shared_tracker import checked_tracker, tracker_of
-from sdpa_exp.launch.side_by_side import gpus_of_job
 from sdpa_exp.launch.smaller_batch import set_attempt_aside, train_until_it_fits
 from sdpa_exp.launch.supervise import show_end, supervise
 from sdpa_exp.runs.attempts import why_unfinished

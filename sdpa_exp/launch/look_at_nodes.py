@@ -14,8 +14,8 @@ from sdpa_exp.config.plan import Plan, from_dict, to_dict
 from sdpa_exp.config.ray_cluster import connected, nodes_of
 from sdpa_exp.config.submitit_jobs import require_seen_by_a_node
 from sdpa_exp.errors import RunError, SdpaExpError
+from sdpa_exp.launch.check_inputs import require_named
 from sdpa_exp.launch.on_node import needed_on_nodes, require_same_software, software_here
-from sdpa_exp.launch.presence import require_named
 
 _CODE = (
     "Let all nodes use one environment, or bring the code to it by 'hydra.launcher.runtime_env={working_dir:FOLDER}', "

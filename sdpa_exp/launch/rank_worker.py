@@ -9,7 +9,7 @@ from typing import Any
 from sdpa_exp.config.plan import Plan, from_dict
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import SdpaExpError
-from sdpa_exp.launch.process import Killed, prepare_environment, switch_off_trackers
+from sdpa_exp.launch.worker_setup import Killed, prepare_environment, switch_off_trackers
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.outcome import Outcome
 from sdpa_exp.runs.ranks import hear, write_failure

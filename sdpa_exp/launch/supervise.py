@@ -20,8 +20,8 @@ from sdpa_exp.config.plan import Plan, read_plan, write_plan
 from sdpa_exp.errors import RunError
 from sdpa_exp.interruption import JOB_SIGNALS, signal_of, signal_words
 from sdpa_exp.launch.make_record import now, record_of, with_telemetry
-from sdpa_exp.launch.process import PARENT_VARIABLE
 from sdpa_exp.launch.progress import RunProgress
+from sdpa_exp.launch.worker_setup import PARENT_VARIABLE
 from sdpa_exp.runs.events import EventTail
 from sdpa_exp.runs.files import LOG_FILE, PLAN_FILE, RESULT_FILE
 from sdpa_exp.runs.folder import own_folder

@@ -15,13 +15,13 @@ from sdpa_exp.config.plan import Plan, read_plan, to_dict, write_plan
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import RunError, SdpaExpError
 from sdpa_exp.launch.make_record import now, record_of
-from sdpa_exp.launch.process import (
+from sdpa_exp.launch.rank_worker import PLAN_KEY, work_as_rank
+from sdpa_exp.launch.worker_setup import (
     Killed,
     end_in_order,
     prepare_environment,
     switch_off_trackers,
 )
-from sdpa_exp.launch.rank_worker import PLAN_KEY, work_as_rank
 from sdpa_exp.runs.environment import collect_environment, gpu_uuids, software_and_host
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.folder import hold_as_worker

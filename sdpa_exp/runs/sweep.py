@@ -16,7 +16,7 @@ from sdpa_exp.runs.files import SWEEP_FILE, write_json_atomic
 from sdpa_exp.runs.typed import wrong_fields
 
 SCHEMA_VERSION = 1
-IN_TURNS = "arms turn round at every other seed"  # config/turns.py
+IN_TURNS = "arms turn round at every other seed"  # config/job_order.py
 
 
 @dataclass(frozen=True, kw_only=True)

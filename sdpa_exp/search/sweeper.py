@@ -20,12 +20,12 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from sdpa_exp.config.job_order import ARM_AXIS, SEED_AXIS
 from sdpa_exp.config.objectives import NO_OPTUNA, resolved_objective
 from sdpa_exp.config.overrides import sweep_overrides
 from sdpa_exp.config.plan import Job, Plan
 from sdpa_exp.config.schema import AUTO_BATCH
 from sdpa_exp.config.sweep import plan_of
-from sdpa_exp.config.turns import ARM_AXIS, SEED_AXIS
 from sdpa_exp.errors import ConfigError
 from sdpa_exp.runs.files import SWEEP_FILE
 from sdpa_exp.runs.sweep import read_sweep, write_sweep

@@ -16,7 +16,7 @@ from sdpa_exp.attention.registry import check, get_backend, nearest, refusal
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable
-from sdpa_exp.evidence.kernels import same_kernels
+from sdpa_exp.evidence.kernel_names import same_kernels
 from sdpa_exp.injection.build import build_network
 from sdpa_exp.injection.checkpoint import load_network, transfer, widen_position_convolutions
 from sdpa_exp.injection.determinism import reasons_against_strict

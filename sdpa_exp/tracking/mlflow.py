@@ -29,7 +29,6 @@ from sdpa_exp.runs.folder import is_owned
 from sdpa_exp.runs.record import read_record
 from sdpa_exp.runs.sweep import read_sweep
 from sdpa_exp.tracking.abandoned import is_abandoned, last_sign_unix_ms
-from sdpa_exp.tracking.follow import Follower
 from sdpa_exp.tracking.location import Location
 from sdpa_exp.tracking.logged_model import Checkpoints
 from sdpa_exp.tracking.mlflow_check import check_database
@@ -37,6 +36,7 @@ from sdpa_exp.tracking.mlflow_server_check import check_server
 from sdpa_exp.tracking.mlflow_store import MlflowStore, RunDeleted, Status, StoreRefuses
 from sdpa_exp.tracking.points import unix_ms
 from sdpa_exp.tracking.run_sender import RunSender, is_all_sent
+from sdpa_exp.tracking.sender_thread import Follower
 from sdpa_exp.tracking.sweep_sender import SweepSender
 from sdpa_exp.tracking.tracking_file import ProgressFile
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sdpa_exp.config.location import MLFLOW_SOURCE
+from sdpa_exp.config.mlflow_source import MLFLOW_SOURCE
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.errors import TrackingError
 from sdpa_exp.runs.events import EventLog

@@ -15,7 +15,7 @@ from sdpa_exp.compare.report.methods import methods
 from sdpa_exp.compare.report.terminal import render_terminal, render_text
 from sdpa_exp.compare.run_compare import compare_runs, compare_sweep
 from sdpa_exp.config.schema import CompareConfig, PrimaryMetric
-from sdpa_exp.launch.beside import measure_beside
+from sdpa_exp.launch.measure_side_by_side import measure_beside
 from sdpa_exp.runs.files import (
     ANSWER_FILE,
     INTERLEAVED_FOLDER,

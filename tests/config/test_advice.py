@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sdpa_exp.config.arguments import check_arguments
+from sdpa_exp.config.hydra_errors import translate
 from sdpa_exp.config.train_ranges import FRACTIONS
-from sdpa_exp.config.translate import translate
 from sdpa_exp.errors import ConfigError
 from tests.config.composing import compose_plan
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sdpa_exp.config.schema import AnnotatedDataset
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.prepared_dataset import PreparedDataset
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.purposes import PURPOSES
 from tests.data.annotated import make_blood_cells, make_plants, write_coco, write_image, write_xml

@@ -10,7 +10,7 @@ import pytest
 from sdpa_exp.config.schema import YoloDirDataset
 from sdpa_exp.data.bad_files import write_left_out
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.prepared_dataset import PreparedDataset
 from sdpa_exp.errors import DatasetError
 from tests.data.test_yolo_dir import load, refusal
 

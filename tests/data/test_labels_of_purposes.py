@@ -11,7 +11,7 @@ from PIL import Image
 
 from sdpa_exp.config.schema import SyntheticDataset, YoloDirDataset
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.data.synthetic import scene_of
+from sdpa_exp.data.synthetic_field.write_field import scene_of
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.purposes import PURPOSES
 from tests.data.small_field import YAML, make_field

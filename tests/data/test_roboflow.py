@@ -10,7 +10,7 @@ import pytest
 from sdpa_exp.config.schema import RoboflowDataset
 from sdpa_exp.data import roboflow
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.prepared_dataset import PreparedDataset
 from sdpa_exp.errors import ConfigError, DatasetError
 from tests.config.composing import compose_plan
 from tests.data.local_server import KEY, PROJECT, Answers, nobody, roboflow_export, serving

@@ -9,7 +9,7 @@ import pytest
 
 from sdpa_exp.config.schema import AnnotatedDataset, SyntheticDataset, YoloDirDataset
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.prepared_dataset import PreparedDataset
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.purposes import PURPOSES
 from tests.config.composing import compose_plan

@@ -11,7 +11,7 @@ import pytest
 
 from sdpa_exp.config.schema import SyntheticDataset, YoloDirDataset
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.prepared_dataset import PreparedDataset
 from tests.data.small_field import make_field
 
 SHARED = Path(os.environ.get("SDPA_EXP_SHARED", str(Path(__file__).parents[3] / "shared"))) / "data"

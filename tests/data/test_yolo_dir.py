@@ -12,7 +12,7 @@ from PIL import Image
 from sdpa_exp.config.schema import YoloDirDataset
 from sdpa_exp.data.cache import CACHE_VARIABLE
 from sdpa_exp.data.prepare import prepare, prepare_ahead
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.prepared_dataset import PreparedDataset
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.purposes import DETECT
 from tests.data.small_field import YAML, make_field

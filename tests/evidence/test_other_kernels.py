@@ -16,7 +16,7 @@ from sdpa_exp.attention.backends.eager import explicit_attention
 from sdpa_exp.attention.registry import BACKENDS, check
 from sdpa_exp.attention.requirements import ANYWHERE, Setting
 from sdpa_exp.evidence.attest import attest_call, attestation_from
-from sdpa_exp.evidence.kernels import within_flash
+from sdpa_exp.evidence.kernel_names import within_flash
 from sdpa_exp.injection.layers import find_layers
 
 X = torch.randn(2, 30, 64, generator=torch.Generator().manual_seed(0))

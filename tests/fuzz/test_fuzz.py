@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from sdpa_exp.compare.load.results_csv import read_results_csv
 from sdpa_exp.compare.load.sources import read_sources
 from sdpa_exp.config.arguments import check_arguments
+from sdpa_exp.config.hydra_errors import translate
 from sdpa_exp.config.plan import read_plan
-from sdpa_exp.config.translate import translate
 from sdpa_exp.config.validate import check_sweep
 from sdpa_exp.data.label_file import check_label
 from sdpa_exp.data.yolo_source import find_source

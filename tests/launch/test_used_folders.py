@@ -16,7 +16,7 @@ import pytest
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import TrackingConfig
 from sdpa_exp.launch.launch import run_job
-from sdpa_exp.launch.process import prepare_environment
+from sdpa_exp.launch.worker_setup import prepare_environment
 from sdpa_exp.runs.sweep import Sweep, write_sweep
 from sdpa_exp.tasks.hardware import resolve_hardware
 from tests.launch.conftest import TINY, sdpa_exp

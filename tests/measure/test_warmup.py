@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from sdpa_exp.measure.call_memory import peak_of_call
 from sdpa_exp.measure.drift import MAX_DRIFT, ReferenceOperation, drift_of
-from sdpa_exp.measure.memory import peak_of_call
 from sdpa_exp.measure.warmup import MAX_SAMPLES, calls_per_sample, is_steady, warm_up
 from tests.measure.clocks import ScriptedClock
 

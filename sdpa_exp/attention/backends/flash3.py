@@ -2,8 +2,8 @@
 
 Never run by the authors. Source: torch/nn/attention/_fa3.py (2.11 to 2.15), which asks for compute capability 9 and the
 module flash_attn_interface with the operations flash_attn_3::fwd and flash_attn_3::bwd. The operation that PyTorch
-records is that of its own flash kernel; the proof is the name of the device kernel (evidence/kernels.py). A head_dim of
-32 is computed as 64.
+records is that of its own flash kernel; the proof is the name of the device kernel (evidence/kernel_names.py). A
+head_dim of 32 is computed as 64.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Never run by the authors. Sources: torch/nn/attention/_fa4.py (2.11 to 2.15), which asks for compute capability 9 or 10
 and the module flash_attn.cute.interface; flash-attn-4 4.0.0b36, which takes head_dim from 8 to 128, a multiple of 8, on
 both. The operation that PyTorch records is that of its own flash kernel; the proof is the name of the device kernel
-(evidence/kernels.py).
+(evidence/kernel_names.py).
 """
 
 from __future__ import annotations

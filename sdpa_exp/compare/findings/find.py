@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sdpa_exp.compare.findings import (
+    aa_control,
     completeness,
-    control,
     machine,
     order_and_overlap,
     prices,
@@ -40,7 +40,7 @@ def _about(group: GroupRuns, baseline: str, alpha: float) -> Iterator[Finding]:
     yield from same.identical_curves(group)
     yield from same.identical_weights(group)
     yield from same.idle_seeds(group)
-    yield from control.control(group, baseline)
+    yield from aa_control.control(group, baseline)
     yield from settings.attestations(group)
     yield from settings.changed_settings(group)
     yield from settings.differing_inputs(group)

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from sdpa_exp.compare import numbers
-from sdpa_exp.compare.answer.beside import accuracy_of
 from sdpa_exp.compare.answer.sentence import accuracy_sentence, answer_sentence
+from sdpa_exp.compare.answer.verdicts_side_by_side import accuracy_of
 from sdpa_exp.compare.comparison import Group
 from sdpa_exp.compare.findings.caveats import is_unlearnt
 from sdpa_exp.compare.findings.finding import Finding, listed, of_group

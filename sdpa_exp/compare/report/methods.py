@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from sdpa_exp.compare import numbers
-from sdpa_exp.compare.answer.beside import SIDE_BY_SIDE
 from sdpa_exp.compare.answer.judge import Judged
+from sdpa_exp.compare.answer.verdicts_side_by_side import SIDE_BY_SIDE
 from sdpa_exp.compare.comparison import Comparison, Group
 from sdpa_exp.compare.findings.finding import listed
 from sdpa_exp.compare.findings.prices import cost_sentence

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sdpa_exp.compare import numbers
-from sdpa_exp.compare.answer.beside import SIDE_BY_SIDE
 from sdpa_exp.compare.answer.tables import SPEED_HEADER, speed_cells
+from sdpa_exp.compare.answer.verdicts_side_by_side import SIDE_BY_SIDE
 from sdpa_exp.compare.comparison import STAGES, ArmSummary, Comparison, Group
 from sdpa_exp.compare.report.table import TextTable, csv_text
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sdpa_exp.compare import numbers
-from sdpa_exp.compare.answer.beside import SIDE_BY_SIDE
+from sdpa_exp.compare.answer.verdicts_side_by_side import SIDE_BY_SIDE
 from sdpa_exp.compare.comparison import Comparison, Group
 from sdpa_exp.compare.findings.finding import Severity
 from sdpa_exp.compare.findings.prices import cost_sentence

@@ -17,9 +17,9 @@ from typing import Any
 from sdpa_exp.compare.answer.measurement import LEVELS
 from sdpa_exp.config.plan import read_plan
 from sdpa_exp.errors import SdpaExpError
+from sdpa_exp.measure.call_memory import peak_of_call
 from sdpa_exp.measure.clock import DeviceClock
 from sdpa_exp.measure.drift import ReferenceOperation
-from sdpa_exp.measure.memory import peak_of_call
 from sdpa_exp.runs.files import read_json, write_json_atomic
 from sdpa_exp.tasks.answer.setup import Setup, set_up
 from sdpa_exp.tasks.bench.case import Arms, free_memory

@@ -14,9 +14,9 @@ from sdpa_exp.attention.pytorch_kernels import expected_kernel
 from sdpa_exp.attention.registry import get_backend
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.prepared_dataset import PreparedDataset
 from sdpa_exp.data.real_batch import real_batch
-from sdpa_exp.evidence.kernels import same_kernels
+from sdpa_exp.evidence.kernel_names import same_kernels
 from sdpa_exp.injection.inject import Choices
 from sdpa_exp.tasks.answer import Answer
 from sdpa_exp.tasks.auto_attention import resolve_auto

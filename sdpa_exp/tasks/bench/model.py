@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sdpa_exp.attention.backend import AUTO_NAME
 from sdpa_exp.attention.precision import DTYPES, autocast_to
 from sdpa_exp.config.plan import Plan
-from sdpa_exp.evidence.kernels import allowed_at
+from sdpa_exp.evidence.kernel_names import allowed_at
 from sdpa_exp.injection.dispatch import ATTRIBUTE
 from sdpa_exp.injection.inject import Choices
 from sdpa_exp.injection.layers import Layer, find_layers

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from sdpa_exp.attention.backend import Kernel
-from sdpa_exp.evidence.kernels import LABELS, OWN_CODE, kernel_mismatch, same_kernels
+from sdpa_exp.evidence.kernel_names import LABELS, OWN_CODE, kernel_mismatch, same_kernels
 from sdpa_exp.evidence.profile import Sightings, profile_layers
+from sdpa_exp.measure.call_memory import peak_of_call
 from sdpa_exp.measure.clock import synchronize
-from sdpa_exp.measure.memory import peak_of_call
 from sdpa_exp.tasks.bench.arms import FLOOR
 from sdpa_exp.tasks.bench.case import Arms, Case, Entry, describe_failure
 from sdpa_exp.telemetry.probe import Probe

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from sdpa_exp.config.location import MLFLOW_SOURCE
+from sdpa_exp.config.mlflow_source import MLFLOW_SOURCE
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.errors import ComparisonError
 from sdpa_exp.runs.files import REPORT_HTML_FILE

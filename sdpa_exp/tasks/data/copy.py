@@ -17,7 +17,7 @@ from sdpa_exp.data.bad_files import UNUSABLE
 from sdpa_exp.data.build_once import build_whole
 from sdpa_exp.data.data_yaml import DATA_YAML
 from sdpa_exp.data.label_file import LabelRule, check_label, label_rule
-from sdpa_exp.data.prepared import IMAGE, PreparedDataset
+from sdpa_exp.data.prepared_dataset import IMAGE, PreparedDataset
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.tasks.data.leaks import Pair
 from sdpa_exp.tasks.data.look import SPLITS, Seen, picture_of

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sdpa_exp.data.prepared import BOX, LINE, LeftOut, PreparedDataset
+from sdpa_exp.data.prepared_dataset import BOX, LINE, LeftOut, PreparedDataset
 from sdpa_exp.runs.files import LEFT_OUT_FILE
 from sdpa_exp.tasks.data.figures import seen_size_px, splits_of
 from sdpa_exp.tasks.data.leaks import Pair, alike_in_two_splits, same_in_one_split, same_in_two_splits

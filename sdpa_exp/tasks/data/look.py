@@ -16,8 +16,8 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from sdpa_exp.data.pictures import IMAGE_SUFFIXES, SPLIT_NAMES
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.find_images import IMAGE_SUFFIXES, SPLIT_NAMES
+from sdpa_exp.data.prepared_dataset import PreparedDataset
 from sdpa_exp.runs.limits import usable_cores
 from sdpa_exp.tasks.data.objects import Object, to_object
 

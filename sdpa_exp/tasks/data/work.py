@@ -11,9 +11,9 @@ from typing import Any
 
 from sdpa_exp.config.plan import Plan
 from sdpa_exp.config.schema import YoloDirDataset
-from sdpa_exp.data.pictures import absolute
+from sdpa_exp.data.find_images import absolute
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.prepared_dataset import PreparedDataset
 from sdpa_exp.errors import DatasetError, UnsoundData
 from sdpa_exp.runs.events import EventLog
 from sdpa_exp.runs.files import REPORT_HTML_FILE, write_results, write_text_atomic

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from sdpa_exp.injection.layers import Layer
 from sdpa_exp.injection.replaced import replaced
-from sdpa_exp.measure.peaks import Peak, peak_meter
 from sdpa_exp.measure.process_memory import ProcessPeaks
+from sdpa_exp.measure.tensor_peak import Peak, peak_meter
 from sdpa_exp.tasks.profile.saved import SavedTensors, storage_bytes
 from sdpa_exp.tasks.profile.schedule import Stage
 

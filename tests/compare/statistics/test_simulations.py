@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from sdpa_exp.compare.statistics.control import mean_of_copies
+from sdpa_exp.compare.statistics.aa_control import mean_of_copies
 from sdpa_exp.compare.statistics.paired import difference_p, equivalence_p
 from sdpa_exp.compare.statistics.power import seeds_to_settle
 

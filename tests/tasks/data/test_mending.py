@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sdpa_exp.config.schema import YoloDirDataset
-from sdpa_exp.data.digest import bytes_digest
+from sdpa_exp.data.dataset_digest import bytes_digest
 from sdpa_exp.data.label_file import label_rule
 from sdpa_exp.data.prepare import prepare
 from sdpa_exp.runs.purposes import PURPOSES

@@ -12,7 +12,7 @@ from ultralytics.nn.modules.block import AAttn
 from sdpa_exp.errors import RunError
 from sdpa_exp.injection.inject import inject
 from sdpa_exp.injection.layers import find_layers
-from sdpa_exp.measure.peaks import CpuPeaks
+from sdpa_exp.measure.tensor_peak import CpuPeaks
 from sdpa_exp.tasks.profile.saved import SavedTensors, storage_bytes
 from sdpa_exp.tasks.training import memory_errors
 from tests.tasks.planning import plan_of

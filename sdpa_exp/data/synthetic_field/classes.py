@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from sdpa_exp.config.schema import SyntheticDataset
 from sdpa_exp.data.build_once import build_once
-from sdpa_exp.data.digest import NO_LABEL, bytes_digest, content_digest
-from sdpa_exp.data.plants import CLASS_NAMES
-from sdpa_exp.data.prepared import PreparedDataset
-from sdpa_exp.data.scene import Box, Scene
+from sdpa_exp.data.dataset_digest import NO_LABEL, bytes_digest, content_digest
+from sdpa_exp.data.prepared_dataset import PreparedDataset
+from sdpa_exp.data.synthetic_field.plants import CLASS_NAMES
+from sdpa_exp.data.synthetic_field.render_scene import Box, Scene
 
 MANIFEST = "manifest.json"
 _MARGIN = 1.15  # side of the cut-out over the longer side of the plant's box

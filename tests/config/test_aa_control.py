@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sdpa_exp.config.control import refuse_control
+from sdpa_exp.config.aa_control import refuse_control
 from sdpa_exp.config.schema import AttentionConfig
 from sdpa_exp.config.validate import check_sweep
 from sdpa_exp.errors import ConfigError

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sdpa_exp.data.light import Sun, draw_lens, draw_sun, take_picture
-from sdpa_exp.data.painting import Sprite, paint_plant
-from sdpa_exp.data.plants import CLASS_NAMES, CROP, WEEDS, Species
-from sdpa_exp.data.soil import draw_soil, render_soil
+from sdpa_exp.data.synthetic_field.light import Sun, draw_lens, draw_sun, take_picture
+from sdpa_exp.data.synthetic_field.paint_plant import Sprite, paint_plant
+from sdpa_exp.data.synthetic_field.plants import CLASS_NAMES, CROP, WEEDS, Species
+from sdpa_exp.data.synthetic_field.soil import draw_soil, render_soil
 
 OVERSAMPLING = 2
 MIN_VISIBLE_SHARE = 0.4  # a plant of which less is seen, behind others or outside the picture, gets no box

@@ -12,7 +12,7 @@ import pytest
 
 from sdpa_exp.config.schema import SyntheticDataset
 from sdpa_exp.data.prepare import prepare
-from sdpa_exp.data.prepared import PreparedDataset
+from sdpa_exp.data.prepared_dataset import PreparedDataset
 from sdpa_exp.errors import DatasetError
 
 SETTINGS = SyntheticDataset(name="t", num_train_images=6, num_val_images=3, image_px=96)
@@ -114,7 +114,7 @@ def test_a_failed_rendering_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
     def fail(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sdpa_exp.data.synthetic.write_data_yaml", fail)
+    monkeypatch.setattr("sdpa_exp.data.synthetic_field.write_field.write_data_yaml", fail)
     with pytest.raises(KeyboardInterrupt):
         prepare(SETTINGS, cache_dir=tmp_path)
     assert [p for p in (tmp_path / "synthetic").iterdir() if p.is_dir()] == []

@@ -10,7 +10,7 @@ import pytest
 from torch import nn
 
 from sdpa_exp.errors import DatasetError, SdpaExpError
-from sdpa_exp.injection.unasked import refuse_what_was_not_asked
+from sdpa_exp.injection.silent_changes import refuse_what_was_not_asked
 
 
 def make_trainer(found: int = 2, kept: int = 2, cache: str | None = None, boxes: int = 1, **args: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sdpa_exp.errors import ConfigError, DatasetError
-from sdpa_exp.launch.presence import require_named
+from sdpa_exp.launch.check_inputs import require_named
 from tests.config.composing import compose_plan
 from tests.launch.conftest import sdpa_exp
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sdpa_exp.data.light import Sun
+from sdpa_exp.data.synthetic_field.light import Sun
 
 # BGR, 0..255: loam, dry clay, red earth, grey silt, dark peat
 _GROUND_BGR = ((64, 86, 108), (100, 122, 140), (66, 86, 122), (98, 110, 120), (50, 61, 72))

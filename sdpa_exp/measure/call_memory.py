@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from sdpa_exp.measure.clock import synchronize
-from sdpa_exp.measure.peaks import Peak, peak_meter
+from sdpa_exp.measure.tensor_peak import Peak, peak_meter
 
 MIB = 2**20
 CPU_SOURCE = "torch.profiler: allocations and frees of PyTorch's CPU allocator, summed in order"

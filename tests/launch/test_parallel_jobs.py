@@ -8,7 +8,7 @@ import pytest
 
 from sdpa_exp.config.launchers import Launcher
 from sdpa_exp.errors import ConfigError
-from sdpa_exp.launch.side_by_side import gpus_of_job, refuse_shared_cpu
+from sdpa_exp.launch.parallel_jobs import gpus_of_job, refuse_shared_cpu
 from tests.config.composing import compose_plan
 
 BESIDE = Launcher(name="joblib_sdpa", num_at_once=2, num_on_cpu=2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sdpa_exp.compare.run_compare import read_and_compare
-from sdpa_exp.compare.statistics.across import probability_of_improvement
+from sdpa_exp.compare.statistics.across_groups import probability_of_improvement
 from tests.compare.findings.provoke import found
 from tests.compare.folders import turning, write_sweep
 

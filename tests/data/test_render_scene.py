@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from sdpa_exp.config.schema import SyntheticDataset
-from sdpa_exp.data.light import draw_sun
-from sdpa_exp.data.painting import paint_plant
-from sdpa_exp.data.plants import CLASS_NAMES, SPECIES, Species
-from sdpa_exp.data.scene import MIN_VISIBLE_SHARE, Scene, render_scene
-from sdpa_exp.data.synthetic import label_text, scene_of
+from sdpa_exp.data.synthetic_field.light import draw_sun
+from sdpa_exp.data.synthetic_field.paint_plant import paint_plant
+from sdpa_exp.data.synthetic_field.plants import CLASS_NAMES, SPECIES, Species
+from sdpa_exp.data.synthetic_field.render_scene import MIN_VISIBLE_SHARE, Scene, render_scene
+from sdpa_exp.data.synthetic_field.write_field import label_text, scene_of
 
 SETTINGS = SyntheticDataset(name="t", num_train_images=40, num_val_images=10, image_px=160, render_seed=3)
 
@@ -27,7 +27,7 @@ def test_the_same_seed_gives_the_same_pixels_in_another_process() -> None:
     here = hashlib.sha256(scene.bgr.tobytes() + label_text(scene.boxes, 160).encode()).hexdigest()
     code = (
         "import hashlib; from sdpa_exp.config.schema import SyntheticDataset as S;"
-        "from sdpa_exp.data.synthetic import scene_of, label_text;"
+        "from sdpa_exp.data.synthetic_field.write_field import scene_of, label_text;"
         "s = scene_of(S(name='t', num_train_images=9, num_val_images=9, image_px=160, render_seed=3), 'train', 0);"
         "print(hashlib.sha256(s.bgr.tobytes() + label_text(s.boxes, 160).encode()).hexdigest())"
     )

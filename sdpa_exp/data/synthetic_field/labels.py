@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sdpa_exp.data.scene import Box, Scene
+from sdpa_exp.data.synthetic_field.render_scene import Box, Scene
 
 KEYPOINTS: dict[str, Any] = {
     "kpt_shape": [2, 3],

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sdpa_exp.data.leaves import Leaf
-from sdpa_exp.data.light import Sun
-from sdpa_exp.data.plants import Species
+from sdpa_exp.data.synthetic_field.leaves import Leaf
+from sdpa_exp.data.synthetic_field.light import Sun
+from sdpa_exp.data.synthetic_field.plants import Species
 
 _SHIFT = 4  # OpenCV takes coordinates in 1/16 px
 _OPAQUE = [255.0]

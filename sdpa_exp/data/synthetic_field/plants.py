@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdpa_exp.data.leaves import Leaf, Profile, blade, disc, lobed, make_leaf, ovate
+from sdpa_exp.data.synthetic_field.leaves import Leaf, Profile, blade, disc, lobed, make_leaf, ovate
 
 Rng = np.random.Generator
 

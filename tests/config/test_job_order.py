@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sdpa_exp.config.turns import in_turns
+from sdpa_exp.config.job_order import in_turns
 
 
 def jobs(*lines: str) -> list[list[str]]:

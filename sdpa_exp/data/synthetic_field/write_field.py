@@ -15,12 +15,12 @@ import numpy as np
 from sdpa_exp.config.schema import SyntheticDataset
 from sdpa_exp.data.build_once import build_once
 from sdpa_exp.data.data_yaml import DATA_YAML, names_folder, write_data_yaml
-from sdpa_exp.data.digest import bytes_digest, content_digest
-from sdpa_exp.data.plants import CLASS_NAMES
-from sdpa_exp.data.prepared import PreparedDataset
-from sdpa_exp.data.rendered_classes import prepare_crops
-from sdpa_exp.data.rendered_labels import KEYPOINTS, label_lines
-from sdpa_exp.data.scene import Box, Scene, render_scene
+from sdpa_exp.data.dataset_digest import bytes_digest, content_digest
+from sdpa_exp.data.prepared_dataset import PreparedDataset
+from sdpa_exp.data.synthetic_field.classes import prepare_crops
+from sdpa_exp.data.synthetic_field.labels import KEYPOINTS, label_lines
+from sdpa_exp.data.synthetic_field.plants import CLASS_NAMES
+from sdpa_exp.data.synthetic_field.render_scene import Box, Scene, render_scene
 from sdpa_exp.errors import DatasetError
 from sdpa_exp.runs.purposes import CLASSIFY, DETECT, Purpose
 

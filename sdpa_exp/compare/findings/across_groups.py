@@ -9,7 +9,7 @@ import numpy as np
 from sdpa_exp.compare.findings.finding import Finding
 from sdpa_exp.compare.load.groups import GroupRuns, usable
 from sdpa_exp.compare.numbers import metric_of
-from sdpa_exp.compare.statistics.across import probability_of_improvement
+from sdpa_exp.compare.statistics.across_groups import probability_of_improvement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
