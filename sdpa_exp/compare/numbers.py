@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sdpa_exp.compare.load.run import COST, CSV_TIME, ENERGY
+from sdpa_exp.compare.load.run import COST, CSV_TIME, ENERGY, RATIOS
 from sdpa_exp.runs.metrics import METRICS, Metric
 
 ACCURACIES = (
@@ -101,12 +101,16 @@ def difference(name: str, value: float, *, spread: float | None = None, unit: bo
 
 
 def interval(name: str, low: float, high: float, *, unit: bool = False) -> str:
-    """`-4.1 to +4.7`, in the unit of `difference`, to digits that fit its width; shares end at 100 points."""
+    """`-4.1 to +4.7`, in the unit of `difference`, to digits that fit its width; shares end at 100 points.
+
+    The bounds of a ratio lie unevenly about it: each has digits of its own, or -0.5 s of 0.6 s would become -1 s.
+    """
     factor, word = (100.0, "points") if is_in_points(name) else (1.0, metric_of(name).unit)
     half_width = factor * (high - low) / 2
     if is_in_points(name):
         low, high = max(low, -1.0), min(high, 1.0)
-    text = f"{signed(factor * low, spread=half_width)} to {signed(factor * high, spread=half_width)}"
+    spreads = [min(half_width, abs(bound)) or half_width if name in RATIOS else half_width for bound in (low, high)]
+    text = f"{signed(factor * low, spread=spreads[0])} to {signed(factor * high, spread=spreads[1])}"
     return f"{text} {word}" if unit and word else text
 
 

@@ -51,19 +51,23 @@ def check_devices(plan: Plan, task: Task) -> None:
     at_least("hardware.devices", hardware.devices, 1, next_step)
     if hardware.devices == 1:
         return
-    if not task.trains:
-        refuse("hardware.devices", hardware.devices, f"1 with task={plan.task.name}, which uses one", next_step)
-    if hardware.device == "mps":
-        refuse("hardware.devices", hardware.devices, "1 with hardware.device=mps", next_step)
-    if hardware.batch == AUTO_BATCH:
-        refuse("hardware.batch", AUTO_BATCH, "a number with several devices, since trial steps use one", next_step)
-    if hardware.batch_size is not None and hardware.batch_size % hardware.devices:
-        wanted = f"a multiple of hardware.devices={hardware.devices}, which share it"
-        batch = max(1, hardware.batch_size // hardware.devices) * hardware.devices
-        refuse("hardware.batch", hardware.batch, wanted, f"Set hardware.batch={batch}.")
-    if plan.on_nan == "continue":
-        refuse("on_nan", plan.on_nan, "fail with several devices, which have to leave out the same batches", next_step)
-    if plan.attention.backend == _AUTO:
-        refuse("attention", _AUTO, "a named one with several devices, each of which would choose", next_step)
-    if plan.train.rect:
-        refuse("train.rect", "true", "false with several devices, for which Ultralytics turns it off", next_step)
+    num, batch = hardware.devices, hardware.batch_size or hardware.devices
+    num_val_images = getattr(plan.dataset, "num_val_images", None) or num  # of other data sets the worker counts them
+    for is_wrong, key, value, expected, step in (
+        (not task.trains, "hardware.devices", num, f"1 with task={plan.task.name}, which uses one", next_step),
+        (hardware.device == "mps", "hardware.devices", num, "1 with hardware.device=mps", next_step),
+        (hardware.batch == AUTO_BATCH, "hardware.batch", AUTO_BATCH,
+         "a number with several devices, since trial steps use one", next_step),
+        (batch % num, "hardware.batch", hardware.batch, f"a multiple of hardware.devices={num}, which share it",
+         f"Set hardware.batch={max(1, batch // num) * num}."),
+        (num_val_images < num, "dataset.num_val_images", num_val_images,
+         f"{num} or more, one for each process of hardware.devices={num}", next_step),
+        (plan.on_nan == "continue", "on_nan", plan.on_nan,
+         "fail with several devices, which have to leave out the same batches", next_step),
+        (plan.attention.backend == _AUTO, "attention", _AUTO,
+         "a named one with several devices, each of which would choose", next_step),
+        (plan.train.rect, "train.rect", "true", "false with several devices, for which Ultralytics turns it off",
+         next_step),
+    ):  # fmt: skip
+        if is_wrong:
+            refuse(key, value, expected, step)

@@ -60,7 +60,7 @@ def say_preflight(console: Console, preflight: dict[str, Any]) -> None:
         say(console, message)
     for entry in preflight["arms"]:
         if entry["sentence"]:
-            say(console, f"can't run: {entry['sentence']}")
+            say(console, entry["sentence"])
     for group in preflight["same_kernel"]:
         say(console, same_kernel_sentence(group["arms"], preflight["arms"]))
 

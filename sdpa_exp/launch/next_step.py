@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from sdpa_exp.compare.comparison import Comparison
@@ -12,6 +13,7 @@ from sdpa_exp.config.resume import options_of, typed_as
 from sdpa_exp.errors import SdpaExpError
 from sdpa_exp.launch.announce import say, short
 from sdpa_exp.runs.files import best_checkpoint
+from sdpa_exp.tasks.export import FORMATS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,12 +29,13 @@ def say_weights(console: Console, plan: Plan, metrics: Mapping[str, float | None
     kept = [line for line in plan.job.overrides if line.startswith(("attention", "dataset", "model="))]
     named = kept if any(line.startswith("attention") for line in kept) else [f"attention={plan.arm}", *kept]
 
-    def line(task: str) -> str:
+    def line(task: str, *more: str) -> str:
         weights = f"{task}.weights={short(path)}"
-        return f"{typed_as()} {shlex.join([*options_of(plan.job.command), f'task={task}', *named, weights])}"
+        return f"{typed_as()} {shlex.join([*options_of(plan.job.command), f'task={task}', *named, weights, *more])}"
 
     say(console, f"to use best.pt of {plan.arm} (seed {plan.seed}{measured}):  {line('detect')}")
-    say(console, f"  to export it:  {line('export')}")
+    has_onnx = all(find_spec(name) for name in FORMATS["onnx"])
+    say(console, f"  to export it:  {line('export', *([] if has_onnx else ['export.format=torchscript']))}")
 
 
 def say_weights_of(console: Console, comparison: Comparison) -> None:

@@ -43,6 +43,6 @@ def explicit_optimizer(
     words = " ".join(f"train.{key}={value}" for key, value in found.items())
     classes = counted(num_classes, "class", "classes")
     return found, (
-        f"optimizer=auto comes to {words}: Ultralytics' rule for {updates} updates and {classes}. Set these to "
-        "keep them when the number of epochs or images changes."
+        f"optimizer=auto comes to {words}: Ultralytics' rule for {counted(updates, 'update')} and {classes}. Set "
+        "these to keep them when the number of epochs or images changes."
     )

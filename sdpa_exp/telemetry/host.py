@@ -73,10 +73,6 @@ class HostProbe:
         is_first = self._read_at_s is None
         self._read_at_s = now_s
         self._follow_tree()
-        if not self._processes:
-            names = ("cpu_percent", "rss_mib", "num_processes", "read_mib", "written_mib")
-            self._reasons.update(dict.fromkeys(names, f"process {self._pid} is gone"))
-            return dict.fromkeys(names)
         cpu_s, rss_bytes = 0.0, 0
         for process in list(self._processes.values()):
             try:
@@ -89,6 +85,10 @@ class HostProbe:
             cpu_s += total_s - self._cpu_s.get(process.pid, total_s if is_first else 0.0)
             self._cpu_s[process.pid] = total_s
             self._count_io(process, is_first=is_first)
+        if not rss_bytes:  # also of a process that has ended, and that its parent has not taken notice of
+            names = ("cpu_percent", "rss_mib", "num_processes", "read_mib", "written_mib")
+            self._reasons.update(dict.fromkeys(names, f"process {self._pid} is gone"))
+            return dict.fromkeys(names)
         has_io = "read_mib" not in self._reasons
         if not elapsed_s:
             self._reasons["cpu_percent"] = "the first sample only sets the mark"

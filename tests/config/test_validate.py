@@ -229,6 +229,10 @@ def test_a_benchmark_can_be_swept_over_models() -> None:
         (("hardware.device=mps",), "expected 1 with hardware.device=mps."),
         (("hardware.batch=auto",), "expected a number with several devices, since trial steps use one."),
         (("hardware.batch=9",), "expected a multiple of hardware.devices=2, which share it. Set hardware.batch=8."),
+        (
+            ("dataset.num_val_images=1",),
+            "dataset.num_val_images=1 can't work: expected 2 or more, one for each process of hardware.devices=2.",
+        ),
         (("on_nan=continue",), "expected fail with several devices, which have to leave out the same batches."),
         (("attention=auto",), "expected a named one with several devices, each of which would choose."),
         (("train.rect=true", "train.mosaic=0"), "expected false with several devices"),

@@ -59,7 +59,7 @@ def test_status_needs_no_torch_and_leaves_nothing(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "2 of 2 runs done: 2 finished" in " ".join(done.stdout.split()), done.stderr
+    assert "2 of 2 runs ended: 2 finished" in " ".join(done.stdout.split()), done.stderr
     assert done.stdout.splitlines()[-1] == "0 []"
     assert [path.name for path in (tmp_path / "multirun").iterdir()] == ["comparison"]
 

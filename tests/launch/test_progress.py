@@ -113,7 +113,7 @@ def test_a_terminal_shows_the_run_among_the_others_of_its_sweep(
         re.match(r"flash seed 1 2/3 step 5/8 1\.250 0\.\d{3} 0\.\d{3} about \d+:\d\d left$", row) for row in rows
     )
     assert "stock seed 1 waiting" in rows
-    assert any(re.match(r"2 of 4 runs done, about \d+:\d\d left for all runs$", row) for row in rows)
+    assert any(re.match(r"2 of 4 runs ended, about \d+:\d\d left for all runs$", row) for row in rows)
     assert rows[-1] == " ".join(f"job 3/4 flash seed 1: {closing_line(record)}".split())
 
 

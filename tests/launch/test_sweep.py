@@ -139,7 +139,7 @@ def test_everything_lands_below_multirun(sweep: Finished) -> None:
 def test_the_screen_shows_progress_the_refusal_and_the_way_to_the_runs(sweep: Finished) -> None:
     for text in (
         "6 runs: stock, sdpa, efficient x seeds 0, 42, baseline stock",
-        "can't run: attention=efficient can't run here",
+        "attention=efficient can't run here",
         "job 2/6  sdpa seed 0: epoch 2/2",
         "ran flash",
         "mlflow ui --backend-store-uri",

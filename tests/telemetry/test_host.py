@@ -80,3 +80,12 @@ def test_a_missing_run_folder_costs_only_the_disk_metric(tmp_path: Path) -> None
     assert values["disk_free_mib"] is None
     assert probe.unavailable()["disk_free_mib"].startswith("FileNotFoundError")
     assert values["rss_mib"] is not None
+
+
+def test_a_process_that_has_ended_and_was_not_waited_for_has_no_memory_of_0(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        probe = HostProbe(pid=process.pid, run_dir=tmp_path)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is a zombie still
+        assert probe.read()["rss_mib"] is None
+        assert probe.unavailable()["rss_mib"] == f"process {process.pid} is gone"

@@ -40,7 +40,7 @@ def _unlearnt(findings: Sequence[Finding]) -> set[str]:
 
 def _with_caveat(verdict: Verdict, group: Group, findings: Sequence[Finding]) -> Verdict:
     name, arm, baseline = verdict.question.name, verdict.arm, verdict.baseline
-    if is_unlearnt(verdict, findings):
+    if is_unlearnt(verdict, findings) and verdict.kind != "no pairs":
         why = f"nothing was learnt, {verdict.question.metric} is 0 in every run"
         return dataclasses.replace(
             verdict, kind="no test", sentence=f"{name}: no verdict on {arm} against {baseline}: {why}."

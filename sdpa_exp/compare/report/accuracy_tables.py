@@ -82,10 +82,12 @@ def runs_table(facts: AccuracyFacts) -> TextTable:
     more = len(facts.measured) - _MAX_RUNS
     resamples = sorted({(run.accuracy or {})["intervals"]["num_resamples"] for run in facts.measured})
     reasons = dict.fromkeys(r for run in facts.measured if (r := (run.accuracy or {})["intervals"]["reason"]))
+    drawn = f"in brackets 95 % intervals from {_range(resamples)} resamples. {INTERVAL_MEANING} "
+    brackets = drawn if any(resamples) else ""
     caption = (
-        f"best.pt on {_range([(run.accuracy or {})['num_images'] for run in facts.measured])} val images; in brackets "
-        f"95 % intervals from {_range(resamples)} resamples. {INTERVAL_MEANING} F1 is the mean over classes at the "
-        "confidence where it is best; right, wrong and missed are predictions and labelled objects there, at IoU 0.5."
+        f"best.pt on {_range([(run.accuracy or {})['num_images'] for run in facts.measured])} val images; {brackets}F1 "
+        "is the mean over classes at the confidence where it is best; right, wrong and missed are predictions and "
+        "labelled objects there, at IoU 0.5."
     )
     caption += "".join(f" No interval: {reason}." for reason in reasons)
     caption += f" {more} more runs are in tables/accuracy_runs.csv." if more > 0 else ""

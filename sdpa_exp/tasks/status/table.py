@@ -51,7 +51,7 @@ def summary(states: Sequence[RunState]) -> str:
     """How many runs have ended, and an estimate for the rest."""
     num_done, left_s = sum(state.status not in _TO_COME for state in states), left_of_all_s(states)
     time_left = "" if left_s is None else f", about {clock(left_s)} left for all runs"
-    return f"{num_done} of {len(states)} runs done{time_left}"
+    return f"{num_done} of {len(states)} runs ended{time_left}"
 
 
 def left_of_all_s(states: Sequence[RunState]) -> float | None:

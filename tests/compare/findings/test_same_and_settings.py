@@ -76,6 +76,16 @@ def test_accuracy_of_0_everywhere_is_nothing_learnt_and_gets_no_verdict(
     assert "identical" not in comparison.headline
 
 
+def test_an_arm_without_a_finished_run_has_that_for_a_reason_also_where_nothing_was_learnt(tmp_path: Path) -> None:
+    specs = crossed(["stock", "flash"], SEEDS)
+    for spec in specs:
+        spec.metrics = {"mAP50": 0.0, "mAP50-95": 0.0, "train_s": 10.0 + spec.seed}
+        spec.status = "FAILED" if spec.arm == "flash" else "FINISHED"
+    verdicts = read_and_compare(write_sweep(tmp_path, specs)).verdicts
+    accuracy = next(v for v in verdicts if v.question.name == "accuracy")
+    assert "flash finished 0 of 2 runs" in accuracy.sentence
+
+
 def test_arms_that_turn_round_from_seed_to_seed_are_one_finding(tmp_path: Path) -> None:
     specs = crossed(["stock", "sdpa"], [0]) + crossed(["sdpa", "stock"], [1])
     for spec in specs:

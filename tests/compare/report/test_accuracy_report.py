@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,19 @@ def test_runs_stand_with_their_intervals_and_the_words_on_what_those_mean(compar
     assert "30 val images" in table.caption
     assert "1000 resamples" in table.caption
     assert "nothing about another seed" in table.caption
+
+
+def test_a_table_without_intervals_says_why_and_nothing_of_brackets(comparison: Comparison) -> None:
+    group = comparison.groups[0]
+    none = {"mAP50-95": None, "mAP50": None, "num_resamples": 0, "reason": "8 val images are too few"}
+    measured = tuple(
+        dataclasses.replace(run, accuracy={**(run.accuracy or {}), "intervals": none})
+        for run in group.accuracy.measured
+    )
+    group = dataclasses.replace(group, accuracy=dataclasses.replace(group.accuracy, measured=measured))
+    table = next(t for t in accuracy_tables(group) if t.name == "accuracy_runs")
+    assert "No interval: 8 val images are too few." in table.caption
+    assert "in brackets" not in table.caption
 
 
 def test_arms_stand_with_their_difference_and_what_other_images_might_have_given(comparison: Comparison) -> None:

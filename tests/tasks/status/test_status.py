@@ -108,7 +108,7 @@ def test_a_run_that_goes_on_shows_its_step_and_the_time_left(
         assert status(tmp_path) == RunError.exit_code
     text = " ".join(capsys.readouterr().out.split())
     assert re.search(r"flash seed 1 2/3 step 3/8 1\.250 0\.\d+ 0\.\d+ about [\d:]+ left .* ago", text)
-    assert "2 of 4 runs done, about" in text
+    assert "2 of 4 runs ended, about" in text
     assert "1 running, 1 waiting" in text
     assert "To go on" not in text
 
@@ -145,7 +145,7 @@ def test_watching_ends_with_the_sweep_and_its_exit_code(
             whole_run(only, arm="stock")
             time.sleep(0.1)
         assert watched.result(timeout=30) == 0
-    assert "1 of 1 runs done: 1 finished" in " ".join(capsys.readouterr().out.split())
+    assert "1 of 1 runs ended: 1 finished" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("launcher", ["submitit_launcher.SlurmLauncher", "ray_launcher.RayLauncher"])
