@@ -160,6 +160,12 @@ def answers(address: str) -> bool:
         return False
 
 
+def last_line(error: Exception) -> str:
+    """Of what Ray says, which ends with what a task raised."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [""])[-1].rstrip(".")
+
+
 def _no_answer(address: str) -> str | None:
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdecimal():

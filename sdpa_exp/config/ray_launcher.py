@@ -23,7 +23,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sdpa_exp.config.lost_jobs import lose
-from sdpa_exp.config.ray_cluster import JOB_VARIABLE, answers, connected, nodes_of
+from sdpa_exp.config.ray_cluster import JOB_VARIABLE, answers, connected, last_line, nodes_of
 from sdpa_exp.errors import ConfigError, RunError
 from sdpa_exp.runs.limits import CORES_VARIABLE
 
@@ -110,7 +110,7 @@ class _Tasks:
             else:
                 self._lose(index, f"since {why} (hydra.launcher.max_retries)")
         except self._ray.exceptions.RayError as error:
-            self._lose(index, _last_line(error))
+            self._lose(index, f"{type(error).__name__}: {last_line(error)}")
 
     def _require_cluster(self) -> None:
         """Now and then: give up where Ray is gone, before Ray ends this process for it after a minute."""
@@ -168,9 +168,3 @@ def _log_file(folder: Path, num: int) -> Path:
 def _address_in(error: Exception) -> str:
     found = _ADDRESS.search(str(error))
     return f" {found.group(1)}" if found else ""
-
-
-def _last_line(error: Exception) -> str:
-    """Of what Ray says, which ends with what a task raised."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {(lines or [''])[-1].rstrip('.')}"

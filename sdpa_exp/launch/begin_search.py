@@ -10,10 +10,9 @@ from rich.console import Console
 
 from sdpa_exp.config.choices import REPEAT
 from sdpa_exp.config.plan import read_plan
-from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable
 from sdpa_exp.launch.announce import say, say_ignored_server, say_preflight, short
-from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, lasting
+from sdpa_exp.launch.before_sweep import describe_sweep, lasting
 from sdpa_exp.launch.changes import (
     Changes,
     changed_settings,
@@ -23,7 +22,7 @@ from sdpa_exp.launch.changes import (
     named,
     require_word,
 )
-from sdpa_exp.launch.on_node import left_to_nodes
+from sdpa_exp.launch.on_node import look_before_jobs
 from sdpa_exp.launch.shared_tracker import checked_tracker
 from sdpa_exp.runs.attempts import set_aside, why_unfinished
 from sdpa_exp.runs.files import SWEEP_FILE
@@ -59,8 +58,7 @@ def begin_search(
     console, tracker = Console(), checked_tracker(plan)
     say_ignored_server(console, plan)
     before = read_sweep(sweep_dir) if (sweep_dir / SWEEP_FILE).exists() else None
-    look = ask_preflight if launcher.is_here else left_to_nodes
-    preflight = look([plan], sweep_dir) if load_task(plan).needs_arm else {}
+    preflight = look_before_jobs([plan], sweep_dir, launcher)
     refusal = next((arm["sentence"] for arm in preflight.get("arms", []) if arm["sentence"]), None)
     if refusal is not None:
         raise BackendUnavailable(refusal)
@@ -103,6 +101,7 @@ def _changed_trials(
     """What is not as it was when a finished trial was made, but for what is searched."""
     environment = environment_now(preflight, is_here=is_here)
     searched = tuple(key for each in (sweep.search, search) for key in each["space"])
+    digest = None if any(key.partition(".")[0] == "dataset" for key in searched) else data_set_now(preflight, plan)
     found: dict[int, Changes] = {}
     for job in sweep.jobs:
         record = read_record_if_any(job.run_dir)
@@ -110,7 +109,6 @@ def _changed_trials(
             continue
         settings = changed_settings(read_plan(job.run_dir), plan)
         settings = {key: pair for key, pair in settings.items() if not _is_searched(key, searched)}
-        digest = None if any(key.partition(".")[0] == "dataset" for key in searched) else data_set_now(preflight, plan)
         changes = settings | changed_surroundings(record, environment, digest)
         if changes:
             found[job.num] = changes

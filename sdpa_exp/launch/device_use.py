@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from sdpa_exp.data.cache import cache_root
 from sdpa_exp.errors import RunError
 from sdpa_exp.runs.files import write_text_atomic
+from sdpa_exp.runs.record import GPU_WAITED
 
 Say = Callable[[str, str], None]
 """Takes the code and the sentence of a warning."""
@@ -70,7 +71,7 @@ def use_device(gpu_uuid: str | None, run_dir: Path, say: Say, *, wait: bool, sha
                 f"GPU {gpu_uuid} is in use by {holder}, and two runs at once would void each other's times. Expected a "
                 f"free one: wait for it (wait=true), or choose another GPU with hardware.device."
             )
-        say("gpu_waited", f"waiting for {holder} to end, which holds GPU {gpu_uuid}; wait=no refuses instead.")
+        say(GPU_WAITED, f"waiting for {holder} to end, which holds GPU {gpu_uuid}; wait=no refuses instead.")
 
     try:
         turn.acquire(timeout=_ANNOUNCING_S if shared else 0)

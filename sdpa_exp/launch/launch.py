@@ -29,7 +29,6 @@ from sdpa_exp.launch.announce import (
 )
 from sdpa_exp.launch.before_sweep import (
     NODES,
-    ask_preflight,
     describe_sweep,
     frozen_hardware,
     lasting,
@@ -39,7 +38,7 @@ from sdpa_exp.launch.before_sweep import (
 )
 from sdpa_exp.launch.make_record import record_unstarted
 from sdpa_exp.launch.next_step import say_weights
-from sdpa_exp.launch.on_node import RESULTS_GO_THERE, left_to_nodes, look_at_node, node_class
+from sdpa_exp.launch.on_node import RESULTS_GO_THERE, look_at_node, look_before_jobs, node_class
 from sdpa_exp.launch.parallel_jobs import gpus_of_job
 from sdpa_exp.launch.progress import RunProgress, closing_line
 from sdpa_exp.launch.queued_job import (
@@ -130,20 +129,19 @@ def begin_sweep(plans: list[Plan], sweep_dir: Path, command: str, launcher: Laun
             console,
             f"A/A control: {copy} is {original} again, from weights 1 ulp apart; their spread is the noise floor",
         )
-    with_arms = [plan for plan in plans if load_task(plan).needs_arm]
-    if any(plan.hardware.batch == AUTO_BATCH for plan in with_arms):
+    if any(plan.hardware.batch == AUTO_BATCH and load_task(plan).needs_arm for plan in plans):
         say(console, "hardware.batch=auto: every arm trains a few steps first, to find the largest batch that all take")
     write_sweep(sweep)  # so that a command that is interrupted from here on can be resumed
-    if with_arms:
-        try:
-            preflight = (ask_preflight if launcher.is_here else left_to_nodes)(with_arms, sweep_dir)
-            sweep = dataclasses.replace(sweep, preflight=lasting(preflight))
-        except SdpaExpError:
-            (sweep_dir / SWEEP_FILE).unlink()
-            raise
+    try:
+        preflight = look_before_jobs(plans, sweep_dir, launcher)
+    except SdpaExpError:
+        (sweep_dir / SWEEP_FILE).unlink()
+        raise
+    if preflight:
+        sweep = dataclasses.replace(sweep, preflight=lasting(preflight))
     write_sweep(with_keys(sweep, plans))
     tracker.open_sweep(sweep_dir)
-    if with_arms:
+    if preflight:
         say_preflight(console, sweep.preflight)
 
 

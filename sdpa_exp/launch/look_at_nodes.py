@@ -11,7 +11,7 @@ from typing import Any
 
 from sdpa_exp.config.launchers import Launcher, go_to
 from sdpa_exp.config.plan import Plan, from_dict, to_dict
-from sdpa_exp.config.ray_cluster import connected, nodes_of
+from sdpa_exp.config.ray_cluster import connected, last_line, nodes_of
 from sdpa_exp.config.submitit_jobs import require_seen_by_a_node
 from sdpa_exp.errors import RunError, SdpaExpError
 from sdpa_exp.launch.check_inputs import require_named
@@ -59,8 +59,7 @@ def _look_at_rays(cluster: Mapping[str, Any], plans: Sequence[Plan], sweep_dir: 
             try:
                 why = ray.get(ref)
             except ray.exceptions.RayError as error:
-                last = str(error).strip().splitlines()[-1].rstrip(".")
-                why = f"it can't start a job: {last}. {_CODE}"
+                why = f"it can't start a job: {last_line(error)}. {_CODE}"
             if why is not None:
                 wrong.append(f"{name}: {why}")
     if wrong:

@@ -18,8 +18,10 @@ from typing import Any
 
 from filelock import FileLock
 
+from sdpa_exp.config.launchers import Launcher
 from sdpa_exp.config.plan import Plan, from_dict, to_dict
 from sdpa_exp.config.schema import TrackingConfig
+from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import RunError
 from sdpa_exp.launch.before_sweep import NODES, ask_preflight, lasting
 from sdpa_exp.launch.cuda_devices import visible_gpus
@@ -43,6 +45,17 @@ def left_to_nodes(plans: Sequence[Plan], sweep_dir: Path) -> dict[str, Any]:
     """Leave the plans for the first job of each class of node; returns what sweep.json holds in place of an answer."""
     write_json_atomic(sweep_dir / PLANS_FILE, [to_dict(plan) for plan in plans])
     return {NODES: [], "software": software_here(), "hardware": [], "arms": [], "same_kernel": [], "warnings": []}
+
+
+def look_before_jobs(plans: Sequence[Plan], sweep_dir: Path, launcher: Launcher) -> dict[str, Any]:
+    """What preflight finds for the plans that have an arm; nothing where none has one.
+
+    Where jobs run elsewhere, it is left to the first of them.
+    """
+    with_arms = [plan for plan in plans if load_task(plan).needs_arm]
+    if not with_arms:
+        return {}
+    return ask_preflight(with_arms, sweep_dir) if launcher.is_here else left_to_nodes(with_arms, sweep_dir)
 
 
 def software_here() -> dict[str, Any]:

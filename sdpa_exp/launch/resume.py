@@ -21,7 +21,7 @@ from sdpa_exp.config.plan import Plan, read_plan
 from sdpa_exp.config.task import load_task
 from sdpa_exp.errors import BackendUnavailable, ConfigError
 from sdpa_exp.launch.announce import say, say_ignored_server, say_preflight, short
-from sdpa_exp.launch.before_sweep import ask_preflight, describe_sweep, known_hardware, lasting, refusal_of, with_keys
+from sdpa_exp.launch.before_sweep import describe_sweep, known_hardware, lasting, refusal_of, with_keys
 from sdpa_exp.launch.changes import (
     Changes,
     changed_settings,
@@ -34,7 +34,7 @@ from sdpa_exp.launch.changes import (
 )
 from sdpa_exp.launch.launch import run_single
 from sdpa_exp.launch.match_jobs import Match
-from sdpa_exp.launch.on_node import left_to_nodes
+from sdpa_exp.launch.on_node import look_before_jobs
 from sdpa_exp.launch.shared_tracker import checked_tracker
 from sdpa_exp.runs.attempts import latest_attempt, set_aside, whole_checkpoint, why_unfinished
 from sdpa_exp.runs.environment import software_and_host
@@ -81,9 +81,8 @@ def begin_again(
     for match in matches:
         if match.before is not None:
             wait_for_worker(match.before.run_dir, WORKER_ENDS_S)
-    with_arms = [plan for plan in plans if load_task(plan).needs_arm]
-    look = ask_preflight if launcher.is_here else left_to_nodes
-    preflight = look(with_arms, sweep_dir) if with_arms else {}
+    preflight = look_before_jobs(plans, sweep_dir, launcher)
+    has_arms = bool(preflight)
     environment = environment_now(preflight, is_here=launcher.is_here)
     decisions, changes = _decide(matches, plans, preflight, environment, changed)
     arms = list(dict.fromkeys(plan.arm for plan in plans))
@@ -101,7 +100,7 @@ def begin_again(
     for job in jobs:
         tracker.mend(job.run_dir)
     _say(console, sweep_dir, decisions, entry)
-    if with_arms:
+    if has_arms:
         say_preflight(console, preflight)
 
 

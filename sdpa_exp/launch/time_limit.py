@@ -18,6 +18,7 @@ from sdpa_exp.errors import SdpaExpError
 from sdpa_exp.launch.announce import say, say_silent, short
 from sdpa_exp.launch.changes import with_hardware_of
 from sdpa_exp.runs.files import RESULT_FILE
+from sdpa_exp.runs.record import waited_for_gpu
 from sdpa_exp.runs.state import RunState, read_state
 from sdpa_exp.tasks.status.table import clock
 
@@ -83,7 +84,7 @@ def _longest(plans: Sequence[Plan], series: Path) -> _Known | None:
         record, wall_s = state.record, state.elapsed_s
         if record is None or state.status != "finished" or wall_s is None or record.continued_from_epoch is not None:
             continue
-        if any(warning.get("code") == "gpu_waited" for warning in record.warnings):
+        if waited_for_gpu(record.warnings):
             continue
         found[record.group_id] = max(found.get(record.group_id, (0.0, run_dir, state)), (wall_s, run_dir, state))
     known = (_known(plan, *each) for each in found.values() for plan in asked.values())

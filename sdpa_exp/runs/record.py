@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,13 @@ from sdpa_exp.runs.typed import wrong_fields
 SCHEMA_VERSION = 1
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
+GPU_WAITED = "gpu_waited"
+"""Code of the warning of a run that waited for a GPU, so that it begins long before it works."""
+
+
+def waited_for_gpu(run_warnings: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a run waited, by the warnings of its record."""
+    return any(warning.get("code") == GPU_WAITED for warning in run_warnings)
 
 
 @dataclass(frozen=True, kw_only=True)

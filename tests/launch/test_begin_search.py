@@ -9,7 +9,7 @@ import pytest
 
 from sdpa_exp.config.launchers import Launcher
 from sdpa_exp.errors import ConfigError
-from sdpa_exp.launch import begin_search as module
+from sdpa_exp.launch import on_node
 from sdpa_exp.launch.begin_search import begin_search
 from sdpa_exp.runs.attempts import earlier_attempts
 from sdpa_exp.runs.files import RESULT_FILE
@@ -36,7 +36,7 @@ def sweep_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     preflight = {
         "environment": ENVIRONMENT, "hardware": [], "arms": [], "same_kernel": [], "warnings": [], "data_sets": [],
     }  # fmt: skip
-    monkeypatch.setattr(module, "ask_preflight", lambda plans, sweep_dir: preflight)
+    monkeypatch.setattr(on_node, "ask_preflight", lambda plans, sweep_dir: preflight)
     params = {"0": {"train.lr0": 0.2}, "1": {"train.lr0": 0.3}}
     whole, cut_off = write_sweep(tmp_path, [("flash", 0), ("flash", 0)], search={**SEARCH, "trials": params})
     whole_run(whole)
@@ -83,6 +83,6 @@ def test_the_word_decides_what_becomes_of_changed_trials(
 def test_another_library_is_a_change_of_a_search_too(sweep_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = {**ENVIRONMENT, "versions": {"torch": "9.9"}}
     preflight = {"environment": other, "hardware": [], "arms": [], "same_kernel": [], "warnings": []}
-    monkeypatch.setattr(module, "ask_preflight", lambda plans, sweep_dir: preflight)
+    monkeypatch.setattr(on_node, "ask_preflight", lambda plans, sweep_dir: preflight)
     with pytest.raises(ConfigError, match=r"library torch \S+ -> 9\.9 \(1 run\)"):
         _go_on(sweep_dir)

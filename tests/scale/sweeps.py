@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import psutil
@@ -9,7 +10,7 @@ from mlflow import MlflowClient
 
 from sdpa_exp.runs.record import read_record_if_any
 from sdpa_exp.runs.sweep import read_sweep
-from tests.faults.processes import TINY, Command, start
+from tests.faults.processes import TINY, Command, finished, learnt, start, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,28 @@ def when_training(cwd: Path, launcher: Sequence[str], num: int, *more: str) -> C
     command = start([*TINY, "train.epochs=200", *launcher, *more, *ARMS], cwd)
     assert command.wait_until(lambda: len(list((cwd / "sweep").glob("*/train/results.csv"))) >= num), command.output
     return command
+
+
+def learns_as_one_after_the_other(cwd: Path, launcher: Sequence[str]) -> Command:
+    """The sweep without and with a launcher, in cwd/basic and cwd/launched; returns the second command."""
+    for name, more in (("basic", ()), ("launched", launcher)):
+        (cwd / name).mkdir()
+        command = start([*TINY, *more, *ARMS], cwd / name)
+        assert command.wait() == 0, command.output
+        assert len(finished(cwd / name / "sweep")) == 4
+    assert learnt(cwd / "launched" / "sweep") == learnt(cwd / "basic" / "sweep")
+    return command
+
+
+def is_interrupted_in_order(command: Command, cwd: Path) -> None:
+    """Ctrl-C in a sweep of which two runs are at work: records, a line that goes on, and no run left at work."""
+    command.process.send_signal(signal.SIGINT)
+    assert command.wait() == 130
+    assert "To go on:  python -m sdpa_exp resume=sweep" in command.output
+    assert "Traceback" not in command.output
+    assert statuses(cwd / "sweep") == ["KILLED", "KILLED", None, None]
+    assert unreadable(cwd / "sweep") == []
+    assert in_store(cwd) == {"KILLED"}
 
 
 def processes_of(command: Command, word: str) -> list[psutil.Process]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.processes import TINY, finished, learnt, start, unreadable
-from tests.scale.sweeps import ARMS, SHARED_CPU, in_store, processes_of, statuses, when_training
+from tests.faults.processes import TINY, start
+from tests.scale.sweeps import (
+    ARMS,
+    SHARED_CPU,
+    in_store,
+    is_interrupted_in_order,
+    learns_as_one_after_the_other,
+    processes_of,
+    statuses,
+    when_training,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,24 +35,13 @@ def test_runs_side_by_side_on_a_cpu_are_refused_unless_told(tmp_path: Path) -> N
 
 
 def test_four_runs_side_by_side_learn_what_they_learn_one_after_the_other(tmp_path: Path) -> None:
-    for name, more in (("basic", ()), ("joblib", JOBLIB)):
-        (tmp_path / name).mkdir()
-        command = start([*TINY, *more, *ARMS], tmp_path / name)
-        assert command.wait() == 0, command.output
-        assert len(finished(tmp_path / name / "sweep")) == 4
-    assert learnt(tmp_path / "joblib" / "sweep") == learnt(tmp_path / "basic" / "sweep")
-    assert "runs-overlapped" in (tmp_path / "joblib" / "sweep" / "comparison.txt").read_text(encoding="utf-8")
+    learns_as_one_after_the_other(tmp_path, JOBLIB)
+    assert "runs-overlapped" in (tmp_path / "launched" / "sweep" / "comparison.txt").read_text(encoding="utf-8")
 
 
 def test_ctrl_c_leaves_records_and_the_line_that_goes_on(tmp_path: Path) -> None:
     command = when_training(tmp_path, JOBLIB, 2)
-    command.process.send_signal(signal.SIGINT)
-    assert command.wait() == 130
-    assert "To go on:  python -m sdpa_exp resume=sweep" in command.output
-    assert "Traceback" not in command.output
-    assert statuses(tmp_path / "sweep") == ["KILLED", "KILLED", None, None]
-    assert unreadable(tmp_path / "sweep") == []
-    assert in_store(tmp_path) == {"KILLED"}
+    is_interrupted_in_order(command, tmp_path)
 
 
 def test_a_process_that_is_killed_ends_the_sweep_in_a_sentence_with_every_run_recorded(tmp_path: Path) -> None:

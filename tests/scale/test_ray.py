@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -20,8 +19,17 @@ import pytest
 
 from sdpa_exp.runs.attempts import earlier_attempts
 from sdpa_exp.runs.sweep import read_sweep
-from tests.faults.processes import ROOT, TINY, finished, learnt, start, unreadable
-from tests.scale.sweeps import ARMS, SHARED_CPU, in_store, processes_of, statuses, when_training
+from tests.faults.processes import ROOT, TINY, start
+from tests.scale.sweeps import (
+    ARMS,
+    SHARED_CPU,
+    in_store,
+    is_interrupted_in_order,
+    learns_as_one_after_the_other,
+    processes_of,
+    statuses,
+    when_training,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,26 +51,15 @@ def test_runs_side_by_side_on_a_cpu_are_refused_unless_told(tmp_path: Path) -> N
 
 
 def test_four_runs_learn_what_they_learn_one_after_the_other(tmp_path: Path) -> None:
-    for name, more in (("basic", ()), ("ray", BOTH)):
-        (tmp_path / name).mkdir()
-        command = start([*TINY, *more, *ARMS], tmp_path / name)
-        assert command.wait() == 0, command.output
-        assert len(finished(tmp_path / name / "sweep")) == 4
-    assert learnt(tmp_path / "ray" / "sweep") == learnt(tmp_path / "basic" / "sweep")
+    command = learns_as_one_after_the_other(tmp_path, BOTH)
     assert "task=status status.folder=sweep" in command.output
-    assert "epoch 2/2" in (tmp_path / "ray" / "sweep" / ".ray" / "job_1.log").read_text(encoding="utf-8")
+    assert "epoch 2/2" in (tmp_path / "launched" / "sweep" / ".ray" / "job_1.log").read_text(encoding="utf-8")
 
 
 def test_ctrl_c_leaves_records_and_the_line_that_goes_on(tmp_path: Path) -> None:
     command = when_training(tmp_path, BOTH, 2)
     below = psutil.Process(command.process.pid).children(recursive=True)
-    command.process.send_signal(signal.SIGINT)
-    assert command.wait() == 130
-    assert "To go on:  python -m sdpa_exp resume=sweep" in command.output
-    assert "Traceback" not in command.output
-    assert statuses(tmp_path / "sweep") == ["KILLED", "KILLED", None, None]
-    assert unreadable(tmp_path / "sweep") == []
-    assert in_store(tmp_path) == {"KILLED"}
+    is_interrupted_in_order(command, tmp_path)
     assert psutil.wait_procs(below, PATIENCE_S)[1] == [], "Ray ends with the sweep"
 
 

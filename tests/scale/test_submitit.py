@@ -9,8 +9,15 @@ import pytest
 
 from sdpa_exp.runs.record import read_record
 from sdpa_exp.runs.sweep import read_sweep
-from tests.faults.processes import TINY, finished, learnt, start, unreadable
-from tests.scale.sweeps import ARMS, SHARED_CPU, in_store, processes_of, statuses, when_training
+from tests.faults.processes import start, unreadable
+from tests.scale.sweeps import (
+    SHARED_CPU,
+    in_store,
+    learns_as_one_after_the_other,
+    processes_of,
+    statuses,
+    when_training,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,12 +30,7 @@ JOB = "submitit.core._submit"
 
 
 def test_four_jobs_learn_what_they_learn_one_after_the_other(tmp_path: Path) -> None:
-    for name, more in (("basic", ()), ("submitit", SUBMITIT)):
-        (tmp_path / name).mkdir()
-        command = start([*TINY, *more, *ARMS], tmp_path / name)
-        assert command.wait() == 0, command.output
-        assert len(finished(tmp_path / name / "sweep")) == 4
-    assert learnt(tmp_path / "submitit" / "sweep") == learnt(tmp_path / "basic" / "sweep")
+    learns_as_one_after_the_other(tmp_path, SUBMITIT)
 
 
 def test_a_job_that_is_killed_is_recorded_and_the_others_are_waited_for(tmp_path: Path) -> None:

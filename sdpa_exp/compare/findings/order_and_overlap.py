@@ -10,6 +10,7 @@ from sdpa_exp.compare.findings.finding import Finding
 from sdpa_exp.compare.findings.stragglers_and_drift import MIN_RUNS
 from sdpa_exp.compare.load.groups import GroupRuns, usable
 from sdpa_exp.compare.load.run import Run
+from sdpa_exp.runs.record import waited_for_gpu
 
 
 def one_after_the_other(group: GroupRuns, baseline: str) -> Iterator[Finding]:
@@ -72,7 +73,7 @@ def _overlaps(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
     at_work: list[tuple[float, Run]] = []
     for begin, end, run in spans:
         at_work = [(until, other) for until, other in at_work if begin < until]
-        if not any(warning.get("code") == "gpu_waited" for warning in run.warnings):  # then it began after them
+        if not waited_for_gpu(run.warnings):  # then it began after them
             found += [(other, run) for _, other in at_work if _device(other) == _device(run)]
         at_work.append((end, run))
     return found
